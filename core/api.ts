@@ -1,0 +1,154 @@
+/**
+ * What the author of a plugin sees: the two interfaces through which
+ * websocksy is told which peer a WebSocket is connected to (a
+ * {@linkcode Backend}) and which messages a peer's bytes make (a
+ * {@linkcode Framer}). The built-in backends and framing functions use these
+ * interfaces and no others.
+ *
+ * @module
+ */
+
+/** The version of this interface; a plugin exports the one it was written for. */
+export const apiVersion = 1;
+
+/**
+ * A peer discovery backend: it answers, for each WebSocket that a client wants
+ * to open, which peer it is to be connected to.
+ *
+ * @example A backend that knows one peer
+ * ```ts
+ * import type { Backend } from "@websocksy/websocksy/api";
+ *
+ * export const apiVersion = 1;
+ *
+ * export function createBackend(): Backend {
+ *   return {
+ *     query({ endpoint }) {
+ *       return endpoint === "/chat" ? { address: "tcp://127.0.0.1:6667" } : undefined;
+ *     },
+ *   };
+ * }
+ * ```
+ */
+export interface Backend {
+  /**
+   * Takes one configuration option. It is called once for each, in the order
+   * given, before the first query.
+   *
+   * @param option Name of the option, as written.
+   * @param value Its value, verbatim.
+   * @throws {Error} If the option is unknown or its value is not valid. The
+   * message is shown to the user, behind the place where the option stands.
+   */
+  configure?(option: string, value: string): void | Promise<void>;
+  /**
+   * Names the peer of a WebSocket that a client wants to open.
+   *
+   * @returns The peer, or `undefined` if there is none (HTTP status 404).
+   * @throws {Error} If the answer cannot be found (HTTP status 500).
+   */
+  query(
+    request: BackendQuery,
+  ): PeerInfo | undefined | Promise<PeerInfo | undefined>;
+  /** Releases what the backend holds. It is called once, after the last query. */
+  cleanup?(): void | Promise<void>;
+}
+
+/** What a client asked for: the request that wants to open a WebSocket. */
+export interface BackendQuery {
+  /** The request's path as sent: escapes and `..` untouched, no query string. */
+  readonly endpoint: string;
+  /** The request's query string, without the `?`; empty if there is none. */
+  readonly query: string;
+  /** The subprotocols that the client offers, in its order of preference. */
+  readonly protocols: readonly string[];
+  /** The request's header fields, names in lower case, repeated fields joined with `, `. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** The client's address; `port` is absent for a client on a Unix socket. */
+  readonly remote: RemoteAddress;
+}
+
+/** The address of a client. */
+export interface RemoteAddress {
+  /** IP address, or the path of a Unix socket. */
+  readonly address: string;
+  /** Port, 1 to 65535; absent for a Unix socket. */
+  readonly port?: number;
+}
+
+/** The peer that a backend chose, and how to talk to it. */
+export interface PeerInfo {
+  /** `tcp://HOST[:PORT]`, `tls://…`, `udp://…`, `unix://PATH` or `unix-dgram://PATH`. */
+  readonly address: string;
+  /**
+   * Name of the framing function.
+   *
+   * @default {"auto"}
+   */
+  readonly framing?: string;
+  /**
+   * Configuration of the framing function.
+   *
+   * @default {""}
+   */
+  readonly framingConfig?: string;
+  /**
+   * The subprotocol to negotiate: a name (in any case), which must be among
+   * those that the client offers, if it offers any; `*`: the first one that it
+   * offers. Absent: clients that offer any are refused.
+   */
+  readonly protocol?: string;
+}
+
+/**
+ * Makes the {@linkcode Framer} of one connection.
+ *
+ * @param config Configuration of the framing function, verbatim; may be empty.
+ * @throws {Error} If the configuration is not valid (HTTP status 500).
+ *
+ * @example A framing function that cuts the stream into pieces of four bytes
+ * ```ts
+ * import type { CreateFraming } from "@websocksy/websocksy/api";
+ *
+ * export const apiVersion = 1;
+ *
+ * export const framings: Record<string, CreateFraming> = {
+ *   four: () => ({
+ *     frame: (data) => data.length < 4 ? null : { length: 4, type: "binary" },
+ *   }),
+ * };
+ * ```
+ */
+export type CreateFraming = (config: string) => Framer;
+
+/** Cuts the bytes of one connection's peer into messages. */
+export interface Framer {
+  /**
+   * Says how many bytes, from the start of `data`, make the next message. It
+   * is called after each read, and again while it finds a message and bytes
+   * remain.
+   *
+   * @param data All bytes read and not yet sent; at least one. They are valid
+   * during the call only, and must not be changed.
+   * @param fresh How many bytes at the end of `data` the function was not
+   * called with before: those of the last read, or fewer where a message has
+   * just been cut off in the middle of them.
+   * @returns The next message, or `null` if more bytes are needed.
+   * @throws {Error} If the bytes cannot be framed: the connection is closed
+   * with 1011.
+   */
+  frame(data: Uint8Array, fresh: number): Frame | null;
+  /** Releases what the framer holds. It is called once, when the connection ends. */
+  close?(): void;
+}
+
+/** A message at the start of what a {@linkcode Framer} was given. */
+export interface Frame {
+  /** Its length in bytes, 1 to the number of bytes given. */
+  readonly length: number;
+  /**
+   * How it goes to the client: as a text message (as a binary one, should it
+   * not be valid UTF-8), as a binary message, or not at all.
+   */
+  readonly type: "text" | "binary" | "discard";
+}
