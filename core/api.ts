@@ -130,9 +130,7 @@ export interface Framer {
    *
    * @param data All bytes read and not yet sent; at least one. They are valid
    * during the call only, and must not be changed.
-   * @param fresh How many bytes at the end of `data` the function was not
-   * called with before: those of the last read, or fewer where a message has
-   * just been cut off in the middle of them.
+   * @param fresh How many bytes at the end of `data` came with the last read.
    * @returns The next message, or `null` if more bytes are needed.
    * @throws {Error} If the bytes cannot be framed: the connection is closed
    * with 1011.
