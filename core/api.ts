@@ -136,6 +136,13 @@ export interface Framer {
    * with 1011.
    */
   frame(data: Uint8Array, fresh: number): Frame | null;
+  /**
+   * How the bytes that make no whole message go to the client when the peer
+   * ends its stream: as text (if they are valid UTF-8), or as binary.
+   *
+   * @default {"binary"}
+   */
+  readonly remainder?: "text" | "binary";
   /** Releases what the framer holds. It is called once, when the connection ends. */
   close?(): void;
 }

@@ -8,6 +8,9 @@
  * @module
  */
 
+import type { RemoteAddress } from "./api.ts";
+import type { ListenAddress } from "./options.ts";
+
 /** Messages from a client, in order. */
 export interface IncomingMessages {
   /** The payloads of all messages, one after another and nothing else. */
@@ -74,11 +77,101 @@ export interface WebSocketHandler {
   /**
    * Takes messages from the client. The next ones are given only when the
    * promise that it returned has resolved, and `messages` may be reused then.
+   * The promise never rejects.
    */
   receive(messages: IncomingMessages): void | Promise<void>;
   /**
+   * Learns that no more will come from the client than what waits for
+   * {@linkcode receive} now. It is called at most once, before {@linkcode end}.
+   */
+  ending(): void;
+  /**
    * Learns that the WebSocket has ended. It is called once, after all messages
-   * that came before were taken.
+   * that came before were taken; where the engine itself ended the WebSocket,
+   * those that were not yet taken are lost.
    */
   end(end: WebSocketEnd): void;
+}
+
+/** What the server answers to a request that it accepts as a WebSocket. */
+export interface WebSocketUpgrade {
+  /** The subprotocol, as the client wrote it; absent: none. */
+  readonly protocol?: string;
+  /**
+   * Takes the WebSocket once it is open.
+   *
+   * @returns Who is told what happens on it.
+   */
+  open(socket: ServerWebSocket): WebSocketHandler;
+  /** Learns that the client was gone before the WebSocket was open. */
+  abandon(): void;
+}
+
+/** What an engine tells of a request beside the request itself. */
+export interface RequestInfo {
+  /** The request's target as sent: a path, and perhaps a query string. */
+  readonly target: string;
+  /** The client's address. */
+  readonly remote: RemoteAddress;
+  /** Aborted when the client is gone before it has an answer. */
+  readonly signal: AbortSignal;
+}
+
+/** Answers a request: with an HTTP response, or by accepting a WebSocket. */
+export type RequestHandler = (
+  request: Request,
+  info: RequestInfo,
+) => Promise<Response | WebSocketUpgrade>;
+
+/** Options for {@linkcode WebSocketEngine.listen}. */
+export interface EngineOptions {
+  /** Where to listen. */
+  readonly listen: ListenAddress;
+  /** Listen port; 0: any free port. */
+  readonly port: number;
+  /** Asked for each WebSocket that is opened: what holds for it. */
+  readonly limits: () => EngineLimits;
+  /** Answers the requests. */
+  readonly handle: RequestHandler;
+}
+
+/** What holds for a WebSocket. */
+export interface EngineLimits {
+  /** Seconds without traffic from the client before it is sent a ping; 0: never. */
+  readonly ping: number;
+  /** Bytes: largest message from the client. */
+  readonly maxMessage: number;
+  /** Bytes from the client that may wait for {@linkcode WebSocketHandler.receive}. */
+  readonly maxBuffer: number;
+}
+
+/** A server that listens. */
+export interface EngineServer {
+  /** The port that it listens on; 0 on a Unix socket. */
+  readonly port: number;
+  /**
+   * Stops listening and ends whatever is still open.
+   *
+   * @returns A promise that resolves when nothing is left.
+   */
+  close(): Promise<void>;
+}
+
+/** An implementation of WebSocket on top of HTTP. */
+export interface WebSocketEngine {
+  /**
+   * Whether it reads a client no faster than its messages are taken. One that
+   * cannot ends a connection with 1013 when more than `maxBuffer` bytes wait.
+   */
+  readonly pausesClients: boolean;
+  /** Bytes: the largest message that it can take from a client, whatever the options say. */
+  readonly maxMessage: number;
+  /**
+   * Starts a server.
+   *
+   * @param options Where, and what for.
+   * @returns The server.
+   * @throws {Error} If it cannot listen there.
+   */
+  listen(options: EngineOptions): EngineServer | Promise<EngineServer>;
 }

@@ -1,0 +1,242 @@
+/**
+ * One WebSocket and one peer: what comes from the one goes to the other.
+ *
+ * @module
+ */
+
+import { CloseError } from "./errors.ts";
+import type { FramedRead, StreamFramer } from "./framer.ts";
+import type { Peer } from "./peer.ts";
+import type {
+  IncomingMessages,
+  ServerWebSocket,
+  WebSocketEnd,
+  WebSocketHandler,
+} from "./websocket.ts";
+
+/** What a bridge connects. It owns all three from then on. */
+export interface BridgeEnds {
+  /** The client's side. */
+  readonly socket: ServerWebSocket;
+  /** The service's side. */
+  readonly peer: Peer;
+  /** Makes messages of what the peer sends. */
+  readonly framer: StreamFramer;
+}
+
+/** Options for {@linkcode Bridge}. */
+export interface BridgeOptions {
+  /**
+   * Milliseconds without progress after which the end of one side no longer
+   * waits for the other: a peer that takes nothing, or does not end its stream,
+   * after the client has gone.
+   *
+   * @default {5000}
+   */
+  readonly lingerTimeout?: number;
+}
+
+/** What went through a bridge, and how it ended. */
+export interface BridgeSummary {
+  /** Messages and bytes from the client to the peer. */
+  readonly toPeer: Traffic;
+  /** Messages and bytes from the peer to the client. */
+  readonly toClient: Traffic;
+  /** How the WebSocket ended. */
+  readonly end: WebSocketEnd;
+  /** What failed, if something did. */
+  readonly error?: unknown;
+}
+
+/** What went one way. */
+export interface Traffic {
+  /** Number of messages. */
+  messages: number;
+  /** Payload bytes. */
+  bytes: number;
+}
+
+/**
+ * Connects a WebSocket to a peer until either ends. Nothing is read from the
+ * peer while the client has no room, and no further messages are taken from the
+ * engine while the peer has none.
+ */
+export class Bridge implements WebSocketHandler {
+  /** Resolves, and never rejects, when the WebSocket has ended and the peer is closed. */
+  readonly finished: Promise<BridgeSummary>;
+  #socket: ServerWebSocket;
+  #peer: Peer;
+  #framer: StreamFramer;
+  #lingerTimeout: number;
+  #toPeer: Traffic = { messages: 0, bytes: 0 };
+  #toClient: Traffic = { messages: 0, bytes: 0 };
+  /** Resolves when the peer's stream has ended, failed, or was given up. */
+  #peerEnded: Promise<void>;
+  #socketEnded = Promise.withResolvers<WebSocketEnd>();
+  /** The client sends no more, or is sent no more. */
+  #ending = false;
+  #canWrite = true;
+  #writing = false;
+  #peerHasEnded = false;
+  #error: unknown;
+  #lingerTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * @param ends What to connect.
+   * @param options Time-outs.
+   */
+  constructor(ends: BridgeEnds, options: BridgeOptions = {}) {
+    this.#socket = ends.socket;
+    this.#peer = ends.peer;
+    this.#framer = ends.framer;
+    this.#lingerTimeout = options.lingerTimeout ?? 5000;
+    this.#peerEnded = this.#pump();
+    this.finished = this.#finish();
+  }
+
+  receive(messages: IncomingMessages): void | Promise<void> {
+    if (!this.#canWrite) return;
+    return this.#write(messages);
+  }
+
+  ending(): void {
+    this.#ending = true;
+    this.#watchPeer();
+  }
+
+  end(end: WebSocketEnd): void {
+    this.#ending = true;
+    this.#socketEnded.resolve(end);
+  }
+
+  /**
+   * Closes the WebSocket because the server shuts down; what was given to it
+   * is sent before.
+   *
+   * @param code Close code.
+   * @param reason Why.
+   */
+  shutDown(code: number, reason: string): void {
+    this.#ending = true;
+    this.#socket.close(code, reason);
+  }
+
+  async #write(messages: IncomingMessages): Promise<void> {
+    this.#writing = true;
+    try {
+      await this.#peer.write(messages);
+      this.#toPeer.messages += messages.ends.length;
+      this.#toPeer.bytes += messages.data.length;
+    } catch (error) {
+      this.#canWrite = false;
+      // A peer that has ended its stream need not take more.
+      if (this.#peerHasEnded) return;
+      this.#error ??= error;
+      if (this.#peer.isDatagram) this.#fail(error);
+      // Its last words may still be on their way to the client.
+      else this.#watchPeer();
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  /** Peer to client, until the peer's stream has ended; never rejects. */
+  async #pump(): Promise<void> {
+    try {
+      await this.#copyToClient();
+    } catch (error) {
+      if (!this.#ending) this.#error ??= error;
+    }
+    this.#peerHasEnded = true;
+    if (this.#ending) return;
+    try {
+      if (!(this.#error instanceof CloseError)) {
+        await this.#send(await this.#framer.end());
+      }
+    } catch (error) {
+      this.#error ??= error;
+    }
+    if (this.#error === undefined) this.#close(1000, "");
+    else this.#fail(this.#error);
+  }
+
+  async #copyToClient(): Promise<void> {
+    const { minimumRead } = this.#peer;
+    for (;;) {
+      const count = await this.#peer.read(this.#framer.room(minimumRead));
+      if (count === null) return;
+      // The client is gone: what the peer still says is read so that closing
+      // the connection does not reset it and lose what it has not yet taken.
+      if (this.#ending) continue;
+      const framed = this.#framer.push(count);
+      await this.#send(framed instanceof Promise ? await framed : framed);
+    }
+  }
+
+  async #send(framed: FramedRead): Promise<void> {
+    const { messages, failure } = framed;
+    if (messages.length > 0) {
+      const room = this.#socket.send(framed);
+      this.#toClient.messages += messages.length;
+      for (const { start, end } of messages) {
+        this.#toClient.bytes += end - start;
+      }
+      if (room !== undefined) await room;
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  #fail(error: unknown): void {
+    this.#error ??= error;
+    if (error instanceof CloseError) this.#close(error.code, error.message);
+    else this.#close(1011, "peer connection failed");
+  }
+
+  #close(code: number, reason: string): void {
+    this.#ending = true;
+    this.#socket.close(code, reason);
+  }
+
+  /** Gives the peer up once it has taken nothing for a while. */
+  #watchPeer(): void {
+    clearTimeout(this.#lingerTimer);
+    const { written } = this.#peer;
+    this.#lingerTimer = setTimeout(() => {
+      if (this.#peer.written !== written) return this.#watchPeer();
+      if (this.#writing) {
+        this.#error ??= new Error(
+          `The peer took nothing for ${this.#lingerTimeout} ms after the client had gone`,
+        );
+      }
+      this.#peer.close();
+    }, this.#lingerTimeout);
+  }
+
+  async #finish(): Promise<BridgeSummary> {
+    const end = await this.#socketEnded.promise;
+    if (this.#canWrite && !this.#peerHasEnded && !this.#peer.isDatagram) {
+      await this.#endPeer();
+    }
+    clearTimeout(this.#lingerTimer);
+    this.#peer.close();
+    await this.#peerEnded;
+    this.#framer.close();
+    return {
+      toPeer: this.#toPeer,
+      toClient: this.#toClient,
+      end,
+      ...(this.#error !== undefined && { error: this.#error }),
+    };
+  }
+
+  /** Ends the stream to the peer and waits until the peer has ended its own. */
+  async #endPeer(): Promise<void> {
+    this.#watchPeer();
+    try {
+      await this.#peer.closeWrite();
+    } catch (error) {
+      if (!this.#peerHasEnded) this.#error ??= error;
+    }
+    await this.#peerEnded;
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * From the text of a configuration file and the command line's settings to one
+ * {@linkcode Config}.
+ *
+ * @module
+ */
+
+import { parse } from "@std/ini/parse";
+import { ConfigError } from "./errors.ts";
+import { type CoreConfig, coreOptions, defaultCoreConfig } from "./options.ts";
+
+/** One option with its value, as it was written somewhere. */
+export interface Setting {
+  /** The section that it belongs to. */
+  readonly section: "core" | "backend";
+  /** Its name. */
+  readonly option: string;
+  /** Its value, verbatim. */
+  readonly value: string;
+  /** Where it stands: `FILE:LINE`, or the option of the command line. */
+  readonly origin: string;
+}
+
+/** A whole configuration. */
+export interface Config {
+  /** The `[core]` options. */
+  readonly core: CoreConfig;
+  /** What is done to the backend, in order. */
+  readonly backend: readonly BackendStep[];
+}
+
+/** One step on the way to the backend that answers queries. */
+export type BackendStep =
+  | {
+    /** Unload the backend that is loaded, if there is one, and load another. */
+    readonly step: "load";
+    /** Its name. */
+    readonly name: string;
+    /** Where it is named; absent for the default. */
+    readonly origin: string | undefined;
+  }
+  | {
+    /** Pass an option to the backend that is loaded. */
+    readonly step: "configure";
+    /** Name of the option. */
+    readonly option: string;
+    /** Its value, verbatim. */
+    readonly value: string;
+    /** Where it stands. */
+    readonly origin: string;
+  };
+
+/**
+ * Applies settings to the defaults.
+ *
+ * @param settings The settings, in order.
+ * @returns The configuration.
+ * @throws {ConfigError} If an option is unknown or its value is not valid.
+ */
+export function resolveConfig(settings: readonly Setting[]): Config {
+  let core = defaultCoreConfig;
+  const backend: BackendStep[] = [
+    { step: "load", name: core.backend, origin: undefined },
+  ];
+  for (const { section, option, value, origin } of settings) {
+    if (section === "backend") {
+      backend.push({ step: "configure", option, value, origin });
+      continue;
+    }
+    core = { ...core, ...parseCoreOption(option, value, origin) };
+    if (option === "backend") {
+      backend.push({ step: "load", name: core.backend, origin });
+    }
+  }
+  return { core, backend };
+}
+
+function parseCoreOption(
+  name: string,
+  value: string,
+  origin: string,
+): Partial<CoreConfig> {
+  const option = coreOptions.find((option) => option.name === name);
+  if (option === undefined) {
+    throw new ConfigError(`unknown option "${name}" in [core]`, origin);
+  }
+  try {
+    return option.parse(value);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`cannot use ${name}: ${why}`, origin, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Parses the text of a configuration file.
+ *
+ * @param text INI text.
+ * @param file Name of the file, for errors.
+ * @returns Its settings: those of `[core]`, which choose the backend, before
+ * those of `[backend]`, each in the order of the file.
+ * @throws {ConfigError} If a line is not valid, or a section unknown.
+ */
+export function parseConfigFile(text: string, file: string): Setting[] {
+  const core: Setting[] = [];
+  const backend: Setting[] = [];
+  parseVerbatim(text, file, (section, option, value, line) => {
+    const origin = `${file}:${line}`;
+    const setting = { section, option, value, origin };
+    (section === "core" ? core : backend).push(setting);
+  });
+  return [...core, ...backend];
+}
+
+/**
+ * Calls `visit` for each pair, in order. `parse` would turn values such as
+ * `0080` and `true` into numbers and booleans and keeps no line numbers; so each
+ * value is handed to it in double quotes, which it removes, behind its line number.
+ */
+function parseVerbatim(
+  text: string,
+  file: string,
+  visit: (
+    section: Setting["section"],
+    option: string,
+    value: string,
+    line: number,
+  ) => void,
+): void {
+  const quoted = text.replace(/^\uFEFF/, "").split(/\r\n|\r|\n/).map(
+    (line, index) => quoteValue(line.trim(), index + 1, file),
+  ).join("\n");
+  try {
+    parse(quoted, {
+      reviver(option, value, section): unknown {
+        const [, line, verbatim] = /^(\d+):(.*)$/s.exec(String(value))!;
+        visit(
+          sectionNamed(section, Number(line), file),
+          option,
+          verbatim!,
+          +line!,
+        );
+        return value;
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    const line = /line (\d+)/.exec(error.message)?.[1];
+    const what = error.message.replace(/(?: in INI)? at line \d+$/, "");
+    throw new ConfigError(
+      `cannot read this line: ${what}`,
+      line === undefined ? file : `${file}:${line}`,
+      { cause: error },
+    );
+  }
+}
+
+function quoteValue(line: string, number: number, file: string): string {
+  if (/^\[.*\]$/.test(line)) {
+    sectionNamed(line.slice(1, -1), number, file);
+    return line;
+  }
+  if (/^(#|;|\/\/|\[)/.test(line)) return line;
+  const equals = line.indexOf("=");
+  if (equals < 1) return line;
+  const value = line.slice(equals + 1).trim();
+  const inner = /^"(.*)"$/s.exec(value)?.[1] ?? value;
+  return `${line.slice(0, equals)}="${number}:${inner}"`;
+}
+
+function sectionNamed(
+  name: string | undefined,
+  line: number,
+  file: string,
+): Setting["section"] {
+  const section = name?.trim();
+  if (section === "core" || section === "backend") return section;
+  throw new ConfigError(
+    section === undefined
+      ? "the option stands before any section"
+      : `unknown section [${section}]`,
+    `${file}:${line}`,
+  );
+}

@@ -1,0 +1,137 @@
+/**
+ * From a request to everything that a bridge needs: asks the backend, chooses
+ * the subprotocol, makes the framer, opens the peer.
+ *
+ * @module
+ */
+
+import { formatAddress, hasScheme, parseAddress } from "./address.ts";
+import type {
+  Backend,
+  BackendQuery,
+  CreateFraming,
+  Framer,
+  PeerInfo,
+} from "./api.ts";
+import { queryBackend } from "./backend_host.ts";
+import { RequestError } from "./errors.ts";
+import { MessageFramer, type StreamFramer } from "./framer.ts";
+import { chooseProtocol } from "./handshake.ts";
+import { openPeer, type Peer } from "./peer.ts";
+
+/** The framing functions that can be used, by name. */
+export type FramingTable = Readonly<Record<string, CreateFraming>>;
+
+/** What a connection is made with. */
+export interface ConnectOptions {
+  /** Answers which peer. */
+  readonly backend: Backend;
+  /** The framing functions. */
+  readonly framings: FramingTable;
+  /** Bytes: most that a framing function may hold back. */
+  readonly maxMessage: number;
+  /** Gives up when it is aborted. */
+  readonly signal: AbortSignal;
+}
+
+/** A peer that is open, and how to talk to it. */
+export interface Connection {
+  /** The peer. */
+  readonly peer: Peer;
+  /** Its address, with a scheme. */
+  readonly address: string;
+  /** Makes messages of what it sends. */
+  readonly framer: StreamFramer;
+  /** Name of the framing function. */
+  readonly framing: string;
+  /** The subprotocol, as the client wrote it. */
+  readonly protocol: string | undefined;
+  /** Something that the administrator should know. */
+  readonly note: string | undefined;
+}
+
+/**
+ * Finds and opens the peer of a WebSocket that a client wants to open.
+ *
+ * @param query What the client asks for.
+ * @param options Where to look it up.
+ * @returns The connection; whoever asked for it closes it.
+ * @throws {RequestError} If there is none: 404, 400, 500 or 502; `signal`'s
+ * reason if that was aborted.
+ */
+export async function connect(
+  query: BackendQuery,
+  options: ConnectOptions,
+): Promise<Connection> {
+  const { signal } = options;
+  const info = await askBackend(query, options);
+  const protocol = chooseProtocol(query.protocols, info.protocol);
+  const address = parsePeerAddress(info);
+  const framing = info.framing ?? "auto";
+  const framer = createFramer(framing, info.framingConfig ?? "", options);
+  let peer: Peer;
+  try {
+    peer = await openPeer(address, { signal });
+  } catch (error) {
+    framer.close?.();
+    signal.throwIfAborted();
+    throw new RequestError(502, "peer connection failed", { cause: error });
+  }
+  return {
+    peer,
+    address: formatAddress(address),
+    framer: new MessageFramer(framer, options),
+    framing,
+    protocol,
+    note: hasScheme(info.address)
+      ? undefined
+      : `peer address "${info.address}" names no scheme, tcp is assumed`,
+  };
+}
+
+async function askBackend(
+  query: BackendQuery,
+  { backend, signal }: ConnectOptions,
+): Promise<PeerInfo> {
+  let info: PeerInfo | undefined;
+  try {
+    info = await queryBackend(backend, query, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new RequestError(500, "backend failed", { cause: error });
+  }
+  if (info === undefined) {
+    throw new RequestError(404, "no peer for this request");
+  }
+  return info;
+}
+
+function parsePeerAddress(info: PeerInfo): ReturnType<typeof parseAddress> {
+  try {
+    const address = parseAddress(info.address);
+    if ("hostname" in address && address.port === undefined) {
+      throw new TypeError(
+        `Cannot use peer address "${info.address}": it names no port`,
+      );
+    }
+    return address;
+  } catch (error) {
+    throw new RequestError(500, "backend failed", { cause: error });
+  }
+}
+
+function createFramer(
+  name: string,
+  config: string,
+  { framings }: ConnectOptions,
+): Framer {
+  const create = Object.hasOwn(framings, name) ? framings[name] : undefined;
+  try {
+    if (create === undefined) {
+      throw new TypeError(`Unknown framing function "${name}"`);
+    }
+    return create(config);
+  } catch (error) {
+    throw new RequestError(500, "framing failed", { cause: error });
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Peers that take and send datagrams: UDP and Unix datagram sockets.
+ *
+ * @module
+ */
+
+import { lookup } from "node:dns/promises";
+import type { DatagramAddress, InternetAddress } from "./address.ts";
+import { CloseError } from "./errors.ts";
+import type { Peer } from "./peer.ts";
+import type { IncomingMessages } from "./websocket.ts";
+
+/**
+ * Opens a socket for datagrams to and from a peer.
+ *
+ * @param address Its address.
+ * @param signal Gives up when it is aborted.
+ * @returns The socket; a Unix socket has a path of its own in a private
+ * temporary directory, which is removed when it is closed.
+ * @throws {Error} If it cannot be opened.
+ */
+export async function openDatagramPeer(
+  address: DatagramAddress,
+  signal: AbortSignal,
+): Promise<Peer> {
+  if (Deno.listenDatagram === undefined) {
+    throw new TypeError(
+      `${address.transport} needs Deno's unstable flag "net": run with --unstable-net`,
+    );
+  }
+  return address.transport === "udp"
+    ? await openUdp(address, signal)
+    : await openUnixDatagram(address.path);
+}
+
+async function openUdp(
+  address: InternetAddress,
+  signal: AbortSignal,
+): Promise<Peer> {
+  const { port } = address;
+  if (port === undefined) throw new TypeError("the address names no port");
+  const hostname = await resolve(address.hostname);
+  signal.throwIfAborted();
+  const socket = Deno.listenDatagram({
+    transport: "udp",
+    hostname: hostname.includes(":") ? "::" : "0.0.0.0",
+    port: 0,
+  });
+  return new DatagramPeer(
+    socket,
+    { transport: "udp", hostname, port },
+    (from) =>
+      from.transport === "udp" && from.hostname === hostname &&
+      from.port === port,
+  );
+}
+
+/** The first address of a name, as `receive` will name it. */
+async function resolve(hostname: string): Promise<string> {
+  const { address, family } = await lookup(hostname);
+  // The shortest form of an IPv6 address, by way of the URL parser.
+  return family === 6 && !address.includes("%")
+    ? new URL(`http://[${address}]`).hostname.slice(1, -1)
+    : address;
+}
+
+async function openUnixDatagram(path: string): Promise<Peer> {
+  // A peer that is not there is told at once, as for the other transports; the
+  // first message would find out only after the WebSocket is open.
+  const { isSocket } = await Deno.stat(path);
+  if (!isSocket) throw new TypeError(`"${path}" is not a socket`);
+  const directory = await Deno.makeTempDir({ prefix: "websocksy-" });
+  try {
+    const socket = Deno.listenDatagram({
+      transport: "unixpacket",
+      path: `${directory}/socket`,
+    });
+    return new DatagramPeer(
+      socket,
+      { transport: "unixpacket", path },
+      () => true,
+      directory,
+    );
+  } catch (error) {
+    await Deno.remove(directory, { recursive: true });
+    throw error;
+  }
+}
+
+class DatagramPeer implements Peer {
+  readonly minimumRead = 65536;
+  readonly isDatagram = true;
+  written = 0;
+  #socket: Deno.DatagramConn;
+  #address: Deno.Addr;
+  #isPeer: (from: Deno.Addr) => boolean;
+  #directory: string | undefined;
+  #closed = false;
+
+  constructor(
+    socket: Deno.DatagramConn,
+    address: Deno.Addr,
+    isPeer: (from: Deno.Addr) => boolean,
+    directory?: string,
+  ) {
+    this.#socket = socket;
+    this.#address = address;
+    this.#isPeer = isPeer;
+    this.#directory = directory;
+  }
+
+  async read(buffer: Uint8Array): Promise<number> {
+    for (;;) {
+      const [datagram, from] = await this.#socket.receive(buffer);
+      if (this.#isPeer(from)) return datagram.length;
+    }
+  }
+
+  async write({ data, ends }: IncomingMessages): Promise<void> {
+    let start = 0;
+    for (const end of ends) {
+      try {
+        await this.#socket.send(data.subarray(start, end), this.#address);
+      } catch (error) {
+        throw isTooLong(error)
+          ? new CloseError(1009, "message too large for a datagram", {
+            cause: error,
+          })
+          : error;
+      }
+      this.written += end - start;
+      start = end;
+    }
+  }
+
+  async closeWrite(): Promise<void> {
+    // Datagrams have no end.
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+    if (this.#directory !== undefined) {
+      Deno.removeSync(this.#directory, { recursive: true });
+    }
+  }
+}
+
+/** EMSGSIZE, for which Deno has no error class of its own. */
+function isTooLong(error: unknown): boolean {
+  return error instanceof Error &&
+    (("code" in error && error.code === "EMSGSIZE") ||
+      error.message.startsWith("Message too long"));
+}

@@ -1,0 +1,115 @@
+/**
+ * What the command says to its user: texts, and no printing.
+ *
+ * @module
+ */
+
+import { formatHost } from "./address.ts";
+import type { Config } from "./config.ts";
+import { ConfigError, describeError } from "./errors.ts";
+import { type CoreConfig, formatListen } from "./options.ts";
+
+/**
+ * Formats an error as one line.
+ *
+ * @param error What was thrown.
+ * @returns `websocksy: `, where it stands in the configuration, and why.
+ */
+export function describeFailure(error: unknown): string {
+  const origin = error instanceof ConfigError ? error.origin : undefined;
+  const where = origin === undefined ? "" : `${origin}: `;
+  // The cause of a configuration error is part of its message already.
+  const what = error instanceof ConfigError
+    ? error.message
+    : describeError(error);
+  return `websocksy: ${where}${what}`.replaceAll(/\s*[\r\n]+\s*/g, " ");
+}
+
+/**
+ * Tells why the server cannot listen, and what to do.
+ *
+ * @param error What listening threw.
+ * @param core Where it was to listen.
+ * @returns An error with a message for the user.
+ */
+export function explainListenError(error: unknown, core: CoreConfig): Error {
+  const where = formatListen(core.listen, core.port);
+  return new Error(`Cannot listen on ${where}: ${whyNotListening(error)}`);
+}
+
+function whyNotListening(error: unknown): string {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "it is in use; stop the program that uses it, or choose another port with -p";
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return "this machine has no such address; choose one that it has with -l";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "the system denies it; choose a port of 1024 or more with -p, or run with the privilege for it";
+  }
+  // Deno's own words for a permission that is missing name the flag to add.
+  return describeError(error);
+}
+
+/**
+ * Formats the address that clients connect to.
+ *
+ * @param core Where the server listens.
+ * @param port The port, once it is known.
+ * @returns A WebSocket URL, or `unix:PATH`.
+ */
+export function formatUrl(core: CoreConfig, port: number): string {
+  const { listen } = core;
+  return listen.transport === "unix"
+    ? formatListen(listen, port)
+    : `ws://${formatHost(listen.hostname)}:${port}/`;
+}
+
+/**
+ * Tells what a configuration would do, for `--check`.
+ *
+ * @param config The configuration, valid.
+ * @returns Lines for stdout.
+ */
+export function describeConfig({ core, backend }: Config): string {
+  const loaded = backend.findLastIndex(({ step }) => step === "load");
+  const options = backend.slice(loaded + 1).map((step) =>
+    step.step === "configure" ? `  ${step.option} = ${step.value}` : ""
+  );
+  return [
+    "The configuration is valid.",
+    `listen on ${formatListen(core.listen, core.port)}, engine ${core.engine}`,
+    `backend ${core.backend}${options.length === 0 ? "" : ", with"}`,
+    ...options,
+  ].join("\n");
+}
+
+/**
+ * Tells how to try the demo.
+ *
+ * @param core Where the server listens.
+ * @param port The port.
+ * @param deno The command that runs Deno.
+ * @returns Lines for stdout.
+ */
+export function describeDemo(
+  core: CoreConfig,
+  port: number,
+  deno: string,
+): string {
+  const { listen } = core;
+  const isAny = listen.transport === "unix" ||
+    ["::", "0.0.0.0"].includes(listen.hostname);
+  const host = isAny ? "localhost" : formatHost(listen.hostname);
+  const url = `ws://${host}:${port}/`;
+  const script = `const s = new WebSocket('${url}'); let n = 0; ` +
+    `s.onopen = () => s.send('hello\\n'); ` +
+    `s.onmessage = (e) => { console.log(e.data); if (++n === 2) s.close(); };`;
+  return [
+    `Connect a WebSocket to ${url}, or try it with this command:`,
+    "",
+    `  ${deno} eval "${script}"`,
+    "",
+    "Press Ctrl-C to stop.",
+  ].join("\n");
+}

@@ -1,0 +1,80 @@
+/**
+ * The errors that carry data: what a failure means for the request, the
+ * WebSocket or the command it happened in.
+ *
+ * @module
+ */
+
+/** A setting that cannot be used: the command ends with exit status 2. */
+export class ConfigError extends Error {
+  /** Where the setting stands: `FILE:LINE`, or the option as written. */
+  readonly origin: string | undefined;
+
+  /**
+   * @param message Why, in one line.
+   * @param origin Where the setting stands.
+   * @param options `cause`.
+   */
+  constructor(message: string, origin?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "ConfigError";
+    this.origin = origin;
+  }
+}
+
+/** A request that is not accepted: it is answered with an HTTP status. */
+export class RequestError extends Error {
+  /** HTTP status, 400 to 599. */
+  readonly status: number;
+  /** Text of the response's body: one line that leaks no internal address. */
+  readonly body: string;
+  /** Header fields of the response. */
+  readonly headers: Readonly<Record<string, string>>;
+
+  /**
+   * @param status HTTP status.
+   * @param body One line for the client.
+   * @param options `cause`: what the log tells; `headers`: of the response.
+   */
+  constructor(
+    status: number,
+    body: string,
+    options: ErrorOptions & { headers?: Readonly<Record<string, string>> } = {},
+  ) {
+    super(body, options);
+    this.name = "RequestError";
+    this.status = status;
+    this.body = body;
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** A connection that cannot go on: its WebSocket is closed with a code. */
+export class CloseError extends Error {
+  /** Close code, RFC 6455 section 7.4. */
+  readonly code: number;
+
+  /**
+   * @param code Close code.
+   * @param message The reason, in words for the client.
+   * @param options `cause`: what the log tells.
+   */
+  constructor(code: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "CloseError";
+    this.code = code;
+  }
+}
+
+/**
+ * Tells what went wrong, in one line.
+ *
+ * @param error What was thrown.
+ * @returns Its message, and those of its causes, without a stack trace.
+ */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const message = error.message === "" ? error.name : error.message;
+  if (error.cause === undefined) return message;
+  return `${message}: ${describeError(error.cause)}`;
+}

@@ -1,0 +1,111 @@
+/**
+ * The log: a line for each event of a connection, never for a message.
+ *
+ * @module
+ */
+
+import type { LogLevel } from "./options.ts";
+
+/** What a line tells beside its event; fields that are `undefined` are left out. */
+export type LogFields = Readonly<
+  Record<string, string | number | boolean | undefined>
+>;
+
+/** Writes lines to a log. */
+export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
+
+/** Options for {@linkcode createLog}. */
+export interface LogOptions {
+  /** Least severe level that is written. */
+  readonly level: LogLevel;
+  /** Format of a line. */
+  readonly format: "text" | "json";
+  /** Takes a line, with its end. */
+  readonly write: (line: string) => void;
+  /**
+   * Tells the time.
+   *
+   * @default {() => new Date()}
+   */
+  readonly now?: () => Date;
+}
+
+const severity: Readonly<Record<LogLevel, number>> = {
+  error: 0,
+  warn: 1,
+  info: 2,
+  debug: 3,
+};
+
+/**
+ * Makes a log.
+ *
+ * @param options What is written, how, and where.
+ * @returns The log.
+ *
+ * @example Usage
+ * ```ts
+ * import { createLog } from "./log.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let text = "";
+ * const log = createLog({
+ *   level: "info",
+ *   format: "text",
+ *   write: (line) => text += line,
+ *   now: () => new Date(0),
+ * });
+ * log("info", "open", { id: 1, endpoint: "/a\nb" });
+ *
+ * assertEquals(text, '1970-01-01T00:00:00.000Z info open id=1 endpoint="/a\\nb"\n');
+ * ```
+ */
+export function createLog(options: LogOptions): Log {
+  const { level: least, format, write, now = (): Date => new Date() } = options;
+  const formatLine = format === "json" ? formatJson : formatText;
+  return function log(level, event, fields = {}): void {
+    if (severity[level] > severity[least]) return;
+    write(`${formatLine(now().toISOString(), level, event, fields)}\n`);
+  };
+}
+
+function formatText(
+  time: string,
+  level: LogLevel,
+  event: string,
+  fields: LogFields,
+): string {
+  let line = `${time} ${level} ${event}`;
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) line += ` ${name}=${formatValue(value)}`;
+  }
+  return line;
+}
+
+function formatJson(
+  time: string,
+  level: LogLevel,
+  event: string,
+  fields: LogFields,
+): string {
+  return escapeControls(JSON.stringify({ time, level, event, ...fields }));
+}
+
+function formatValue(value: string | number | boolean): string {
+  if (typeof value !== "string") return String(value);
+  return /^[!#-<>-~]+$/.test(value)
+    ? value
+    : escapeControls(JSON.stringify(value));
+}
+
+/**
+ * Escapes what `JSON.stringify` leaves as it is though a terminal may obey it:
+ * C1 controls, line separators, marks that change the direction of text.
+ */
+function escapeControls(text: string): string {
+  return text.replace(
+    /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+    (character) =>
+      `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

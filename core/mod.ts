@@ -1,0 +1,49 @@
+/**
+ * websocksy for embedding: a bridge from WebSocket to TCP, UDP, TLS and Unix
+ * sockets in another Deno program.
+ *
+ * @example Serve one peer
+ * ```ts ignore
+ * import { createLog, defaultCoreConfig, nativeEngine, Server } from "@websocksy/websocksy";
+ * import { framings } from "@websocksy/websocksy/framing";
+ *
+ * const server = await Server.listen({
+ *   core: { ...defaultCoreConfig, port: 8001 },
+ *   backend: { query: () => ({ address: "tcp://127.0.0.1:6379" }) },
+ *   framings,
+ *   engine: nativeEngine,
+ *   log: createLog({ level: "info", format: "text", write: (line) => console.error(line) }),
+ * });
+ * ```
+ *
+ * @module
+ */
+
+export type * from "./api.ts";
+export { apiVersion } from "./api.ts";
+export { ConfigError } from "./errors.ts";
+export type { FramingTable } from "./connector.ts";
+export { createLog, type Log, type LogFields, type LogOptions } from "./log.ts";
+export { nativeEngine } from "./native_websocket.ts";
+export {
+  type CoreConfig,
+  defaultCoreConfig,
+  type ListenAddress,
+  type LogLevel,
+} from "./options.ts";
+export { Server, type ServerOptions, type ServerSettings } from "./server.ts";
+export type {
+  EngineLimits,
+  EngineOptions,
+  EngineServer,
+  IncomingMessages,
+  OutgoingMessage,
+  OutgoingMessages,
+  RequestHandler,
+  RequestInfo,
+  ServerWebSocket,
+  WebSocketEnd,
+  WebSocketEngine,
+  WebSocketHandler,
+  WebSocketUpgrade,
+} from "./websocket.ts";

@@ -1,0 +1,100 @@
+/**
+ * The memory that a peer is read into.
+ *
+ * @module
+ */
+
+const smallest = 4 * 1024;
+const largest = 256 * 1024;
+
+/**
+ * Memory for reads, in which bytes stay until they are consumed. What it offers
+ * for the next read grows with the traffic and shrinks again: an idle
+ * connection holds 4 KiB, a busy one reads 256 KiB at a time. Bytes are moved
+ * only where room for the next read is needed behind some that are held.
+ */
+export class ReadBuffer {
+  #bytes = new Uint8Array(smallest);
+  #start = 0;
+  #end = 0;
+  #readSize = smallest;
+
+  /** Number of bytes held. */
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  /** The memory in which the held bytes lie, from {@linkcode start} to {@linkcode end}. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes;
+  }
+
+  /** Offset of the first byte held. */
+  get start(): number {
+    return this.#start;
+  }
+
+  /** Offset after the last byte held. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** The bytes held, as a view. */
+  view(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#bytes.buffer, this.#start, this.length);
+  }
+
+  /**
+   * Offers room for the next read, behind the bytes held. Views given before
+   * are no longer valid.
+   *
+   * @param minimum The least room that will do, in bytes.
+   * @returns The room.
+   */
+  room(minimum: number): Uint8Array<ArrayBuffer> {
+    const size = Math.max(this.#readSize, minimum);
+    const held = this.length;
+    const capacity = this.#bytes.length;
+    if (held === 0) {
+      this.#start = this.#end = 0;
+      // Also gives up memory that a message larger than any read has left behind.
+      if (capacity !== size) this.#bytes = new Uint8Array(size);
+    } else if (capacity - this.#end < size) {
+      // Doubling keeps the cost of a long message linear in its length.
+      const wanted = held + size;
+      const bytes = wanted <= capacity
+        ? this.#bytes
+        : new Uint8Array(Math.max(wanted, 2 * held));
+      bytes.set(this.view());
+      this.#bytes = bytes;
+      this.#start = 0;
+      this.#end = held;
+    }
+    return this.#bytes.subarray(this.#end, this.#end + size);
+  }
+
+  /**
+   * Takes note of a read into the room offered last.
+   *
+   * @param count How many bytes were read.
+   */
+  commit(count: number): void {
+    this.#end += count;
+    if (count >= this.#readSize) {
+      this.#readSize = Math.min(largest, this.#readSize * 4);
+    } else {
+      while (this.#readSize > smallest && count * 8 <= this.#readSize) {
+        this.#readSize /= 4;
+      }
+    }
+  }
+
+  /**
+   * Drops bytes from the start.
+   *
+   * @param count How many; at most {@linkcode length}.
+   */
+  consume(count: number): void {
+    this.#start += count;
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Whether bytes are text, and where their whole characters end.
+ *
+ * @module
+ */
+
+import { isUtf8 } from "node:buffer";
+
+/** Up to this many bytes, a loop costs less than a call out of JavaScript. */
+const LOOP_LIMIT = 48;
+
+/**
+ * Tells whether bytes are valid UTF-8 as RFC 3629 defines it: no overlong
+ * forms, no surrogates, nothing above U+10FFFF and no character cut short. A
+ * byte order mark is a character like any other. No bytes at all are valid.
+ *
+ * @param data The bytes.
+ * @param start Offset of the first byte to look at.
+ * @param end Offset after the last byte to look at.
+ * @returns Whether the bytes from `start` to `end` are valid UTF-8.
+ *
+ * @example Usage
+ * ```ts
+ * import { isValidUtf8 } from "./utf8.ts";
+ * import { assert, assertFalse } from "@std/assert";
+ *
+ * assert(isValidUtf8(new TextEncoder().encode("grüß dich")));
+ * assertFalse(isValidUtf8(new Uint8Array([0x41, 0xff])));
+ * assert(isValidUtf8(new Uint8Array([0x41, 0xff]), 0, 1));
+ * ```
+ */
+export function isValidUtf8(
+  data: Uint8Array,
+  start = 0,
+  end: number = data.length,
+): boolean {
+  if (end - start <= LOOP_LIMIT) {
+    while (start < end && data[start]! < 0x80) start++;
+    if (start >= end) return true;
+  }
+  // What the loop has passed was ASCII, thus the rest starts at a character.
+  return isUtf8(
+    start === 0 && end === data.length ? data : data.subarray(start, end),
+  );
+}
+
+/**
+ * Finds where the last whole character ends: text may be cut there, or be
+ * checked as far as that while the bytes that follow are still to come.
+ *
+ * @param data Bytes that may end in the middle of a character.
+ * @param start Offset of the first byte, which starts a character.
+ * @param end Offset after the last byte.
+ * @returns The offset of a character at the end that lacks bytes; `end` if
+ * there is none, and also where the bytes at the end are not UTF-8 at all.
+ *
+ * @example Usage
+ * ```ts
+ * import { endOfCharacters } from "./utf8.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const euro = new TextEncoder().encode("1€");
+ * assertEquals(endOfCharacters(euro, 0, 3), 1);
+ * assertEquals(endOfCharacters(euro, 0, 4), 4);
+ * ```
+ */
+export function endOfCharacters(
+  data: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  const stop = Math.max(start, end - 3);
+  for (let index = end - 1; index >= stop; index--) {
+    const byte = data[index]!;
+    if (byte < 0x80) return end;
+    if (byte >= 0xc0) {
+      const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+      return index + length > end ? index : end;
+    }
+  }
+  return end;
+}
