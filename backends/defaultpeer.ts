@@ -1,0 +1,124 @@
+/**
+ * The `defaultpeer` backend.
+ *
+ * @module
+ */
+
+import {
+  formatAddress,
+  hasScheme,
+  parseAddress,
+  type PeerAddress,
+} from "../core/address.ts";
+import type { Backend, PeerInfo } from "../core/api.ts";
+
+/** The port of peers for which none is given. */
+const DEFAULT_PORT = 5900;
+
+const OPTIONS = ["host", "port", "framing", "framing-config", "protocol"];
+
+/** A subprotocol's name: a token of RFC 9110, section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
+
+/**
+ * Makes a backend that names the same peer for every client.
+ *
+ * Its options: `host` (`tcp://localhost`), `port` (5900), `framing`,
+ * `framing-config` and `protocol`. Of an option that is given twice, the second
+ * value counts.
+ *
+ * @returns The backend. Its `configure` throws a `SyntaxError` or `RangeError` if
+ * a value is not valid and a `TypeError` if there is no such option.
+ *
+ * @example Usage
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { createDefaultPeer } from "./defaultpeer.ts";
+ *
+ * const backend = createDefaultPeer();
+ * await backend.configure?.("host", "tcp://127.0.0.1");
+ * await backend.configure?.("port", "6667");
+ * await backend.configure?.("framing", "newline");
+ *
+ * const peer = await backend.query({
+ *   endpoint: "/",
+ *   query: "",
+ *   protocols: [],
+ *   headers: [],
+ *   remote: { address: "127.0.0.1", port: 50000 },
+ * });
+ *
+ * assertEquals(peer, { address: "tcp://127.0.0.1:6667", framing: "newline" });
+ * ```
+ */
+export function createDefaultPeer(): Backend {
+  let host = "tcp://localhost";
+  let port: number | undefined;
+  let info: Omit<PeerInfo, "address"> = {};
+
+  return {
+    configure(option: string, value: string): void {
+      switch (option) {
+        case "host":
+          parseAddress(value);
+          host = value;
+          break;
+        case "port":
+          port = parsePort(value);
+          break;
+        case "framing":
+          info = { ...info, framing: value };
+          break;
+        case "framing-config":
+          info = { ...info, framingConfig: value };
+          break;
+        case "protocol":
+          info = { ...info, protocol: parseProtocol(value) };
+          break;
+        default:
+          throw new TypeError(
+            `Cannot set option "${option}": the options of backend "defaultpeer" are ${
+              OPTIONS.join(", ")
+            }`,
+          );
+      }
+    },
+    query(): PeerInfo {
+      return { address: withPort(host, port), ...info };
+    },
+  };
+}
+
+/** Gives an address its port: `port`, else its own, else the default one. */
+function withPort(text: string, port: number | undefined): string {
+  const address: PeerAddress = parseAddress(text);
+  if ("path" in address) return text;
+  const complete = formatAddress({
+    ...address,
+    port: port ?? address.port ?? DEFAULT_PORT,
+  });
+  // Without a scheme it stays, so that the log can say what was assumed.
+  return hasScheme(text) ? complete : complete.slice("tcp://".length);
+}
+
+function parsePort(value: string): number {
+  if (!/^\d+$/.test(value)) {
+    throw new SyntaxError(
+      `Cannot use port "${value}": it must be a decimal number`,
+    );
+  }
+  const port = Number(value);
+  if (port < 1 || port > 65535) {
+    throw new RangeError(`Cannot use port "${value}": it must be 1 to 65535`);
+  }
+  return port;
+}
+
+function parseProtocol(value: string): string {
+  if (!TOKEN.test(value)) {
+    throw new SyntaxError(
+      `Cannot use protocol "${value}": it must be "*" or the name of a subprotocol`,
+    );
+  }
+  return value;
+}

@@ -1,0 +1,171 @@
+/**
+ * The `dynamic32` framing function.
+ *
+ * @module
+ */
+
+import type { Frame, Framer } from "../core/api.ts";
+
+/** The largest offset and the largest static length, in bytes: 2 GiB. */
+const MAX_LENGTH = 2 ** 31;
+
+/** How a message says its length. */
+export interface Dynamic32Options {
+  /**
+   * How many bytes stand before the 32-bit length.
+   *
+   * @default {0}
+   */
+  readonly offset: number;
+  /**
+   * How many bytes a message has beyond `offset`, the 4 bytes of the length
+   * and what the length says; negative if the length counts some of those.
+   *
+   * @default {0}
+   */
+  readonly static: number;
+  /**
+   * The order of the bytes of the length.
+   *
+   * @default {"little"}
+   */
+  readonly endian: "little" | "big";
+}
+
+/**
+ * Makes a framer for messages that carry their length as an unsigned 32-bit
+ * number: each is `offset + 4 + static + N` bytes, N being the number at
+ * `offset`, and goes out whole as a binary message.
+ *
+ * The framer's `frame` throws a `RangeError` for a message whose length would
+ * be less than 1.
+ *
+ * @param config Any of `offset=0`, `static=0` and `endian=little`, separated by
+ * commas; see {@linkcode Dynamic32Options}.
+ * @returns The framer.
+ * @throws {SyntaxError} If a key is unknown or repeated or a value is malformed.
+ * @throws {RangeError} If a number is out of range.
+ *
+ * @example Usage
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { createDynamic32 } from "./dynamic32.ts";
+ *
+ * const framer = createDynamic32("offset=1, endian=big");
+ * const data = new Uint8Array([0x51, 0, 0, 0, 2, 0xaa, 0xbb, 0x52]);
+ *
+ * assertEquals(framer.frame(data, 8), { length: 7, type: "binary" });
+ * assertEquals(framer.frame(data.subarray(7), 1), null);
+ * ```
+ */
+export function createDynamic32(config: string): Framer {
+  const options = parseDynamic32(config);
+  const littleEndian = options.endian === "little";
+  const headLength = options.offset + 4;
+
+  return {
+    frame(data: Uint8Array): Frame | null {
+      if (data.length < headLength) return null;
+      const value = readUint32(data, options.offset, littleEndian);
+      const length = headLength + options.static + value;
+      if (length < 1) {
+        throw new RangeError(
+          `Cannot frame message: its length ${value} makes it ${length} bytes long`,
+        );
+      }
+      return data.length < length ? null : { length, type: "binary" };
+    },
+  };
+}
+
+/**
+ * Parses the configuration of `dynamic32`.
+ *
+ * @param config The configuration as it was written.
+ * @returns The options, defaults filled in.
+ * @throws {SyntaxError} If a key is unknown or repeated or a value is malformed.
+ * @throws {RangeError} If a number is out of range.
+ *
+ * @example Usage
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseDynamic32 } from "./dynamic32.ts";
+ *
+ * assertEquals(parseDynamic32("static=-4"), {
+ *   offset: 0,
+ *   static: -4,
+ *   endian: "little",
+ * });
+ * ```
+ */
+export function parseDynamic32(config: string): Dynamic32Options {
+  const values = new Map<string, string>();
+  for (const pair of config.trim() === "" ? [] : config.split(",")) {
+    const [, key, value] = /^\s*(\w+)\s*=\s*(\S+)\s*$/.exec(pair) ?? [];
+    if (key === undefined || value === undefined) {
+      throw dynamic32Error(config, `"${pair}" is not of the form KEY=VALUE`);
+    }
+    if (key !== "offset" && key !== "static" && key !== "endian") {
+      throw dynamic32Error(
+        config,
+        `"${key}" is not one of offset, static, endian`,
+      );
+    }
+    if (values.has(key)) throw dynamic32Error(config, `"${key}" is repeated`);
+    values.set(key, value);
+  }
+  const endian = values.get("endian") ?? "little";
+  if (endian !== "little" && endian !== "big") {
+    throw dynamic32Error(
+      config,
+      `endian "${endian}" is not one of little, big`,
+    );
+  }
+  return {
+    offset: parseNumber(config, "offset", values.get("offset") ?? "0", 0),
+    static: parseNumber(
+      config,
+      "static",
+      values.get("static") ?? "0",
+      -MAX_LENGTH,
+    ),
+    endian,
+  };
+}
+
+function parseNumber(
+  config: string,
+  key: string,
+  value: string,
+  min: number,
+): number {
+  if (!/^[+-]?\d+$/.test(value)) {
+    throw dynamic32Error(config, `${key} "${value}" is not a decimal number`);
+  }
+  const number = Number(value);
+  if (number < min || number > MAX_LENGTH) {
+    throw new RangeError(
+      `Cannot use dynamic32 "${config}": ${key} "${value}" is not from ${min} to ${MAX_LENGTH}`,
+    );
+  }
+  return number;
+}
+
+function readUint32(
+  data: Uint8Array,
+  offset: number,
+  littleEndian: boolean,
+): number {
+  const a = data[offset]!;
+  const b = data[offset + 1]!;
+  const c = data[offset + 2]!;
+  const d = data[offset + 3]!;
+  const value = littleEndian
+    ? a | b << 8 | c << 16 | d << 24
+    : a << 24 | b << 16 | c << 8 | d;
+  return value >>> 0;
+}
+
+function dynamic32Error(config: string, why: string): SyntaxError {
+  return new SyntaxError(`Cannot use dynamic32 "${config}": ${why}`);
+}
