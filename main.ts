@@ -32,11 +32,13 @@ import { createLog, type Log } from "./core/log.ts";
 import { nativeEngine } from "./core/native_websocket.ts";
 import type { CoreConfig } from "./core/options.ts";
 import { Server } from "./core/server.ts";
+import { streamEngine } from "./core/stream_engine.ts";
 import type { WebSocketEngine } from "./core/websocket.ts";
 import { framings } from "./framing/mod.ts";
 
 const engines: Readonly<Record<CoreConfig["engine"], WebSocketEngine>> = {
   native: nativeEngine,
+  stream: streamEngine,
 };
 
 /** A configuration, and its backend. */

@@ -6,16 +6,7 @@
  */
 
 import { RequestError } from "./errors.ts";
-
-/** What the handshake needs of a request. */
-export interface HandshakeRequest {
-  /** HTTP method. */
-  readonly method: string;
-  /** Header fields. */
-  readonly headers: Headers;
-  /** The request's target as sent: a path, and perhaps a query string. */
-  readonly target: string;
-}
+import type { HttpRequest } from "./websocket.ts";
 
 /** What a client that may open a WebSocket asks for. */
 export interface Handshake {
@@ -48,7 +39,7 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
  * @throws {RequestError} If it is refused: 405, 426, 400 or 403.
  */
 export function checkHandshake(
-  request: HandshakeRequest,
+  request: Pick<HttpRequest, "method" | "headers" | "target">,
   options: HandshakeOptions,
 ): Handshake {
   const { method, headers, target } = request;

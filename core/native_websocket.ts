@@ -42,7 +42,10 @@ function listen(options: EngineOptions): EngineServer {
     request: Request,
     info: Deno.ServeHandlerInfo,
   ): Promise<Response> {
-    const answer = await handle(request, {
+    const { method, headers } = request;
+    const answer = await handle({
+      method,
+      headers,
       target: targetOf(request.url),
       remote: toRemote(info.remoteAddr),
       signal: request.signal,

@@ -18,7 +18,7 @@ export interface CoreConfig {
   /** Name of a built-in or declared backend. */
   readonly backend: string;
   /** The WebSocket engine. */
-  readonly engine: "native";
+  readonly engine: "native" | "stream";
   /** Allowed values of `Origin`, or `*`. */
   readonly origin: "*" | readonly string[];
   /** Seconds for the backend's answer and the peer's connection, together. */
@@ -109,8 +109,9 @@ export const coreOptions: readonly CoreOption[] = [
     name: "engine",
     placeholder: "ENGINE",
     default: "native",
-    help: "WebSocket engine: native (Deno.upgradeWebSocket)",
-    parse: (value) => ({ engine: parseChoice(value, ["native"]) }),
+    help:
+      "WebSocket engine: native (Deno.upgradeWebSocket), or stream (our own, which reads a client no faster than its peer takes)",
+    parse: (value) => ({ engine: parseChoice(value, ["native", "stream"]) }),
   },
   {
     name: "origin",

@@ -5,7 +5,7 @@
  */
 
 import { formatRemote } from "./address.ts";
-import type { Backend, RemoteAddress } from "./api.ts";
+import type { Backend } from "./api.ts";
 import { Bridge, type BridgeSummary } from "./bridge.ts";
 import { connect, type Connection, type FramingTable } from "./connector.ts";
 import { describeError, RequestError } from "./errors.ts";
@@ -14,7 +14,7 @@ import type { Log } from "./log.ts";
 import type { CoreConfig } from "./options.ts";
 import type {
   EngineServer,
-  RequestInfo,
+  HttpRequest,
   ServerWebSocket,
   WebSocketEngine,
   WebSocketUpgrade,
@@ -42,8 +42,7 @@ export interface ServerOptions extends ServerSettings {
 interface Client {
   readonly id: number;
   readonly handshake: Handshake;
-  readonly request: Request;
-  readonly remote: RemoteAddress;
+  readonly request: HttpRequest;
 }
 
 /** A server that bridges WebSockets to peers. */
@@ -78,7 +77,7 @@ export class Server {
       listen,
       port,
       limits: () => server.#settings.core,
-      handle: (request, info) => server.#handle(request, info),
+      handle: (request) => server.#handle(request),
     });
     return server;
   }
@@ -124,16 +123,11 @@ export class Server {
     if (open > 0) this.#log("warn", "drain-timeout", { open });
   }
 
-  async #handle(
-    request: Request,
-    info: RequestInfo,
-  ): Promise<Response | WebSocketUpgrade> {
-    const { target, remote } = info;
+  async #handle(request: HttpRequest): Promise<Response | WebSocketUpgrade> {
     const id = ++this.#lastId;
     try {
       const { core } = this.#settings;
-      const { method, headers } = request;
-      const handshake = checkHandshake({ method, headers, target }, core);
+      const handshake = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
       if (
         core.maxConnections > 0 && this.#connections >= core.maxConnections
@@ -142,29 +136,30 @@ export class Server {
           headers: { "retry-after": "5" },
         });
       }
-      return await this.#accept({ id, handshake, request, remote }, info);
+      return await this.#accept({ id, handshake, request });
     } catch (error) {
-      return this.#refuse(error, id, info);
+      return this.#refuse(error, id, request);
     }
   }
 
-  async #accept(client: Client, info: RequestInfo): Promise<WebSocketUpgrade> {
+  async #accept(client: Client): Promise<WebSocketUpgrade> {
+    const { handshake, request } = client;
+    const { headers, remote } = request;
     const { core, backend } = this.#settings;
     const controller = new AbortController();
     const timer = setTimeout(
       () => controller.abort(new RequestError(504, "peer took too long")),
       core.connectTimeout * 1000,
     );
-    const givenUp = [info.signal, this.#draining.signal];
+    const givenUp = [request.signal, this.#draining.signal];
     function giveUp(this: AbortSignal): void {
       controller.abort(this.reason);
     }
     for (const signal of givenUp) signal.addEventListener("abort", giveUp);
     this.#connections++;
     try {
-      const { handshake, request, remote } = client;
       const connection = await connect(
-        { ...handshake, headers: [...request.headers], remote },
+        { ...handshake, headers: [...headers], remote },
         {
           backend,
           framings: this.#framings,
@@ -193,7 +188,7 @@ export class Server {
         framer.close();
         this.#log("info", "abandon", {
           id: client.id,
-          remote: formatRemote(client.remote),
+          remote: formatRemote(client.request.remote),
         });
       },
     };
@@ -207,7 +202,7 @@ export class Server {
     const opened = performance.now();
     this.#log("info", "open", {
       id: client.id,
-      remote: formatRemote(client.remote),
+      remote: formatRemote(client.request.remote),
       endpoint: client.handshake.endpoint,
       peer: connection.address,
       framing: connection.framing,
@@ -243,16 +238,16 @@ export class Server {
     });
   }
 
-  #refuse(error: unknown, id: number, info: RequestInfo): Response {
+  #refuse(error: unknown, id: number, request: HttpRequest): Response {
     const refusal = error instanceof RequestError
       ? error
-      : info.signal.aborted
+      : request.signal.aborted
       ? new RequestError(400, "client is gone")
       : new RequestError(500, "internal error", { cause: error });
     this.#log(refusal.status < 500 ? "info" : "warn", "refuse", {
       id,
-      remote: formatRemote(info.remote),
-      target: info.target,
+      remote: formatRemote(request.remote),
+      target: request.target,
       status: refusal.status,
       why: describeError(refusal),
     });

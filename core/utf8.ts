@@ -74,6 +74,8 @@ export function endOfCharacters(
     const byte = data[index]!;
     if (byte < 0x80) return end;
     if (byte >= 0xc0) {
+      // These start no character.
+      if (byte < 0xc2 || byte > 0xf4) return end;
       const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
       return index + length > end ? index : end;
     }

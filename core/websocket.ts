@@ -107,20 +107,26 @@ export interface WebSocketUpgrade {
   abandon(): void;
 }
 
-/** What an engine tells of a request beside the request itself. */
-export interface RequestInfo {
-  /** The request's target as sent: a path, and perhaps a query string. */
+/** A request, as an engine gives it: nothing in it is normalised. */
+export interface HttpRequest {
+  /** Its method. */
+  readonly method: string;
+  /** Its target as sent: a path, and perhaps a query string. */
   readonly target: string;
+  /** Its header fields. */
+  readonly headers: Headers;
   /** The client's address. */
   readonly remote: RemoteAddress;
   /** Aborted when the client is gone before it has an answer. */
   readonly signal: AbortSignal;
 }
 
-/** Answers a request: with an HTTP response, or by accepting a WebSocket. */
+/**
+ * Answers a request: with an HTTP response, or by accepting a WebSocket. Its
+ * promise never rejects.
+ */
 export type RequestHandler = (
-  request: Request,
-  info: RequestInfo,
+  request: HttpRequest,
 ) => Promise<Response | WebSocketUpgrade>;
 
 /** Options for {@linkcode WebSocketEngine.listen}. */

@@ -1,0 +1,160 @@
+/**
+ * The `stream` engine: our own RFC 6455 on top of the HTTP server of
+ * `node:http`, whose sockets can be paused.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import type { Socket } from "node:net";
+import { toInternetRemote } from "./address.ts";
+import type { RemoteAddress } from "./api.ts";
+import { StreamWebSocket } from "./stream_websocket.ts";
+import type {
+  EngineOptions,
+  EngineServer,
+  HttpRequest,
+  RequestHandler,
+  WebSocketEngine,
+  WebSocketUpgrade,
+} from "./websocket.ts";
+
+/** The engine on top of the `upgrade` event of `node:http`. */
+export const streamEngine: WebSocketEngine = {
+  pausesClients: true,
+  maxMessage: Infinity,
+  listen,
+};
+
+async function listen(options: EngineOptions): Promise<EngineServer> {
+  const { handle, limits } = options;
+  const webSockets = new Set<StreamWebSocket>();
+  const server = createServer();
+
+  server.on("request", (request, response) => {
+    const { promise: gone, resolve } = Promise.withResolvers<void>();
+    response.once("close", resolve);
+    answer(request, response, handle, gone);
+  });
+
+  server.on("upgrade", async (request: IncomingMessage, duplex, head) => {
+    // node:http hands over what it accepted, a socket of node:net.
+    const socket = duplex as Socket;
+    const webSocket = new StreamWebSocket(socket, head, limits());
+    webSockets.add(webSocket);
+    webSocket.gone.then(() => webSockets.delete(webSocket));
+    const answer = await handle(toRequest(request, webSocket.gone));
+    if (answer instanceof Response) {
+      webSocket.refuse(await formatResponse(answer));
+    } else {
+      webSocket.open(formatUpgrade(request, answer), answer);
+    }
+  });
+
+  await startListening(server, options);
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : 0,
+    async close(): Promise<void> {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      for (const webSocket of webSockets) webSocket.destroy();
+      await closed;
+    },
+  };
+}
+
+async function startListening(
+  server: Server,
+  { listen, port }: EngineOptions,
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  if (listen.transport === "unix") server.listen(listen.path, resolve);
+  else server.listen(port, listen.hostname, resolve);
+  await promise;
+  server.off("error", reject);
+}
+
+/** Answers a request that asks for no upgrade. */
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  handle: RequestHandler,
+  gone: Promise<void>,
+): Promise<void> {
+  const answer = await handle(toRequest(request, gone));
+  if (!(answer instanceof Response)) {
+    // It was no request for an upgrade, so nothing was to be accepted.
+    answer.abandon();
+    response.destroy();
+    return;
+  }
+  const body = await answer.bytes();
+  answer.headers.set("content-length", `${body.length}`);
+  response.writeHead(answer.status, Object.fromEntries(answer.headers));
+  response.end(body);
+}
+
+function toRequest(request: IncomingMessage, gone: Promise<void>): HttpRequest {
+  const { method = "", url: target = "", rawHeaders, socket } = request;
+  const headers = new Headers();
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    headers.append(rawHeaders[index]!, rawHeaders[index + 1]!);
+  }
+  const controller = new AbortController();
+  gone.then(() => controller.abort(new Error("The client is gone")));
+  const { signal } = controller;
+  return { method, target, headers, remote: toRemote(socket), signal };
+}
+
+function toRemote({ remoteAddress, remotePort }: Socket): RemoteAddress {
+  return remoteAddress === undefined || remotePort === undefined
+    ? { address: "unix" }
+    : toInternetRemote(remoteAddress, remotePort);
+}
+
+/** The server's side of the handshake, RFC 6455 section 4.2.2. */
+function formatUpgrade(
+  request: IncomingMessage,
+  { protocol }: WebSocketUpgrade,
+): string {
+  const accept = createHash("sha1")
+    .update(`${request.headers["sec-websocket-key"]}${handshakeGuid}`)
+    .digest("base64");
+  return formatHead(101, [
+    ["Upgrade", "websocket"],
+    ["Connection", "Upgrade"],
+    ["Sec-WebSocket-Accept", accept],
+    ...(protocol === undefined
+      ? []
+      : [["Sec-WebSocket-Protocol", protocol] as const]),
+  ]);
+}
+
+/** From RFC 6455 section 1.3. */
+const handshakeGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+async function formatResponse(response: Response): Promise<string> {
+  const { status, headers } = response;
+  const body = await response.text();
+  headers.set("connection", "close");
+  headers.set("content-length", `${new TextEncoder().encode(body).length}`);
+  return formatHead(status, headers) + body;
+}
+
+function formatHead(
+  status: number,
+  headers: Iterable<readonly [name: string, value: string]>,
+): string {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
+  for (const [name, value] of headers) head += `${name}: ${value}\r\n`;
+  return `${head}\r\n`;
+}

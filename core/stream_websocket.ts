@@ -1,0 +1,280 @@
+/**
+ * One WebSocket of the `stream` engine: RFC 6455 between a socket of `node:net`
+ * and the bridge.
+ *
+ * @module
+ */
+
+import type { Socket } from "node:net";
+import type {
+  EngineLimits,
+  OutgoingMessages,
+  ServerWebSocket,
+  WebSocketEnd,
+  WebSocketHandler,
+  WebSocketUpgrade,
+} from "./websocket.ts";
+import {
+  encodeClose,
+  encodeHeader,
+  encodeMessages,
+  encodePing,
+  encodePong,
+} from "./websocket_frames.ts";
+import { WebSocketProtocol } from "./websocket_protocol.ts";
+
+/** Milliseconds without progress after which a close no longer waits for the client. */
+const closeTimeout = 10_000;
+
+/** Milliseconds that a client which broke the protocol has to read why. */
+const failTimeout = 2_000;
+
+/** A message of at least this many bytes is written without copying it behind its header. */
+const large = 32 * 1024;
+
+/**
+ * A WebSocket, from the request for it to its end. The socket is read from the
+ * start, so that a client that goes away is noticed; at most one chunk is read
+ * ahead of what the handler has taken.
+ */
+export class StreamWebSocket implements ServerWebSocket {
+  /** Resolves when the client has ended or lost the connection. */
+  readonly gone: Promise<void>;
+  #gone = Promise.withResolvers<void>();
+  #socket: Socket;
+  #limits: EngineLimits;
+  #protocol: WebSocketProtocol;
+  #handler: WebSocketHandler | undefined;
+  /** Chunks that were read while nobody wanted one. */
+  #chunks: Uint8Array[] = [];
+  #wanted: ((chunk: Uint8Array | undefined) => void) | undefined;
+  /** No chunk will follow those that wait. */
+  #inputEnded = false;
+  /** What has ended it; nothing but the rest of the closing handshake is sent then. */
+  #end: WebSocketEnd | undefined;
+  #room: PromiseWithResolvers<void> | undefined;
+  /** A ping that could not be answered yet, for want of room. */
+  #pong: Uint8Array | undefined;
+  #lastActivity = 0;
+  #pinged = false;
+  #aliveTimer: ReturnType<typeof setTimeout> | undefined;
+  #destroyTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * @param socket The socket, after an HTTP request for an upgrade.
+   * @param head What was read of it behind the request.
+   * @param limits What holds for the WebSocket.
+   */
+  constructor(socket: Socket, head: Uint8Array, limits: EngineLimits) {
+    this.#socket = socket;
+    this.#limits = limits;
+    this.#protocol = new WebSocketProtocol(limits);
+    this.gone = this.#gone.promise;
+    if (head.length > 0) this.#chunks.push(head);
+    socket.setNoDelay(true);
+    socket.setTimeout(0);
+    socket.on("data", (chunk: Uint8Array) => this.#onData(chunk));
+    socket.on("drain", () => this.#onDrain());
+    socket.on("end", () => this.#onGone(""));
+    socket.on("error", (error) => this.#onGone(error.message));
+    socket.on("close", () => {
+      this.#onGone("");
+      clearTimeout(this.#destroyTimer);
+    });
+  }
+
+  /**
+   * Answers the request with something else than a WebSocket.
+   *
+   * @param response The whole HTTP response.
+   */
+  refuse(response: string): void {
+    this.#socket.write(response);
+    this.#hangUp(failTimeout);
+  }
+
+  /**
+   * Opens the WebSocket.
+   *
+   * @param response The whole HTTP response that accepts it.
+   * @param accepted Takes the WebSocket, or is told that the client is gone.
+   */
+  open(response: string, accepted: WebSocketUpgrade): void {
+    if (this.#inputEnded) {
+      accepted.abandon();
+      this.#socket.destroy();
+      return;
+    }
+    this.#socket.write(response);
+    const handler = accepted.open(this);
+    this.#handler = handler;
+    this.#lastActivity = performance.now();
+    this.#watch(this.#limits.ping * 1000);
+    this.#run(handler);
+  }
+
+  send(messages: OutgoingMessages): void | Promise<void> {
+    if (this.#end !== undefined) return;
+    const { start, end } = messages.messages[0]!;
+    if (messages.messages.length === 1 && end - start >= large) {
+      return this.#sendLarge(messages);
+    }
+    if (this.#socket.write(encodeMessages(messages))) return;
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
+  }
+
+  /** Sends one message from where it lies, and waits until that may be changed. */
+  #sendLarge({ data, messages }: OutgoingMessages): Promise<void> {
+    const { start, end, text } = messages[0]!;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#socket.cork();
+    this.#socket.write(encodeHeader(end - start, text));
+    this.#socket.write(data.subarray(start, end), () => {
+      this.#lastActivity = performance.now();
+      resolve();
+    });
+    this.#socket.uncork();
+    return promise;
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#end !== undefined) return;
+    this.#end = { code, reason, by: "server" };
+    this.#socket.write(encodeClose(code, reason));
+    this.#makeRoom();
+    this.#destroyAfter(closeTimeout);
+  }
+
+  /** Ends the connection at once. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Hands what the client sends to the handler, until the WebSocket has ended. */
+  async #run(handler: WebSocketHandler): Promise<void> {
+    let isOver = false;
+    while (!isOver) {
+      const chunk = this.#chunks.shift() ?? await this.#nextChunk();
+      if (chunk === undefined) break;
+      const { messages, pong, close, failure } = this.#protocol.receive(chunk);
+      if (pong !== undefined) this.#answerPing(pong);
+      isOver = close !== undefined || failure !== undefined;
+      if (isOver) handler.ending();
+      for (const batch of messages) {
+        const busy = handler.receive(batch);
+        if (busy !== undefined) await busy;
+      }
+      if (close !== undefined) this.#endAs({ ...close, by: "client" });
+      if (failure !== undefined) this.#endAs({ ...failure, by: "server" });
+    }
+    clearTimeout(this.#aliveTimer);
+    this.#end ??= { code: 1006, reason: "", by: "client" };
+    this.#hangUp(failTimeout);
+    handler.end(this.#end);
+  }
+
+  /** Answers the client's close frame, or tells it what it did wrong. */
+  #endAs(end: WebSocketEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.#socket.write(encodeClose(end.code, end.reason));
+    this.#makeRoom();
+  }
+
+  #nextChunk(): Promise<Uint8Array | undefined> | undefined {
+    if (this.#inputEnded) return undefined;
+    const { promise, resolve } = Promise.withResolvers<
+      Uint8Array | undefined
+    >();
+    this.#wanted = resolve;
+    if (this.#socket.isPaused()) this.#socket.resume();
+    return promise;
+  }
+
+  #onData(chunk: Uint8Array): void {
+    if (this.#inputEnded) return;
+    this.#lastActivity = performance.now();
+    this.#pinged = false;
+    if (this.#wanted === undefined) {
+      this.#chunks.push(chunk);
+      this.#socket.pause();
+    } else {
+      this.#wanted(chunk);
+      this.#wanted = undefined;
+    }
+  }
+
+  #onGone(reason: string): void {
+    this.#gone.resolve();
+    if (this.#inputEnded) return;
+    this.#inputEnded = true;
+    this.#end ??= { code: 1006, reason, by: "client" };
+    this.#makeRoom();
+    this.#handler?.ending();
+    this.#wanted?.(undefined);
+  }
+
+  #onDrain(): void {
+    this.#lastActivity = performance.now();
+    if (this.#pong !== undefined) this.#answerPing(this.#pong);
+    this.#makeRoom();
+  }
+
+  #makeRoom(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
+  }
+
+  /** A client that pings and does not read gets one pong when it does (RFC 6455 section 5.5.3). */
+  #answerPing(payload: Uint8Array): void {
+    const isFull = this.#socket.writableNeedDrain;
+    this.#pong = isFull ? payload : undefined;
+    if (!isFull && this.#end === undefined) {
+      this.#socket.write(encodePong(payload));
+    }
+  }
+
+  #watch(milliseconds: number): void {
+    if (this.#limits.ping === 0) return;
+    this.#aliveTimer = setTimeout(() => this.#checkAlive(), milliseconds);
+  }
+
+  #checkAlive(): void {
+    const period = this.#limits.ping * 1000;
+    const silence = performance.now() - this.#lastActivity;
+    // A client that waits for the peer to take more is not the one that is silent.
+    if (this.#chunks.length > 0) return this.#watch(period);
+    if (silence < period) return this.#watch(period - silence);
+    if (!this.#pinged) {
+      this.#pinged = true;
+      this.#socket.write(encodePing(new Uint8Array(0)));
+      return this.#watch(period);
+    }
+    this.close(1001, "no response to a ping");
+    this.#destroyAfter(failTimeout);
+  }
+
+  /** Ends our side, and the connection once the client has ended its own. */
+  #hangUp(patience: number): void {
+    this.#inputEnded = true;
+    this.#chunks = [];
+    this.#socket.end();
+    // What the client still sends is dropped: unread, it would reset the
+    // connection before the client has read our last words.
+    this.#socket.resume();
+    this.#destroyAfter(patience);
+  }
+
+  /** Destroys the socket when nothing more could be sent for a while. */
+  #destroyAfter(milliseconds: number): void {
+    clearTimeout(this.#destroyTimer);
+    if (this.#socket.destroyed) return;
+    const waiting = this.#socket.writableLength;
+    this.#destroyTimer = setTimeout(() => {
+      if (this.#socket.writableLength < waiting) {
+        this.#destroyAfter(milliseconds);
+      } else this.#socket.destroy();
+    }, milliseconds);
+  }
+}
