@@ -59,7 +59,7 @@ async function main(): Promise<void> {
     if (args.demo) args = withDemo(args);
     loaded = await load(args);
   } catch (error) {
-    return exit(2, error);
+    return exit(isPermissionMissing(error) ? 1 : 2, error);
   }
   if (args.check) {
     await loaded.backend.cleanup?.();
@@ -86,7 +86,10 @@ async function load({ configFile, settings }: Arguments): Promise<Loaded> {
     ? []
     : parseConfigFile(await readConfigFile(configFile), configFile);
   const config = resolveConfig([...fromFile, ...settings]);
-  return { config, backend: await loadBackend(config.backend, backends) };
+  return {
+    config,
+    backend: await loadBackend(config.backend, { backends, framings }),
+  };
 }
 
 async function readConfigFile(file: string): Promise<string> {
@@ -159,6 +162,11 @@ async function reload(
   } catch (error) {
     log("error", "reload", { error: describeFailure(error) });
   }
+}
+
+function isPermissionMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotCapable ||
+    (error instanceof Error && isPermissionMissing(error.cause));
 }
 
 /** Ends the process; with an error, after one line that tells it. */

@@ -83,10 +83,13 @@ export function createDefaultPeer(): Backend {
           );
       }
     },
-    query(): PeerInfo {
-      return { address: withPort(host, port), ...info };
-    },
+    start: answer,
+    query: answer,
   };
+
+  function answer(): PeerInfo {
+    return { address: withPort(host, port), ...info };
+  }
 }
 
 /** Gives an address its port: `port`, else its own, else the default one. */

@@ -64,6 +64,16 @@ export function createFile(): Backend {
   const expressions: Expression[] = [];
   let directory: string | undefined;
 
+  function checkComplete(): string {
+    if (directory === undefined || expressions.length === 0) {
+      const missing = directory === undefined ? "path" : "expression";
+      throw new TypeError(
+        `Cannot find peer: option "${missing}" of backend "file" is not set`,
+      );
+    }
+    return directory;
+  }
+
   return {
     async configure(option: string, value: string): Promise<void> {
       switch (option) {
@@ -82,13 +92,11 @@ export function createFile(): Backend {
           );
       }
     },
+    start(): undefined {
+      checkComplete();
+    },
     async query(request: BackendQuery): Promise<PeerInfo | undefined> {
-      if (directory === undefined || expressions.length === 0) {
-        const missing = directory === undefined ? "path" : "expression";
-        throw new TypeError(
-          `Cannot find peer: option "${missing}" of backend "file" is not set`,
-        );
-      }
+      const directory = checkComplete();
       const windows = Deno.build.os === "windows";
       for (const expression of expressions) {
         const names = evaluateExpression(expression, request, { windows });

@@ -42,6 +42,14 @@ export interface Backend {
    */
   configure?(option: string, value: string): void | Promise<void>;
   /**
+   * Learns that all options are set. It is called once, before the first query.
+   *
+   * @returns The peer, if every query will name the same: whether its framing
+   * function exists and takes its configuration is then checked at once.
+   * @throws {Error} If an option is missing.
+   */
+  start?(): PeerInfo | undefined | Promise<PeerInfo | undefined>;
+  /**
    * Names the peer of a WebSocket that a client wants to open.
    *
    * @returns The peer, or `undefined` if there is none (HTTP status 404).

@@ -7,75 +7,86 @@
 import { untilAborted } from "./abort.ts";
 import type { Backend, BackendQuery, PeerInfo } from "./api.ts";
 import type { BackendStep } from "./config.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, describeError } from "./errors.ts";
+import { createFramer, type FramingTable } from "./framing_table.ts";
 
 /** The backends that can be loaded, by name. */
 export type BackendTable = Readonly<Record<string, () => Backend>>;
 
+/** Options for {@linkcode loadBackend}. */
+export interface LoadBackendOptions {
+  /** What can be loaded. */
+  readonly backends: BackendTable;
+  /** The framing functions that a backend may name. */
+  readonly framings: FramingTable;
+}
+
 /**
- * Carries out steps, one after another.
+ * Carries out steps, one after another, and starts the backend that is loaded
+ * at the end.
  *
  * @param steps What to load and configure; the first one loads.
- * @param backends What can be loaded.
- * @returns The backend that is loaded at the end.
- * @throws {ConfigError} If a backend or an option is unknown, or a value is
- * not valid; what was loaded is unloaded then.
+ * @param options What there is.
+ * @returns The backend.
+ * @throws {ConfigError} If a backend, a framing function or an option is
+ * unknown or missing, or a value is not valid; what was loaded is unloaded then.
  */
 export async function loadBackend(
   steps: readonly BackendStep[],
-  backends: BackendTable,
+  options: LoadBackendOptions,
 ): Promise<Backend> {
   let backend: Backend | undefined;
+  let origin: string | undefined;
   try {
     for (const step of steps) {
+      ({ origin } = step);
       if (step.step === "load") {
         await backend?.cleanup?.();
         backend = undefined;
-        backend = createBackend(step.name, step.origin, backends);
+        backend = createBackend(step.name, options.backends);
       } else {
-        await configure(backend!, step.option, step.value, step.origin);
+        await configure(backend!, step.option, step.value);
       }
     }
+    origin = steps.findLast(({ step }) => step === "load")?.origin;
+    const info = await backend!.start?.();
+    origin = originOfFraming(steps) ?? origin;
+    if (info !== undefined) checkFraming(info, options.framings);
     return backend!;
   } catch (error) {
     await backend?.cleanup?.();
-    throw error;
+    throw new ConfigError(describeError(error), origin, { cause: error });
   }
 }
 
-function createBackend(
-  name: string,
-  origin: string | undefined,
-  backends: BackendTable,
-): Backend {
+function createBackend(name: string, backends: BackendTable): Backend {
   const create = Object.hasOwn(backends, name) ? backends[name] : undefined;
-  if (create === undefined) {
-    const names = Object.keys(backends).join(", ");
-    throw new ConfigError(
-      `unknown backend "${name}"; there is ${names}`,
-      origin,
-    );
-  }
-  return create();
+  if (create !== undefined) return create();
+  const names = Object.keys(backends).join(", ");
+  throw new TypeError(`unknown backend "${name}"; there is ${names}`);
 }
 
 async function configure(
   backend: Backend,
   option: string,
   value: string,
-  origin: string,
 ): Promise<void> {
-  try {
-    if (backend.configure === undefined) {
-      throw new TypeError(`Unknown option "${option}": it takes none`);
-    }
-    await backend.configure(option, value);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`cannot configure the backend: ${why}`, origin, {
-      cause: error,
-    });
+  if (backend.configure === undefined) {
+    throw new TypeError(`unknown option "${option}": the backend takes none`);
   }
+  await backend.configure(option, value);
+}
+
+/** Where the framing function of a backend that knows its peer is named. */
+function originOfFraming(steps: readonly BackendStep[]): string | undefined {
+  return steps.findLast((step) =>
+    step.step === "configure" && step.option.startsWith("framing")
+  )?.origin;
+}
+
+/** Makes a framer of a peer that is known before the first query, to see that it can be. */
+function checkFraming(info: PeerInfo, framings: FramingTable): void {
+  createFramer(info, framings).close?.();
 }
 
 /**

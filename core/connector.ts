@@ -6,21 +6,17 @@
  */
 
 import { formatAddress, hasScheme, parseAddress } from "./address.ts";
-import type {
-  Backend,
-  BackendQuery,
-  CreateFraming,
-  Framer,
-  PeerInfo,
-} from "./api.ts";
+import type { Backend, BackendQuery, Framer, PeerInfo } from "./api.ts";
 import { queryBackend } from "./backend_host.ts";
 import { RequestError } from "./errors.ts";
 import { MessageFramer, type StreamFramer } from "./framer.ts";
+import {
+  createFramer,
+  defaultFraming,
+  type FramingTable,
+} from "./framing_table.ts";
 import { chooseProtocol } from "./handshake.ts";
 import { openPeer, type Peer } from "./peer.ts";
-
-/** The framing functions that can be used, by name. */
-export type FramingTable = Readonly<Record<string, CreateFraming>>;
 
 /** What a connection is made with. */
 export interface ConnectOptions {
@@ -67,8 +63,7 @@ export async function connect(
   const info = await askBackend(query, options);
   const protocol = chooseProtocol(query.protocols, info.protocol);
   const address = parsePeerAddress(info);
-  const framing = info.framing ?? "auto";
-  const framer = createFramer(framing, info.framingConfig ?? "", options);
+  const framer = makeFramer(info, options.framings);
   let peer: Peer;
   try {
     peer = await openPeer(address, { signal });
@@ -81,7 +76,7 @@ export async function connect(
     peer,
     address: formatAddress(address),
     framer: new MessageFramer(framer, options),
-    framing,
+    framing: info.framing ?? defaultFraming,
     protocol,
     note: hasScheme(info.address)
       ? undefined
@@ -120,17 +115,9 @@ function parsePeerAddress(info: PeerInfo): ReturnType<typeof parseAddress> {
   }
 }
 
-function createFramer(
-  name: string,
-  config: string,
-  { framings }: ConnectOptions,
-): Framer {
-  const create = Object.hasOwn(framings, name) ? framings[name] : undefined;
+function makeFramer(info: PeerInfo, framings: FramingTable): Framer {
   try {
-    if (create === undefined) {
-      throw new TypeError(`Unknown framing function "${name}"`);
-    }
-    return create(config);
+    return createFramer(info, framings);
   } catch (error) {
     throw new RequestError(500, "framing failed", { cause: error });
   }

@@ -22,7 +22,7 @@
 export type * from "./api.ts";
 export { apiVersion } from "./api.ts";
 export { ConfigError } from "./errors.ts";
-export type { FramingTable } from "./connector.ts";
+export type { FramingTable } from "./framing_table.ts";
 export { createLog, type Log, type LogFields, type LogOptions } from "./log.ts";
 export { nativeEngine } from "./native_websocket.ts";
 export {
@@ -31,6 +31,7 @@ export {
   type ListenAddress,
   type LogLevel,
 } from "./options.ts";
+export { streamEngine } from "./stream_engine.ts";
 export { Server, type ServerOptions, type ServerSettings } from "./server.ts";
 export type {
   EngineLimits,

@@ -7,8 +7,9 @@
 import { formatRemote } from "./address.ts";
 import type { Backend } from "./api.ts";
 import { Bridge, type BridgeSummary } from "./bridge.ts";
-import { connect, type Connection, type FramingTable } from "./connector.ts";
+import { connect, type Connection } from "./connector.ts";
 import { describeError, RequestError } from "./errors.ts";
+import type { FramingTable } from "./framing_table.ts";
 import { checkHandshake, type Handshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
 import type { CoreConfig } from "./options.ts";

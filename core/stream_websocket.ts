@@ -29,13 +29,16 @@ const closeTimeout = 10_000;
 /** Milliseconds that a client which broke the protocol has to read why. */
 const failTimeout = 2_000;
 
+/** Chunks that come while the handler is busy may wait up to this many bytes. */
+const readAhead = 128 * 1024;
+
 /** A message of at least this many bytes is written without copying it behind its header. */
 const large = 32 * 1024;
 
 /**
  * A WebSocket, from the request for it to its end. The socket is read from the
- * start, so that a client that goes away is noticed; at most one chunk is read
- * ahead of what the handler has taken.
+ * start, so that a client that goes away is noticed; little is read ahead of what
+ * the handler has taken.
  */
 export class StreamWebSocket implements ServerWebSocket {
   /** Resolves when the client has ended or lost the connection. */
@@ -47,6 +50,7 @@ export class StreamWebSocket implements ServerWebSocket {
   #handler: WebSocketHandler | undefined;
   /** Chunks that were read while nobody wanted one. */
   #chunks: Uint8Array[] = [];
+  #waiting = 0;
   #wanted: ((chunk: Uint8Array | undefined) => void) | undefined;
   /** No chunk will follow those that wait. */
   #inputEnded = false;
@@ -155,7 +159,7 @@ export class StreamWebSocket implements ServerWebSocket {
   async #run(handler: WebSocketHandler): Promise<void> {
     let isOver = false;
     while (!isOver) {
-      const chunk = this.#chunks.shift() ?? await this.#nextChunk();
+      const chunk = this.#takeChunk() ?? await this.#nextChunk();
       if (chunk === undefined) break;
       const { messages, pong, close, failure } = this.#protocol.receive(chunk);
       if (pong !== undefined) this.#answerPing(pong);
@@ -182,6 +186,12 @@ export class StreamWebSocket implements ServerWebSocket {
     this.#makeRoom();
   }
 
+  #takeChunk(): Uint8Array | undefined {
+    const chunk = this.#chunks.shift();
+    if (chunk !== undefined) this.#waiting -= chunk.length;
+    return chunk;
+  }
+
   #nextChunk(): Promise<Uint8Array | undefined> | undefined {
     if (this.#inputEnded) return undefined;
     const { promise, resolve } = Promise.withResolvers<
@@ -198,7 +208,8 @@ export class StreamWebSocket implements ServerWebSocket {
     this.#pinged = false;
     if (this.#wanted === undefined) {
       this.#chunks.push(chunk);
-      this.#socket.pause();
+      this.#waiting += chunk.length;
+      if (this.#waiting >= readAhead) this.#socket.pause();
     } else {
       this.#wanted(chunk);
       this.#wanted = undefined;
