@@ -101,6 +101,8 @@ function upgrade(
 class NativeWebSocket implements ServerWebSocket {
   #socket: WebSocket;
   #limits: EngineLimits;
+  /** Until it is open; it holds the request, which is not needed any longer then. */
+  #accepted: WebSocketUpgrade | undefined;
   #handler: WebSocketHandler | undefined;
   #queue: MessageQueue | undefined;
   #ended = Promise.withResolvers<void>();
@@ -114,21 +116,22 @@ class NativeWebSocket implements ServerWebSocket {
     options: EngineOptions,
   ) {
     this.#socket = socket;
+    this.#accepted = accepted;
     this.#limits = options.limits();
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => {
-      const handler = accepted.open(this);
-      this.#handler = handler;
-      this.#queue = new MessageQueue((messages) => handler.receive(messages));
-    };
+    socket.onopen = () => this.#onOpen();
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onerror = (event) => {
       if (event instanceof ErrorEvent) this.#error = event.message;
     };
-    socket.onclose = (event) => {
-      if (this.#handler === undefined) accepted.abandon();
-      else this.#onClose(event);
-    };
+    socket.onclose = (event) => this.#onClose(event);
+  }
+
+  #onOpen(): void {
+    const handler = this.#accepted!.open(this);
+    this.#accepted = undefined;
+    this.#handler = handler;
+    this.#queue = new MessageQueue((messages) => handler.receive(messages));
   }
 
   send({ data, messages }: OutgoingMessages): void | Promise<void> {
@@ -217,21 +220,23 @@ class NativeWebSocket implements ServerWebSocket {
 
   /** It comes twice after a ping was not answered. */
   async #onClose({ code, reason }: CloseEvent): Promise<void> {
-    if (this.#hasEnded) return;
+    this.#accepted?.abandon();
+    this.#accepted = undefined;
+    if (this.#hasEnded || this.#handler === undefined) return;
     if (this.#closing !== undefined) {
       this.#end(this.#closing.code, this.#closing.reason, "server");
       return;
     }
     this.#hasEnded = true;
     this.#ended.resolve();
-    this.#handler!.ending();
+    this.#handler.ending();
     await this.#queue!.empty;
     if (code === 1001 && this.#error !== "") {
-      this.#handler!.end({ code, reason: this.#error, by: "server" });
+      this.#handler.end({ code, reason: this.#error, by: "server" });
     } else if (code === 0) {
-      this.#handler!.end({ code: 1006, reason: this.#error, by: "client" });
+      this.#handler.end({ code: 1006, reason: this.#error, by: "client" });
     } else {
-      this.#handler!.end({ code, reason, by: "client" });
+      this.#handler.end({ code, reason, by: "client" });
     }
   }
 

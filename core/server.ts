@@ -201,8 +201,9 @@ export class Server {
     connection: Connection,
   ): Bridge {
     const opened = performance.now();
+    const { id } = client;
     this.#log("info", "open", {
-      id: client.id,
+      id,
       remote: formatRemote(client.request.remote),
       endpoint: client.handshake.endpoint,
       peer: connection.address,
@@ -215,7 +216,7 @@ export class Server {
     bridge.finished.then((summary) => {
       this.#bridges.delete(bridge);
       this.#connections--;
-      this.#logClose(client.id, performance.now() - opened, summary);
+      this.#logClose(id, performance.now() - opened, summary);
     });
     if (this.#draining.signal.aborted) {
       bridge.shutDown(1001, "server is shutting down");

@@ -39,9 +39,11 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   const server = createServer();
 
   server.on("request", (request, response) => {
-    const { promise: gone, resolve } = Promise.withResolvers<void>();
-    response.once("close", resolve);
-    answer(request, response, handle, gone);
+    const controller = new AbortController();
+    response.once("close", () => {
+      controller.abort(new Error("The client is gone"));
+    });
+    answer(response, handle, toRequest(request, controller.signal));
   });
 
   server.on("upgrade", async (request: IncomingMessage, duplex, head) => {
@@ -49,8 +51,8 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     const socket = duplex as Socket;
     const webSocket = new StreamWebSocket(socket, head, limits());
     webSockets.add(webSocket);
-    webSocket.gone.then(() => webSockets.delete(webSocket));
-    const answer = await handle(toRequest(request, webSocket.gone));
+    socket.once("close", () => webSockets.delete(webSocket));
+    const answer = await handle(toRequest(request, webSocket.signal));
     if (answer instanceof Response) {
       webSocket.refuse(await formatResponse(answer));
     } else {
@@ -85,12 +87,11 @@ async function startListening(
 
 /** Answers a request that asks for no upgrade. */
 async function answer(
-  request: IncomingMessage,
   response: ServerResponse,
   handle: RequestHandler,
-  gone: Promise<void>,
+  request: HttpRequest,
 ): Promise<void> {
-  const answer = await handle(toRequest(request, gone));
+  const answer = await handle(request);
   if (!(answer instanceof Response)) {
     // It was no request for an upgrade, so nothing was to be accepted.
     answer.abandon();
@@ -103,15 +104,15 @@ async function answer(
   response.end(body);
 }
 
-function toRequest(request: IncomingMessage, gone: Promise<void>): HttpRequest {
+function toRequest(
+  request: IncomingMessage,
+  signal: AbortSignal,
+): HttpRequest {
   const { method = "", url: target = "", rawHeaders, socket } = request;
   const headers = new Headers();
   for (let index = 0; index < rawHeaders.length; index += 2) {
     headers.append(rawHeaders[index]!, rawHeaders[index + 1]!);
   }
-  const controller = new AbortController();
-  gone.then(() => controller.abort(new Error("The client is gone")));
-  const { signal } = controller;
   return { method, target, headers, remote: toRemote(socket), signal };
 }
 

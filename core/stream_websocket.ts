@@ -41,12 +41,11 @@ const large = 32 * 1024;
  * the handler has taken.
  */
 export class StreamWebSocket implements ServerWebSocket {
-  /** Resolves when the client has ended or lost the connection. */
-  readonly gone: Promise<void>;
-  #gone = Promise.withResolvers<void>();
   #socket: Socket;
   #limits: EngineLimits;
   #protocol: WebSocketProtocol;
+  /** Tells, until there is an answer, whether the client has gone meanwhile. */
+  #handshake: AbortController | undefined;
   #handler: WebSocketHandler | undefined;
   /** Chunks that were read while nobody wanted one. */
   #chunks: Uint8Array[] = [];
@@ -73,7 +72,6 @@ export class StreamWebSocket implements ServerWebSocket {
     this.#socket = socket;
     this.#limits = limits;
     this.#protocol = new WebSocketProtocol(limits);
-    this.gone = this.#gone.promise;
     if (head.length > 0) this.#chunks.push(head);
     socket.setNoDelay(true);
     socket.setTimeout(0);
@@ -87,12 +85,19 @@ export class StreamWebSocket implements ServerWebSocket {
     });
   }
 
+  /** Aborted when the client is gone before it has an answer. */
+  get signal(): AbortSignal {
+    this.#handshake ??= new AbortController();
+    return this.#handshake.signal;
+  }
+
   /**
    * Answers the request with something else than a WebSocket.
    *
    * @param response The whole HTTP response.
    */
   refuse(response: string): void {
+    this.#handshake = undefined;
     this.#socket.write(response);
     this.#hangUp(failTimeout);
   }
@@ -109,6 +114,7 @@ export class StreamWebSocket implements ServerWebSocket {
       this.#socket.destroy();
       return;
     }
+    this.#handshake = undefined;
     this.#socket.write(response);
     const handler = accepted.open(this);
     this.#handler = handler;
@@ -217,9 +223,9 @@ export class StreamWebSocket implements ServerWebSocket {
   }
 
   #onGone(reason: string): void {
-    this.#gone.resolve();
     if (this.#inputEnded) return;
     this.#inputEnded = true;
+    this.#handshake?.abort(new Error("The client is gone"));
     this.#end ??= { code: 1006, reason, by: "client" };
     this.#makeRoom();
     this.#handler?.ending();
