@@ -1,0 +1,130 @@
+/**
+ * Compiles the bridge into a program of its own:
+ *
+ *     deno run -A tools/compile.ts [--target TARGET|all] [--output PATH]
+ *
+ * Without a target, it is `dist/websocksy` for this machine, else
+ * `dist/websocksy-TARGET`; on Windows their names end in `.exe`.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { stdArguments } from "./std.ts";
+
+/** The targets for which Deno compiles. */
+export const targets: readonly string[] = [
+  "x86_64-unknown-linux-gnu",
+  "aarch64-unknown-linux-gnu",
+  "x86_64-pc-windows-msvc",
+  "aarch64-pc-windows-msvc",
+  "x86_64-apple-darwin",
+  "aarch64-apple-darwin",
+];
+
+/**
+ * What the program may do: connect and listen, read configuration and peers'
+ * files, make and remove Unix sockets, and give plugins any of these, the
+ * environment and modules from any host. It may start no process, and load no
+ * native library.
+ */
+const permissions: readonly string[] = [
+  "--allow-net",
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+  "--allow-import",
+  "--no-prompt",
+];
+
+const root = join(import.meta.dirname!, "..");
+
+/** One program to make. */
+interface Job {
+  readonly target: string | undefined;
+  readonly output: string;
+}
+
+/**
+ * Compiles the bridge as the arguments of the command say.
+ *
+ * @param args The arguments.
+ * @returns The exit status: that of the first `deno compile` that failed, or 0.
+ * @throws {TypeError} If an argument is unknown.
+ * @throws {RangeError} If the target is unknown, or several go to one path.
+ */
+export async function compile(args: readonly string[]): Promise<number> {
+  const jobs = toJobs(args);
+  const std = await stdArguments();
+  const included = await workers();
+  for (const { target, output } of jobs) {
+    const { code } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "compile",
+        `--config=${join(root, "deno.json")}`,
+        ...std,
+        ...permissions,
+        ...included.map((path) => `--include=${path}`),
+        ...(target === undefined ? [] : [`--target=${target}`]),
+        `--output=${output}`,
+        join(root, "main.ts"),
+      ],
+      stdin: "null",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).spawn().status;
+    if (code !== 0) return code;
+  }
+  return 0;
+}
+
+function toJobs(args: readonly string[]): Job[] {
+  const { values: { target, output } } = parseArgs({
+    args: [...args],
+    options: { target: { type: "string" }, output: { type: "string" } },
+  });
+  if (target === "all") {
+    if (output !== undefined) {
+      throw new RangeError(
+        "Cannot compile: --output takes one program, and --target all makes several",
+      );
+    }
+    return targets.map((target) => ({ target, output: pathFor(target) }));
+  }
+  if (target !== undefined && !targets.includes(target)) {
+    throw new RangeError(
+      `Cannot compile: unknown target "${target}", known are ${
+        targets.join(", ")
+      } and all`,
+    );
+  }
+  return [{ target, output: output ?? pathFor(target) }];
+}
+
+function pathFor(target: string | undefined): string {
+  const name = target === undefined ? "websocksy" : `websocksy-${target}`;
+  const isWindows = (target ?? Deno.build.target).includes("-windows-");
+  return join(root, "dist", isWindows ? `${name}.exe` : name);
+}
+
+/** Modules that are started as workers: no import leads `deno compile` to them. */
+async function workers(): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const { name } of Deno.readDir(join(root, "core"))) {
+    if (name.endsWith("_worker.ts")) paths.push(join(root, "core", name));
+  }
+  return paths.sort();
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exitCode = await compile(Deno.args);
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) {
+      throw error;
+    }
+    Deno.stderr.writeSync(new TextEncoder().encode(`${error.message}\n`));
+    Deno.exitCode = 2;
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Which `@std` packages a `deno` that a tool or a test starts is to use: those
+ * from jsr.io, as `deno.json` names them, or the stand-ins in `fallback/`.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+
+/** `jsr`: the packages; `fallback`: the stand-ins. */
+export type StdSource = "jsr" | "fallback";
+
+/** The environment variable that decides, if it is set. */
+export const stdVariable = "WEBSOCKSY_STD";
+
+/** Options for {@linkcode findStd}. */
+export interface FindStdOptions {
+  /**
+   * Milliseconds without any progress after which a download is given up.
+   *
+   * @default {5000}
+   */
+  readonly stallTimeout?: number;
+  /**
+   * Milliseconds after which a download is given up, whatever its progress.
+   *
+   * @default {60000}
+   */
+  readonly timeout?: number;
+}
+
+const root = join(import.meta.dirname!, "..");
+let found: Promise<StdSource> | undefined;
+
+/**
+ * Arguments for `deno run`, `test`, `check`, `compile` and so on, which let
+ * imports of `@std` be resolved. The decision is made once in a process.
+ *
+ * @returns None if the packages themselves can be had, else the argument that
+ * puts the stand-ins in their place.
+ * @throws {RangeError} If `WEBSOCKSY_STD` has a value that is not known.
+ */
+export async function stdArguments(): Promise<string[]> {
+  found ??= findStd();
+  return argumentsFor(await found);
+}
+
+/**
+ * Arguments for `deno` that let imports of `@std` be resolved.
+ *
+ * @param source Where from.
+ */
+export function argumentsFor(source: StdSource): string[] {
+  return source === "jsr"
+    ? []
+    : [`--import-map=${join(root, "fallback", "import_map.json")}`];
+}
+
+/**
+ * Finds out whether the `@std` packages can be had: `WEBSOCKSY_STD` says so,
+ * or they are in Deno's cache, or they can be downloaded to it now.
+ *
+ * @param options How long a download may take.
+ * @throws {RangeError} If `WEBSOCKSY_STD` has a value that is not known.
+ */
+export async function findStd(
+  options: FindStdOptions = {},
+): Promise<StdSource> {
+  const chosen = Deno.env.get(stdVariable) ?? "";
+  if (chosen === "jsr" || chosen === "fallback") return chosen;
+  if (chosen !== "") {
+    throw new RangeError(
+      `Cannot choose the @std packages: ${stdVariable} is "${chosen}", not "jsr" or "fallback"`,
+    );
+  }
+  const isCached = await load(["--cached-only"], options);
+  return isCached || await load([], options) ? "jsr" : "fallback";
+}
+
+/** Loads the packages with a `deno` of its own, and says whether that worked. */
+async function load(
+  flags: readonly string[],
+  { stallTimeout = 5_000, timeout = 60_000 }: FindStdOptions,
+): Promise<boolean> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      `--config=${join(root, "deno.json")}`,
+      "--no-check",
+      "--no-prompt",
+      ...flags,
+      join(root, "tools", "std_packages.ts"),
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  function giveUp(): void {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended in the meantime.
+    }
+  }
+  // A network that drops packets would let Deno wait for minutes. Deno writes a
+  // line for each file that it downloads: while lines come, it gets somewhere.
+  const limit = setTimeout(giveUp, timeout);
+  let stall = setTimeout(giveUp, stallTimeout);
+  try {
+    for await (const _ of child.stderr) {
+      clearTimeout(stall);
+      stall = setTimeout(giveUp, stallTimeout);
+    }
+    return (await child.status).success;
+  } finally {
+    clearTimeout(stall);
+    clearTimeout(limit);
+  }
+}
