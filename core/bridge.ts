@@ -82,6 +82,8 @@ export class Bridge implements WebSocketHandler {
   #lingerTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
+   * Constructs a new instance.
+   *
    * @param ends What to connect.
    * @param options Time-outs.
    */

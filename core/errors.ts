@@ -11,6 +11,8 @@ export class ConfigError extends Error {
   readonly origin: string | undefined;
 
   /**
+   * Constructs a new instance.
+   *
    * @param message Why, in one line.
    * @param origin Where the setting stands.
    * @param options `cause`.
@@ -32,6 +34,8 @@ export class RequestError extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   /**
+   * Constructs a new instance.
+   *
    * @param status HTTP status.
    * @param body One line for the client.
    * @param options `cause`: what the log tells; `headers`: of the response.
@@ -55,6 +59,8 @@ export class CloseError extends Error {
   readonly code: number;
 
   /**
+   * Constructs a new instance.
+   *
    * @param code Close code.
    * @param message The reason, in words for the client.
    * @param options `cause`: what the log tells.

@@ -53,6 +53,8 @@ export class MessageFramer implements StreamFramer {
   #closed = false;
 
   /**
+   * Constructs a new instance.
+   *
    * @param framer The framing function of the connection.
    * @param options Limits.
    */

@@ -29,6 +29,8 @@ export class MessageQueue {
   #passing: Promise<void> | undefined;
 
   /**
+   * Constructs a new instance.
+   *
    * @param receive Takes messages; the next ones are given when its promise
    * has resolved.
    */

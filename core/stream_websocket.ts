@@ -64,6 +64,8 @@ export class StreamWebSocket implements ServerWebSocket {
   #destroyTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
+   * Constructs a new instance.
+   *
    * @param socket The socket, after an HTTP request for an upgrade.
    * @param head What was read of it behind the request.
    * @param limits What holds for the WebSocket.
