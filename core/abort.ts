@@ -13,22 +13,28 @@
  * @returns What the promise resolves to.
  * @throws {unknown} What the promise rejects with, or the signal's reason.
  */
-export async function untilAborted<T>(
+export function untilAborted<T>(
   promise: Promise<T>,
   signal: AbortSignal,
   disposeLate: (late: T) => void = () => {},
 ): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  function abort(): void {
-    reject(signal.reason);
-    // Nobody is left to whom a failure would mean anything.
-    promise.then(disposeLate, () => {});
-  }
-  if (signal.aborted) abort();
-  else signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    function abort(): void {
+      isOver = true;
+      reject(signal.reason);
+    }
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+    promise.then((value) => {
+      if (isOver) return disposeLate(value);
+      signal.removeEventListener("abort", abort);
+      isOver = true;
+      resolve(value);
+    }, (error) => {
+      // After that, nobody is left to whom a failure would mean anything.
+      signal.removeEventListener("abort", abort);
+      reject(error);
+    });
+  });
 }

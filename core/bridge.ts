@@ -210,8 +210,16 @@ export class Bridge implements WebSocketHandler {
           `The peer took nothing for ${this.#lingerTimeout} ms after the client had gone`,
         );
       }
-      this.#peer.close();
+      this.#closePeer();
     }, this.#lingerTimeout);
+  }
+
+  #closePeer(): void {
+    try {
+      this.#peer.close();
+    } catch (error) {
+      this.#error ??= error;
+    }
   }
 
   async #finish(): Promise<BridgeSummary> {
@@ -220,9 +228,13 @@ export class Bridge implements WebSocketHandler {
       await this.#endPeer();
     }
     clearTimeout(this.#lingerTimer);
-    this.#peer.close();
+    this.#closePeer();
     await this.#peerEnded;
-    this.#framer.close();
+    try {
+      this.#framer.close();
+    } catch (error) {
+      this.#error ??= error;
+    }
     return {
       toPeer: this.#toPeer,
       toClient: this.#toClient,

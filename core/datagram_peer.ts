@@ -10,6 +10,15 @@ import { CloseError } from "./errors.ts";
 import type { Peer } from "./peer.ts";
 import type { IncomingMessages } from "./websocket.ts";
 
+/** A datagram of UDP has at most 65,507 bytes of payload. */
+const udpRoom = 64 * 1024;
+
+/**
+ * A datagram of a Unix socket has at most as many bytes as its sender's buffer,
+ * 212,992 unless it was made larger.
+ */
+const unixRoom = 256 * 1024;
+
 /**
  * Opens a socket for datagrams to and from a peer.
  *
@@ -88,7 +97,7 @@ async function openUnixDatagram(path: string): Promise<Peer> {
 }
 
 class DatagramPeer implements Peer {
-  readonly minimumRead = 65536;
+  readonly minimumRead: number;
   readonly isDatagram = true;
   written = 0;
   #socket: Deno.DatagramConn;
@@ -107,12 +116,21 @@ class DatagramPeer implements Peer {
     this.#address = address;
     this.#isPeer = isPeer;
     this.#directory = directory;
+    this.minimumRead = directory === undefined ? udpRoom : unixRoom;
   }
 
   async read(buffer: Uint8Array): Promise<number> {
     for (;;) {
       const [datagram, from] = await this.#socket.receive(buffer);
-      if (this.#isPeer(from)) return datagram.length;
+      if (!this.#isPeer(from)) continue;
+      // What fills the room may have been cut off.
+      if (datagram.length >= this.minimumRead) {
+        throw new CloseError(
+          1009,
+          `datagram from the peer has ${this.minimumRead} bytes or more`,
+        );
+      }
+      return datagram.length;
     }
   }
 
@@ -141,9 +159,16 @@ class DatagramPeer implements Peer {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
-    if (this.#directory !== undefined) {
-      Deno.removeSync(this.#directory, { recursive: true });
-    }
+    if (this.#directory !== undefined) removeDirectory(this.#directory);
+  }
+}
+
+function removeDirectory(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    // Someone who cleans up temporary files may have been faster.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -27,22 +27,29 @@ export function startDemoService(): DemoService {
 }
 
 async function serve(listener: Deno.Listener): Promise<void> {
-  for await (const connection of listener) {
-    // A client that goes away in the middle of a line ends its own
-    // conversation, and is the only one that it concerns.
-    converse(connection).catch(() => {});
+  for (;;) {
+    try {
+      // One that goes away in the middle of a line concerns nobody else.
+      converse(await listener.accept()).catch(() => {});
+    } catch (error) {
+      // It was closed; any other error is that of one connection, which was
+      // reset before it could be accepted.
+      if (error instanceof Deno.errors.BadResource) return;
+    }
   }
 }
 
 async function converse(connection: Deno.Conn): Promise<void> {
-  const writer = connection.writable
-    .getWriter();
+  using _ = connection;
   const encoder = new TextEncoder();
   async function say(text: string): Promise<void> {
-    await writer.write(encoder.encode(`${text}\r\n`));
+    let rest = encoder.encode(`${text}\r\n`);
+    while (rest.length > 0) {
+      rest = rest.subarray(await connection.write(rest));
+    }
   }
   await say("Hello from a plain TCP service. Say something, with a line end.");
-  const lines = connection.readable
+  const lines = bytesOf(connection)
     .pipeThrough(new TextDecoderStream())
     .pipeThrough(new TextLineStream());
   for await (const line of lines) {
@@ -50,5 +57,16 @@ async function converse(connection: Deno.Conn): Promise<void> {
       `You said ${JSON.stringify(line)}, in ${line.length} characters.`,
     );
   }
-  await writer.close();
+}
+
+/** `connection.readable` would close the connection at its end, with what is still to be said. */
+function bytesOf(connection: Deno.Conn): ReadableStream<BufferSource> {
+  return new ReadableStream({
+    async pull(controller): Promise<void> {
+      const buffer = new Uint8Array(4096);
+      const count = await connection.read(buffer);
+      if (count === null) controller.close();
+      else controller.enqueue(buffer.subarray(0, count));
+    },
+  });
 }

@@ -68,7 +68,8 @@ export class MessageQueue {
 
   /** Drops the messages that wait. */
   clear(): void {
-    this.#taking = this.#coming = [];
+    this.#taking = [];
+    this.#coming = [];
     this.#next = this.#waiting = 0;
   }
 

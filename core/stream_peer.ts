@@ -67,7 +67,7 @@ async function connectTls(
   }
 }
 
-/** `Deno.connect` takes no signal for Unix sockets, and waits while the listener's queue is full. */
+/** `Deno.connect` takes no signal for Unix sockets. */
 function connectUnix(
   path: string,
   signal: AbortSignal,
