@@ -53,7 +53,8 @@ function canBind(hostname: string): boolean {
 
 /** The texts that come back, each one datagram, empty ones too. */
 async function assertEchoes(peer: Peer): Promise<void> {
-  assertEquals([peer.isDatagram, peer.minimumRead], [true, 65536]);
+  assert(peer.isDatagram);
+  assert(peer.minimumRead >= 65536);
   const texts = ["one", "", "zwölf €", "x".repeat(60_000)];
   for (const text of texts) {
     await writeTexts(peer, text);
@@ -238,7 +239,6 @@ Deno.test("Peer.write() fails where a Unix datagram peer is gone", {
   assertInstanceOf(error, Deno.errors.ConnectionRefused);
   assertEquals(peer.written, 0);
   peer.close();
-  service.close();
   await Deno.remove(directory, { recursive: true });
 });
 
