@@ -56,7 +56,7 @@ async function openUdp(
     port: 0,
   });
   return new DatagramPeer(
-    socket,
+    { sender: socket, receiver: socket },
     { transport: "udp", hostname, port },
     (from) =>
       from.transport === "udp" && from.hostname === hostname &&
@@ -80,12 +80,8 @@ async function openUnixDatagram(path: string): Promise<Peer> {
   if (!isSocket) throw new TypeError(`"${path}" is not a socket`);
   const directory = await Deno.makeTempDir({ prefix: "websocksy-" });
   try {
-    const socket = Deno.listenDatagram({
-      transport: "unixpacket",
-      path: `${directory}/socket`,
-    });
     return new DatagramPeer(
-      socket,
+      await bindPair(directory),
       { transport: "unixpacket", path },
       () => true,
       directory,
@@ -96,23 +92,56 @@ async function openUnixDatagram(path: string): Promise<Peer> {
   }
 }
 
+/**
+ * Binds two sockets to one path. Deno (2.9) lets no Unix datagram socket send
+ * while it waits for a datagram: one sends, and the other one, which has taken
+ * over the path that the first one tells the peer, receives.
+ */
+async function bindPair(directory: string): Promise<SocketPair> {
+  const path = `${directory}/socket`;
+  const sender = Deno.listenDatagram({ transport: "unixpacket", path });
+  try {
+    const takeover = `${directory}/receiver`;
+    const receiver = Deno.listenDatagram({
+      transport: "unixpacket",
+      path: takeover,
+    });
+    try {
+      await Deno.rename(takeover, path);
+      return { sender, receiver };
+    } catch (error) {
+      receiver.close();
+      throw error;
+    }
+  } catch (error) {
+    sender.close();
+    throw error;
+  }
+}
+
+/** The sockets of a connection: for UDP one is both. */
+interface SocketPair {
+  readonly sender: Deno.DatagramConn;
+  readonly receiver: Deno.DatagramConn;
+}
+
 class DatagramPeer implements Peer {
   readonly minimumRead: number;
   readonly isDatagram = true;
   written = 0;
-  #socket: Deno.DatagramConn;
+  #sockets: SocketPair;
   #address: Deno.Addr;
   #isPeer: (from: Deno.Addr) => boolean;
   #directory: string | undefined;
   #closed = false;
 
   constructor(
-    socket: Deno.DatagramConn,
+    sockets: SocketPair,
     address: Deno.Addr,
     isPeer: (from: Deno.Addr) => boolean,
     directory?: string,
   ) {
-    this.#socket = socket;
+    this.#sockets = sockets;
     this.#address = address;
     this.#isPeer = isPeer;
     this.#directory = directory;
@@ -121,7 +150,7 @@ class DatagramPeer implements Peer {
 
   async read(buffer: Uint8Array): Promise<number> {
     for (;;) {
-      const [datagram, from] = await this.#socket.receive(buffer);
+      const [datagram, from] = await this.#sockets.receiver.receive(buffer);
       if (!this.#isPeer(from)) continue;
       // What fills the room may have been cut off.
       if (datagram.length >= this.minimumRead) {
@@ -138,7 +167,10 @@ class DatagramPeer implements Peer {
     let start = 0;
     for (const end of ends) {
       try {
-        await this.#socket.send(data.subarray(start, end), this.#address);
+        await this.#sockets.sender.send(
+          data.subarray(start, end),
+          this.#address,
+        );
       } catch (error) {
         throw isTooLong(error)
           ? new CloseError(1009, "message too large for a datagram", {
@@ -158,7 +190,9 @@ class DatagramPeer implements Peer {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#socket.close();
+    const { sender, receiver } = this.#sockets;
+    receiver.close();
+    if (sender !== receiver) sender.close();
     if (this.#directory !== undefined) removeDirectory(this.#directory);
   }
 }

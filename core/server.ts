@@ -27,12 +27,12 @@ export interface ServerSettings {
   readonly core: CoreConfig;
   /** Answers which peer. */
   readonly backend: Backend;
+  /** The framing functions, by name. */
+  readonly framings: FramingTable;
 }
 
 /** Options for {@linkcode Server.listen}. */
 export interface ServerOptions extends ServerSettings {
-  /** The framing functions, by name. */
-  readonly framings: FramingTable;
   /** The WebSocket engine. */
   readonly engine: WebSocketEngine;
   /** The log. */
@@ -49,7 +49,6 @@ interface Client {
 /** A server that bridges WebSockets to peers. */
 export class Server {
   #settings: ServerSettings;
-  #framings: FramingTable;
   #log: Log;
   #engine: EngineServer | undefined;
   #lastId = 0;
@@ -57,10 +56,11 @@ export class Server {
   #connections = 0;
   #bridges = new Set<Bridge>();
   #draining = new AbortController();
+  /** Resolves when no connection is left while the server shuts down. */
+  #drained = Promise.withResolvers<void>();
 
   private constructor(options: ServerOptions) {
     this.#settings = options;
-    this.#framings = options.framings;
     this.#log = options.log;
   }
 
@@ -110,18 +110,31 @@ export class Server {
     if (this.#draining.signal.aborted) return;
     this.#draining.abort(shuttingDown());
     const { core, backend } = this.#settings;
+    let timedOut = false;
     const { promise: timeout, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, core.drainTimeout * 1000);
+    const timer = setTimeout(() => {
+      timedOut = true;
+      resolve();
+    }, core.drainTimeout * 1000);
     for (const bridge of this.#bridges) {
       bridge.shutDown(1001, "server is shutting down");
     }
-    const finished = [...this.#bridges].map((bridge) => bridge.finished);
-    await Promise.race([Promise.all(finished), timeout]);
-    const open = this.#bridges.size;
+    if (this.#connections === 0) this.#drained.resolve();
+    await Promise.race([this.#drained.promise, timeout]);
     await Promise.race([this.#engine!.close(), timeout]);
     clearTimeout(timer);
     await backend.cleanup?.();
-    if (open > 0) this.#log("warn", "drain-timeout", { open });
+    if (timedOut) {
+      this.#log("warn", "drain-timeout", { open: this.#connections });
+    }
+  }
+
+  /** Takes note that a connection is over. */
+  #release(): void {
+    this.#connections--;
+    if (this.#connections === 0 && this.#draining.signal.aborted) {
+      this.#drained.resolve();
+    }
   }
 
   async #handle(request: HttpRequest): Promise<Response | WebSocketUpgrade> {
@@ -146,7 +159,7 @@ export class Server {
   async #accept(client: Client): Promise<WebSocketUpgrade> {
     const { handshake, request } = client;
     const { headers, remote } = request;
-    const { core, backend } = this.#settings;
+    const { core, backend, framings } = this.#settings;
     const controller = new AbortController();
     const timer = setTimeout(
       () => controller.abort(new RequestError(504, "peer took too long")),
@@ -163,14 +176,14 @@ export class Server {
         { ...handshake, headers: [...headers], remote },
         {
           backend,
-          framings: this.#framings,
+          framings,
           maxMessage: core.maxMessage,
           signal: controller.signal,
         },
       );
       return this.#toUpgrade(client, connection);
     } catch (error) {
-      this.#connections--;
+      this.#release();
       throw error;
     } finally {
       clearTimeout(timer);
@@ -184,7 +197,7 @@ export class Server {
       ...(protocol !== undefined && { protocol }),
       open: (socket) => this.#open(socket, client, connection),
       abandon: () => {
-        this.#connections--;
+        this.#release();
         peer.close();
         framer.close();
         this.#log("info", "abandon", {
@@ -215,7 +228,7 @@ export class Server {
     this.#bridges.add(bridge);
     bridge.finished.then((summary) => {
       this.#bridges.delete(bridge);
-      this.#connections--;
+      this.#release();
       this.#logClose(id, performance.now() - opened, summary);
     });
     if (this.#draining.signal.aborted) {

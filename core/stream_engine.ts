@@ -37,27 +37,29 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   const { handle, limits } = options;
   const webSockets = new Set<StreamWebSocket>();
   const server = createServer();
+  /** Answers that are still being made. */
+  const answering = new Set<Promise<void>>();
+
+  function track(answer: Promise<void>): void {
+    answering.add(answer);
+    answer.finally(() => answering.delete(answer));
+  }
 
   server.on("request", (request, response) => {
     const controller = new AbortController();
     response.once("close", () => {
       controller.abort(new Error("The client is gone"));
     });
-    answer(response, handle, toRequest(request, controller.signal));
+    track(answer(response, handle, toRequest(request, controller.signal)));
   });
 
-  server.on("upgrade", async (request: IncomingMessage, duplex, head) => {
+  server.on("upgrade", (request: IncomingMessage, duplex, head) => {
     // node:http hands over what it accepted, a socket of node:net.
     const socket = duplex as Socket;
     const webSocket = new StreamWebSocket(socket, head, limits());
     webSockets.add(webSocket);
     socket.once("close", () => webSockets.delete(webSocket));
-    const answer = await handle(toRequest(request, webSocket.signal));
-    if (answer instanceof Response) {
-      webSocket.refuse(await formatResponse(answer));
-    } else {
-      webSocket.open(formatUpgrade(request, answer), answer);
-    }
+    track(answerUpgrade(request, webSocket, handle));
   });
 
   await startListening(server, options);
@@ -66,6 +68,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     port: typeof address === "object" && address !== null ? address.port : 0,
     async close(): Promise<void> {
       const closed = new Promise((resolve) => server.close(resolve));
+      await Promise.all(answering);
       server.closeAllConnections();
       for (const webSocket of webSockets) webSocket.destroy();
       await closed;
@@ -102,6 +105,20 @@ async function answer(
   answer.headers.set("content-length", `${body.length}`);
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
   response.end(body);
+}
+
+/** Answers a request that asks for an upgrade. */
+async function answerUpgrade(
+  request: IncomingMessage,
+  webSocket: StreamWebSocket,
+  handle: RequestHandler,
+): Promise<void> {
+  const answer = await handle(toRequest(request, webSocket.signal));
+  if (answer instanceof Response) {
+    webSocket.refuse(await formatResponse(answer));
+  } else {
+    webSocket.open(formatUpgrade(request, answer), answer);
+  }
 }
 
 function toRequest(

@@ -158,9 +158,9 @@ export class StreamWebSocket implements ServerWebSocket {
     this.#destroyAfter(closeTimeout);
   }
 
-  /** Ends the connection at once. */
+  /** Ends the connection without waiting for the client. */
   destroy(): void {
-    this.#socket.destroy();
+    this.#socket.destroySoon();
   }
 
   /** Hands what the client sends to the handler, until the WebSocket has ended. */
