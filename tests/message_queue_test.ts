@@ -117,12 +117,12 @@ Deno.test("MessageQueue replaces lone surrogates as UTF-8 has none", {
   await queue.empty;
 });
 
-Deno.test("MessageQueue joins up to 64 KiB, and gives larger messages alone", {
+Deno.test("MessageQueue joins up to 256 KiB, and gives larger messages alone", {
   permissions,
 }, async () => {
   const receiver = new Receiver();
   const queue = queueTo(receiver);
-  const sizes = [0, 40_000, 25_536, 1, 65_536, 1, 70_000, 65_535, 0, 1, 1];
+  const sizes = [0, 160_000, 102_144, 1, 262_144, 1, 280_000, 262_143, 0, 1, 1];
   queue.push("first");
   for (const size of sizes) queue.push(new Uint8Array(size));
   const batches: number[][] = [];
@@ -133,12 +133,12 @@ Deno.test("MessageQueue joins up to 64 KiB, and gives larger messages alone", {
     count += batch.length;
   }
   assertEquals(batches, [
-    [0, 40_000, 25_536],
+    [0, 160_000, 102_144],
     [1],
-    [65_536],
+    [262_144],
     [1],
-    [70_000],
-    [65_535, 0, 1],
+    [280_000],
+    [262_143, 0, 1],
     [1],
   ]);
   receiver.release();
@@ -179,12 +179,12 @@ Deno.test("MessageQueue counts what waits, and 64 bytes for each message", {
   assertEquals(queue.waiting, 64 + 67);
   queue.push("€😀");
   assertEquals(queue.waiting, 64 + 67 + 67);
-  queue.push(new Uint8Array(65_536));
-  assertEquals(queue.waiting, 64 + 67 + 67 + 65_600);
+  queue.push(new Uint8Array(262_144));
+  assertEquals(queue.waiting, 64 + 67 + 67 + 262_208);
   await receiver.next();
-  assertEquals(queue.waiting, 65_600);
+  assertEquals(queue.waiting, 262_208);
   queue.push("x");
-  assertEquals(queue.waiting, 65_600 + 65);
+  assertEquals(queue.waiting, 262_208 + 65);
   await receiver.next();
   assertEquals(queue.waiting, 65);
   await receiver.next();
@@ -218,7 +218,7 @@ Deno.test("MessageQueue.clear() drops what waits", {
   const queue = queueTo(receiver);
   queue.push("a");
   queue.push("b");
-  queue.push(new Uint8Array(70_000));
+  queue.push(new Uint8Array(280_000));
   queue.push("c");
   queue.push("d");
   await receiver.next();
