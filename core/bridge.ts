@@ -80,6 +80,10 @@ export class Bridge implements WebSocketHandler {
   #peerHasEnded = false;
   #error: unknown;
   #lingerTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Reads from the peer, as a sign that it makes progress. */
+  #reads = 0;
+  /** The client has no room: the peer is not the one who is waited for. */
+  #clientIsFull = false;
 
   /**
    * Constructs a new instance.
@@ -123,6 +127,12 @@ export class Bridge implements WebSocketHandler {
     this.#socket.close(code, reason);
   }
 
+  /** Gives the peer up at once: there is no more time. */
+  abort(): void {
+    this.#ending = true;
+    this.#closePeer();
+  }
+
   async #write(messages: IncomingMessages): Promise<void> {
     this.#writing = true;
     try {
@@ -158,6 +168,8 @@ export class Bridge implements WebSocketHandler {
     } catch (error) {
       this.#error ??= error;
     }
+    // After a write has failed, an end may be that of a connection that was
+    // reset, with some of what the peer said lost.
     if (this.#error === undefined) this.#close(1000, "");
     else this.#fail(this.#error);
   }
@@ -167,6 +179,7 @@ export class Bridge implements WebSocketHandler {
     for (;;) {
       const count = await this.#peer.read(this.#framer.room(minimumRead));
       if (count === null) return;
+      this.#reads++;
       // The client is gone: what the peer still says is read so that closing
       // the connection does not reset it and lose what it has not yet taken.
       if (this.#ending) continue;
@@ -183,7 +196,11 @@ export class Bridge implements WebSocketHandler {
       for (const { start, end } of messages) {
         this.#toClient.bytes += end - start;
       }
-      if (room !== undefined) await room;
+      if (room !== undefined) {
+        this.#clientIsFull = true;
+        await room;
+        this.#clientIsFull = false;
+      }
     }
     if (failure !== undefined) throw failure;
   }
@@ -199,12 +216,18 @@ export class Bridge implements WebSocketHandler {
     this.#socket.close(code, reason);
   }
 
-  /** Gives the peer up once it has taken nothing for a while. */
+  /**
+   * Gives the peer up once it has taken nothing for a while; as long as the
+   * client is there to hear it, also that it says something counts.
+   */
   #watchPeer(): void {
     clearTimeout(this.#lingerTimer);
     const { written } = this.#peer;
+    const reads = this.#reads;
     this.#lingerTimer = setTimeout(() => {
-      if (this.#peer.written !== written) return this.#watchPeer();
+      const isHeard = !this.#ending &&
+        (this.#reads !== reads || this.#clientIsFull);
+      if (isHeard || this.#peer.written !== written) return this.#watchPeer();
       if (this.#writing) {
         this.#error ??= new Error(
           `The peer took nothing for ${this.#lingerTimeout} ms after the client had gone`,

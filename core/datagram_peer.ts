@@ -5,6 +5,7 @@
  */
 
 import { lookup } from "node:dns/promises";
+import { untilAborted } from "./abort.ts";
 import type { DatagramAddress, InternetAddress } from "./address.ts";
 import { CloseError } from "./errors.ts";
 import type { Peer } from "./peer.ts";
@@ -48,8 +49,7 @@ async function openUdp(
 ): Promise<Peer> {
   const { port } = address;
   if (port === undefined) throw new TypeError("the address names no port");
-  const hostname = await resolve(address.hostname);
-  signal.throwIfAborted();
+  const hostname = await untilAborted(resolve(address.hostname), signal);
   const socket = Deno.listenDatagram({
     transport: "udp",
     hostname: hostname.includes(":") ? "::" : "0.0.0.0",

@@ -24,7 +24,7 @@ export { apiVersion } from "./api.ts";
 export { ConfigError } from "./errors.ts";
 export type { FramingTable } from "./framing_table.ts";
 export { createLog, type Log, type LogFields, type LogOptions } from "./log.ts";
-export { nativeEngine } from "./native_websocket.ts";
+export { nativeEngine } from "./native_engine.ts";
 export {
   type CoreConfig,
   defaultCoreConfig,
@@ -32,7 +32,8 @@ export {
   type LogLevel,
 } from "./options.ts";
 export { streamEngine } from "./stream_engine.ts";
-export { Server, type ServerOptions, type ServerSettings } from "./server.ts";
+export { Server, type ServerOptions } from "./server.ts";
+export type { ServerSettings } from "./settings.ts";
 export type {
   EngineLimits,
   EngineOptions,

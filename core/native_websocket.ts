@@ -1,23 +1,20 @@
 /**
- * The `native` engine: `Deno.serve` and `Deno.upgradeWebSocket`.
+ * One WebSocket of the `native` engine: what `Deno.upgradeWebSocket` gives, as
+ * the bridge wants it.
  *
  * @module
  */
 
 import { setImmediate } from "node:timers";
-import { toInternetRemote } from "./address.ts";
-import type { RemoteAddress } from "./api.ts";
 import { MessageQueue } from "./message_queue.ts";
 import type {
   EngineLimits,
-  EngineOptions,
-  EngineServer,
   OutgoingMessages,
   ServerWebSocket,
-  WebSocketEngine,
   WebSocketHandler,
   WebSocketUpgrade,
 } from "./websocket.ts";
+import { cutReason } from "./websocket_frames.ts";
 
 /** While more than this many bytes wait to be sent, there is no room for more. */
 const highWaterMark = 1024 * 1024;
@@ -25,80 +22,8 @@ const highWaterMark = 1024 * 1024;
 /** Milliseconds without progress after which a close no longer waits for the client. */
 const closeTimeout = 10_000;
 
-/** The engine on top of `Deno.upgradeWebSocket`. */
-export const nativeEngine: WebSocketEngine = {
-  pausesClients: false,
-  maxMessage: 64 * 1024 * 1024,
-  listen,
-};
-
-function listen(options: EngineOptions): EngineServer {
-  const { listen, port, handle } = options;
-  const where = listen.transport === "unix"
-    ? { path: listen.path }
-    : { hostname: listen.hostname, port };
-
-  async function answer(
-    request: Request,
-    info: Deno.ServeHandlerInfo,
-  ): Promise<Response> {
-    const { method, headers } = request;
-    const answer = await handle({
-      method,
-      headers,
-      target: targetOf(request.url),
-      remote: toRemote(info.remoteAddr),
-      signal: request.signal,
-    });
-    return answer instanceof Response
-      ? answer
-      : upgrade(request, answer, options);
-  }
-
-  const server = Deno.serve({ ...where, onListen: () => {} }, answer);
-  const { addr } = server;
-  return {
-    port: addr.transport === "tcp" ? addr.port : 0,
-    async close(): Promise<void> {
-      await server.shutdown();
-    },
-  };
-}
-
-/** The request's target as sent: `new URL` would normalise it. */
-function targetOf(url: string): string {
-  const path = url.indexOf("/", url.indexOf("://") + 3);
-  return path < 0 ? "/" : url.slice(path);
-}
-
-function toRemote(address: Deno.Addr): RemoteAddress {
-  return address.transport === "tcp" || address.transport === "udp"
-    ? toInternetRemote(address.hostname, address.port)
-    : { address: "path" in address ? address.path : address.transport };
-}
-
-function upgrade(
-  request: Request,
-  accepted: WebSocketUpgrade,
-  options: EngineOptions,
-): Response {
-  try {
-    // Deno sends the ping after half of its idle time-out.
-    const { socket, response } = Deno.upgradeWebSocket(request, {
-      idleTimeout: options.limits().ping * 2,
-    });
-    if (accepted.protocol !== undefined) {
-      response.headers.set("sec-websocket-protocol", accepted.protocol);
-    }
-    new NativeWebSocket(socket, accepted, options);
-    return response;
-  } catch (error) {
-    accepted.abandon();
-    throw error;
-  }
-}
-
-class NativeWebSocket implements ServerWebSocket {
+/** Turns a WebSocket of Deno into one that waits, and that ends in order. */
+export class NativeWebSocket implements ServerWebSocket {
   #socket: WebSocket;
   #limits: EngineLimits;
   /** Until it is open; it holds the request, which is not needed any longer then. */
@@ -110,14 +35,21 @@ class NativeWebSocket implements ServerWebSocket {
   #closing: { readonly code: number; readonly reason: string } | undefined;
   #error = "";
 
+  /**
+   * Constructs a new instance.
+   *
+   * @param socket The WebSocket, before it is open.
+   * @param accepted Takes it, or is told that the client is gone.
+   * @param limits What holds for it.
+   */
   constructor(
     socket: WebSocket,
     accepted: WebSocketUpgrade,
-    options: EngineOptions,
+    limits: EngineLimits,
   ) {
     this.#socket = socket;
     this.#accepted = accepted;
-    this.#limits = options.limits();
+    this.#limits = limits;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#onOpen();
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -127,8 +59,15 @@ class NativeWebSocket implements ServerWebSocket {
     socket.onclose = (event) => this.#onClose(event);
   }
 
+  /** Learns that the client is gone, which matters unless it is open. */
+  abandon(): void {
+    this.#accepted?.abandon();
+    this.#accepted = undefined;
+  }
+
   #onOpen(): void {
-    const handler = this.#accepted!.open(this);
+    if (this.#accepted === undefined) return this.#socket.close();
+    const handler = this.#accepted.open(this);
     this.#accepted = undefined;
     this.#handler = handler;
     this.#queue = new MessageQueue((messages) => handler.receive(messages));
@@ -143,8 +82,16 @@ class NativeWebSocket implements ServerWebSocket {
         text ? decoder.decode(bytes) : bytes as Uint8Array<ArrayBuffer>,
       );
     }
-    if (socket.bufferedAmount > highWaterMark) {
-      return this.#drained(highWaterMark, Infinity);
+    if (socket.bufferedAmount > highWaterMark) return this.#makeRoom();
+  }
+
+  async #makeRoom(): Promise<void> {
+    // Deno's own ping waits behind what the client does not take.
+    const { ping } = this.#limits;
+    const patience = ping === 0 ? Infinity : ping * 2000;
+    await this.#drained(highWaterMark, patience);
+    if (this.#socket.bufferedAmount > highWaterMark && !this.#hasEnded) {
+      this.#giveUp(1001, "nothing was taken, and no ping answered");
     }
   }
 
@@ -159,12 +106,19 @@ class NativeWebSocket implements ServerWebSocket {
     // drop the connection, and with it what the client has not yet taken.
     await this.#drained(0, closeTimeout);
     if (this.#hasEnded) return;
-    this.#socket.close(code, reason);
-    const timer = setTimeout(() => {
-      this.#end(code, reason, "server");
-    }, closeTimeout);
+    this.#socket.close(code, cutReason(reason));
+    const timer = setTimeout(() => this.#endInOrder(), closeTimeout);
     await this.#ended.promise;
     clearTimeout(timer);
+  }
+
+  /** Ends a WebSocket that we have closed, after what the client sent before. */
+  async #endInOrder(): Promise<void> {
+    this.#hasEnded = true;
+    this.#ended.resolve();
+    this.#handler!.ending();
+    await this.#queue!.empty;
+    this.#handler!.end({ ...this.#closing!, by: "server" });
   }
 
   /**
@@ -172,7 +126,7 @@ class NativeWebSocket implements ServerWebSocket {
    * ended, or nothing was sent for `patience` milliseconds.
    *
    * There is no event for it. A turn of the event loop costs least and is what
-   * a fast client needs; a slow one is looked at every few milliseconds.
+   * a fast client needs; a slow one is looked at less and less often.
    */
   async #drained(level: number, patience: number): Promise<void> {
     let amount = this.#socket.bufferedAmount;
@@ -182,7 +136,7 @@ class NativeWebSocket implements ServerWebSocket {
       if (turns < 8) {
         await new Promise<void>((resolve) => setImmediate(resolve));
       } else {
-        const milliseconds = Math.min(turns - 7, 10);
+        const milliseconds = Math.min(turns - 7, 100);
         await new Promise((resolve) => setTimeout(resolve, milliseconds));
         waited += milliseconds;
       }
@@ -213,20 +167,20 @@ class NativeWebSocket implements ServerWebSocket {
 
   /** Ends the WebSocket without waiting for anything. */
   #giveUp(code: number, reason: string): void {
-    this.#socket.close(code, reason);
-    this.#queue?.clear();
-    this.#end(code, reason, "server");
+    this.#hasEnded = true;
+    this.#ended.resolve();
+    this.#queue!.clear();
+    this.#handler!.end({ code, reason, by: "server" });
+    // Within this event, the next message would come before the close frame,
+    // and make Deno drop the connection without it.
+    setImmediate(() => this.#socket.close(code, cutReason(reason)));
   }
 
   /** It comes twice after a ping was not answered. */
   async #onClose({ code, reason }: CloseEvent): Promise<void> {
-    this.#accepted?.abandon();
-    this.#accepted = undefined;
+    this.abandon();
     if (this.#hasEnded || this.#handler === undefined) return;
-    if (this.#closing !== undefined) {
-      this.#end(this.#closing.code, this.#closing.reason, "server");
-      return;
-    }
+    if (this.#closing !== undefined) return this.#endInOrder();
     this.#hasEnded = true;
     this.#ended.resolve();
     this.#handler.ending();
@@ -238,13 +192,6 @@ class NativeWebSocket implements ServerWebSocket {
     } else {
       this.#handler.end({ code, reason, by: "client" });
     }
-  }
-
-  #end(code: number, reason: string, by: "client" | "server"): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
-    this.#ended.resolve();
-    this.#handler!.end({ code, reason, by });
   }
 }
 

@@ -4,15 +4,19 @@
  * @module
  */
 
-import { formatRemote } from "./address.ts";
-import type { Backend } from "./api.ts";
-import { Bridge, type BridgeSummary } from "./bridge.ts";
+import { Bridge } from "./bridge.ts";
+import {
+  type Client,
+  logAbandon,
+  logClose,
+  logOpen,
+  logRefusal,
+} from "./connection_log.ts";
 import { connect, type Connection } from "./connector.ts";
 import { describeError, RequestError } from "./errors.ts";
-import type { FramingTable } from "./framing_table.ts";
-import { checkHandshake, type Handshake } from "./handshake.ts";
+import { checkHandshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
-import type { CoreConfig } from "./options.ts";
+import { type ServerSettings, SettingsInUse } from "./settings.ts";
 import type {
   EngineServer,
   HttpRequest,
@@ -20,16 +24,6 @@ import type {
   WebSocketEngine,
   WebSocketUpgrade,
 } from "./websocket.ts";
-
-/** What new connections are made with; it can be replaced while the server runs. */
-export interface ServerSettings {
-  /** The `[core]` options. */
-  readonly core: CoreConfig;
-  /** Answers which peer. */
-  readonly backend: Backend;
-  /** The framing functions, by name. */
-  readonly framings: FramingTable;
-}
 
 /** Options for {@linkcode Server.listen}. */
 export interface ServerOptions extends ServerSettings {
@@ -39,16 +33,9 @@ export interface ServerOptions extends ServerSettings {
   readonly log: Log;
 }
 
-/** A connection from its handshake on. */
-interface Client {
-  readonly id: number;
-  readonly handshake: Handshake;
-  readonly request: HttpRequest;
-}
-
 /** A server that bridges WebSockets to peers. */
 export class Server {
-  #settings: ServerSettings;
+  #settings: SettingsInUse;
   #log: Log;
   #engine: EngineServer | undefined;
   #lastId = 0;
@@ -56,11 +43,12 @@ export class Server {
   #connections = 0;
   #bridges = new Set<Bridge>();
   #draining = new AbortController();
+  #acceptReported = -Infinity;
   /** Resolves when no connection is left while the server shuts down. */
   #drained = Promise.withResolvers<void>();
 
   private constructor(options: ServerOptions) {
-    this.#settings = options;
+    this.#settings = new SettingsInUse(options, options.log);
     this.#log = options.log;
   }
 
@@ -77,8 +65,9 @@ export class Server {
     server.#engine = await options.engine.listen({
       listen,
       port,
-      limits: () => server.#settings.core,
+      limits: () => server.#settings.current.core,
       handle: (request) => server.#handle(request),
+      onError: (error) => server.#reportAccept(error),
     });
     return server;
   }
@@ -95,9 +84,9 @@ export class Server {
    * @param settings The new ones; the server owns the backend from then on.
    */
   async reconfigure(settings: ServerSettings): Promise<void> {
-    const { backend } = this.#settings;
-    this.#settings = settings;
-    await backend.cleanup?.();
+    const previous = this.#settings;
+    this.#settings = new SettingsInUse(settings, this.#log);
+    await previous.retire();
   }
 
   /**
@@ -109,7 +98,7 @@ export class Server {
   async shutDown(): Promise<void> {
     if (this.#draining.signal.aborted) return;
     this.#draining.abort(shuttingDown());
-    const { core, backend } = this.#settings;
+    const { core } = this.#settings.current;
     let timedOut = false;
     const { promise: timeout, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
@@ -121,12 +110,21 @@ export class Server {
     }
     if (this.#connections === 0) this.#drained.resolve();
     await Promise.race([this.#drained.promise, timeout]);
-    await Promise.race([this.#engine!.close(), timeout]);
-    clearTimeout(timer);
-    await backend.cleanup?.();
     if (timedOut) {
       this.#log("warn", "drain-timeout", { open: this.#connections });
+      for (const bridge of this.#bridges) bridge.abort();
     }
+    await Promise.race([this.#engine!.close(), timeout]);
+    await Promise.race([this.#settings.retire(), timeout]);
+    clearTimeout(timer);
+  }
+
+  /** Tells that connections cannot be accepted, once a minute at the most. */
+  #reportAccept(error: Error): void {
+    const now = performance.now();
+    if (now - this.#acceptReported < 60_000) return;
+    this.#acceptReported = now;
+    this.#log("error", "accept", { error: describeError(error) });
   }
 
   /** Takes note that a connection is over. */
@@ -140,7 +138,7 @@ export class Server {
   async #handle(request: HttpRequest): Promise<Response | WebSocketUpgrade> {
     const id = ++this.#lastId;
     try {
-      const { core } = this.#settings;
+      const { core } = this.#settings.current;
       const handshake = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
       if (
@@ -159,7 +157,8 @@ export class Server {
   async #accept(client: Client): Promise<WebSocketUpgrade> {
     const { handshake, request } = client;
     const { headers, remote } = request;
-    const { core, backend, framings } = this.#settings;
+    const settings = this.#settings;
+    const { core, backend, framings } = settings.current;
     const controller = new AbortController();
     const timer = setTimeout(
       () => controller.abort(new RequestError(504, "peer took too long")),
@@ -171,6 +170,7 @@ export class Server {
     }
     for (const signal of givenUp) signal.addEventListener("abort", giveUp);
     this.#connections++;
+    settings.take();
     try {
       const connection = await connect(
         { ...handshake, headers: [...headers], remote },
@@ -186,6 +186,7 @@ export class Server {
       this.#release();
       throw error;
     } finally {
+      settings.release();
       clearTimeout(timer);
       for (const signal of givenUp) signal.removeEventListener("abort", giveUp);
     }
@@ -200,10 +201,7 @@ export class Server {
         this.#release();
         peer.close();
         framer.close();
-        this.#log("info", "abandon", {
-          id: client.id,
-          remote: formatRemote(client.request.remote),
-        });
+        logAbandon(this.#log, client);
       },
     };
   }
@@ -215,42 +213,18 @@ export class Server {
   ): Bridge {
     const opened = performance.now();
     const { id } = client;
-    this.#log("info", "open", {
-      id,
-      remote: formatRemote(client.request.remote),
-      endpoint: client.handshake.endpoint,
-      peer: connection.address,
-      framing: connection.framing,
-      protocol: connection.protocol,
-      note: connection.note,
-    });
+    logOpen(this.#log, client, connection);
     const bridge = new Bridge({ socket, ...connection });
     this.#bridges.add(bridge);
     bridge.finished.then((summary) => {
       this.#bridges.delete(bridge);
       this.#release();
-      this.#logClose(id, performance.now() - opened, summary);
+      logClose(this.#log, id, performance.now() - opened, summary);
     });
     if (this.#draining.signal.aborted) {
       bridge.shutDown(1001, "server is shutting down");
     }
     return bridge;
-  }
-
-  #logClose(id: number, milliseconds: number, summary: BridgeSummary): void {
-    const { toPeer, toClient, end, error } = summary;
-    this.#log(error === undefined ? "info" : "warn", "close", {
-      id,
-      seconds: Math.round(milliseconds) / 1000,
-      "to-peer-messages": toPeer.messages,
-      "to-peer-bytes": toPeer.bytes,
-      "to-client-messages": toClient.messages,
-      "to-client-bytes": toClient.bytes,
-      code: end.code,
-      by: end.by,
-      reason: end.reason === "" ? undefined : end.reason,
-      error: error === undefined ? undefined : describeError(error),
-    });
   }
 
   #refuse(error: unknown, id: number, request: HttpRequest): Response {
@@ -259,13 +233,7 @@ export class Server {
       : request.signal.aborted
       ? new RequestError(400, "client is gone")
       : new RequestError(500, "internal error", { cause: error });
-    this.#log(refusal.status < 500 ? "info" : "warn", "refuse", {
-      id,
-      remote: formatRemote(request.remote),
-      target: request.target,
-      status: refusal.status,
-      why: describeError(refusal),
-    });
+    logRefusal(this.#log, id, request, refusal);
     return new Response(`${refusal.body}\n`, {
       status: refusal.status,
       headers: {

@@ -50,7 +50,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     response.once("close", () => {
       controller.abort(new Error("The client is gone"));
     });
-    track(answer(response, handle, toRequest(request, controller.signal)));
+    track(answer(request, response, handle, controller.signal));
   });
 
   server.on("upgrade", (request: IncomingMessage, duplex, head) => {
@@ -78,7 +78,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
 
 async function startListening(
   server: Server,
-  { listen, port }: EngineOptions,
+  { listen, port, onError }: EngineOptions,
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
@@ -86,15 +86,18 @@ async function startListening(
   else server.listen(port, listen.hostname, resolve);
   await promise;
   server.off("error", reject);
+  // One connection that could not be accepted is not the end of the others.
+  server.on("error", onError);
 }
 
 /** Answers a request that asks for no upgrade. */
 async function answer(
+  request: IncomingMessage,
   response: ServerResponse,
   handle: RequestHandler,
-  request: HttpRequest,
+  signal: AbortSignal,
 ): Promise<void> {
-  const answer = await handle(request);
+  const answer = await tryHandle(request, handle, signal);
   if (!(answer instanceof Response)) {
     // It was no request for an upgrade, so nothing was to be accepted.
     answer.abandon();
@@ -113,12 +116,27 @@ async function answerUpgrade(
   webSocket: StreamWebSocket,
   handle: RequestHandler,
 ): Promise<void> {
-  const answer = await handle(toRequest(request, webSocket.signal));
+  const answer = await tryHandle(request, handle, webSocket.signal);
   if (answer instanceof Response) {
     webSocket.refuse(await formatResponse(answer));
   } else {
     webSocket.open(formatUpgrade(request, answer), answer);
   }
+}
+
+/** Hands a request on, if its header fields are such as `Headers` takes. */
+async function tryHandle(
+  request: IncomingMessage,
+  handle: RequestHandler,
+  signal: AbortSignal,
+): Promise<Response | WebSocketUpgrade> {
+  let converted: HttpRequest;
+  try {
+    converted = toRequest(request, signal);
+  } catch {
+    return new Response("malformed header field\n", { status: 400 });
+  }
+  return await handle(converted);
 }
 
 function toRequest(

@@ -58,6 +58,7 @@ async function connectTls(
   if (signal.aborted) abort();
   try {
     await connection.handshake();
+    signal.throwIfAborted();
     return connection;
   } catch (error) {
     if (!signal.aborted) connection.close();

@@ -6,6 +6,7 @@
  */
 
 import type { Socket } from "node:net";
+import { ChunkQueue } from "./chunk_queue.ts";
 import type {
   EngineLimits,
   OutgoingMessages,
@@ -29,9 +30,6 @@ const closeTimeout = 10_000;
 /** Milliseconds that a client which broke the protocol has to read why. */
 const failTimeout = 2_000;
 
-/** Chunks that come while the handler is busy may wait up to this many bytes. */
-const readAhead = 128 * 1024;
-
 /** A message of at least this many bytes is written without copying it behind its header. */
 const large = 32 * 1024;
 
@@ -47,12 +45,7 @@ export class StreamWebSocket implements ServerWebSocket {
   /** Tells, until there is an answer, whether the client has gone meanwhile. */
   #handshake: AbortController | undefined;
   #handler: WebSocketHandler | undefined;
-  /** Chunks that were read while nobody wanted one. */
-  #chunks: Uint8Array[] = [];
-  #waiting = 0;
-  #wanted: ((chunk: Uint8Array | undefined) => void) | undefined;
-  /** No chunk will follow those that wait. */
-  #inputEnded = false;
+  #chunks: ChunkQueue;
   /** What has ended it; nothing but the rest of the closing handshake is sent then. */
   #end: WebSocketEnd | undefined;
   #room: PromiseWithResolvers<void> | undefined;
@@ -60,6 +53,8 @@ export class StreamWebSocket implements ServerWebSocket {
   #pong: Uint8Array | undefined;
   #lastActivity = 0;
   #pinged = false;
+  /** The client has sent something since the wait for its end was looked at. */
+  #hasSpoken = false;
   #aliveTimer: ReturnType<typeof setTimeout> | undefined;
   #destroyTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -74,6 +69,7 @@ export class StreamWebSocket implements ServerWebSocket {
     this.#socket = socket;
     this.#limits = limits;
     this.#protocol = new WebSocketProtocol(limits);
+    this.#chunks = new ChunkQueue(socket);
     if (head.length > 0) this.#chunks.push(head);
     socket.setNoDelay(true);
     socket.setTimeout(0);
@@ -111,7 +107,7 @@ export class StreamWebSocket implements ServerWebSocket {
    * @param accepted Takes the WebSocket, or is told that the client is gone.
    */
   open(response: string, accepted: WebSocketUpgrade): void {
-    if (this.#inputEnded) {
+    if (this.#chunks.hasEnded) {
       accepted.abandon();
       this.#socket.destroy();
       return;
@@ -158,16 +154,18 @@ export class StreamWebSocket implements ServerWebSocket {
     this.#destroyAfter(closeTimeout);
   }
 
-  /** Ends the connection without waiting for the client. */
+  /** Ends the connection once what was written is sent, or cannot be. */
   destroy(): void {
     this.#socket.destroySoon();
+    this.#destroyAfter(failTimeout);
   }
 
   /** Hands what the client sends to the handler, until the WebSocket has ended. */
   async #run(handler: WebSocketHandler): Promise<void> {
     let isOver = false;
     while (!isOver) {
-      const chunk = this.#takeChunk() ?? await this.#nextChunk();
+      const next = this.#chunks.next();
+      const chunk = next instanceof Promise ? await next : next;
       if (chunk === undefined) break;
       const { messages, pong, close, failure } = this.#protocol.receive(chunk);
       if (pong !== undefined) this.#answerPing(pong);
@@ -194,44 +192,20 @@ export class StreamWebSocket implements ServerWebSocket {
     this.#makeRoom();
   }
 
-  #takeChunk(): Uint8Array | undefined {
-    const chunk = this.#chunks.shift();
-    if (chunk !== undefined) this.#waiting -= chunk.length;
-    return chunk;
-  }
-
-  #nextChunk(): Promise<Uint8Array | undefined> | undefined {
-    if (this.#inputEnded) return undefined;
-    const { promise, resolve } = Promise.withResolvers<
-      Uint8Array | undefined
-    >();
-    this.#wanted = resolve;
-    if (this.#socket.isPaused()) this.#socket.resume();
-    return promise;
-  }
-
   #onData(chunk: Uint8Array): void {
-    if (this.#inputEnded) return;
     this.#lastActivity = performance.now();
     this.#pinged = false;
-    if (this.#wanted === undefined) {
-      this.#chunks.push(chunk);
-      this.#waiting += chunk.length;
-      if (this.#waiting >= readAhead) this.#socket.pause();
-    } else {
-      this.#wanted(chunk);
-      this.#wanted = undefined;
-    }
+    this.#hasSpoken = true;
+    this.#chunks.push(chunk);
   }
 
   #onGone(reason: string): void {
-    if (this.#inputEnded) return;
-    this.#inputEnded = true;
+    if (this.#chunks.hasEnded) return;
     this.#handshake?.abort(new Error("The client is gone"));
     this.#end ??= { code: 1006, reason, by: "client" };
     this.#makeRoom();
     this.#handler?.ending();
-    this.#wanted?.(undefined);
+    this.#chunks.end();
   }
 
   #onDrain(): void {
@@ -262,8 +236,14 @@ export class StreamWebSocket implements ServerWebSocket {
   #checkAlive(): void {
     const period = this.#limits.ping * 1000;
     const silence = performance.now() - this.#lastActivity;
-    // A client that waits for the peer to take more is not the one that is silent.
-    if (this.#chunks.length > 0) return this.#watch(period);
+    if (this.#chunks.isWaiting) {
+      // It is not the client that is silent: its peer is slow. But a socket that
+      // is not read tells that the client has gone only to one who writes.
+      if (!this.#socket.writableNeedDrain) {
+        this.#socket.write(encodePing(new Uint8Array(0)));
+      }
+      return this.#watch(period);
+    }
     if (silence < period) return this.#watch(period - silence);
     if (!this.#pinged) {
       this.#pinged = true;
@@ -276,23 +256,24 @@ export class StreamWebSocket implements ServerWebSocket {
 
   /** Ends our side, and the connection once the client has ended its own. */
   #hangUp(patience: number): void {
-    this.#inputEnded = true;
-    this.#chunks = [];
     this.#socket.end();
     // What the client still sends is dropped: unread, it would reset the
     // connection before the client has read our last words.
-    this.#socket.resume();
+    this.#chunks.drop();
     this.#destroyAfter(patience);
   }
 
-  /** Destroys the socket when nothing more could be sent for a while. */
-  #destroyAfter(milliseconds: number): void {
+  /** Destroys the socket when nothing has moved for a while, or it takes too long. */
+  #destroyAfter(milliseconds: number, looks = 6): void {
     clearTimeout(this.#destroyTimer);
     if (this.#socket.destroyed) return;
     const waiting = this.#socket.writableLength;
+    this.#hasSpoken = false;
     this.#destroyTimer = setTimeout(() => {
       if (this.#socket.writableLength < waiting) {
         this.#destroyAfter(milliseconds);
+      } else if (this.#hasSpoken && looks > 0) {
+        this.#destroyAfter(milliseconds, looks - 1);
       } else this.#socket.destroy();
     }, milliseconds);
   }

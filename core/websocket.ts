@@ -82,7 +82,7 @@ export interface WebSocketHandler {
   receive(messages: IncomingMessages): void | Promise<void>;
   /**
    * Learns that no more will come from the client than what waits for
-   * {@linkcode receive} now. It is called at most once, before {@linkcode end}.
+   * {@linkcode receive} now. It may be told more than once, before {@linkcode end}.
    */
   ending(): void;
   /**
@@ -139,6 +139,8 @@ export interface EngineOptions {
   readonly limits: () => EngineLimits;
   /** Answers the requests. */
   readonly handle: RequestHandler;
+  /** Learns what goes wrong with no request to blame: connections cannot be accepted. */
+  readonly onError: (error: Error) => void;
 }
 
 /** What holds for a WebSocket. */

@@ -123,12 +123,32 @@ export function encodeClose(code: number, reason: string): Uint8Array {
   if (code === 1005 || code === 1006 || code === 1015) {
     return encodeControl(OPCODE_CLOSE, new Uint8Array());
   }
-  const payload = new Uint8Array(MAX_CONTROL_PAYLOAD);
+  const text = new TextEncoder().encode(cutReason(reason));
+  const payload = new Uint8Array(2 + text.length);
   payload[0] = code >>> 8;
   payload[1] = code;
-  // It stops before a character for which there is no room.
-  const { written } = new TextEncoder().encodeInto(reason, payload.subarray(2));
-  return encodeControl(OPCODE_CLOSE, payload.subarray(0, 2 + written));
+  payload.set(text, 2);
+  return encodeControl(OPCODE_CLOSE, payload);
+}
+
+/**
+ * Cuts a close reason to what a close frame has room for, RFC 6455 section 5.5.
+ *
+ * @param reason The reason.
+ * @returns What of it goes into 123 bytes of UTF-8, cut between two characters.
+ *
+ * @example Usage
+ * ```ts
+ * import { cutReason } from "./websocket_frames.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(cutReason("€".repeat(100)), "€".repeat(41));
+ * ```
+ */
+export function cutReason(reason: string): string {
+  const room = new Uint8Array(MAX_CONTROL_PAYLOAD - 2);
+  const { read } = new TextEncoder().encodeInto(reason, room);
+  return reason.slice(0, read);
 }
 
 /**

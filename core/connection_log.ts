@@ -1,0 +1,82 @@
+/**
+ * The lines that the log has for a connection.
+ *
+ * @module
+ */
+
+import { formatRemote } from "./address.ts";
+import type { BridgeSummary } from "./bridge.ts";
+import type { Connection } from "./connector.ts";
+import { describeError, type RequestError } from "./errors.ts";
+import type { Handshake } from "./handshake.ts";
+import type { Log } from "./log.ts";
+import type { HttpRequest } from "./websocket.ts";
+
+/** A client that asks for a WebSocket. */
+export interface Client {
+  /** Number of the connection, from 1. */
+  readonly id: number;
+  /** What it asks for. */
+  readonly handshake: Handshake;
+  /** How it asks. */
+  readonly request: HttpRequest;
+}
+
+/** Logs that a request was not accepted. */
+export function logRefusal(
+  log: Log,
+  id: number,
+  { remote, target }: HttpRequest,
+  refusal: RequestError,
+): void {
+  log(refusal.status < 500 ? "info" : "warn", "refuse", {
+    id,
+    remote: formatRemote(remote),
+    target,
+    status: refusal.status,
+    why: describeError(refusal),
+  });
+}
+
+/** Logs that a client was gone before its WebSocket was open. */
+export function logAbandon(log: Log, { id, request }: Client): void {
+  log("info", "abandon", { id, remote: formatRemote(request.remote) });
+}
+
+/** Logs that a WebSocket is open, and what it is connected to. */
+export function logOpen(
+  log: Log,
+  { id, handshake, request }: Client,
+  { address, framing, protocol, note }: Connection,
+): void {
+  log("info", "open", {
+    id,
+    remote: formatRemote(request.remote),
+    endpoint: handshake.endpoint,
+    peer: address,
+    framing,
+    protocol,
+    note,
+  });
+}
+
+/** Logs that a bridge has ended, what went through it, and why it ended. */
+export function logClose(
+  log: Log,
+  id: number,
+  milliseconds: number,
+  { toPeer, toClient, end, error }: BridgeSummary,
+): void {
+  log(error === undefined ? "info" : "warn", "close", {
+    id,
+    seconds: Math.round(milliseconds) / 1000,
+    "to-peer-messages": toPeer.messages,
+    "to-peer-bytes": toPeer.bytes,
+    "to-client-messages": toClient.messages,
+    "to-client-bytes": toClient.bytes,
+    code: end.code,
+    by: end.by,
+    reason: end.reason === "" ? undefined : end.reason,
+    error: error === undefined ? undefined : describeError(error),
+  });
+}

@@ -1,0 +1,63 @@
+/**
+ * What new connections are made with, and how long it is needed.
+ *
+ * @module
+ */
+
+import type { Backend } from "./api.ts";
+import { describeError } from "./errors.ts";
+import type { FramingTable } from "./framing_table.ts";
+import type { Log } from "./log.ts";
+import type { CoreConfig } from "./options.ts";
+
+/** What new connections are made with; it can be replaced while the server runs. */
+export interface ServerSettings {
+  /** The `[core]` options. */
+  readonly core: CoreConfig;
+  /** Answers which peer. */
+  readonly backend: Backend;
+  /** The framing functions, by name. */
+  readonly framings: FramingTable;
+}
+
+/** Settings, whose backend is told when the last query to it is over. */
+export class SettingsInUse {
+  /** The settings. */
+  readonly current: ServerSettings;
+  #log: Log;
+  #users = 1;
+  #unused = Promise.withResolvers<void>();
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param current The settings.
+   * @param log Told if the backend cannot be cleaned up.
+   */
+  constructor(current: ServerSettings, log: Log) {
+    this.current = current;
+    this.#log = log;
+  }
+
+  /** Takes note that a query begins. */
+  take(): void {
+    this.#users++;
+  }
+
+  /** Takes note that a query is over. */
+  release(): void {
+    this.#users--;
+    if (this.#users === 0) this.#unused.resolve();
+  }
+
+  /** Cleans the backend up when nobody uses it any more. */
+  async retire(): Promise<void> {
+    this.release();
+    await this.#unused.promise;
+    try {
+      await this.current.backend.cleanup?.();
+    } catch (error) {
+      this.#log("error", "cleanup", { error: describeError(error) });
+    }
+  }
+}
