@@ -29,8 +29,9 @@ import {
 } from "./core/describe.ts";
 import { ConfigError, describeError } from "./core/errors.ts";
 import { createLog, type Log } from "./core/log.ts";
-import { nativeEngine } from "./core/native_websocket.ts";
+import { nativeEngine } from "./core/native_engine.ts";
 import type { CoreConfig } from "./core/options.ts";
+import { Plugins } from "./core/plugin_host.ts";
 import { Server } from "./core/server.ts";
 import { streamEngine } from "./core/stream_engine.ts";
 import type { WebSocketEngine } from "./core/websocket.ts";
@@ -41,10 +42,12 @@ const engines: Readonly<Record<CoreConfig["engine"], WebSocketEngine>> = {
   stream: streamEngine,
 };
 
-/** A configuration, and its backend. */
+/** A configuration, and what it loads. */
 interface Loaded {
   readonly config: Config;
   readonly backend: Backend;
+  readonly plugins: Plugins;
+  readonly log: Log;
 }
 
 await main();
@@ -63,6 +66,7 @@ async function main(): Promise<void> {
   }
   if (args.check) {
     await loaded.backend.cleanup?.();
+    await loaded.plugins.end();
     print(describeConfig(loaded.config));
     return exit(0);
   }
@@ -86,10 +90,19 @@ async function load({ configFile, settings }: Arguments): Promise<Loaded> {
     ? []
     : parseConfigFile(await readConfigFile(configFile), configFile);
   const config = resolveConfig([...fromFile, ...settings]);
-  return {
-    config,
-    backend: await loadBackend(config.backend, { backends, framings }),
-  };
+  const log = createLog({
+    level: config.core.log,
+    format: config.core.logFormat,
+    write: (line) => write(Deno.stderr, line),
+  });
+  const plugins = await Plugins.load(config, { backends, framings, log });
+  try {
+    const backend = await loadBackend(config.backend, plugins);
+    return { config, backend, plugins, log };
+  } catch (error) {
+    await plugins.end();
+    throw error;
+  }
 }
 
 async function readConfigFile(file: string): Promise<string> {
@@ -103,16 +116,8 @@ async function readConfigFile(file: string): Promise<string> {
   }
 }
 
-async function serve(
-  args: Arguments,
-  { config, backend }: Loaded,
-): Promise<void> {
-  const { core } = config;
-  const log = createLog({
-    level: core.log,
-    format: core.logFormat,
-    write: (line) => write(Deno.stderr, line),
-  });
+async function serve(args: Arguments, loaded: Loaded): Promise<void> {
+  const { config: { core }, backend, plugins: { framings }, log } = loaded;
   let server: Server;
   try {
     const engine = engines[core.engine];
@@ -120,47 +125,74 @@ async function serve(
   } catch (error) {
     return exit(1, explainListenError(error, core));
   }
+  // Before anybody can be told that it listens, and sends a signal then.
+  handleSignals(server, args, loaded);
+  // Whatever was forgotten in one connection must not end all of them.
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log("error", "internal", { error: describeError(event.reason) });
+  });
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    log("error", "internal", { error: describeError(event.error) });
+  });
   const address = formatUrl(core, server.port);
   log("info", "listening", { address, engine: core.engine });
   if (args.demo) {
     const deno = Deno.build.standalone ? "deno" : Deno.execPath();
     print(describeDemo(core, server.port, deno));
   }
-  handleSignals(server, args, log);
-  // Whatever was forgotten in one connection must not end all of them.
-  addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    log("error", "internal", { error: describeError(event.reason) });
-  });
 }
 
-function handleSignals(server: Server, args: Arguments, log: Log): void {
+function handleSignals(server: Server, args: Arguments, first: Loaded): void {
+  const { log } = first;
+  let { plugins } = first;
   let stopping = false;
   async function stop(signal: Deno.Signal, status: number): Promise<void> {
     // A second signal does not wait any longer.
     if (stopping) exit(status);
     stopping = true;
     log("info", "shutdown", { signal });
-    await server.shutDown();
-    exit(0);
+    try {
+      await server.shutDown();
+      await plugins.end();
+    } finally {
+      exit(0);
+    }
   }
   Deno.addSignalListener("SIGINT", () => stop("SIGINT", 130));
   if (Deno.build.os === "windows") return;
   Deno.addSignalListener("SIGTERM", () => stop("SIGTERM", 143));
-  Deno.addSignalListener("SIGHUP", () => reload(server, args, log));
+  let reloading = Promise.resolve();
+  async function replace(): Promise<void> {
+    if (stopping) return;
+    const retired = plugins;
+    const reloaded = await reload(server, args, log);
+    if (reloaded === undefined) return;
+    ({ plugins } = reloaded);
+    // It takes as long as the connections that use them.
+    retired.retire();
+  }
+  // One after another: each ends what the one before has loaded.
+  Deno.addSignalListener("SIGHUP", () => reloading = reloading.then(replace));
 }
 
+/** Lets new connections use the configuration as it is now, if it is valid. */
 async function reload(
   server: Server,
   args: Arguments,
   log: Log,
-): Promise<void> {
+): Promise<Loaded | undefined> {
   try {
-    const { config, backend } = await load(args);
-    await server.reconfigure({ core: config.core, backend });
+    const loaded = await load(args);
+    const { config: { core }, backend, plugins: { framings } } = loaded;
+    const settings = { core, backend, framings };
+    await server.reconfigure(settings);
     log("info", "reload");
+    return loaded;
   } catch (error) {
     log("error", "reload", { error: describeFailure(error) });
+    return undefined;
   }
 }
 
@@ -186,8 +218,8 @@ function write(
   let rest = new TextEncoder().encode(text);
   try {
     while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
-  } catch (error) {
-    // Nobody reads it any more, which is no reason to stop serving.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  } catch {
+    // Nobody reads it any more, or not fast enough, or the disk is full: it is
+    // lost, which is no reason to stop serving, and there is nowhere to say so.
   }
 }

@@ -5,6 +5,17 @@
  * {@linkcode Framer}). The built-in backends and framing functions use these
  * interfaces and no others.
  *
+ * A plugin is a module that exports {@linkcode apiVersion} as it is here, and
+ * `createBackend`, a function that makes a {@linkcode Backend} or a promise of
+ * one, or `framings`, a record of {@linkcode CreateFraming} by name, or both.
+ *
+ * It runs in a thread of its own, with no permission save those that the
+ * configuration grants it. A call that throws fails for its own client. A plugin
+ * that does not answer for `plugin-timeout` seconds, that leaves an error
+ * uncaught or that ends itself is started again: its module is imported anew,
+ * `createBackend` called, and the backend configured and started as before. All
+ * that it held is lost, and each of its framers ends its connection.
+ *
  * @module
  */
 
@@ -58,7 +69,10 @@ export interface Backend {
   query(
     request: BackendQuery,
   ): PeerInfo | undefined | Promise<PeerInfo | undefined>;
-  /** Releases what the backend holds. It is called once, after the last query. */
+  /**
+   * Releases what the backend holds. It is called once, after the last query,
+   * and has a second for it.
+   */
   cleanup?(): void | Promise<void>;
 }
 

@@ -8,6 +8,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import type { Setting } from "./config.ts";
 import { ConfigError } from "./errors.ts";
 import { type CoreOption, coreOptions } from "./options.ts";
+import { checkPluginName } from "./plugin_config.ts";
 
 /** What a command line asks for. */
 export interface Arguments {
@@ -83,8 +84,8 @@ function toSetting(arg: string, key: string, value: unknown): Setting {
     ? coreOptions.find((option) => option.name === key)
     : coreOptions.find((option) => option.short === key);
   const origin = long ? `--${key}` : `-${key}`;
-  const isBackendOption = origin === "-c";
-  if (option === undefined && !isBackendOption) {
+  const isPair = origin === "-c" || origin === "--plugin";
+  if (option === undefined && !isPair) {
     throw new ConfigError("unknown option; see --help", quote(arg));
   }
   // In "-chost=x", parseArgs takes "x" for the value of -c.
@@ -100,15 +101,34 @@ function toSetting(arg: string, key: string, value: unknown): Setting {
   if (option !== undefined) {
     return { section: "core", option: option.name, value, origin };
   }
-  const equals = value.indexOf("=");
+  return toPair(origin, value);
+}
+
+/** `-c OPTION=VALUE` and `--plugin NAME=SPECIFIER`. */
+function toPair(origin: string, pair: string): Setting {
+  const isPlugin = origin === "--plugin";
+  const equals = pair.indexOf("=");
   if (equals < 1) {
-    throw new ConfigError(`it takes OPTION=VALUE, not "${value}"`, origin);
+    const form = isPlugin ? "NAME=SPECIFIER" : "OPTION=VALUE";
+    throw new ConfigError(`it takes ${form}, not "${pair}"`, origin);
+  }
+  const name = pair.slice(0, equals);
+  const value = pair.slice(equals + 1);
+  const place = `${origin} ${name}`;
+  if (!isPlugin) {
+    return { section: "backend", option: name, value, origin: place };
+  }
+  try {
+    checkPluginName(name);
+  } catch (error) {
+    throw new ConfigError((error as Error).message, origin, { cause: error });
   }
   return {
-    section: "backend",
-    option: value.slice(0, equals),
-    value: value.slice(equals + 1),
-    origin: `-c ${value.slice(0, equals)}`,
+    section: "plugin",
+    plugin: name,
+    option: "url",
+    value,
+    origin: place,
   };
 }
 
@@ -134,6 +154,10 @@ export function formatHelp(backends: readonly string[]): string {
     row(
       "-c OPTION=VALUE",
       "pass an option to the backend loaded at that place",
+    ),
+    row(
+      "    --plugin NAME=SPECIFIER",
+      "declare a plugin by the path or URL of its module; what it may do is granted in a configuration file",
     ),
     ...flags.map(([names, help]) => row(names, help)),
     "",

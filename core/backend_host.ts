@@ -8,10 +8,12 @@ import { untilAborted } from "./abort.ts";
 import type { Backend, BackendQuery, PeerInfo } from "./api.ts";
 import type { BackendStep } from "./config.ts";
 import { ConfigError, describeError } from "./errors.ts";
-import { createFramer, type FramingTable } from "./framing_table.ts";
+import { type FramingTable, openFramer } from "./framing_table.ts";
 
 /** The backends that can be loaded, by name. */
-export type BackendTable = Readonly<Record<string, () => Backend>>;
+export type BackendTable = Readonly<
+  Record<string, () => Backend | Promise<Backend>>
+>;
 
 /** Options for {@linkcode loadBackend}. */
 export interface LoadBackendOptions {
@@ -43,7 +45,7 @@ export async function loadBackend(
       if (step.step === "load") {
         await backend?.cleanup?.();
         backend = undefined;
-        backend = createBackend(step.name, options.backends);
+        backend = await createBackend(step.name, options.backends);
       } else {
         await configure(backend!, step.option, step.value);
       }
@@ -51,7 +53,7 @@ export async function loadBackend(
     origin = steps.findLast(({ step }) => step === "load")?.origin;
     const info = await backend!.start?.();
     origin = originOfFraming(steps) ?? origin;
-    if (info !== undefined) checkFraming(info, options.framings);
+    await checkFraming(toPeerInfo(info), options.framings);
     return backend!;
   } catch (error) {
     await backend?.cleanup?.();
@@ -59,7 +61,10 @@ export async function loadBackend(
   }
 }
 
-function createBackend(name: string, backends: BackendTable): Backend {
+function createBackend(
+  name: string,
+  backends: BackendTable,
+): Backend | Promise<Backend> {
   const create = Object.hasOwn(backends, name) ? backends[name] : undefined;
   if (create !== undefined) return create();
   const names = Object.keys(backends).join(", ");
@@ -85,8 +90,12 @@ function originOfFraming(steps: readonly BackendStep[]): string | undefined {
 }
 
 /** Makes a framer of a peer that is known before the first query, to see that it can be. */
-function checkFraming(info: PeerInfo, framings: FramingTable): void {
-  createFramer(info, framings).close?.();
+async function checkFraming(
+  info: PeerInfo | undefined,
+  framings: FramingTable,
+): Promise<void> {
+  if (info === undefined) return;
+  (await openFramer(info, framings, { maxMessage: 1 })).close();
 }
 
 /**
@@ -108,6 +117,11 @@ export async function queryBackend(
   const info = answer instanceof Promise
     ? await untilAborted(answer, signal)
     : answer;
+  return toPeerInfo(info);
+}
+
+/** A backend's answer is checked, never trusted. */
+function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
   if (info === undefined || info === null) return undefined;
   for (
     const field of ["address", "framing", "framingConfig", "protocol"] as const

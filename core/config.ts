@@ -8,9 +8,20 @@
 import { parse } from "@std/ini/parse";
 import { ConfigError } from "./errors.ts";
 import { type CoreConfig, coreOptions, defaultCoreConfig } from "./options.ts";
+import {
+  checkPluginName,
+  type PluginConfig,
+  type PluginSetting,
+  resolvePlugins,
+} from "./plugin_config.ts";
 
 /** One option with its value, as it was written somewhere. */
-export interface Setting {
+export type Setting =
+  | CoreSetting
+  | PluginSetting & { readonly section: "plugin" };
+
+/** One option of the core or of the backend. */
+export interface CoreSetting {
   /** The section that it belongs to. */
   readonly section: "core" | "backend";
   /** Its name. */
@@ -27,6 +38,8 @@ export interface Config {
   readonly core: CoreConfig;
   /** What is done to the backend, in order. */
   readonly backend: readonly BackendStep[];
+  /** The plugins that are declared. */
+  readonly plugins: readonly PluginConfig[];
 }
 
 /** One step on the way to the backend that answers queries. */
@@ -62,7 +75,13 @@ export function resolveConfig(settings: readonly Setting[]): Config {
   const backend: BackendStep[] = [
     { step: "load", name: core.backend, origin: undefined },
   ];
-  for (const { section, option, value, origin } of settings) {
+  const plugins: PluginSetting[] = [];
+  for (const setting of settings) {
+    if (setting.section === "plugin") {
+      plugins.push(setting);
+      continue;
+    }
+    const { section, option, value, origin } = setting;
     if (section === "backend") {
       backend.push({ step: "configure", option, value, origin });
       continue;
@@ -72,7 +91,7 @@ export function resolveConfig(settings: readonly Setting[]): Config {
       backend.push({ step: "load", name: core.backend, origin });
     }
   }
-  return { core, backend };
+  return { core, backend, plugins: resolvePlugins(plugins) };
 }
 
 function parseCoreOption(
@@ -100,19 +119,23 @@ function parseCoreOption(
  * @param text INI text.
  * @param file Name of the file, for errors.
  * @returns Its settings: those of `[core]`, which choose the backend, before
- * those of `[backend]`, each in the order of the file.
+ * all others, each in the order of the file.
  * @throws {ConfigError} If a line is not valid, or a section unknown.
  */
 export function parseConfigFile(text: string, file: string): Setting[] {
   const core: Setting[] = [];
-  const backend: Setting[] = [];
+  const others: Setting[] = [];
   parseVerbatim(text, file, (section, option, value, line) => {
-    const origin = `${file}:${line}`;
-    const setting = { section, option, value, origin };
-    (section === "core" ? core : backend).push(setting);
+    const setting = { ...section, option, value, origin: `${file}:${line}` };
+    (setting.section === "core" ? core : others).push(setting);
   });
-  return [...core, ...backend];
+  return [...core, ...others];
 }
+
+/** A section of the file: what the settings in it have in common. */
+type Section =
+  | { readonly section: "core" | "backend" }
+  | { readonly section: "plugin"; readonly plugin: string };
 
 /**
  * Calls `visit` for each pair, in order. `parse` would turn values such as
@@ -123,7 +146,7 @@ function parseVerbatim(
   text: string,
   file: string,
   visit: (
-    section: Setting["section"],
+    section: Section,
     option: string,
     value: string,
     line: number,
@@ -174,13 +197,23 @@ function sectionNamed(
   name: string | undefined,
   line: number,
   file: string,
-): Setting["section"] {
+): Section {
   const section = name?.trim();
-  if (section === "core" || section === "backend") return section;
+  if (section === "core" || section === "backend") return { section };
+  const plugin = /^plugin(?:\s+(.*))?$/.exec(section ?? "");
+  const origin = `${file}:${line}`;
+  if (plugin !== null) {
+    try {
+      checkPluginName(plugin[1] ?? "");
+    } catch (error) {
+      throw new ConfigError((error as Error).message, origin, { cause: error });
+    }
+    return { section: "plugin", plugin: plugin[1]! };
+  }
   throw new ConfigError(
     section === undefined
       ? "the option stands before any section"
       : `unknown section [${section}]`,
-    `${file}:${line}`,
+    origin,
   );
 }

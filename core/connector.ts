@@ -5,15 +5,16 @@
  * @module
  */
 
+import { untilAborted } from "./abort.ts";
 import { formatAddress, hasScheme, parseAddress } from "./address.ts";
-import type { Backend, BackendQuery, Framer, PeerInfo } from "./api.ts";
+import type { Backend, BackendQuery, PeerInfo } from "./api.ts";
 import { queryBackend } from "./backend_host.ts";
 import { RequestError } from "./errors.ts";
-import { MessageFramer, type StreamFramer } from "./framer.ts";
+import type { StreamFramer } from "./framer.ts";
 import {
-  createFramer,
   defaultFraming,
   type FramingTable,
+  openFramer,
 } from "./framing_table.ts";
 import { chooseProtocol } from "./handshake.ts";
 import { openPeer, type Peer } from "./peer.ts";
@@ -63,19 +64,19 @@ export async function connect(
   const info = await askBackend(query, options);
   const protocol = chooseProtocol(query.protocols, info.protocol);
   const address = parsePeerAddress(info);
-  const framer = makeFramer(info, options.framings);
+  const framer = await makeFramer(info, options);
   let peer: Peer;
   try {
     peer = await openPeer(address, { signal });
   } catch (error) {
-    framer.close?.();
+    framer.close();
     signal.throwIfAborted();
     throw new RequestError(502, "peer connection failed", { cause: error });
   }
   return {
     peer,
     address: formatAddress(address),
-    framer: new MessageFramer(framer, options),
+    framer,
     framing: info.framing ?? defaultFraming,
     protocol,
     note: hasScheme(info.address)
@@ -115,10 +116,17 @@ function parsePeerAddress(info: PeerInfo): ReturnType<typeof parseAddress> {
   }
 }
 
-function makeFramer(info: PeerInfo, framings: FramingTable): Framer {
+async function makeFramer(
+  info: PeerInfo,
+  { framings, maxMessage, signal }: ConnectOptions,
+): Promise<StreamFramer> {
   try {
-    return createFramer(info, framings);
+    const framer = openFramer(info, framings, { maxMessage });
+    return framer instanceof Promise
+      ? await untilAborted(framer, signal, (late) => late.close())
+      : framer;
   } catch (error) {
+    signal.throwIfAborted();
     throw new RequestError(500, "framing failed", { cause: error });
   }
 }

@@ -8,6 +8,7 @@ import { formatHost } from "./address.ts";
 import type { Config } from "./config.ts";
 import { ConfigError, describeError } from "./errors.ts";
 import { type CoreConfig, formatListen } from "./options.ts";
+import { grantNames, type PluginConfig } from "./plugin_config.ts";
 
 /**
  * Formats an error as one line.
@@ -71,7 +72,7 @@ export function formatUrl(core: CoreConfig, port: number): string {
  * @param config The configuration, valid.
  * @returns Lines for stdout.
  */
-export function describeConfig({ core, backend }: Config): string {
+export function describeConfig({ core, backend, plugins }: Config): string {
   const loaded = backend.findLastIndex(({ step }) => step === "load");
   const options = backend.slice(loaded + 1).map((step) =>
     step.step === "configure" ? `  ${step.option} = ${step.value}` : ""
@@ -81,7 +82,22 @@ export function describeConfig({ core, backend }: Config): string {
     `listen on ${formatListen(core.listen, core.port)}, engine ${core.engine}`,
     `backend ${core.backend}${options.length === 0 ? "" : ", with"}`,
     ...options,
+    ...plugins.map(describePlugin),
   ].join("\n");
+}
+
+function describePlugin(
+  { name, specifier, trusted, grants }: PluginConfig,
+): string {
+  const granted = grantNames.filter((kind) => grants[kind].length > 0).map(
+    (kind) => `${kind} ${grants[kind].join(", ")}`,
+  );
+  const rights = trusted
+    ? "with the program's permissions"
+    : granted.length === 0
+    ? "with no permission"
+    : `granted ${granted.join("; ")}`;
+  return `plugin ${name} from ${specifier}, ${rights}`;
 }
 
 /**

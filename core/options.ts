@@ -15,7 +15,7 @@ export interface CoreConfig {
   readonly listen: ListenAddress;
   /** Seconds without traffic from a client before it is sent a ping; 0: never. */
   readonly ping: number;
-  /** Name of a built-in or declared backend. */
+  /** Name of a built-in backend or a plugin, or path or URL of a plugin. */
   readonly backend: string;
   /** The WebSocket engine. */
   readonly engine: "native" | "stream";
@@ -31,6 +31,8 @@ export interface CoreConfig {
   readonly maxConnections: number;
   /** Seconds that a shutdown waits for open connections. */
   readonly drainTimeout: number;
+  /** Seconds that a plugin may be busy without an answer. */
+  readonly pluginTimeout: number;
   /** Least severe level that is logged. */
   readonly log: LogLevel;
   /** Format of the log's lines. */
@@ -102,7 +104,8 @@ export const coreOptions: readonly CoreOption[] = [
     short: "b",
     placeholder: "BACKEND",
     default: "defaultpeer",
-    help: "peer discovery backend",
+    help:
+      "peer discovery backend: a built-in one, a plugin's name, or the path or URL of a plugin's module",
     parse: (value) => ({ backend: parseName(value) }),
   },
   {
@@ -155,6 +158,14 @@ export const coreOptions: readonly CoreOption[] = [
     default: "5",
     help: "seconds that a shutdown waits for open connections",
     parse: (value) => ({ drainTimeout: parseSeconds(value) }),
+  },
+  {
+    name: "plugin-timeout",
+    placeholder: "SECONDS",
+    default: "5",
+    help:
+      "longest that a plugin may be busy without an answer; it is started again then",
+    parse: (value) => ({ pluginTimeout: parseSeconds(value, 0.001) }),
   },
   {
     name: "log",

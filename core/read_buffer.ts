@@ -4,8 +4,26 @@
  * @module
  */
 
-const smallest = 4 * 1024;
-const largest = 256 * 1024;
+/** Bytes that a read is given room for at first. */
+export const smallestRead = 4 * 1024;
+
+/** Bytes that a read is given room for at the most. */
+export const largestRead = 256 * 1024;
+
+/**
+ * Tells how much room the next read is to be given: it grows with the traffic
+ * and shrinks again.
+ *
+ * @param size Room that the last read was given, in bytes.
+ * @param count Bytes that it read.
+ * @returns Room for the next one, in bytes.
+ */
+export function nextReadSize(size: number, count: number): number {
+  if (count >= size) return Math.min(largestRead, size * 4);
+  let next = size;
+  while (next > smallestRead && count * 8 <= next) next /= 4;
+  return next;
+}
 
 /**
  * Memory for reads, in which bytes stay until they are consumed. What it offers
@@ -14,10 +32,10 @@ const largest = 256 * 1024;
  * only where room for the next read is needed behind some that are held.
  */
 export class ReadBuffer {
-  #bytes = new Uint8Array(smallest);
+  #bytes = new Uint8Array(smallestRead);
   #start = 0;
   #end = 0;
-  #readSize = smallest;
+  #readSize = smallestRead;
 
   /** Number of bytes held. */
   get length(): number {
@@ -80,13 +98,7 @@ export class ReadBuffer {
    */
   commit(count: number): void {
     this.#end += count;
-    if (count >= this.#readSize) {
-      this.#readSize = Math.min(largest, this.#readSize * 4);
-    } else {
-      while (this.#readSize > smallest && count * 8 <= this.#readSize) {
-        this.#readSize /= 4;
-      }
-    }
+    this.#readSize = nextReadSize(this.#readSize, count);
   }
 
   /**

@@ -1,0 +1,282 @@
+/**
+ * Reads the imports of all sources, and asserts that they point where the
+ * layout of the project says.
+ */
+
+import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
+
+const root = new URL("../", import.meta.url);
+
+/** A source file. */
+interface Source {
+  /** Path from the root of the project. */
+  readonly path: string;
+  readonly text: string;
+  /** Its text without comments. */
+  readonly code: string;
+  readonly imports: readonly Import[];
+}
+
+/** An import of another source file, or of a package. */
+interface Import {
+  /** Path from the root of the project, or the specifier of a package. */
+  readonly path: string;
+  /** Whether it imports types alone. */
+  readonly isType: boolean;
+}
+
+/** These touch no system, no clock and no promise: bytes and texts in and out. */
+const pure = [
+  "core/address.ts",
+  "core/api.ts",
+  "core/arguments.ts",
+  "core/config.ts",
+  "core/errors.ts",
+  "core/framer.ts",
+  "core/framing_table.ts",
+  "core/handshake.ts",
+  "core/log.ts",
+  "core/options.ts",
+  "core/plugin_config.ts",
+  "core/read_buffer.ts",
+  "core/utf8.ts",
+  "core/websocket.ts",
+  "core/websocket_assembly.ts",
+  "core/websocket_close.ts",
+  "core/websocket_frames.ts",
+  "core/websocket_header.ts",
+  "core/websocket_mask.ts",
+  "core/websocket_messages.ts",
+  "core/websocket_protocol.ts",
+];
+
+async function readSources(): Promise<ReadonlyMap<string, Source>> {
+  const sources = new Map<string, Source>();
+  async function readFolder(folder: string): Promise<void> {
+    for await (
+      const { name, isDirectory } of Deno.readDir(new URL(folder, root))
+    ) {
+      if (name.startsWith(".") || name === "node_modules") continue;
+      if (isDirectory) await readFolder(`${folder}${name}/`);
+      else if (name.endsWith(".ts")) {
+        const path = folder === "./" ? name : `${folder.slice(2)}${name}`;
+        const text = await Deno.readTextFile(new URL(path, root));
+        sources.set(path, parseSource(path, text));
+      }
+    }
+  }
+  await readFolder("./");
+  return sources;
+}
+
+function parseSource(path: string, text: string): Source {
+  const code = stripComments(text);
+  const imports: Import[] = [];
+  const pattern =
+    /^(?:import|export)(\s+type)?\b([^"';]*?)\bfrom\s*"([^"]+)"|^import\s*"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
+  for (const match of code.matchAll(pattern)) {
+    const [, type, names = ""] = match;
+    const specifier = (match[3] ?? match[4] ?? match[5])!;
+    const listed = /\{([^}]*)\}/.exec(names)?.[1]?.split(",")
+      .map((name) => name.trim()).filter((name) => name !== "");
+    imports.push({
+      path: specifier.startsWith(".")
+        ? new URL(specifier, new URL(path, root)).href.slice(root.href.length)
+        : specifier,
+      isType: type !== undefined ||
+        listed?.every((name) => name.startsWith("type ")) === true,
+    });
+  }
+  return { path, text, code, imports };
+}
+
+/** Good enough for sources that `deno fmt` has formatted. */
+function stripComments(text: string): string {
+  return text.replace(
+    /"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[^])*`|\/\*[^]*?\*\/|\/\/[^\n]*/g,
+    (match) => /^["`]/.test(match) ? match : "",
+  );
+}
+
+/** Empties the texts in quotes of code without comments. */
+function withoutTexts(code: string): string {
+  return code.replace(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[^])*`/g, '""');
+}
+
+/** Sources of the program, not of its tests. */
+function programIn(sources: ReadonlyMap<string, Source>): Source[] {
+  return [...sources.values()].filter(({ path }) => !path.startsWith("tests/"));
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.indexOf("/") + 1);
+}
+
+/** The files of a cycle of imports, if there is one. */
+function findCycle(
+  sources: ReadonlyMap<string, Source>,
+  follow: (each: Import) => boolean,
+): string[] | undefined {
+  const done = new Set<string>();
+  function visit(path: string, trail: readonly string[]): string[] | undefined {
+    if (trail.includes(path)) {
+      return [...trail.slice(trail.indexOf(path)), path];
+    }
+    if (done.has(path)) return undefined;
+    for (const each of sources.get(path)?.imports ?? []) {
+      if (!follow(each)) continue;
+      const cycle = visit(each.path, [...trail, path]);
+      if (cycle !== undefined) return cycle;
+    }
+    done.add(path);
+    return undefined;
+  }
+  for (const path of sources.keys()) {
+    const cycle = visit(path, []);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}
+
+const sources = await readSources();
+const program = programIn(sources);
+
+Deno.test("architecture_test reads imports as they are written", () => {
+  const { imports } = parseSource(
+    "core/a.ts",
+    [
+      '/** import { x } from "./comment.ts"; */',
+      'import { a } from "./b.ts";',
+      'import type { C } from "../framing/c.ts";',
+      'import {\n  type D,\n  type E,\n} from "./d.ts";',
+      'import { type F, g } from "./f.ts";',
+      'import h from "../deno.json" with { type: "json" };',
+      'import "./side.ts";',
+      'export * from "./i.ts";',
+      'export type { J } from "./j.ts";',
+      'export { k } from "npm:k";',
+      'const text = "// no comment"; const l = await import("./l.ts");',
+    ].join("\n"),
+  );
+  assertEquals(
+    imports.map(({ path, isType }) => `${isType ? "type " : ""}${path}`),
+    [
+      "core/b.ts",
+      "type framing/c.ts",
+      "type core/d.ts",
+      "core/f.ts",
+      "deno.json",
+      "core/side.ts",
+      "core/i.ts",
+      "type core/j.ts",
+      "npm:k",
+      "core/l.ts",
+    ],
+  );
+});
+
+Deno.test("Imports name files that exist", () => {
+  assert(program.length > 30);
+  for (const { path, imports } of program) {
+    for (const each of imports) {
+      const isSource = /^(core|backends|framing|tests|tools|bench)\//.test(
+        each.path,
+      );
+      if (isSource && each.path.endsWith(".ts")) {
+        assert(sources.has(each.path), `${path} imports ${each.path}`);
+      }
+    }
+  }
+});
+
+Deno.test("backends/ and framing/ import the interface and pure files alone", () => {
+  for (const { path, imports } of program) {
+    const folder = folderOf(path);
+    if (folder !== "backends/" && folder !== "framing/") continue;
+    for (const each of imports) {
+      const isAllowed = folderOf(each.path) === folder ||
+        pure.includes(each.path) || /^(@std\/|node:)/.test(each.path);
+      assert(isAllowed, `${path} imports ${each.path}`);
+    }
+  }
+});
+
+Deno.test("core/ imports neither backends/ nor framing/ nor the command", () => {
+  for (const { path, imports } of program) {
+    if (folderOf(path) !== "core/") continue;
+    for (const each of imports) {
+      const isPackage = /^(@|npm:|jsr:|node:)/.test(each.path);
+      const isAllowed = folderOf(each.path) === "core/" || isPackage;
+      assert(isAllowed, `${path} imports ${each.path}`);
+    }
+  }
+});
+
+Deno.test("The program imports nothing of its tests", () => {
+  for (const { path, imports } of program) {
+    for (const each of imports) {
+      assert(folderOf(each.path) !== "tests/", `${path} imports ${each.path}`);
+    }
+  }
+});
+
+Deno.test("core/api.ts imports nothing", () => {
+  assertEquals(sources.get("core/api.ts")?.imports, []);
+});
+
+Deno.test("Pure files import pure files alone", () => {
+  for (const path of pure) {
+    const source = sources.get(path);
+    assert(source !== undefined, `${path} is gone`);
+    for (const each of source.imports) {
+      const isAllowed = pure.includes(each.path) ||
+        /^(@std\/|node:buffer$)/.test(each.path);
+      assert(isAllowed, `${path} imports ${each.path}`);
+    }
+  }
+});
+
+Deno.test("Pure files touch no system, no clock and no promise", () => {
+  const impure =
+    /\b(Deno\.|Date\b|performance\.|setTimeout|setInterval|queueMicrotask|await\b|async\b|fetch\(|console\.|Promise\.|new Promise|Math\.random|crypto\.)/g;
+  for (const path of pure) {
+    const code = withoutTexts(sources.get(path)!.code);
+    const found = [...code.matchAll(impure)].map(([match]) => match);
+    // The clock that a log has by default, and that tests replace.
+    const allowed = path === "core/log.ts" ? ["Date", "Date", "Date"] : [];
+    assertEquals(found, allowed, path);
+  }
+});
+
+Deno.test("Imports make no cycle", () => {
+  assertEquals(findCycle(sources, ({ isType }) => !isType), undefined);
+});
+
+Deno.test("findCycle() finds a cycle", () => {
+  const cyclic = new Map([["a.ts", "b.ts"], ["b.ts", "c.ts"], ["c.ts", "b.ts"]]
+    .map(([path, other]) => [
+      path!,
+      parseSource(path!, `import { x } from "./${other}";`),
+    ]));
+  assertEquals(findCycle(cyclic, () => true), ["b.ts", "c.ts", "b.ts"]);
+  assertEquals(findCycle(cyclic, ({ path }) => path !== "b.ts"), undefined);
+});
+
+Deno.test("No source has more than 300 lines", () => {
+  for (const { path, text } of program) {
+    assertLessOrEqual(text.split("\n").length - 1, 300, path);
+  }
+});
+
+Deno.test("Nothing that can be imported ends the process or prints", () => {
+  for (const { path, code } of program) {
+    const folder = folderOf(path);
+    if (folder === "tools/" || folder === "bench/" || path === "main.ts") {
+      continue;
+    }
+    const found = /\bDeno\.exit|\bconsole\./.exec(withoutTexts(code));
+    assertEquals(found?.[0], undefined, path);
+  }
+  // Of the sources of the server itself, the command alone does.
+  assert(/\bDeno\.exit\(/.test(sources.get("main.ts")!.code));
+});
