@@ -21,8 +21,9 @@
 
 export type * from "./api.ts";
 export { apiVersion } from "./api.ts";
-export { ConfigError } from "./errors.ts";
-export type { FramingTable } from "./framing_table.ts";
+export { CloseError, ConfigError } from "./errors.ts";
+export type { FramedRead, StreamFramer } from "./framer.ts";
+export type { FramingTable, IsolatedFraming } from "./framing_table.ts";
 export { createLog, type Log, type LogFields, type LogOptions } from "./log.ts";
 export { nativeEngine } from "./native_engine.ts";
 export {
