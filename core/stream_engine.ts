@@ -9,13 +9,13 @@ import { createHash } from "node:crypto";
 import {
   createServer,
   type IncomingMessage,
-  type Server,
   type ServerResponse,
   STATUS_CODES,
 } from "node:http";
 import type { Socket } from "node:net";
 import { toInternetRemote } from "./address.ts";
 import type { RemoteAddress } from "./api.ts";
+import { StreamListener } from "./stream_listener.ts";
 import { StreamWebSocket } from "./stream_websocket.ts";
 import type {
   EngineOptions,
@@ -34,7 +34,7 @@ export const streamEngine: WebSocketEngine = {
 };
 
 async function listen(options: EngineOptions): Promise<EngineServer> {
-  const { handle, limits } = options;
+  const { limits } = options;
   const webSockets = new Set<StreamWebSocket>();
   const server = createServer();
   /** Answers that are still being made. */
@@ -43,6 +43,14 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   function track(answer: Promise<void>): void {
     answering.add(answer);
     answer.finally(() => answering.delete(answer));
+  }
+
+  async function handle(
+    request: HttpRequest,
+  ): Promise<Response | WebSocketUpgrade> {
+    const answer = await options.handle(request);
+    listener.check();
+    return answer;
   }
 
   server.on("request", (request, response) => {
@@ -62,32 +70,17 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     track(answerUpgrade(request, webSocket, handle));
   });
 
-  await startListening(server, options);
-  const address = server.address();
+  const listener = await StreamListener.start(server, options);
   return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
+    port: listener.port,
     async close(): Promise<void> {
-      const closed = new Promise((resolve) => server.close(resolve));
+      const closed = listener.close();
       await Promise.all(answering);
       server.closeAllConnections();
       for (const webSocket of webSockets) webSocket.destroy();
       await closed;
     },
   };
-}
-
-async function startListening(
-  server: Server,
-  { listen, port, onError }: EngineOptions,
-): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject);
-  if (listen.transport === "unix") server.listen(listen.path, resolve);
-  else server.listen(port, listen.hostname, resolve);
-  await promise;
-  server.off("error", reject);
-  // One connection that could not be accepted is not the end of the others.
-  server.on("error", onError);
 }
 
 /** Answers a request that asks for no upgrade. */
