@@ -33,7 +33,7 @@ export const streamEngine: WebSocketEngine = {
 async function listen(options: EngineOptions): Promise<EngineServer> {
   const { limits } = options;
   const webSockets = new Set<StreamWebSocket>();
-  const { server, useCertificate } = createStreamServer(options);
+  const { server, useCertificate, endHandshakes } = createStreamServer(options);
   /** Answers that are still being made. */
   const answering = new Set<Promise<void>>();
 
@@ -75,6 +75,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
       const closed = listener.close();
       await Promise.all(answering);
       server.closeAllConnections();
+      endHandshakes();
       for (const webSocket of webSockets) webSocket.destroy();
       await closed;
     },

@@ -10,8 +10,11 @@ import {
   createServer as createTlsServer,
   type Server as TlsServer,
 } from "node:https";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { createSecureContext } from "node:tls";
 import { formatHead } from "./http_response.ts";
+import { startTls } from "./stream_tls.ts";
 import type { EngineOptions, ServerCertificate } from "./websocket.ts";
 
 /** Bytes: the largest head of a request, as Deno's own server has it. */
@@ -26,6 +29,8 @@ export interface StreamServer {
   readonly server: Server;
   /** Shows a certificate to those who connect from now on. */
   useCertificate(certificate: ServerCertificate): boolean;
+  /** Ends the connections that have not come to HTTP yet. */
+  endHandshakes(): void;
 }
 
 /**
@@ -50,19 +55,34 @@ export function createStreamServer(
   if (certificate === undefined) {
     const server = createServer(limits);
     server.on("clientError", refuse);
-    return { server, useCertificate: () => false };
+    return { server, useCertificate: () => false, endHandshakes: () => {} };
   }
-  const server: TlsServer = createTlsServer({
-    ...limits,
-    ...certificate,
-    handshakeTimeout: timeout,
-  });
+  const handshakes = new Set<Socket>();
+  let secureContext = createSecureContext(certificate);
+  const server: TlsServer = createTlsServer(limits);
   server.on("clientError", refuse);
+  // In place of its own way to speak TLS, whose sockets cannot be paused.
+  server.removeAllListeners("connection");
+  server.on("connection", (raw: Socket) => {
+    handshakes.add(raw);
+    raw.once("close", () => handshakes.delete(raw));
+    startTls(raw, {
+      secureContext,
+      timeout,
+      onSecure(socket): void {
+        handshakes.delete(raw);
+        server.emit("secureConnection", socket);
+      },
+    });
+  });
   return {
     server,
     useCertificate(certificate): boolean {
-      server.setSecureContext(certificate);
+      secureContext = createSecureContext(certificate);
       return true;
+    },
+    endHandshakes(): void {
+      for (const raw of handshakes) raw.destroy();
     },
   };
 }

@@ -8,8 +8,8 @@ import {
   runCommand,
   testEngines,
 } from "./e2e_command.ts";
-import { formatRequest } from "./e2e_client.ts";
-import { echo, TestPeer } from "./e2e_peer.ts";
+import { bulkFrame, formatRequest } from "./e2e_client.ts";
+import { echo, TestPeer, writeAll } from "./e2e_peer.ts";
 import {
   type Certificate,
   createCertificate,
@@ -227,6 +227,93 @@ testEngines("websocksy ends a TLS handshake that takes too long", async (
   socket.close();
   await closed;
 }, { ignore, only: ["stream"] });
+
+testEngines(
+  "websocksy with TLS reads a client no faster than its peer takes",
+  async (
+    _,
+    engine,
+  ) => {
+    await using files = new TlsFiles();
+    const { cert } = await files.make();
+    await using peer = TestPeer.tcp();
+    await using command = await start(files, engine, peer.host);
+    using client = await connectTls(command.port, cert);
+    await client.write(encoder.encode(formatRequest()));
+    await client.read(new Uint8Array(4096));
+    const connection = await peer.next();
+    const message = bulkFrame(new Uint8Array(64 * 1024), 0x01020304);
+    const total = 2000;
+    let sent = 0;
+    const sending = (async () => {
+      for (; sent < total; sent++) await writeAll(client, message);
+    })();
+    const before = command.residentMemory();
+    // What the system buffers is all that is sent while the peer reads nothing.
+    for (let last = -1; last !== sent;) {
+      last = sent;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    assert(sent < total / 2, `${sent} messages were taken`);
+    assert(command.residentMemory() - before < 64 * 1024 * 1024);
+    let rest = total * 64 * 1024;
+    const buffer = new Uint8Array(256 * 1024);
+    while (rest > 0) rest -= await connection.read(buffer) ?? NaN;
+    await sending;
+    assertEquals(rest, 0);
+  },
+  { ignore, only: ["stream"] },
+);
+
+testEngines("websocksy with TLS leaves no descriptor behind", async (
+  _,
+  engine,
+) => {
+  await using files = new TlsFiles();
+  const { cert } = await files.make();
+  await using peer = TestPeer.tcp(echo);
+  await using command = await start(files, engine, peer.host);
+  const descriptors = (): number =>
+    [...Deno.readDirSync(`/proc/${command.pid}/fd`)].length;
+  async function round(): Promise<void> {
+    for (const words of ["", "\x16\x03\x01", "GET / HTTP/1.1\r\n\r\n"]) {
+      using plain = await Deno.connect({
+        hostname: "127.0.0.1",
+        port: command.port,
+      });
+      await plain.write(encoder.encode(words));
+    }
+    for (const words of ["", "GET / HT", "NONSENSE\r\n\r\n"]) {
+      using early = await connectTls(command.port, cert);
+      await early.write(encoder.encode(words));
+    }
+    const open = await connectTls(command.port, cert);
+    await open.write(encoder.encode(formatRequest()));
+    await open.read(new Uint8Array(4096));
+    open.close();
+    await command.event("close");
+  }
+  await round();
+  const before = descriptors();
+  for (let count = 0; count < 20; count++) await round();
+  const deadline = performance.now() + 15_000;
+  while (descriptors() > before && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert(descriptors() <= before, `${before}, then ${descriptors()}`);
+}, { ignore: ignore || Deno.build.os !== "linux" });
+
+async function connectTls(port: number, ca: string): Promise<Deno.TlsConn> {
+  const connection = await Deno.connectTls({
+    hostname: "localhost",
+    port,
+    caCerts: [ca],
+  });
+  await connection.handshake();
+  return connection;
+}
+
+const encoder = new TextEncoder();
 
 /** Connects as one who does not know the certificate's authority. */
 async function shownWithTrust(port: number): Promise<void> {
