@@ -13,6 +13,7 @@ import {
   parseArguments,
 } from "./core/arguments.ts";
 import { loadBackend } from "./core/backend_host.ts";
+import { readCertificate } from "./core/certificate.ts";
 import {
   type Config,
   parseConfigFile,
@@ -34,7 +35,7 @@ import type { CoreConfig } from "./core/options.ts";
 import { Plugins } from "./core/plugin_host.ts";
 import { Server } from "./core/server.ts";
 import { streamEngine } from "./core/stream_engine.ts";
-import type { WebSocketEngine } from "./core/websocket.ts";
+import type { ServerCertificate, WebSocketEngine } from "./core/websocket.ts";
 import { framings } from "./framing/mod.ts";
 
 const engines: Readonly<Record<CoreConfig["engine"], WebSocketEngine>> = {
@@ -47,6 +48,7 @@ interface Loaded {
   readonly config: Config;
   readonly backend: Backend;
   readonly plugins: Plugins;
+  readonly certificate: ServerCertificate | undefined;
   readonly log: Log;
 }
 
@@ -95,10 +97,11 @@ async function load({ configFile, settings }: Arguments): Promise<Loaded> {
     format: config.core.logFormat,
     write: (line) => write(Deno.stderr, line),
   });
+  const certificate = await readCertificate(config.core);
   const plugins = await Plugins.load(config, { backends, framings, log });
   try {
     const backend = await loadBackend(config.backend, plugins);
-    return { config, backend, plugins, log };
+    return { config, backend, plugins, certificate, log };
   } catch (error) {
     await plugins.end();
     throw error;
@@ -117,11 +120,13 @@ async function readConfigFile(file: string): Promise<string> {
 }
 
 async function serve(args: Arguments, loaded: Loaded): Promise<void> {
-  const { config: { core }, backend, plugins: { framings }, log } = loaded;
+  const { config: { core }, backend, plugins, certificate, log } = loaded;
+  const { framings } = plugins;
   let server: Server;
   try {
     const engine = engines[core.engine];
-    server = await Server.listen({ core, backend, framings, engine, log });
+    const settings = { core, backend, framings, certificate };
+    server = await Server.listen({ ...settings, engine, log });
   } catch (error) {
     return exit(1, explainListenError(error, core));
   }
@@ -185,8 +190,9 @@ async function reload(
 ): Promise<Loaded | undefined> {
   try {
     const loaded = await load(args);
-    const { config: { core }, backend, plugins: { framings } } = loaded;
-    const settings = { core, backend, framings };
+    const { config: { core }, backend, plugins, certificate } = loaded;
+    const { framings } = plugins;
+    const settings = { core, backend, framings, certificate };
     await server.reconfigure(settings);
     log("info", "reload");
     return loaded;

@@ -171,7 +171,7 @@ function formatOption(option: CoreOption): string {
   const short = option.short === undefined ? "    " : `-${option.short}, `;
   return row(
     `${short}--${option.name} ${option.placeholder}`,
-    `${option.help} (default: ${option.default})`,
+    `${option.help} (default: ${option.default || "none"})`,
   );
 }
 

@@ -76,6 +76,7 @@ export function resolveConfig(settings: readonly Setting[]): Config {
     { step: "load", name: core.backend, origin: undefined },
   ];
   const plugins: PluginSetting[] = [];
+  const origins: Record<string, string> = {};
   for (const setting of settings) {
     if (setting.section === "plugin") {
       plugins.push(setting);
@@ -87,11 +88,31 @@ export function resolveConfig(settings: readonly Setting[]): Config {
       continue;
     }
     core = { ...core, ...parseCoreOption(option, value, origin) };
+    origins[option] = origin;
     if (option === "backend") {
       backend.push({ step: "load", name: core.backend, origin });
     }
   }
+  checkTls(core, origins);
   return { core, backend, plugins: resolvePlugins(plugins) };
+}
+
+function checkTls(
+  { tlsCert, tlsKey, listen }: CoreConfig,
+  origins: Readonly<Record<string, string>>,
+): void {
+  if (tlsCert === undefined && tlsKey === undefined) return;
+  const given = tlsCert === undefined ? "tls-key" : "tls-cert";
+  const why = tlsKey === undefined
+    ? "it needs tls-key beside it"
+    : tlsCert === undefined
+    ? "it needs tls-cert beside it"
+    : listen.transport === "unix"
+    ? "a Unix socket is listened on without TLS"
+    : undefined;
+  if (why !== undefined) {
+    throw new ConfigError(`cannot use ${given}: ${why}`, origins[given]);
+  }
 }
 
 function parseCoreOption(

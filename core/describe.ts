@@ -35,7 +35,19 @@ export function describeFailure(error: unknown): string {
  */
 export function explainListenError(error: unknown, core: CoreConfig): Error {
   const where = formatListen(core.listen, core.port);
-  return new Error(`Cannot listen on ${where}: ${whyNotListening(error)}`);
+  const isPath = core.listen.transport === "unix";
+  const why = isPath && whyNoPath(error) || whyNotListening(error);
+  return new Error(`Cannot listen on ${where}: ${why}`);
+}
+
+function whyNoPath(error: unknown): string | undefined {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "it is in use; stop the program that uses it, or choose another path with -l";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "the system denies it; choose a path with -l where files may be made, or run with the privilege for it";
+  }
+  return undefined;
 }
 
 function whyNotListening(error: unknown): string {
@@ -57,13 +69,17 @@ function whyNotListening(error: unknown): string {
  *
  * @param core Where the server listens.
  * @param port The port, once it is known.
- * @returns A WebSocket URL, or `unix:PATH`.
+ * @returns A WebSocket URL, `wss:` with a certificate, or `unix:PATH`.
  */
 export function formatUrl(core: CoreConfig, port: number): string {
   const { listen } = core;
   return listen.transport === "unix"
     ? formatListen(listen, port)
-    : `ws://${formatHost(listen.hostname)}:${port}/`;
+    : `${schemeOf(core)}://${formatHost(listen.hostname)}:${port}/`;
+}
+
+function schemeOf({ tlsCert }: CoreConfig): "ws" | "wss" {
+  return tlsCert === undefined ? "ws" : "wss";
 }
 
 /**
@@ -77,9 +93,12 @@ export function describeConfig({ core, backend, plugins }: Config): string {
   const options = backend.slice(loaded + 1).map((step) =>
     step.step === "configure" ? `  ${step.option} = ${step.value}` : ""
   );
+  const where = core.tlsCert === undefined
+    ? formatListen(core.listen, core.port)
+    : formatUrl(core, core.port);
   return [
     "The configuration is valid.",
-    `listen on ${formatListen(core.listen, core.port)}, engine ${core.engine}`,
+    `listen on ${where}, engine ${core.engine}`,
     `backend ${core.backend}${options.length === 0 ? "" : ", with"}`,
     ...options,
     ...plugins.map(describePlugin),
@@ -117,7 +136,7 @@ export function describeDemo(
   const isAny = listen.transport === "unix" ||
     ["::", "0.0.0.0"].includes(listen.hostname);
   const host = isAny ? "localhost" : formatHost(listen.hostname);
-  const url = `ws://${host}:${port}/`;
+  const url = `${schemeOf(core)}://${host}:${port}/`;
   const script = `const s = new WebSocket('${url}'); let n = 0; ` +
     `s.onopen = () => s.send('hello\\n'); ` +
     `s.onmessage = (e) => { console.log(e.data); if (++n === 2) s.close(); };`;

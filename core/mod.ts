@@ -44,6 +44,7 @@ export type {
   OutgoingMessage,
   OutgoingMessages,
   RequestHandler,
+  ServerCertificate,
   ServerWebSocket,
   WebSocketEnd,
   WebSocketEngine,

@@ -7,6 +7,7 @@
 import { toInternetRemote } from "./address.ts";
 import type { RemoteAddress } from "./api.ts";
 import { NativeWebSocket } from "./native_websocket.ts";
+import { UnixSocketPath } from "./unix_socket.ts";
 import type {
   EngineOptions,
   EngineServer,
@@ -24,8 +25,8 @@ export const nativeEngine: WebSocketEngine = {
   listen,
 };
 
-function listen(options: EngineOptions): EngineServer {
-  const { listen, handle, onError } = options;
+async function listen(options: EngineOptions): Promise<EngineServer> {
+  const { listen, listenMode, certificate, handle, onError } = options;
   async function answer(
     request: Request,
     info: Deno.ServeHandlerInfo,
@@ -43,16 +44,26 @@ function listen(options: EngineOptions): EngineServer {
       : upgrade(request, answer, options);
   }
 
+  const path = listen.transport === "unix"
+    ? new UnixSocketPath(listen.path, listenMode)
+    : undefined;
   let port = options.port;
   let isClosing = false;
-  let server = serve();
+  let server = await serve();
   port = server.addr.transport === "tcp" ? server.addr.port : 0;
 
-  function serve(): Deno.HttpServer<Deno.Addr> {
+  async function serve(): Promise<Deno.HttpServer<Deno.Addr>> {
+    await path?.prepare();
     const where = listen.transport === "unix"
       ? { path: listen.path }
-      : { hostname: listen.hostname, port };
+      : { hostname: listen.hostname, port, ...certificate };
     const server = Deno.serve({ ...where, onListen: () => {} }, answer);
+    try {
+      path?.claim();
+    } catch (error) {
+      await server.shutdown();
+      throw error;
+    }
     server.finished.catch((error) => {
       onError(error);
       serveAgain();
@@ -62,10 +73,11 @@ function listen(options: EngineOptions): EngineServer {
 
   /** Deno stops listening for good at the first connection that it cannot accept. */
   function serveAgain(): void {
-    setTimeout(() => {
+    setTimeout(async () => {
       if (isClosing) return;
       try {
-        server = serve();
+        server = await serve();
+        if (isClosing) await server.shutdown();
       } catch (error) {
         onError(error as Error);
         serveAgain();
@@ -75,8 +87,11 @@ function listen(options: EngineOptions): EngineServer {
 
   return {
     port,
+    // What Deno.serve was given at its start is what it shows for good.
+    useCertificate: () => false,
     async close(): Promise<void> {
       isClosing = true;
+      path?.release();
       await server.shutdown();
     },
   };

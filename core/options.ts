@@ -6,6 +6,13 @@
  */
 
 import { formatHost } from "./address.ts";
+import {
+  parseChoice,
+  parseInteger,
+  parseMode,
+  parseName,
+  parseSeconds,
+} from "./option_values.ts";
 
 /** The `[core]` options, parsed. */
 export interface CoreConfig {
@@ -13,6 +20,14 @@ export interface CoreConfig {
   readonly port: number;
   /** Where to listen. */
   readonly listen: ListenAddress;
+  /** Permissions of the Unix socket; absent: what the umask leaves. */
+  readonly listenMode: number | undefined;
+  /** File of the certificate for clients, PEM; absent: no TLS. */
+  readonly tlsCert: string | undefined;
+  /** File of its private key, PEM. */
+  readonly tlsKey: string | undefined;
+  /** Seconds for a request's head (`stream` only). */
+  readonly headTimeout: number;
   /** Seconds without traffic from a client before it is sent a ping; 0: never. */
   readonly ping: number;
   /** Name of a built-in backend or a plugin, or path or URL of a plugin. */
@@ -55,7 +70,7 @@ export interface CoreOption {
   readonly short?: string;
   /** What stands for its value in the help. */
   readonly placeholder: string;
-  /** The value that holds if none is given, as it would be written. */
+  /** The value that holds if none is given, as it would be written; empty: none. */
   readonly default: string;
   /** What it means, in one sentence. */
   readonly help: string;
@@ -67,9 +82,6 @@ export interface CoreOption {
    */
   readonly parse: (value: string) => Partial<CoreConfig>;
 }
-
-/** The most seconds that a timer can wait: 2^31 - 1 ms, halved for the ping's answer. */
-const mostSeconds = 1_000_000;
 
 /** All `[core]` options, in the order of the documentation. */
 export const coreOptions: readonly CoreOption[] = [
@@ -89,6 +101,35 @@ export const coreOptions: readonly CoreOption[] = [
     help:
       "listen host (:: takes IPv4 too), or unix:PATH to listen on a Unix socket",
     parse: (value) => ({ listen: parseListen(value) }),
+  },
+  {
+    name: "listen-mode",
+    placeholder: "MODE",
+    default: "",
+    help: "permissions of the Unix socket, in octal; else the umask decides",
+    parse: (value) => ({ listenMode: parseMode(value) }),
+  },
+  {
+    name: "tls-cert",
+    placeholder: "FILE",
+    default: "",
+    help: "certificate for clients, PEM, with those that lead to its authority",
+    parse: (value) => ({ tlsCert: value === "" ? undefined : value }),
+  },
+  {
+    name: "tls-key",
+    placeholder: "FILE",
+    default: "",
+    help: "private key of the certificate, PEM",
+    parse: (value) => ({ tlsKey: value === "" ? undefined : value }),
+  },
+  {
+    name: "head-timeout",
+    placeholder: "SECONDS",
+    default: "10",
+    help:
+      "for a client to send the head of its request (engine stream; Deno has no such limit)",
+    parse: (value) => ({ headTimeout: parseSeconds(value, 0.001) }),
   },
   {
     name: "ping",
@@ -205,46 +246,6 @@ export function formatListen(listen: ListenAddress, port: number): string {
   return listen.transport === "unix"
     ? `unix:${listen.path}`
     : `${formatHost(listen.hostname)}:${port}`;
-}
-
-function parseInteger(value: string, least: number, most: number): number {
-  if (!/^\d+$/.test(value)) {
-    throw new SyntaxError(`it is a whole number, not "${value}"`);
-  }
-  const number = Number(value);
-  if (number < least || number > most) {
-    throw new RangeError(`it is ${least} to ${most}, not ${value}`);
-  }
-  return number;
-}
-
-function parseSeconds(value: string, least = 0): number {
-  if (!/^\d+(\.\d+)?$/.test(value)) {
-    throw new SyntaxError(`it is a number of seconds, not "${value}"`);
-  }
-  const seconds = Number(value);
-  if (seconds < least || seconds > mostSeconds) {
-    throw new RangeError(
-      `it is ${least} to ${mostSeconds} seconds, not ${value}`,
-    );
-  }
-  return seconds;
-}
-
-function parseChoice<const T extends string>(
-  value: string,
-  choices: readonly T[],
-): T {
-  const choice = choices.find((choice) => choice === value);
-  if (choice === undefined) {
-    throw new SyntaxError(`it is one of ${choices.join(", ")}, not "${value}"`);
-  }
-  return choice;
-}
-
-function parseName(value: string): string {
-  if (value === "") throw new SyntaxError("it is empty");
-  return value;
 }
 
 function parseListen(value: string): ListenAddress {

@@ -12,6 +12,7 @@ import {
   logOpen,
   logRefusal,
 } from "./connection_log.ts";
+import { readCertificate } from "./certificate.ts";
 import { connect, type Connection } from "./connector.ts";
 import { describeError, RequestError } from "./errors.ts";
 import { checkHandshake } from "./handshake.ts";
@@ -20,6 +21,7 @@ import { type ServerSettings, SettingsInUse } from "./settings.ts";
 import type {
   EngineServer,
   HttpRequest,
+  ServerCertificate,
   ServerWebSocket,
   WebSocketEngine,
   WebSocketUpgrade,
@@ -38,6 +40,7 @@ export class Server {
   #settings: SettingsInUse;
   #log: Log;
   #engine: EngineServer | undefined;
+  #certificate: ServerCertificate | undefined;
   #lastId = 0;
   /** Connections from the backend's query to the end of their bridge. */
   #connections = 0;
@@ -57,14 +60,20 @@ export class Server {
    *
    * @param options What it serves, where, and how.
    * @returns The server; it owns the backend from then on.
+   * @throws {ConfigError} If its certificate cannot be used.
    * @throws {Error} If it cannot listen there.
    */
   static async listen(options: ServerOptions): Promise<Server> {
     const server = new Server(options);
-    const { listen, port } = options.core;
+    const { listen, port, listenMode, headTimeout } = options.core;
+    server.#certificate = options.certificate ??
+      await readCertificate(options.core);
     server.#engine = await options.engine.listen({
       listen,
       port,
+      listenMode,
+      headTimeout,
+      certificate: server.#certificate,
       limits: () => server.#settings.current.core,
       handle: (request) => server.#handle(request),
       onError: (error) => server.#reportAccept(error),
@@ -79,11 +88,16 @@ export class Server {
 
   /**
    * Replaces what new connections are made with. Open ones stay as they are;
-   * where the server listens, and its engine, cannot be changed.
+   * where the server listens, and its engine, cannot be changed. Whoever connects
+   * from then on is shown the new certificate, if the engine can.
    *
    * @param settings The new ones; the server owns the backend from then on.
+   * @throws {ConfigError} If the certificate cannot be used; nothing is changed then.
    */
   async reconfigure(settings: ServerSettings): Promise<void> {
+    this.#useCertificate(
+      settings.certificate ?? await readCertificate(settings.core),
+    );
     const previous = this.#settings;
     this.#settings = new SettingsInUse(settings, this.#log);
     await previous.retire();
@@ -117,6 +131,23 @@ export class Server {
     await Promise.race([this.#engine!.close(), timeout]);
     await Promise.race([this.#settings.retire(), timeout]);
     clearTimeout(timer);
+  }
+
+  #useCertificate(certificate: ServerCertificate | undefined): void {
+    const old = this.#certificate;
+    if (old?.cert === certificate?.cert && old?.key === certificate?.key) {
+      return;
+    }
+    if (old === undefined || certificate === undefined) {
+      const error = "TLS is switched on or off by a restart";
+      this.#log("warn", "certificate", { error });
+    } else if (this.#engine!.useCertificate(certificate)) {
+      this.#certificate = certificate;
+      this.#log("info", "certificate");
+    } else {
+      const error = "the native engine shows another one after a restart only";
+      this.#log("warn", "certificate", { error });
+    }
   }
 
   /** Tells that connections cannot be accepted, once a minute at the most. */

@@ -9,6 +9,7 @@ import { describeError } from "./errors.ts";
 import type { FramingTable } from "./framing_table.ts";
 import type { Log } from "./log.ts";
 import type { CoreConfig } from "./options.ts";
+import type { ServerCertificate } from "./websocket.ts";
 
 /** What new connections are made with; it can be replaced while the server runs. */
 export interface ServerSettings {
@@ -18,6 +19,8 @@ export interface ServerSettings {
   readonly backend: Backend;
   /** The framing functions, by name. */
   readonly framings: FramingTable;
+  /** The certificate for clients; absent: read from the files that `core` names, if it does. */
+  readonly certificate?: ServerCertificate | undefined;
 }
 
 /** Settings, whose backend is told when the last query to it is over. */

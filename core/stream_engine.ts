@@ -6,16 +6,13 @@
  */
 
 import { createHash } from "node:crypto";
-import {
-  createServer,
-  type IncomingMessage,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { toInternetRemote } from "./address.ts";
 import type { RemoteAddress } from "./api.ts";
+import { formatHead, formatResponse } from "./http_response.ts";
 import { StreamListener } from "./stream_listener.ts";
+import { createStreamServer } from "./stream_server.ts";
 import { StreamWebSocket } from "./stream_websocket.ts";
 import type {
   EngineOptions,
@@ -36,7 +33,7 @@ export const streamEngine: WebSocketEngine = {
 async function listen(options: EngineOptions): Promise<EngineServer> {
   const { limits } = options;
   const webSockets = new Set<StreamWebSocket>();
-  const server = createServer();
+  const { server, useCertificate, endHandshakes } = createStreamServer(options);
   /** Answers that are still being made. */
   const answering = new Set<Promise<void>>();
 
@@ -73,10 +70,12 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   const listener = await StreamListener.start(server, options);
   return {
     port: listener.port,
+    useCertificate,
     async close(): Promise<void> {
       const closed = listener.close();
       await Promise.all(answering);
       server.closeAllConnections();
+      endHandshakes();
       for (const webSocket of webSockets) webSocket.destroy();
       await closed;
     },
@@ -170,20 +169,3 @@ function formatUpgrade(
 
 /** From RFC 6455 section 1.3. */
 const handshakeGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-async function formatResponse(response: Response): Promise<string> {
-  const { status, headers } = response;
-  const body = await response.text();
-  headers.set("connection", "close");
-  headers.set("content-length", `${new TextEncoder().encode(body).length}`);
-  return formatHead(status, headers) + body;
-}
-
-function formatHead(
-  status: number,
-  headers: Iterable<readonly [name: string, value: string]>,
-): string {
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
-  for (const [name, value] of headers) head += `${name}: ${value}\r\n`;
-  return `${head}\r\n`;
-}

@@ -6,13 +6,17 @@
  */
 
 import type { Server } from "node:http";
+import { UnixSocketPath } from "./unix_socket.ts";
 import type { EngineOptions } from "./websocket.ts";
 
 /** Milliseconds between two looks whether there are file descriptors again. */
 const acceptPause = 500;
 
 /** Where a server listens, and how. */
-export type ListenOptions = Pick<EngineOptions, "listen" | "port" | "onError">;
+export type ListenOptions = Pick<
+  EngineOptions,
+  "listen" | "listenMode" | "port" | "onError"
+>;
 
 /**
  * Lets a server listen. A connection that cannot be accepted for want of a file
@@ -25,16 +29,22 @@ export class StreamListener {
   readonly port: number;
   #server: Server;
   #options: ListenOptions;
+  #path: UnixSocketPath | undefined;
   #isClosing = false;
   /** From the moment that descriptors have run out until it listens again. */
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
 
-  private constructor(server: Server, options: ListenOptions) {
+  private constructor(
+    server: Server,
+    options: ListenOptions,
+    path: UnixSocketPath | undefined,
+  ) {
     const address = server.address();
     this.port = typeof address === "object" && address !== null
       ? address.port
       : 0;
     this.#server = server;
+    this.#path = path;
     this.#options = { ...options, port: this.port };
     server.on("error", options.onError);
     server.on("connection", () => this.check());
@@ -52,8 +62,11 @@ export class StreamListener {
     server: Server,
     options: ListenOptions,
   ): Promise<StreamListener> {
-    await listen(server, options);
-    return new StreamListener(server, options);
+    const path = options.listen.transport === "unix"
+      ? new UnixSocketPath(options.listen.path, options.listenMode)
+      : undefined;
+    await listen(server, options, path);
+    return new StreamListener(server, options, path);
   }
 
   /** To be called after something may have taken the last file descriptor. */
@@ -72,6 +85,7 @@ export class StreamListener {
   async close(): Promise<void> {
     this.#isClosing = true;
     clearTimeout(this.#retryTimer);
+    this.#path?.release();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
@@ -83,7 +97,7 @@ export class StreamListener {
     if (hasRunOut()) return this.#retry();
     this.#server.close();
     try {
-      await listen(this.#server, this.#options);
+      await listen(this.#server, this.#options, this.#path);
     } catch (error) {
       this.#options.onError(error as Error);
       if (!this.#isClosing) this.#retry();
@@ -97,7 +111,9 @@ export class StreamListener {
 async function listen(
   server: Server,
   { listen, port }: ListenOptions,
+  path: UnixSocketPath | undefined,
 ): Promise<void> {
+  await path?.prepare();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   server.once("listening", resolve);
@@ -105,6 +121,10 @@ async function listen(
   else server.listen(port, listen.hostname);
   try {
     await promise;
+    path?.claim();
+  } catch (error) {
+    server.close();
+    throw error;
   } finally {
     server.off("error", reject);
     server.off("listening", resolve);

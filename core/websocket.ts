@@ -135,12 +135,26 @@ export interface EngineOptions {
   readonly listen: ListenAddress;
   /** Listen port; 0: any free port. */
   readonly port: number;
+  /** Permissions of a Unix socket; absent: what the umask leaves. */
+  readonly listenMode?: number | undefined;
+  /** Shown to clients, who speak TLS then. */
+  readonly certificate?: ServerCertificate | undefined;
+  /** Seconds for a request's head and for the TLS handshake, each, where the engine can limit them. */
+  readonly headTimeout: number;
   /** Asked for each WebSocket that is opened: what holds for it. */
   readonly limits: () => EngineLimits;
   /** Answers the requests. */
   readonly handle: RequestHandler;
   /** Learns what goes wrong with no request to blame: connections cannot be accepted. */
   readonly onError: (error: Error) => void;
+}
+
+/** A certificate that a server shows to its clients, and its key. */
+export interface ServerCertificate {
+  /** The certificate, and those that lead to its authority, PEM. */
+  readonly cert: string;
+  /** Its private key, PEM. */
+  readonly key: string;
 }
 
 /** What holds for a WebSocket. */
@@ -157,6 +171,13 @@ export interface EngineLimits {
 export interface EngineServer {
   /** The port that it listens on; 0 on a Unix socket. */
   readonly port: number;
+  /**
+   * Shows another certificate to those who connect from now on.
+   *
+   * @param certificate The certificate.
+   * @returns Whether the engine can; else it goes on with the old one.
+   */
+  useCertificate(certificate: ServerCertificate): boolean;
   /**
    * Stops listening and ends whatever is still open.
    *

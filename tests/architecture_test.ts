@@ -36,6 +36,7 @@ const pure = [
   "core/framing_table.ts",
   "core/handshake.ts",
   "core/log.ts",
+  "core/option_values.ts",
   "core/options.ts",
   "core/plugin_config.ts",
   "core/read_buffer.ts",

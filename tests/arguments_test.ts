@@ -219,7 +219,7 @@ Deno.test("formatHelp() lists every option with its default, in 80 columns", {
       assertStringIncludes(words, `-${short}, --${name}`);
     }
     const text = words.slice(words.indexOf(` --${name} `));
-    assertStringIncludes(text.slice(0, 250), `(default: ${value})`);
+    assertStringIncludes(text.slice(0, 250), `(default: ${value || "none"})`);
   }
   for (
     const names of [

@@ -273,3 +273,39 @@ Deno.test("resolveConfig() names the origin of what it cannot use", {
     );
   }
 });
+
+Deno.test("resolveConfig() takes a certificate and its key together", {
+  permissions,
+}, () => {
+  const set = (option: string, value: string): Setting => ({
+    section: "core",
+    option,
+    value,
+    origin: `f:${option}`,
+  });
+  const both = [set("tls-key", "k"), set("tls-cert", "c")];
+  const { tlsCert, tlsKey } = resolveConfig(both).core;
+  assertEquals({ tlsCert, tlsKey }, { tlsCert: "c", tlsKey: "k" });
+  // An empty value takes back what a file says.
+  const none = resolveConfig([
+    ...both,
+    set("tls-cert", ""),
+    set("tls-key", ""),
+  ]);
+  assertEquals(none.core.tlsCert, undefined);
+  assertConfigError(
+    () => resolveConfig([set("tls-cert", "c")]),
+    "f:tls-cert",
+    "cannot use tls-cert: it needs tls-key beside it",
+  );
+  assertConfigError(
+    () => resolveConfig([...both, set("tls-cert", "")]),
+    "f:tls-key",
+    "cannot use tls-key: it needs tls-cert beside it",
+  );
+  assertConfigError(
+    () => resolveConfig([...both, set("listen", "unix:/x")]),
+    "f:tls-cert",
+    "cannot use tls-cert: a Unix socket is listened on without TLS",
+  );
+});

@@ -52,7 +52,17 @@ Deno.test("explainListenError() says where, why and what to do", {
     [
       new AddrInUse("x"),
       unix,
-      /^Cannot listen on unix:\/run\/x\.sock: it is in use/,
+      /^Cannot listen on unix:\/run\/x\.sock: it is in use; .* path with -l$/,
+    ],
+    [
+      new PermissionDenied("x"),
+      unix,
+      /^Cannot listen on unix:\/run\/x\.sock: the system denies it; .* -l /,
+    ],
+    [
+      new NotCapable("run again with --allow-write"),
+      unix,
+      /^Cannot listen on unix:\/run\/x\.sock: run again with --allow-write$/,
     ],
     [
       new AddrNotAvailable("x"),
@@ -84,6 +94,8 @@ Deno.test("formatUrl() names what clients connect to", { permissions }, () => {
   assertEquals(formatUrl(defaultCoreConfig, 1), "ws://[::]:1/");
   assertEquals(formatUrl(listening("h"), 65535), "ws://h:65535/");
   assertEquals(formatUrl(unix, 0), "unix:/run/x.sock");
+  const tls = { ...listening("h"), tlsCert: "c.pem", tlsKey: "k.pem" };
+  assertEquals(formatUrl(tls, 443), "wss://h:443/");
 });
 
 Deno.test("describeConfig() tells of the backend that is loaded at the end", {
@@ -100,6 +112,10 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
     [
       [core("port", "0"), core("listen", "unix:/x")],
       ["listen on unix:/x, engine native", "backend defaultpeer"],
+    ],
+    [
+      [core("tls-cert", "c.pem"), core("tls-key", "k.pem")],
+      ["listen on wss://[::]:8001/, engine native", "backend defaultpeer"],
     ],
     [
       [

@@ -1,0 +1,78 @@
+/**
+ * The certificate that clients are shown: read from its files, and checked.
+ *
+ * @module
+ */
+
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { ConfigError, describeError } from "./errors.ts";
+import type { CoreConfig } from "./options.ts";
+import type { ServerCertificate } from "./websocket.ts";
+
+/**
+ * Reads the certificate that `tls-cert` and `tls-key` name.
+ *
+ * @param core The options.
+ * @returns The certificate; nothing if the server speaks without TLS.
+ * @throws {ConfigError} If a file cannot be read, is not what it should be, or
+ * the key is not that of the certificate.
+ */
+export async function readCertificate(
+  { tlsCert, tlsKey }: Pick<CoreConfig, "tlsCert" | "tlsKey">,
+): Promise<ServerCertificate | undefined> {
+  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  const cert = await readPem("tls-cert", tlsCert);
+  const key = await readPem("tls-key", tlsKey);
+  const certificate = parse("tls-cert", tlsCert, "certificate", () => {
+    if (!cert.includes("-----BEGIN CERTIFICATE-----")) {
+      throw new SyntaxError("no such block in it");
+    }
+    return new X509Certificate(cert);
+  });
+  const privateKey = parse<KeyObject>(
+    "tls-key",
+    tlsKey,
+    "private key without a passphrase",
+    () => createPrivateKey(key),
+  );
+  // Neither engine would notice before a client comes.
+  if (!certificate.checkPrivateKey(privateKey)) {
+    throw new ConfigError(
+      `cannot use tls-key: "${tlsKey}" is not the key of the certificate in "${tlsCert}"`,
+    );
+  }
+  return { cert, key };
+}
+
+async function readPem(option: string, file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : describeError(error);
+    throw new ConfigError(
+      `cannot use ${option}: cannot read "${file}": ${why}`,
+      undefined,
+      { cause: error },
+    );
+  }
+}
+
+function parse<T>(
+  option: string,
+  file: string,
+  what: string,
+  parse: () => T,
+): T {
+  try {
+    return parse();
+  } catch (error) {
+    // The parser's own words name a place in its source, not in the file.
+    throw new ConfigError(
+      `cannot use ${option}: "${file}" has no ${what}, in PEM`,
+      undefined,
+      { cause: error },
+    );
+  }
+}

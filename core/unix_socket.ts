@@ -1,0 +1,93 @@
+/**
+ * The path of a Unix socket that the server listens on: made free before, given
+ * its mode, and removed after.
+ *
+ * @module
+ */
+
+/** The path of a Unix socket to listen on. */
+export class UnixSocketPath {
+  #path: string;
+  #mode: number | undefined;
+  /** The socket that was bound there: another one is not ours. */
+  #bound: Deno.FileInfo | undefined;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param path The path.
+   * @param mode The socket's permissions; absent: what the umask leaves.
+   */
+  constructor(path: string, mode: number | undefined) {
+    this.#path = path;
+    this.#mode = mode;
+  }
+
+  /**
+   * Makes room for a socket: one that a server which is gone has left behind
+   * is removed, and nothing else.
+   *
+   * @throws {Deno.errors.AddrInUse} If a server listens on it.
+   * @throws {Error} If something else is there, or a permission is missing.
+   */
+  async prepare(): Promise<void> {
+    const found = this.#find();
+    if (found === undefined) return;
+    if (!found.isSocket) {
+      throw new Error(
+        "what is there is no socket; remove it, or choose another path with -l",
+      );
+    }
+    if (await this.#isServed()) {
+      throw new Deno.errors.AddrInUse("A server listens on it");
+    }
+    // Another server may have replaced it in the meantime.
+    if (isSame(this.#find(), found)) Deno.removeSync(this.#path);
+  }
+
+  /** Gives the socket that was bound just now its mode, and remembers it. */
+  claim(): void {
+    if (this.#mode !== undefined) Deno.chmodSync(this.#path, this.#mode);
+    this.#bound = Deno.lstatSync(this.#path);
+  }
+
+  /**
+   * Removes the socket, if it is still the one that was bound. It does so at
+   * once: the process may end before Deno, which removes whatever is at the
+   * path of a listener that it closes, comes to it.
+   */
+  release(): void {
+    if (this.#bound === undefined) return;
+    if (isSame(this.#find(), this.#bound)) Deno.removeSync(this.#path);
+  }
+
+  #find(): Deno.FileInfo | undefined {
+    try {
+      return Deno.lstatSync(this.#path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether somebody would accept a connection; a queue that is full says so too. */
+  async #isServed(): Promise<boolean> {
+    try {
+      const connection = await Deno.connect({
+        transport: "unix",
+        path: this.#path,
+      });
+      connection.close();
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused) return false;
+      if (error instanceof Deno.errors.NotFound) return false;
+      if (error instanceof Deno.errors.WouldBlock) return true;
+      throw error;
+    }
+  }
+}
+
+function isSame(found: Deno.FileInfo | undefined, one: Deno.FileInfo): boolean {
+  return found !== undefined && found.dev === one.dev && found.ino === one.ino;
+}
