@@ -36,6 +36,7 @@ function listen(options: EngineOptions): EngineServer {
       headers,
       target: targetOf(request.url),
       remote: toRemote(info.remoteAddr),
+      local: toRemote(server.addr),
       signal: request.signal,
     });
     return answer instanceof Response
