@@ -149,7 +149,7 @@ export class Bridge implements WebSocketHandler {
         this.#toPeer.messages + this.#peer.written + this.#reads +
         this.#toClient.bytes - this.#socket.pending,
       onIdle: () =>
-        this.#close(1001, `nothing was sent for ${timeout / 1000} seconds`),
+        this.#close(1001, `nothing was sent for ${timeout / 1000} s`),
     });
   }
 

@@ -133,7 +133,7 @@ export function parseNetwork(text: string): Network {
     (match![1] === undefined) !== (match![4] === undefined)
   ) {
     throw new SyntaxError(
-      `Cannot parse network "${text}": it is no IP address, or address and number of bits`,
+      `"${text}" is no IP address, and no network as ADDRESS/BITS`,
     );
   }
   if (most === 128 && address.family === 4) {
@@ -148,9 +148,9 @@ function checkNetwork(network: Network, text: string): Network {
   const whole = networkOf(network, network.bits);
   if (whole.value !== network.value) {
     throw new RangeError(
-      `Cannot use network "${text}": its bits after the first ${whole.bits} are not 0, ${
+      `"${text}" is no network: its first ${whole.bits} bits are ${
         formatNetwork(whole)
-      } is meant`,
+      }`,
     );
   }
   return whole;
