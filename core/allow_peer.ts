@@ -22,7 +22,7 @@ export type PeerPattern = InternetPattern | UnixPattern;
 /** Peers that have a host and a port. */
 export interface InternetPattern {
   /** Their transport; `*`: any. */
-  readonly transport: InternetAddress["transport"] | "*";
+  readonly transport: "tcp" | "tls" | "udp" | "*";
   /** Their addresses, or their name, in lower case; `*`: any. */
   readonly host: Network | string;
   /** Their ports, the last one included. */
@@ -32,7 +32,7 @@ export interface InternetPattern {
 /** Peers on Unix sockets. */
 export interface UnixPattern {
   /** Their transport; `*`: any. */
-  readonly transport: UnixAddress["transport"] | "*";
+  readonly transport: "unix" | "unix-dgram" | "*";
   /** Matches their paths. */
   readonly path: RegExp;
 }
