@@ -15,7 +15,14 @@ import type { Backend, PeerInfo } from "../core/api.ts";
 /** The port of peers for which none is given. */
 const DEFAULT_PORT = 5900;
 
-const OPTIONS = ["host", "port", "framing", "framing-config", "protocol"];
+const OPTIONS = [
+  "host",
+  "port",
+  "framing",
+  "framing-config",
+  "protocol",
+  "proxy-protocol",
+];
 
 /** A subprotocol's name: a token of RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
@@ -24,7 +31,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
  * Makes a backend that names the same peer for every client.
  *
  * Its options: `host` (`tcp://localhost`), `port` (5900), `framing`,
- * `framing-config` and `protocol`. Of an option that is given twice, the second
+ * `framing-config`, `protocol` and `proxy-protocol`. Of an option that is given twice, the second
  * value counts.
  *
  * @returns The backend. Its `configure` throws a `SyntaxError` or `RangeError` if
@@ -75,6 +82,9 @@ export function createDefaultPeer(): Backend {
         case "protocol":
           info = { ...info, protocol: parseProtocol(value) };
           break;
+        case "proxy-protocol":
+          info = { ...info, proxyProtocol: parseProxyProtocol(value) };
+          break;
         default:
           throw new TypeError(
             `Cannot set option "${option}": the options of backend "defaultpeer" are ${
@@ -124,4 +134,11 @@ function parseProtocol(value: string): string {
     );
   }
   return value;
+}
+
+function parseProxyProtocol(value: string): "v1" | "v2" {
+  if (value === "v1" || value === "v2") return value;
+  throw new SyntaxError(
+    `Cannot use proxy-protocol "${value}": it must be v1 or v2`,
+  );
 }

@@ -140,6 +140,18 @@ export function formatHost(hostname: string): string {
 }
 
 /**
+ * Tells whether a peer is a stream.
+ *
+ * @param address Its address.
+ * @returns False if it takes datagrams.
+ */
+export function isStreamAddress(
+  address: PeerAddress,
+): address is StreamAddress {
+  return address.transport !== "udp" && address.transport !== "unix-dgram";
+}
+
+/**
  * Tells whether the text of an address names its transport.
  *
  * @param text Address, as for {@linkcode parseAddress}.

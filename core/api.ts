@@ -120,6 +120,11 @@ export interface PeerInfo {
    * offers. Absent: clients that offer any are refused.
    */
   readonly protocol?: string;
+  /**
+   * The version of the PROXY protocol in which a `tcp`, `tls` or `unix` peer
+   * is told the client's address, before anything else. Absent: it is not told.
+   */
+  readonly proxyProtocol?: "v1" | "v2";
 }
 
 /**

@@ -189,6 +189,10 @@ function row(names: string, help: string): string {
     } else lines.push(word);
   }
   const first = `  ${names}`.padEnd(column - 1) + " ";
+  if (first.length > column) {
+    return [first.trimEnd(), ...lines.map((line) => " ".repeat(column) + line)]
+      .join("\n");
+  }
   return lines.map((line, index) =>
     (index === 0 ? first : " ".repeat(column)) + line
   ).join("\n");

@@ -5,6 +5,7 @@
  */
 
 import { untilAborted } from "./abort.ts";
+import { isStreamAddress, parseAddress } from "./address.ts";
 import type { Backend, BackendQuery, PeerInfo } from "./api.ts";
 import type { BackendStep } from "./config.ts";
 import { ConfigError, describeError } from "./errors.ts";
@@ -120,17 +121,35 @@ export async function queryBackend(
   return toPeerInfo(info);
 }
 
+const peerFields = [
+  "address",
+  "framing",
+  "framingConfig",
+  "protocol",
+  "proxyProtocol",
+] as const;
+
 /** A backend's answer is checked, never trusted. */
 function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
   if (info === undefined || info === null) return undefined;
-  for (
-    const field of ["address", "framing", "framingConfig", "protocol"] as const
-  ) {
+  for (const field of peerFields) {
     const value: unknown = info[field];
     if (typeof value === "string") continue;
     if (value === undefined && field !== "address") continue;
     throw new TypeError(
       `Cannot use the backend's answer: its ${field} is no string`,
+    );
+  }
+  // What a plugin answers has other values than the type says.
+  const version: string | undefined = info.proxyProtocol;
+  if (version !== undefined && version !== "v1" && version !== "v2") {
+    throw new TypeError(
+      `Cannot use the backend's answer: its proxyProtocol is v1 or v2, not "${version}"`,
+    );
+  }
+  if (version !== undefined && !isStreamAddress(parseAddress(info.address))) {
+    throw new TypeError(
+      `Cannot use the PROXY protocol with peer "${info.address}": it is no stream`,
     );
   }
   return info;

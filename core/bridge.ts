@@ -6,6 +6,7 @@
 
 import { CloseError } from "./errors.ts";
 import type { FramedRead, StreamFramer } from "./framer.ts";
+import { IdleWatch } from "./idle_watch.ts";
 import type { Peer } from "./peer.ts";
 import type {
   IncomingMessages,
@@ -34,6 +35,12 @@ export interface BridgeOptions {
    * @default {5000}
    */
   readonly lingerTimeout?: number;
+  /**
+   * Milliseconds without any traffic after which the WebSocket is closed; 0: never.
+   *
+   * @default {0}
+   */
+  readonly idleTimeout?: number;
 }
 
 /** What went through a bridge, and how it ended. */
@@ -80,6 +87,7 @@ export class Bridge implements WebSocketHandler {
   #peerHasEnded = false;
   #error: unknown;
   #lingerTimer: ReturnType<typeof setTimeout> | undefined;
+  #idleWatch: IdleWatch | undefined;
   /** Reads from the peer, as a sign that it makes progress. */
   #reads = 0;
   /** The client has no room: the peer is not the one who is waited for. */
@@ -96,6 +104,7 @@ export class Bridge implements WebSocketHandler {
     this.#peer = ends.peer;
     this.#framer = ends.framer;
     this.#lingerTimeout = options.lingerTimeout ?? 5000;
+    if (options.idleTimeout) this.#watchIdle(options.idleTimeout);
     this.#peerEnded = this.#pump();
     this.finished = this.#finish();
   }
@@ -131,6 +140,17 @@ export class Bridge implements WebSocketHandler {
   abort(): void {
     this.#ending = true;
     this.#closePeer();
+  }
+
+  #watchIdle(timeout: number): void {
+    this.#idleWatch = new IdleWatch({
+      timeout,
+      progress: () =>
+        this.#toPeer.messages + this.#peer.written + this.#reads +
+        this.#toClient.bytes - this.#socket.pending,
+      onIdle: () =>
+        this.#close(1001, `nothing was sent for ${timeout / 1000} s`),
+    });
   }
 
   async #write(messages: IncomingMessages): Promise<void> {
@@ -247,6 +267,7 @@ export class Bridge implements WebSocketHandler {
 
   async #finish(): Promise<BridgeSummary> {
     const end = await this.#socketEnded.promise;
+    this.#idleWatch?.stop();
     if (this.#canWrite && !this.#peerHasEnded && !this.#peer.isDatagram) {
       await this.#endPeer();
     }

@@ -6,8 +6,9 @@
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { ConfigError, describeError } from "./errors.ts";
+import type { Log } from "./log.ts";
 import type { CoreConfig } from "./options.ts";
-import type { ServerCertificate } from "./websocket.ts";
+import type { EngineServer, ServerCertificate } from "./websocket.ts";
 
 /**
  * Reads the certificate that `tls-cert` and `tls-key` name.
@@ -75,4 +76,44 @@ function parse<T>(
       { cause: error },
     );
   }
+}
+
+/** Options for {@linkcode replaceCertificate}. */
+export interface ReplaceCertificateOptions {
+  /** The server that shows it. */
+  readonly engine: EngineServer;
+  /** Told whether it could be replaced. */
+  readonly log: Log;
+}
+
+/**
+ * Lets new connections be shown another certificate, if the engine can.
+ *
+ * @param old The one that is shown.
+ * @param certificate The one that is wanted.
+ * @param options Where, and who is told.
+ * @returns The one that is shown from now on.
+ */
+export function replaceCertificate(
+  old: ServerCertificate | undefined,
+  certificate: ServerCertificate | undefined,
+  { engine, log }: ReplaceCertificateOptions,
+): ServerCertificate | undefined {
+  if (old?.cert === certificate?.cert && old?.key === certificate?.key) {
+    return old;
+  }
+  if (old === undefined || certificate === undefined) {
+    log("warn", "certificate", {
+      error: "TLS is switched on or off by a restart",
+    });
+    return old;
+  }
+  if (engine.useCertificate(certificate)) {
+    log("info", "certificate");
+    return certificate;
+  }
+  log("warn", "certificate", {
+    error: "the native engine shows another one after a restart only",
+  });
+  return old;
 }

@@ -7,7 +7,12 @@
 
 import { parse } from "@std/ini/parse";
 import { ConfigError } from "./errors.ts";
-import { type CoreConfig, coreOptions, defaultCoreConfig } from "./options.ts";
+import {
+  type CoreConfig,
+  type CoreOption,
+  coreOptions,
+  defaultCoreConfig,
+} from "./options.ts";
 import {
   checkPluginName,
   type PluginConfig,
@@ -77,6 +82,7 @@ export function resolveConfig(settings: readonly Setting[]): Config {
   ];
   const plugins: PluginSetting[] = [];
   const origins: Record<string, string> = {};
+  const given = new Set<CoreOption>();
   for (const setting of settings) {
     if (setting.section === "plugin") {
       plugins.push(setting);
@@ -87,7 +93,12 @@ export function resolveConfig(settings: readonly Setting[]): Config {
       backend.push({ step: "configure", option, value, origin });
       continue;
     }
-    core = { ...core, ...parseCoreOption(option, value, origin) };
+    const known = coreOptionNamed(option, origin);
+    const parsed = parseCoreOption(known, value, origin);
+    // The default is no value that others could be added to.
+    const joined = given.has(known) ? known.join?.(core, parsed) : undefined;
+    given.add(known);
+    core = { ...core, ...joined ?? parsed };
     origins[option] = origin;
     if (option === "backend") {
       backend.push({ step: "load", name: core.backend, origin });
@@ -115,15 +126,18 @@ function checkTls(
   }
 }
 
+function coreOptionNamed(name: string, origin: string): CoreOption {
+  const option = coreOptions.find((option) => option.name === name);
+  if (option !== undefined) return option;
+  throw new ConfigError(`unknown option "${name}" in [core]`, origin);
+}
+
 function parseCoreOption(
-  name: string,
+  option: CoreOption,
   value: string,
   origin: string,
 ): Partial<CoreConfig> {
-  const option = coreOptions.find((option) => option.name === name);
-  if (option === undefined) {
-    throw new ConfigError(`unknown option "${name}" in [core]`, origin);
-  }
+  const { name } = option;
   try {
     return option.parse(value);
   } catch (error) {

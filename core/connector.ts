@@ -6,8 +6,14 @@
  */
 
 import { untilAborted } from "./abort.ts";
-import { formatAddress, hasScheme, parseAddress } from "./address.ts";
-import type { Backend, BackendQuery, PeerInfo } from "./api.ts";
+import {
+  formatAddress,
+  hasScheme,
+  parseAddress,
+  type PeerAddress,
+} from "./address.ts";
+import type { AllowedPeers } from "./allow_peer.ts";
+import type { Backend, BackendQuery, PeerInfo, RemoteAddress } from "./api.ts";
 import { queryBackend } from "./backend_host.ts";
 import { RequestError } from "./errors.ts";
 import type { StreamFramer } from "./framer.ts";
@@ -18,6 +24,7 @@ import {
 } from "./framing_table.ts";
 import { chooseProtocol } from "./handshake.ts";
 import { openPeer, type Peer } from "./peer.ts";
+import { encodeProxyHeader } from "./proxy_protocol.ts";
 
 /** What a connection is made with. */
 export interface ConnectOptions {
@@ -29,6 +36,14 @@ export interface ConnectOptions {
   readonly maxMessage: number;
   /** Gives up when it is aborted. */
   readonly signal: AbortSignal;
+  /**
+   * The peers that may be opened.
+   *
+   * @default {"*"}
+   */
+  readonly allowed?: AllowedPeers;
+  /** The address that the client has connected to, if it is known. */
+  readonly local?: RemoteAddress | undefined;
 }
 
 /** A peer that is open, and how to talk to it. */
@@ -60,14 +75,20 @@ export async function connect(
   query: BackendQuery,
   options: ConnectOptions,
 ): Promise<Connection> {
-  const { signal } = options;
+  const { signal, allowed = "*" } = options;
   const info = await askBackend(query, options);
   const protocol = chooseProtocol(query.protocols, info.protocol);
   const address = parsePeerAddress(info);
+  const preface = info.proxyProtocol === undefined
+    ? new Uint8Array()
+    : encodeProxyHeader(info.proxyProtocol, {
+      source: query.remote,
+      destination: options.local,
+    });
   const framer = await makeFramer(info, options);
   let peer: Peer;
   try {
-    peer = await openPeer(address, { signal });
+    peer = await openPeer(address, { signal, allowed, preface });
   } catch (error) {
     framer.close();
     signal.throwIfAborted();
@@ -102,7 +123,7 @@ async function askBackend(
   return info;
 }
 
-function parsePeerAddress(info: PeerInfo): ReturnType<typeof parseAddress> {
+function parsePeerAddress(info: PeerInfo): PeerAddress {
   try {
     const address = parseAddress(info.address);
     if ("hostname" in address && address.port === undefined) {

@@ -6,9 +6,10 @@
 
 import { lookup } from "node:dns/promises";
 import { untilAborted } from "./abort.ts";
-import type { DatagramAddress, InternetAddress } from "./address.ts";
+import type { DatagramAddress } from "./address.ts";
 import { CloseError } from "./errors.ts";
 import type { Peer } from "./peer.ts";
+import type { PeerPlace } from "./peer_gate.ts";
 import type { IncomingMessages } from "./websocket.ts";
 
 /** A datagram of UDP has at most 65,507 bytes of payload. */
@@ -30,7 +31,7 @@ const unixRoom = 256 * 1024;
  * @throws {Error} If it cannot be opened.
  */
 export async function openDatagramPeer(
-  address: DatagramAddress,
+  address: PeerPlace<DatagramAddress>,
   signal: AbortSignal,
 ): Promise<Peer> {
   if (Deno.listenDatagram === undefined) {
@@ -44,12 +45,13 @@ export async function openDatagramPeer(
 }
 
 async function openUdp(
-  address: InternetAddress,
+  address: PeerPlace<DatagramAddress & { transport: "udp" }>,
   signal: AbortSignal,
 ): Promise<Peer> {
   const { port } = address;
   if (port === undefined) throw new TypeError("the address names no port");
-  const hostname = await untilAborted(resolve(address.hostname), signal);
+  const name = address.resolved?.[0] ?? address.hostname;
+  const hostname = await untilAborted(resolve(name), signal);
   const socket = Deno.listenDatagram({
     transport: "udp",
     hostname: hostname.includes(":") ? "::" : "0.0.0.0",

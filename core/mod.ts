@@ -19,6 +19,13 @@
  * @module
  */
 
+export {
+  type AllowedPeers,
+  type InternetPattern,
+  parseAllowedPeers,
+  type PeerPattern,
+  type UnixPattern,
+} from "./allow_peer.ts";
 export type * from "./api.ts";
 export { apiVersion } from "./api.ts";
 export { CloseError, ConfigError } from "./errors.ts";
@@ -26,12 +33,15 @@ export type { FramedRead, StreamFramer } from "./framer.ts";
 export type { FramingTable, IsolatedFraming } from "./framing_table.ts";
 export { createLog, type Log, type LogFields, type LogOptions } from "./log.ts";
 export { nativeEngine } from "./native_engine.ts";
+export type { IpAddress, Network } from "./network.ts";
+export type { NetworkConfig } from "./network_options.ts";
 export {
   type CoreConfig,
   defaultCoreConfig,
   type ListenAddress,
   type LogLevel,
 } from "./options.ts";
+export { parseTrustedProxies, type TrustedProxies } from "./remote.ts";
 export { streamEngine } from "./stream_engine.ts";
 export { Server, type ServerOptions } from "./server.ts";
 export type { ServerSettings } from "./settings.ts";

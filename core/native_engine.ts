@@ -37,6 +37,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
       headers,
       target: targetOf(request.url),
       remote: toRemote(info.remoteAddr),
+      local: toRemote(server.addr),
       signal: request.signal,
     });
     return answer instanceof Response

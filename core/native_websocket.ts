@@ -95,6 +95,10 @@ export class NativeWebSocket implements ServerWebSocket {
     }
   }
 
+  get pending(): number {
+    return this.#socket.bufferedAmount;
+  }
+
   close(code: number, reason: string): void {
     if (this.#closing !== undefined || this.#hasEnded) return;
     this.#closing = { code, reason };

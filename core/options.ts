@@ -6,6 +6,7 @@
  */
 
 import { formatHost } from "./address.ts";
+import { type NetworkConfig, networkOptions } from "./network_options.ts";
 import {
   parseChoice,
   parseInteger,
@@ -15,7 +16,7 @@ import {
 } from "./option_values.ts";
 
 /** The `[core]` options, parsed. */
-export interface CoreConfig {
+export interface CoreConfig extends NetworkConfig {
   /** Listen port, 0 to 65535; 0: any free port. */
   readonly port: number;
   /** Where to listen. */
@@ -44,6 +45,10 @@ export interface CoreConfig {
   readonly maxBuffer: number;
   /** Most connections at once; 0: no limit. */
   readonly maxConnections: number;
+  /** Most connections of one client's address at once; 0: no limit. */
+  readonly maxConnectionsPerAddress: number;
+  /** Seconds without traffic, either way, before a WebSocket is closed; 0: never. */
+  readonly idleTimeout: number;
   /** Seconds that a shutdown waits for open connections. */
   readonly drainTimeout: number;
   /** Seconds that a plugin may be busy without an answer. */
@@ -81,6 +86,11 @@ export interface CoreOption {
    * behind the name of the option.
    */
   readonly parse: (value: string) => Partial<CoreConfig>;
+  /** Adds a value to what those before it have made; absent: it replaces them. */
+  readonly join?: (
+    before: CoreConfig,
+    parsed: Partial<CoreConfig>,
+  ) => Partial<CoreConfig>;
 }
 
 /** All `[core]` options, in the order of the documentation. */
@@ -193,6 +203,23 @@ export const coreOptions: readonly CoreOption[] = [
     help: "further connections get 503; 0: no limit",
     parse: (value) => ({ maxConnections: parseInteger(value, 0, 2 ** 31) }),
   },
+  {
+    name: "max-connections-per-address",
+    placeholder: "NUMBER",
+    default: "0",
+    help: "further ones of a client (IPv6: of a /64) get 503; 0: no limit",
+    parse: (value) => ({
+      maxConnectionsPerAddress: parseInteger(value, 0, 2 ** 31),
+    }),
+  },
+  {
+    name: "idle-timeout",
+    placeholder: "SECONDS",
+    default: "0",
+    help: "without traffic, either way, before a WebSocket is closed; 0: never",
+    parse: (value) => ({ idleTimeout: parseSeconds(value) }),
+  },
+  ...networkOptions,
   {
     name: "drain-timeout",
     placeholder: "SECONDS",

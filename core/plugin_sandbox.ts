@@ -166,12 +166,20 @@ function toFrames(
   };
 }
 
-/** Only what the server may use leaves the sandbox: strings, and no more than four. */
+const peerFields = [
+  "address",
+  "framing",
+  "framingConfig",
+  "protocol",
+  "proxyProtocol",
+];
+
+/** Only what the server may use leaves the sandbox: strings, and no more than five. */
 function toPeerInfo(info: unknown): PeerInfo | undefined {
   if (info === undefined || info === null) return undefined;
   const fields = info as Record<string, unknown>;
   const answer: Record<string, string | null> = {};
-  for (const name of ["address", "framing", "framingConfig", "protocol"]) {
+  for (const name of peerFields) {
     const value = fields[name];
     // The server will say that it is no string.
     if (value !== undefined) {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { AddressCounts } from "./address_counts.ts";
 import { Bridge } from "./bridge.ts";
 import {
   type Client,
@@ -12,17 +13,18 @@ import {
   logOpen,
   logRefusal,
 } from "./connection_log.ts";
-import { readCertificate } from "./certificate.ts";
+import { readCertificate, replaceCertificate } from "./certificate.ts";
 import { connect, type Connection } from "./connector.ts";
 import { describeError, RequestError } from "./errors.ts";
 import { checkHandshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
+import { resolveRemote } from "./remote.ts";
+import type { CoreConfig } from "./options.ts";
 import { type ServerSettings, SettingsInUse } from "./settings.ts";
 import type {
   EngineServer,
   HttpRequest,
   ServerCertificate,
-  ServerWebSocket,
   WebSocketEngine,
   WebSocketUpgrade,
 } from "./websocket.ts";
@@ -44,6 +46,7 @@ export class Server {
   #lastId = 0;
   /** Connections from the backend's query to the end of their bridge. */
   #connections = 0;
+  #addresses = new AddressCounts();
   #bridges = new Set<Bridge>();
   #draining = new AbortController();
   #acceptReported = -Infinity;
@@ -95,8 +98,10 @@ export class Server {
    * @throws {ConfigError} If the certificate cannot be used; nothing is changed then.
    */
   async reconfigure(settings: ServerSettings): Promise<void> {
-    this.#useCertificate(
+    this.#certificate = replaceCertificate(
+      this.#certificate,
       settings.certificate ?? await readCertificate(settings.core),
+      { engine: this.#engine!, log: this.#log },
     );
     const previous = this.#settings;
     this.#settings = new SettingsInUse(settings, this.#log);
@@ -111,7 +116,7 @@ export class Server {
    */
   async shutDown(): Promise<void> {
     if (this.#draining.signal.aborted) return;
-    this.#draining.abort(shuttingDown());
+    this.#draining.abort(unavailable("server is shutting down"));
     const { core } = this.#settings.current;
     let timedOut = false;
     const { promise: timeout, resolve } = Promise.withResolvers<void>();
@@ -133,23 +138,6 @@ export class Server {
     clearTimeout(timer);
   }
 
-  #useCertificate(certificate: ServerCertificate | undefined): void {
-    const old = this.#certificate;
-    if (old?.cert === certificate?.cert && old?.key === certificate?.key) {
-      return;
-    }
-    if (old === undefined || certificate === undefined) {
-      const error = "TLS is switched on or off by a restart";
-      this.#log("warn", "certificate", { error });
-    } else if (this.#engine!.useCertificate(certificate)) {
-      this.#certificate = certificate;
-      this.#log("info", "certificate");
-    } else {
-      const error = "the native engine shows another one after a restart only";
-      this.#log("warn", "certificate", { error });
-    }
-  }
-
   /** Tells that connections cannot be accepted, once a minute at the most. */
   #reportAccept(error: Error): void {
     const now = performance.now();
@@ -159,35 +147,46 @@ export class Server {
   }
 
   /** Takes note that a connection is over. */
-  #release(): void {
+  #release({ request }: Client): void {
     this.#connections--;
+    this.#addresses.remove(request.remote);
     if (this.#connections === 0 && this.#draining.signal.aborted) {
       this.#drained.resolve();
     }
   }
 
-  async #handle(request: HttpRequest): Promise<Response | WebSocketUpgrade> {
+  async #handle(received: HttpRequest): Promise<Response | WebSocketUpgrade> {
     const id = ++this.#lastId;
+    let request = received;
     try {
       const { core } = this.#settings.current;
+      const { remote, headers } = received;
+      request = {
+        ...received,
+        remote: resolveRemote(remote, headers, core.trustedProxy),
+      };
       const handshake = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
-      if (
-        core.maxConnections > 0 && this.#connections >= core.maxConnections
-      ) {
-        throw new RequestError(503, "too many connections", {
-          headers: { "retry-after": "5" },
-        });
-      }
+      this.#checkLimits(request, core);
       return await this.#accept({ id, handshake, request });
     } catch (error) {
       return this.#refuse(error, id, request);
     }
   }
 
+  #checkLimits({ remote }: HttpRequest, core: CoreConfig): void {
+    const { maxConnections, maxConnectionsPerAddress: most } = core;
+    if (maxConnections > 0 && this.#connections >= maxConnections) {
+      throw unavailable("too many connections");
+    }
+    if (most > 0 && this.#addresses.count(remote) >= most) {
+      throw unavailable("too many connections from this address");
+    }
+  }
+
   async #accept(client: Client): Promise<WebSocketUpgrade> {
     const { handshake, request } = client;
-    const { headers, remote } = request;
+    const { headers, remote, local } = request;
     const settings = this.#settings;
     const { core, backend, framings } = settings.current;
     const controller = new AbortController();
@@ -201,6 +200,7 @@ export class Server {
     }
     for (const signal of givenUp) signal.addEventListener("abort", giveUp);
     this.#connections++;
+    this.#addresses.add(remote);
     settings.take();
     try {
       const connection = await connect(
@@ -210,11 +210,13 @@ export class Server {
           framings,
           maxMessage: core.maxMessage,
           signal: controller.signal,
+          allowed: core.allowPeer,
+          local,
         },
       );
-      return this.#toUpgrade(client, connection);
+      return this.#toUpgrade(client, connection, core.idleTimeout * 1000);
     } catch (error) {
-      this.#release();
+      this.#release(client);
       throw error;
     } finally {
       settings.release();
@@ -223,13 +225,22 @@ export class Server {
     }
   }
 
-  #toUpgrade(client: Client, connection: Connection): WebSocketUpgrade {
+  #toUpgrade(
+    client: Client,
+    connection: Connection,
+    idleTimeout: number,
+  ): WebSocketUpgrade {
     const { peer, framer, protocol } = connection;
     return {
       ...(protocol !== undefined && { protocol }),
-      open: (socket) => this.#open(socket, client, connection),
+      open: (socket) =>
+        this.#open(
+          new Bridge({ socket, ...connection }, { idleTimeout }),
+          client,
+          connection,
+        ),
       abandon: () => {
-        this.#release();
+        this.#release(client);
         peer.close();
         framer.close();
         logAbandon(this.#log, client);
@@ -237,19 +248,14 @@ export class Server {
     };
   }
 
-  #open(
-    socket: ServerWebSocket,
-    client: Client,
-    connection: Connection,
-  ): Bridge {
+  #open(bridge: Bridge, client: Client, connection: Connection): Bridge {
     const opened = performance.now();
     const { id } = client;
     logOpen(this.#log, client, connection);
-    const bridge = new Bridge({ socket, ...connection });
     this.#bridges.add(bridge);
     bridge.finished.then((summary) => {
       this.#bridges.delete(bridge);
-      this.#release();
+      this.#release(client);
       logClose(this.#log, id, performance.now() - opened, summary);
     });
     if (this.#draining.signal.aborted) {
@@ -275,8 +281,6 @@ export class Server {
   }
 }
 
-function shuttingDown(): RequestError {
-  return new RequestError(503, "server is shutting down", {
-    headers: { "retry-after": "5" },
-  });
+function unavailable(why: string): RequestError {
+  return new RequestError(503, why, { headers: { "retry-after": "5" } });
 }

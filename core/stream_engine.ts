@@ -140,13 +140,21 @@ function toRequest(
   for (let index = 0; index < rawHeaders.length; index += 2) {
     headers.append(rawHeaders[index]!, rawHeaders[index + 1]!);
   }
-  return { method, target, headers, remote: toRemote(socket), signal };
+  const { remoteAddress, remotePort, localAddress, localPort } = socket;
+  return {
+    method,
+    target,
+    headers,
+    remote: toRemote(remoteAddress, remotePort),
+    local: toRemote(localAddress, localPort),
+    signal,
+  };
 }
 
-function toRemote({ remoteAddress, remotePort }: Socket): RemoteAddress {
-  return remoteAddress === undefined || remotePort === undefined
+function toRemote(address?: string, port?: number): RemoteAddress {
+  return address === undefined || port === undefined
     ? { address: "unix" }
-    : toInternetRemote(remoteAddress, remotePort);
+    : toInternetRemote(address, port);
 }
 
 /** The server's side of the handshake, RFC 6455 section 4.2.2. */

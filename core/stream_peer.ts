@@ -7,49 +7,97 @@
 import { untilAborted } from "./abort.ts";
 import type { InternetAddress, StreamAddress } from "./address.ts";
 import type { Peer } from "./peer.ts";
+import type { PeerPlace } from "./peer_gate.ts";
 import type { IncomingMessages } from "./websocket.ts";
+
+/** Options for {@linkcode openStreamPeer}. */
+export interface OpenStreamPeerOptions {
+  /** Gives up when it is aborted. */
+  readonly signal: AbortSignal;
+  /** What is written before everything else, TLS included. */
+  readonly preface: Uint8Array;
+}
 
 /**
  * Opens a connection to a peer that is a stream. A name with several addresses
  * is tried with each of them until one answers.
  *
  * @param address Its address.
- * @param signal Gives up when it is aborted.
+ * @param options When to give up, and what is written first.
  * @returns The connection.
  * @throws {Error} If it cannot be opened.
  */
 export async function openStreamPeer(
-  address: StreamAddress,
-  signal: AbortSignal,
+  address: PeerPlace<StreamAddress>,
+  options: OpenStreamPeerOptions,
 ): Promise<Peer> {
+  const { signal, preface } = options;
   switch (address.transport) {
-    case "unix":
-      return new StreamPeer(await connectUnix(address.path, signal));
+    case "unix": {
+      const connection = await connectUnix(address.path, signal);
+      return new StreamPeer(await begin(connection, preface));
+    }
     case "tcp":
-      return new StreamPeer(await connectTcp(address, signal));
+      return new StreamPeer(await connectTcp(address, options));
     case "tls":
-      return new StreamPeer(await connectTls(address, signal));
+      return new StreamPeer(await connectTls(address, options));
   }
 }
 
 async function connectTcp(
-  address: InternetAddress,
-  signal: AbortSignal,
+  address: PeerPlace<InternetAddress>,
+  { signal, preface }: OpenStreamPeerOptions,
 ): Promise<Deno.TcpConn> {
-  const { hostname, port } = address;
+  const { hostname, port, resolved = [hostname] } = address;
   if (port === undefined) throw new TypeError("the address names no port");
-  const connection = await Deno.connect({ hostname, port, signal });
+  const connection = await connectToOne(resolved, port, signal);
   // Messages are written as they come; to hold back the last of several would
   // only delay it.
   connection.setNoDelay(true);
-  return connection;
+  return await begin(connection, preface);
+}
+
+/** Connects to the first host that answers. */
+async function connectToOne(
+  hostnames: readonly string[],
+  port: number,
+  signal: AbortSignal,
+): Promise<Deno.TcpConn> {
+  let failure: unknown;
+  for (const hostname of hostnames) {
+    try {
+      return await Deno.connect({ hostname, port, signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/** Writes what is to be written first; there is room for it in a new connection. */
+async function begin<T extends Deno.Conn>(
+  connection: T,
+  preface: Uint8Array,
+): Promise<T> {
+  try {
+    let rest = preface;
+    while (rest.length > 0) {
+      rest = rest.subarray(await connection.write(rest));
+    }
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
 }
 
 async function connectTls(
-  address: InternetAddress,
-  signal: AbortSignal,
+  address: PeerPlace<InternetAddress>,
+  options: OpenStreamPeerOptions,
 ): Promise<Deno.TlsConn> {
-  const tcp = await connectTcp(address, signal);
+  const { signal } = options;
+  const tcp = await connectTcp(address, options);
   const connection = await Deno.startTls(tcp, { hostname: address.hostname });
   function abort(): void {
     connection.close();

@@ -146,6 +146,10 @@ export class StreamWebSocket implements ServerWebSocket {
     return promise;
   }
 
+  get pending(): number {
+    return this.#socket.writableLength;
+  }
+
   close(code: number, reason: string): void {
     if (this.#end !== undefined) return;
     this.#end = { code, reason, by: "server" };

@@ -70,6 +70,8 @@ export interface ServerWebSocket {
    * @param reason Why; at most 123 bytes of UTF-8 are sent.
    */
   close(code: number, reason: string): void;
+  /** Bytes that wait to be sent: whether a slow client makes progress. */
+  readonly pending: number;
 }
 
 /** The one who uses a WebSocket: what happens on it is told here. */
@@ -117,6 +119,8 @@ export interface HttpRequest {
   readonly headers: Headers;
   /** The client's address. */
   readonly remote: RemoteAddress;
+  /** The address that the client has connected to; absent if it is not known. */
+  readonly local?: RemoteAddress;
   /** Aborted when the client is gone before it has an answer. */
   readonly signal: AbortSignal;
 }

@@ -28,6 +28,8 @@ interface Import {
 /** These touch no system, no clock and no promise: bytes and texts in and out. */
 const pure = [
   "core/address.ts",
+  "core/address_counts.ts",
+  "core/allow_peer.ts",
   "core/api.ts",
   "core/arguments.ts",
   "core/config.ts",
@@ -37,9 +39,13 @@ const pure = [
   "core/handshake.ts",
   "core/log.ts",
   "core/option_values.ts",
+  "core/network.ts",
+  "core/network_options.ts",
   "core/options.ts",
   "core/plugin_config.ts",
+  "core/proxy_protocol.ts",
   "core/read_buffer.ts",
+  "core/remote.ts",
   "core/utf8.ts",
   "core/websocket.ts",
   "core/websocket_assembly.ts",

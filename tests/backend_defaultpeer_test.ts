@@ -196,8 +196,24 @@ Deno.test(
       );
       assertEquals(
         error.message,
-        `Cannot set option "${option}": the options of backend "defaultpeer" are host, port, framing, framing-config, protocol`,
+        `Cannot set option "${option}": the options of backend "defaultpeer" are host, port, framing, framing-config, protocol, proxy-protocol`,
       );
     }
   },
 );
+
+Deno.test("createDefaultPeer() takes a version of the PROXY protocol", {
+  permissions,
+}, async () => {
+  for (const version of ["v1", "v2"] as const) {
+    const info = await ask([["host", "h:1"], ["proxy-protocol", version]]);
+    assertEquals(info, { address: "h:1", proxyProtocol: version });
+  }
+  for (const value of ["", "1", "V1", "v3"]) {
+    assertThrows(
+      () => createDefaultPeer().configure?.("proxy-protocol", value),
+      SyntaxError,
+      `Cannot use proxy-protocol "${value}": it must be v1 or v2`,
+    );
+  }
+});

@@ -303,6 +303,7 @@ Deno.test("queryBackend() checks what the backend answers", {
     [{ address: "a", framing: null }, "framing"],
     [{ address: "a", framingConfig: 4 }, "framingConfig"],
     [{ address: "a", protocol: ["a"] }, "protocol"],
+    [{ address: "a", proxyProtocol: 1 }, "proxyProtocol"],
   ];
   for (const [answer, field] of cases) {
     const backend: Backend = { query: () => answer as PeerInfo };
@@ -341,4 +342,35 @@ Deno.test("queryBackend() hands over the backend's error, or the signal's", {
   );
   controller.abort(error);
   assertStrictEquals(await waiting, error);
+});
+
+Deno.test("queryBackend() checks who is to be told by the PROXY protocol", {
+  permissions,
+}, async () => {
+  async function ask(address: string, proxyProtocol: string): Promise<unknown> {
+    const answer = { address, proxyProtocol } as PeerInfo;
+    return await queryBackend({ query: () => answer }, query, signal);
+  }
+  for (const address of ["h:1", "tcp://h:1", "tls://h:1", "unix:///x"]) {
+    for (const version of ["v1", "v2"]) {
+      assertEquals(await ask(address, version), {
+        address,
+        proxyProtocol: version,
+      });
+    }
+  }
+  for (const version of ["", "v3", "V1"]) {
+    await assertRejects(
+      () => ask("tcp://h:1", version),
+      TypeError,
+      `its proxyProtocol is v1 or v2, not "${version}"`,
+    );
+  }
+  for (const address of ["udp://h:1", "unix-dgram:///x"]) {
+    await assertRejects(
+      () => ask(address, "v1"),
+      TypeError,
+      `Cannot use the PROXY protocol with peer "${address}": it is no stream`,
+    );
+  }
 });

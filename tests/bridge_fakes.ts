@@ -177,6 +177,8 @@ export class FakePeer implements Peer {
 export class FakeWebSocket implements ServerWebSocket {
   /** What was sent to the client, in order, the close frame last. */
   readonly events: string[] = [];
+  /** Bytes that a slow client has not yet taken. */
+  pending = 0;
   #handler: WebSocketHandler | undefined;
   #queue: MessageQueue | undefined;
   #isFull = false;

@@ -30,6 +30,7 @@ interface ConnectOptions extends FakePeerOptions {
   readonly framing?: string;
   readonly framer?: StreamFramer;
   readonly lingerTimeout?: number;
+  readonly idleTimeout?: number;
   readonly answersClose?: boolean;
   readonly maxMessage?: number;
 }
@@ -61,7 +62,10 @@ function connect(options: ConnectOptions = {}): Connected {
       inner.close();
     },
   };
-  const bridge = new Bridge({ socket, peer, framer }, { lingerTimeout });
+  const bridge = new Bridge({ socket, peer, framer }, {
+    lingerTimeout,
+    idleTimeout: options.idleTimeout ?? 0,
+  });
   socket.attach(bridge);
   return { bridge, peer, socket, closes: () => closes };
 }
@@ -718,3 +722,64 @@ for (const end of ["framer", "peer"]) {
     assertEquals(error instanceof Error && error.message, "not closed");
   });
 }
+
+Deno.test("Bridge closes with 1001 when nothing moves either way", {
+  permissions,
+}, async () => {
+  for (const isDatagram of [false, true]) {
+    const ends = connect({ idleTimeout: 8, isDatagram });
+    const { end, error } = await finish(ends);
+    assertEquals(end, {
+      code: 1001,
+      reason: "nothing was sent for 0.008 s",
+      by: "server",
+    });
+    assertEquals(error, undefined);
+  }
+});
+
+Deno.test("Bridge does not close while something moves", {
+  permissions,
+}, async () => {
+  const moves: ((ends: Connected) => void)[] = [
+    ({ peer }) => peer.say("a part of a line"),
+    ({ peer }) => peer.say("line\n"),
+    ({ socket }) => socket.say("message"),
+    ({ socket }) => socket.say(""),
+    // A slow client takes some of what waits for it.
+    ({ socket }) => socket.pending--,
+  ];
+  for (const move of moves) {
+    const ends = connect({ idleTimeout: 200, maxMessage: 10_000 });
+    let isClosed = false;
+    ends.bridge.finished.then(() => isClosed = true);
+    // For one and a half time-outs.
+    for (let count = 0; count < 15; count++) {
+      move(ends);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assertEquals(isClosed, false, move.toString());
+    const { end } = await finish(ends);
+    assertEquals(end.code, 1001);
+  }
+});
+
+Deno.test("Bridge closes a client that takes nothing of what waits for it", {
+  permissions,
+}, async () => {
+  const ends = connect({ idleTimeout: 8 });
+  ends.socket.fill();
+  ends.peer.say("line\n");
+  // Pings that wait, too, are no progress.
+  const growing = setInterval(() => ends.socket.pending++, 1);
+  const closing = Promise.withResolvers<void>();
+  const { close } = ends.socket;
+  ends.socket.close = function (code, reason): void {
+    close.call(this, code, reason);
+    closing.resolve();
+  };
+  await closing.promise;
+  clearInterval(growing);
+  ends.socket.drain();
+  assertEquals((await finish(ends)).end.code, 1001);
+});

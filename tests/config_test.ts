@@ -213,6 +213,29 @@ Deno.test("resolveConfig() takes the last value of a core option", {
   assertEquals(core, { ...defaultCoreConfig, port: 2, ping: 0 });
 });
 
+Deno.test("resolveConfig() adds up the values of allow-peer", {
+  permissions,
+}, () => {
+  const cases: [values: string[], hosts: string[] | "*"][] = [
+    [["tcp://a"], ["a"]],
+    [["tcp://a", "udp://b", "tcp://a"], ["a", "b", "a"]],
+    [["tcp://a", "*", "tcp://b"], "*"],
+    [["*", "tcp://b"], "*"],
+  ];
+  for (const [values, hosts] of cases) {
+    const { core: { allowPeer } } = resolveConfig(values.map((value) => ({
+      section: "core",
+      option: "allow-peer",
+      value,
+      origin: "f:1",
+    })));
+    const given = allowPeer === "*"
+      ? allowPeer
+      : allowPeer.map((pattern) => "host" in pattern && pattern.host);
+    assertEquals(given, hosts, values.join());
+  }
+});
+
 Deno.test("resolveConfig() loads and configures the backend in order", {
   permissions,
 }, () => {

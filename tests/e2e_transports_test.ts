@@ -301,6 +301,33 @@ testEngines(
 );
 
 testEngines(
+  "bridge connects to those addresses of a name that are allowed alone",
+  async (t, engine) => {
+    await using directory = new TemporaryDirectory();
+    const hosts = await directory.write(
+      "hosts",
+      "127.0.0.1 localhost\n127.0.0.1 two.test\n::1 two.test\n",
+    );
+    for (const hostname of ["127.0.0.1", "::1"]) {
+      await t.step(`[::1] is allowed, ${hostname} answers`, async () => {
+        await using peer = TestPeer.tcp(echo, hostname);
+        const port = /\d+$/.exec(peer.host)![0];
+        await using command = await Command.start({
+          engine,
+          host: `tcp://two.test:${port}`,
+          args: ["--allow-peer", "tcp://[::1]"],
+          wrapper: withHosts(hosts),
+        });
+        const { status } = await request(command.port);
+        assertEquals(status, hostname === "::1" ? 101 : 502);
+        assertEquals(peer.count, hostname === "::1" ? 1 : 0);
+      });
+    }
+  },
+  { ignore: !hasNamespaces },
+);
+
+testEngines(
   "bridge assumes tcp where an address has no scheme, and says so",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);

@@ -37,6 +37,10 @@ Deno.test("coreOptions has the defaults that are documented", {
     ["max-message", "16777216", { maxMessage: 16777216 }],
     ["max-buffer", "67108864", { maxBuffer: 67108864 }],
     ["max-connections", "0", { maxConnections: 0 }],
+    ["max-connections-per-address", "0", { maxConnectionsPerAddress: 0 }],
+    ["idle-timeout", "0", { idleTimeout: 0 }],
+    ["trusted-proxy", "none", { trustedProxy: { networks: [], unix: false } }],
+    ["allow-peer", "*", { allowPeer: "*" }],
     ["drain-timeout", "5", { drainTimeout: 5 }],
     ["log", "info", { log: "info" }],
     ["log-format", "text", { logFormat: "text" }],
@@ -102,6 +106,17 @@ Deno.test("coreOptions parse valid values", { permissions }, () => {
     ["max-message", "1073741824", { maxMessage: 2 ** 30 }],
     ["max-buffer", "1", { maxBuffer: 1 }],
     ["max-connections", "7", { maxConnections: 7 }],
+    ["max-connections-per-address", "7", { maxConnectionsPerAddress: 7 }],
+    ["idle-timeout", "0.5", { idleTimeout: 0.5 }],
+    ["trusted-proxy", "10.0.0.0/8, unix", {
+      trustedProxy: {
+        networks: [{ family: 4, value: 0x0a000000n, bits: 8 }],
+        unix: true,
+      },
+    }],
+    ["allow-peer", "tcp://Redis.test:1-9", {
+      allowPeer: [{ transport: "tcp", host: "redis.test", ports: [1, 9] }],
+    }],
     ["drain-timeout", "0", { drainTimeout: 0 }],
     ["log", "error", { log: "error" }],
     ["log", "warn", { log: "warn" }],
@@ -136,6 +151,18 @@ Deno.test("coreOptions say why a value is not valid", { permissions }, () => {
     ["max-buffer", "0", "it is 1 to 1099511627776, not 0"],
     ["max-buffer", "16M", whole("16M")],
     ["max-connections", "-1", whole("-1")],
+    ["max-connections-per-address", "x", whole("x")],
+    ["idle-timeout", "x", seconds("x")],
+    [
+      "trusted-proxy",
+      "::1,proxy",
+      '"proxy" is no IP address, and no network as ADDRESS/BITS',
+    ],
+    [
+      "allow-peer",
+      "tcp://h:x",
+      'its host is a name, an address, a network or *, and its port a number, a range or *, in "tcp://h:x"',
+    ],
     ...["", "x", "-1", ".5", "1.", "1e3", "Infinity", "10s"].map((
       value,
     ): [string, string, string] => ["ping", value, seconds(value)]),
