@@ -98,11 +98,14 @@ export class Server {
    * @throws {ConfigError} If the certificate cannot be used; nothing is changed then.
    */
   async reconfigure(settings: ServerSettings): Promise<void> {
-    this.#certificate = replaceCertificate(
-      this.#certificate,
-      settings.certificate ?? await readCertificate(settings.core),
-      { engine: this.#engine!, log: this.#log },
-    );
+    let { certificate } = settings;
+    if (settings.core.tlsCert !== undefined) {
+      certificate ??= await readCertificate(settings.core);
+    }
+    this.#certificate = replaceCertificate(this.#certificate, certificate, {
+      engine: this.#engine!,
+      log: this.#log,
+    });
     const previous = this.#settings;
     this.#settings = new SettingsInUse(settings, this.#log);
     await previous.retire();
