@@ -1,0 +1,137 @@
+/**
+ * Hostile clients, many thousands of them, against the real command: it lives,
+ * serves the next honest client, and holds no more than before.
+ *
+ * `WEBSOCKSY_SEED` gives a run again, `WEBSOCKSY_LONG=1` makes a longer one.
+ */
+
+import { assertEquals } from "@std/assert";
+import { RawClient } from "./e2e_client.ts";
+import { Command, testEngines } from "./e2e_command.ts";
+import { echo, TestPeer } from "./e2e_peer.ts";
+import { createInput, type HostileInput } from "./hostile_inputs.ts";
+import { NetConnection } from "./net_connection.ts";
+import {
+  countDescriptors,
+  descriptorsReturn,
+  memoryReturns,
+  noProc,
+  residentMemory,
+} from "./process_resources.ts";
+import { chooseSeed, Random } from "./random.ts";
+
+const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
+/** Inputs after which the server's memory has reached its size. */
+const warmUp = 3000;
+const count = isLong ? 60_000 : 12_000;
+/** Hostile clients at a time. */
+const concurrency = 32;
+/** Bytes by which the memory may differ: what the garbage collector puts off. */
+const memorySlack = 48 * 1024 * 1024;
+/** Milliseconds in which the server has to end what must not go on. */
+const patience = 20_000;
+
+/** Reads what comes, until the server ends the connection. */
+async function drain(connection: NetConnection): Promise<void> {
+  const buffer = new Uint8Array(16 * 1024);
+  try {
+    while (await connection.read(buffer) !== null);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+  }
+}
+
+/** Plays a hostile client to its end. */
+async function attack(port: number, input: HostileInput): Promise<void> {
+  using connection = await NetConnection.connect(port);
+  try {
+    const buffer = new Uint8Array(1024);
+    for (const [index, piece] of input.pieces.entries()) {
+      await connection.write(piece);
+      if (index === 0 && input.awaitsUpgrade) await connection.read(buffer);
+    }
+    if (input.leaving === "reset") connection.reset();
+    else if (input.leaving === "vanish") connection.close();
+    else if (input.leaving === "half") await connection.closeWrite();
+  } catch (error) {
+    // The server may hang up at any time.
+    if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+  }
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new Error("The server does not end the connection")),
+    patience,
+  );
+  try {
+    await Promise.race([drain(connection), late]);
+  } finally {
+    clearTimeout(timer);
+    connection.close();
+    await connection.closed;
+  }
+}
+
+/** Plays the inputs of a range, so many at a time. */
+async function attackAll(
+  port: number,
+  seed: number,
+  [first, end]: readonly [number, number],
+): Promise<void> {
+  let next = first;
+  async function work(): Promise<void> {
+    while (next < end) {
+      const index = next++;
+      const input = createInput(new Random(seed + index));
+      try {
+        await attack(port, input);
+      } catch (cause) {
+        next = end;
+        const message =
+          `Input ${index} of seed ${seed} (${input.name}, ${input.leaving})`;
+        throw new Error(message, { cause });
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, work));
+}
+
+/** Asserts that a client without malice is served. */
+async function assertServes(port: number): Promise<void> {
+  using client = await RawClient.open(port);
+  await client.send("honest");
+  assertEquals(await client.read(), "honest");
+  await client.sendClose(1000);
+  assertEquals((await client.readClose()).code, 1000);
+  await client.readEnd();
+}
+
+testEngines(
+  "websocksy outlives hostile clients, and holds no more than before",
+  async (_, engine) => {
+    const seed = chooseSeed();
+    await using peer = TestPeer.tcp(echo);
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: ["--max-message", "65536", "--max-buffer", "1048576"],
+    });
+    const { port, pid } = command;
+    await assertServes(port);
+    const descriptors = countDescriptors(pid);
+    await attackAll(port, seed, [0, warmUp]);
+    await assertServes(port);
+    await descriptorsReturn(pid, descriptors);
+    const memory = residentMemory(pid);
+    await attackAll(port, seed, [warmUp, count]);
+    await assertServes(port);
+    await descriptorsReturn(pid, descriptors);
+    await memoryReturns(pid, memory + memorySlack);
+    const wrong = command.log.all.filter(({ event, why, error, text }) =>
+      event === "" || event === "accept" ||
+      /internal|TypeError|RangeError|SyntaxError/.test(`${why} ${error}`) ||
+      /Uncaught/.test(String(text))
+    );
+    assertEquals(wrong.slice(0, 5), [], `seed ${seed}`);
+  },
+  { ignore: noProc, timeout: isLong ? 600_000 : 120_000 },
+);
