@@ -6,8 +6,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { RawClient } from "./e2e_client.ts";
-import { Command, testEngines } from "./e2e_command.ts";
+import { formatRequest, RawClient } from "./e2e_client.ts";
+import { Command, type EngineName, testEngines } from "./e2e_command.ts";
 import { echo, TestPeer } from "./e2e_peer.ts";
 import { createInput, type HostileInput } from "./hostile_inputs.ts";
 import { NetConnection } from "./net_connection.ts";
@@ -41,8 +41,26 @@ async function drain(connection: NetConnection): Promise<void> {
   }
 }
 
-/** Plays a hostile client to its end. */
-async function attack(port: number, input: HostileInput): Promise<void> {
+/**
+ * Whether Deno ends the connection of a client that stays: it takes pongs of
+ * any length, and a client that ends its side during the handshake is waited for
+ * as long as its socket is there.
+ */
+function denoEnds({ name, leaving, awaitsUpgrade }: HostileInput): boolean {
+  return leaving === "half" ? awaitsUpgrade : name !== "bad frame: long pong";
+}
+
+/**
+ * Plays a hostile client to its end.
+ *
+ * @param mustEnd Whether the server has to end the connection if the client
+ * stays; if not, the client goes.
+ */
+async function attack(
+  port: number,
+  input: HostileInput,
+  mustEnd: boolean,
+): Promise<void> {
   using connection = await NetConnection.connect(port);
   try {
     const buffer = new Uint8Array(1024);
@@ -57,6 +75,7 @@ async function attack(port: number, input: HostileInput): Promise<void> {
     // The server may hang up at any time.
     if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
   }
+  if (!mustEnd) connection.close();
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => reject(new Error("The server does not end the connection")),
@@ -73,7 +92,7 @@ async function attack(port: number, input: HostileInput): Promise<void> {
 
 /** Plays the inputs of a range, so many at a time. */
 async function attackAll(
-  port: number,
+  { port, engine }: { readonly port: number; readonly engine: EngineName },
   seed: number,
   [first, end]: readonly [number, number],
 ): Promise<void> {
@@ -83,7 +102,7 @@ async function attackAll(
       const index = next++;
       const input = createInput(new Random(seed + index));
       try {
-        await attack(port, input);
+        await attack(port, input, engine === "stream" || denoEnds(input));
       } catch (cause) {
         next = end;
         const message =
@@ -118,11 +137,11 @@ testEngines(
     const { port, pid } = command;
     await assertServes(port);
     const descriptors = countDescriptors(pid);
-    await attackAll(port, seed, [0, warmUp]);
+    await attackAll({ port, engine }, seed, [0, warmUp]);
     await assertServes(port);
     await descriptorsReturn(pid, descriptors);
     const memory = residentMemory(pid);
-    await attackAll(port, seed, [warmUp, count]);
+    await attackAll({ port, engine }, seed, [warmUp, count]);
     await assertServes(port);
     await descriptorsReturn(pid, descriptors);
     await memoryReturns(pid, memory + memorySlack);
@@ -134,4 +153,25 @@ testEngines(
     assertEquals(wrong.slice(0, 5), [], `seed ${seed}`);
   },
   { ignore: noProc, timeout: isLong ? 600_000 : 120_000 },
+);
+
+testEngines(
+  "handshake leaves no peer's connection behind when its client is gone",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using command = await Command.start({ engine, host: peer.host });
+    const { port, pid } = command;
+    const before = countDescriptors(pid);
+    // All at once: the peers' connections are made while the clients leave.
+    async function comeAndGo(): Promise<void> {
+      using connection = await NetConnection.connect(port);
+      await connection.write(new TextEncoder().encode(formatRequest()));
+      connection.close();
+      await connection.closed;
+    }
+    await Promise.all(Array.from({ length: 100 }, comeAndGo));
+    await assertServes(port);
+    await descriptorsReturn(pid, before);
+  },
+  { ignore: noProc },
 );
