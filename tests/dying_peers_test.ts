@@ -221,7 +221,7 @@ testEngines(
       await Command.start({
         engine,
         args: [
-          ...["--connect-timeout", "2", "--max-buffer", "4194304"],
+          ...["-k", "3", "--connect-timeout", "2", "--max-buffer", "4194304"],
           ...["-b", "file", "-c", `path=${directory.path}`],
           ...["-c", "expression=%endpoint%"],
         ],

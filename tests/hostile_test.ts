@@ -114,6 +114,14 @@ async function attackAll(
   await Promise.all(Array.from({ length: concurrency }, work));
 }
 
+/**
+ * How many more descriptors are no leak of ours: Deno may keep the socket of a
+ * client that is gone before its WebSocket is open, which is logged.
+ */
+function keptSockets({ log }: Command): number {
+  return 4 + log.all.filter(({ event }) => event === "abandon").length;
+}
+
 /** Asserts that a client without malice is served. */
 async function assertServes(port: number): Promise<void> {
   using client = await RawClient.open(port);
@@ -139,11 +147,11 @@ testEngines(
     const descriptors = countDescriptors(pid);
     await attackAll({ port, engine }, seed, [0, warmUp]);
     await assertServes(port);
-    await descriptorsReturn(pid, descriptors);
+    await descriptorsReturn(pid, descriptors, keptSockets(command));
     const memory = residentMemory(pid);
     await attackAll({ port, engine }, seed, [warmUp, count]);
     await assertServes(port);
-    await descriptorsReturn(pid, descriptors);
+    await descriptorsReturn(pid, descriptors, keptSockets(command));
     await memoryReturns(pid, memory + memorySlack);
     const wrong = command.log.all.filter(({ event, why, error, text }) =>
       event === "" || event === "accept" ||
@@ -171,7 +179,7 @@ testEngines(
     }
     await Promise.all(Array.from({ length: 100 }, comeAndGo));
     await assertServes(port);
-    await descriptorsReturn(pid, before);
+    await descriptorsReturn(pid, before, keptSockets(command));
   },
   { ignore: noProc },
 );
