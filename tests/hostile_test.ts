@@ -22,8 +22,8 @@ import { chooseSeed, Random } from "./random.ts";
 
 const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
 /** Inputs after which the server's memory has reached its size. */
-const warmUp = 3000;
-const count = isLong ? 60_000 : 12_000;
+const warmUp = 2500;
+const count = isLong ? 60_000 : 10_000;
 /** Hostile clients at a time. */
 const concurrency = 32;
 /** Bytes by which the memory may differ: what the garbage collector puts off. */
@@ -160,7 +160,7 @@ testEngines(
     );
     assertEquals(wrong.slice(0, 5), [], `seed ${seed}`);
   },
-  { ignore: noProc, timeout: isLong ? 600_000 : 120_000 },
+  { ignore: noProc, timeout: isLong ? 600_000 : 240_000 },
 );
 
 testEngines(
