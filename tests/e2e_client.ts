@@ -115,13 +115,26 @@ export async function request(
   return await client.request(options);
 }
 
+/** What a client writes to and reads from: a `Deno.Conn`, or what can do the same. */
+export interface RawConnection {
+  /** Reads what has arrived; `null` at the end. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Writes some of the bytes, and says how many. */
+  write(data: Uint8Array): Promise<number>;
+  /** Ends our side. */
+  closeWrite(): Promise<void>;
+  /** Gives it up. */
+  close(): void;
+}
+
 /** A client on a socket. */
 export class RawClient implements Disposable {
-  readonly #connection: Deno.Conn;
+  readonly #connection: RawConnection;
   readonly #reader: ByteReader;
   #disposed = false;
 
-  private constructor(connection: Deno.Conn) {
+  /** @param connection A connection to the server, of its own. */
+  constructor(connection: RawConnection) {
     this.#connection = connection;
     this.#reader = new ByteReader(connection);
   }

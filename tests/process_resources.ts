@@ -1,0 +1,94 @@
+/**
+ * What a process holds, as `/proc` tells it: for tests on Linux.
+ *
+ * @module
+ */
+
+import { assert } from "@std/assert";
+
+/** Whether there is no `/proc` to read from. */
+export const noProc = Deno.build.os !== "linux";
+
+/** Milliseconds between two looks at what has no event. */
+const lookInterval = 50;
+
+/**
+ * How many descriptors a process has open.
+ *
+ * @param pid Its id.
+ */
+export function countDescriptors(pid: number): number {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+}
+
+/**
+ * Resident memory of a process.
+ *
+ * @param pid Its id.
+ * @returns Bytes.
+ */
+export function residentMemory(pid: number): number {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
+}
+
+/**
+ * Waits until something holds of which no event tells.
+ *
+ * @param what What holds then, for the error.
+ * @param measure Looks.
+ * @param holds Whether what was seen is what is waited for.
+ * @param patience Milliseconds after which it is given up.
+ * @throws {Error} If it does not come to hold; the message has what was seen last.
+ */
+export async function eventually<T>(
+  what: string,
+  measure: () => T,
+  holds: (seen: T) => boolean,
+  patience = 20_000,
+): Promise<T> {
+  const deadline = performance.now() + patience;
+  for (;;) {
+    const seen = measure();
+    if (holds(seen)) return seen;
+    assert(
+      performance.now() < deadline,
+      `${what}: ${seen} after ${patience} ms`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, lookInterval));
+  }
+}
+
+/**
+ * Waits until a process has no more descriptors open than before.
+ *
+ * @param pid Its id.
+ * @param before How many there were.
+ * @param slack How many more are no leak.
+ */
+export async function descriptorsReturn(
+  pid: number,
+  before: number,
+  slack = 4,
+): Promise<void> {
+  await eventually(
+    `the descriptors return to ${before}`,
+    () => countDescriptors(pid),
+    (count) => count <= before + slack,
+  );
+}
+
+/**
+ * Waits until the memory of a process is no more than a bound: it falls when
+ * the garbage is collected, which nothing tells.
+ *
+ * @param pid Its id.
+ * @param bytes The bound.
+ */
+export async function memoryReturns(pid: number, bytes: number): Promise<void> {
+  await eventually(
+    `the memory returns to ${Math.round(bytes / 1e6)} MB`,
+    () => residentMemory(pid),
+    (resident) => resident <= bytes,
+  );
+}

@@ -1,0 +1,26 @@
+/**
+ * A short soak; `deno task soak --minutes 60` is a long one. Here, it lasts two
+ * minutes with `WEBSOCKSY_LONG=1`, and 10 seconds without.
+ */
+
+import { assert, assertLess } from "@std/assert";
+import { testEngines } from "./e2e_command.ts";
+import { noProc } from "./process_resources.ts";
+import { chooseSeed } from "./random.ts";
+import { describeSoak, soak } from "./soak.ts";
+
+const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
+const seconds = isLong ? 60 : 10;
+
+testEngines(
+  "soak() finds nothing lost and nothing leaked",
+  async (_, engine) => {
+    const options = { engine, seconds, seed: chooseSeed() };
+    const report = await soak(options);
+    const { connections, bytes, descriptors: [before, after] } = report;
+    const line = describeSoak(options, report);
+    assert(connections > 100 && bytes > 1e6, line);
+    assertLess(Math.abs(after - before), 5, line);
+  },
+  { ignore: noProc, timeout: 240_000 },
+);
