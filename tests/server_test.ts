@@ -26,6 +26,7 @@ class FakeEngine implements WebSocketEngine {
     this.#options = options;
     return {
       port: 1,
+      useCertificate: () => false,
       close: () => {
         this.isClosed = true;
         return Promise.resolve();
