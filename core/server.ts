@@ -95,9 +95,12 @@ export class Server {
    * @throws {ConfigError} If the certificate cannot be used; nothing is changed then.
    */
   async reconfigure(settings: ServerSettings): Promise<void> {
-    this.#useCertificate(
-      settings.certificate ?? await readCertificate(settings.core),
-    );
+    let { certificate } = settings;
+    // Nothing else is waited for: who comes after the call gets the new settings.
+    if (settings.core.tlsCert !== undefined) {
+      certificate ??= await readCertificate(settings.core);
+    }
+    this.#useCertificate(certificate);
     const previous = this.#settings;
     this.#settings = new SettingsInUse(settings, this.#log);
     await previous.retire();
