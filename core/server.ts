@@ -99,6 +99,7 @@ export class Server {
    */
   async reconfigure(settings: ServerSettings): Promise<void> {
     let { certificate } = settings;
+    // Nothing else is waited for: who comes after the call gets the new settings.
     if (settings.core.tlsCert !== undefined) {
       certificate ??= await readCertificate(settings.core);
     }

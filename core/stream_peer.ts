@@ -66,13 +66,39 @@ async function connectToOne(
   let failure: unknown;
   for (const hostname of hostnames) {
     try {
-      return await Deno.connect({ hostname, port, signal });
+      return await connectUntilAborted({ hostname, port }, signal);
     } catch (error) {
       signal.throwIfAborted();
       failure = error;
     }
   }
   throw failure;
+}
+
+/** Milliseconds that a connection which is not wanted any longer has to be made, and closed. */
+const lateTimeout = 1000;
+
+/**
+ * Deno loses the socket when its own signal is aborted in the moment in which
+ * the connection is made: it is aborted only some time after.
+ */
+function connectUntilAborted(
+  options: { readonly hostname: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<Deno.TcpConn> {
+  const late = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  function abortLate(): void {
+    timer = setTimeout(() => late.abort(), lateTimeout);
+  }
+  function settle(): void {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abortLate);
+  }
+  const connecting = Deno.connect({ ...options, signal: late.signal });
+  signal.addEventListener("abort", abortLate, { once: true });
+  connecting.then(settle, settle);
+  return untilAborted(connecting, signal, (late) => late.close());
 }
 
 /** Writes what is to be written first; there is room for it in a new connection. */
