@@ -26,8 +26,15 @@ const warmUp = 2500;
 const count = isLong ? 60_000 : 10_000;
 /** Hostile clients at a time. */
 const concurrency = 32;
-/** Bytes by which the memory may differ: what the garbage collector puts off. */
-const memorySlack = 48 * 1024 * 1024;
+/**
+ * Bytes by which the memory may differ: what the garbage collector puts off.
+ * With `native` it also has the sockets of clients that reset during their
+ * handshake, which Deno keeps.
+ */
+const memorySlack = {
+  native: 128 * 1024 * 1024,
+  stream: 48 * 1024 * 1024,
+} as const;
 /** Milliseconds in which the server has to end what must not go on. */
 const patience = 20_000;
 
@@ -152,7 +159,7 @@ testEngines(
     await attackAll({ port, engine }, seed, [warmUp, count]);
     await assertServes(port);
     await descriptorsReturn(pid, descriptors, keptSockets(command));
-    await memoryReturns(pid, memory + memorySlack);
+    await memoryReturns(pid, memory + memorySlack[engine]);
     const wrong = command.log.all.filter(({ event, why, error, text }) =>
       event === "" || event === "accept" ||
       /internal|TypeError|RangeError|SyntaxError/.test(`${why} ${error}`) ||

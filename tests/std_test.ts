@@ -44,7 +44,9 @@ async function registryFiles(): Promise<Map<string, string>> {
   ).toHex();
   const files = new Map<string, string>();
   for (const specifier of Object.values(denoJson.imports)) {
-    const [, name, version] = /^jsr:(.*)@\^(.*)$/.exec(specifier)!;
+    const match = /^jsr:(.*)@\^(.*)$/.exec(specifier);
+    if (match === null) continue;
+    const [, name, version] = match;
     files.set(
       `/${name}/meta.json`,
       JSON.stringify({ latest: version, versions: { [version!]: {} } }),
