@@ -13,7 +13,7 @@ function optionRows(): Map<string, string[]> {
   for (const line of readme.split("\n")) {
     const cells = line.split("|").slice(1, -1).map((cell) => cell.trim());
     const name = /^`([a-z-]+)`$/.exec(cells[1] ?? "")?.[1];
-    if (cells.length === 4 && name !== undefined) rows.set(name, cells);
+    if (name !== undefined && cells[0]!.startsWith("`-")) rows.set(name, cells);
   }
   return rows;
 }
