@@ -202,7 +202,10 @@ export class Server {
     function giveUp(this: AbortSignal): void {
       controller.abort(this.reason);
     }
-    for (const signal of givenUp) signal.addEventListener("abort", giveUp);
+    for (const signal of givenUp) {
+      if (signal.aborted) controller.abort(signal.reason);
+      signal.addEventListener("abort", giveUp);
+    }
     this.#connections++;
     this.#addresses.add(remote);
     settings.take();

@@ -310,3 +310,11 @@ Deno.test("Server tells once a minute that connections cannot be accepted", asyn
   assertEquals(log.events, ["accept"]);
   await server.shutDown();
 });
+
+Deno.test("Server opens no peer for a client that is gone already", async () => {
+  await using peer = TestPeer.tcp(echo);
+  const { server, engine } = await start({ backend: fixed(peer.host) });
+  const status = await engine.refused({ signal: AbortSignal.abort() });
+  assertEquals([status, peer.count], [400, 0]);
+  await server.shutDown();
+});
