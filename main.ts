@@ -11,7 +11,7 @@ import {
   type Arguments,
   formatHelp,
   parseArguments,
-} from "./core/arguments.ts";
+} from "./core/config/arguments.ts";
 import { loadBackend } from "./core/backend_host.ts";
 import { readCertificate } from "./core/certificate.ts";
 import {
@@ -19,7 +19,7 @@ import {
   parseConfigFile,
   resolveConfig,
   type Setting,
-} from "./core/config.ts";
+} from "./core/config/config.ts";
 import { startDemoService } from "./core/demo.ts";
 import {
   describeConfig,
@@ -27,14 +27,14 @@ import {
   describeFailure,
   explainListenError,
   formatUrl,
-} from "./core/describe.ts";
+} from "./core/config/describe.ts";
 import { ConfigError, describeError } from "./core/errors.ts";
 import { createLog, type Log } from "./core/log.ts";
-import { nativeEngine } from "./core/native_engine.ts";
-import type { CoreConfig } from "./core/options.ts";
-import { Plugins } from "./core/plugin_host.ts";
+import { nativeEngine } from "./core/engines/native_engine.ts";
+import type { CoreConfig } from "./core/config/options.ts";
+import { Plugins } from "./core/plugins/plugin_host.ts";
 import { Server } from "./core/server.ts";
-import { streamEngine } from "./core/stream_engine.ts";
+import { streamEngine } from "./core/engines/stream_engine.ts";
 import type { ServerCertificate, WebSocketEngine } from "./core/websocket.ts";
 import { framings } from "./framing/mod.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseAddress } from "../core/address.ts";
+import { parseAddress } from "../core/peers/address.ts";
 import type { PeerInfo } from "../core/api.ts";
 
 /** What a line of a peer file says. */

@@ -5,7 +5,7 @@
  */
 
 import type { RemoteAddress } from "./api.ts";
-import { formatNetwork, networkOf } from "./network.ts";
+import { formatNetwork, networkOf } from "./peers/network.ts";
 import { ipOf } from "./remote.ts";
 
 /** Bits of an IPv6 address that are one client's network: the rest it may choose at will. */

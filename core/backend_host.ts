@@ -5,9 +5,9 @@
  */
 
 import { untilAborted } from "./abort.ts";
-import { isStreamAddress, parseAddress } from "./address.ts";
+import { isStreamAddress, parseAddress } from "./peers/address.ts";
 import type { Backend, BackendQuery, PeerInfo } from "./api.ts";
-import type { BackendStep } from "./config.ts";
+import type { BackendStep } from "./config/config.ts";
 import { ConfigError, describeError } from "./errors.ts";
 import { type FramingTable, openFramer } from "./framing_table.ts";
 

@@ -7,7 +7,7 @@
 import { CloseError } from "./errors.ts";
 import type { FramedRead, StreamFramer } from "./framer.ts";
 import { IdleWatch } from "./idle_watch.ts";
-import type { Peer } from "./peer.ts";
+import type { Peer } from "./peers/peer.ts";
 import type {
   IncomingMessages,
   ServerWebSocket,

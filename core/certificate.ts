@@ -7,7 +7,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { ConfigError, describeError } from "./errors.ts";
 import type { Log } from "./log.ts";
-import type { CoreConfig } from "./options.ts";
+import type { CoreConfig } from "./config/options.ts";
 import type { EngineServer, ServerCertificate } from "./websocket.ts";
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatRemote } from "./address.ts";
+import { formatRemote } from "./peers/address.ts";
 import type { BridgeSummary } from "./bridge.ts";
 import type { Connection } from "./connector.ts";
 import { describeError, type RequestError } from "./errors.ts";

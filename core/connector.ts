@@ -11,8 +11,8 @@ import {
   hasScheme,
   parseAddress,
   type PeerAddress,
-} from "./address.ts";
-import type { AllowedPeers } from "./allow_peer.ts";
+} from "./peers/address.ts";
+import type { AllowedPeers } from "./peers/allow_peer.ts";
 import type { Backend, BackendQuery, PeerInfo, RemoteAddress } from "./api.ts";
 import { queryBackend } from "./backend_host.ts";
 import { RequestError } from "./errors.ts";
@@ -23,8 +23,8 @@ import {
   openFramer,
 } from "./framing_table.ts";
 import { chooseProtocol } from "./handshake.ts";
-import { openPeer, type Peer } from "./peer.ts";
-import { encodeProxyHeader } from "./proxy_protocol.ts";
+import { openPeer, type Peer } from "./peers/peer.ts";
+import { encodeProxyHeader } from "./peers/proxy_protocol.ts";
 
 /** What a connection is made with. */
 export interface ConnectOptions {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LogLevel } from "./options.ts";
+import type { LogLevel } from "./config/options.ts";
 
 /** What a line tells beside its event; fields that are `undefined` are left out. */
 export type LogFields = Readonly<

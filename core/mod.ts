@@ -25,24 +25,24 @@ export {
   parseAllowedPeers,
   type PeerPattern,
   type UnixPattern,
-} from "./allow_peer.ts";
+} from "./peers/allow_peer.ts";
 export type * from "./api.ts";
 export { apiVersion } from "./api.ts";
 export { CloseError, ConfigError } from "./errors.ts";
 export type { FramedRead, StreamFramer } from "./framer.ts";
 export type { FramingTable, IsolatedFraming } from "./framing_table.ts";
 export { createLog, type Log, type LogFields, type LogOptions } from "./log.ts";
-export { nativeEngine } from "./native_engine.ts";
-export type { IpAddress, Network } from "./network.ts";
-export type { NetworkConfig } from "./network_options.ts";
+export { nativeEngine } from "./engines/native_engine.ts";
+export type { IpAddress, Network } from "./peers/network.ts";
+export type { NetworkConfig } from "./config/network_options.ts";
 export {
   type CoreConfig,
   defaultCoreConfig,
   type ListenAddress,
   type LogLevel,
-} from "./options.ts";
+} from "./config/options.ts";
 export { parseTrustedProxies, type TrustedProxies } from "./remote.ts";
-export { streamEngine } from "./stream_engine.ts";
+export { streamEngine } from "./engines/stream_engine.ts";
 export { Server, type ServerOptions } from "./server.ts";
 export type { ServerSettings } from "./settings.ts";
 export type {

@@ -14,7 +14,7 @@ import {
   type Network,
   parseIp,
   parseNetwork,
-} from "./network.ts";
+} from "./peers/network.ts";
 
 /** The proxies that are believed when they say who their client is. */
 export interface TrustedProxies {

@@ -19,7 +19,7 @@ import { describeError, RequestError } from "./errors.ts";
 import { checkHandshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
 import { resolveRemote } from "./remote.ts";
-import type { CoreConfig } from "./options.ts";
+import type { CoreConfig } from "./config/options.ts";
 import { type ServerSettings, SettingsInUse } from "./settings.ts";
 import type {
   EngineServer,

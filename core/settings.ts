@@ -8,7 +8,7 @@ import type { Backend } from "./api.ts";
 import { describeError } from "./errors.ts";
 import type { FramingTable } from "./framing_table.ts";
 import type { Log } from "./log.ts";
-import type { CoreConfig } from "./options.ts";
+import type { CoreConfig } from "./config/options.ts";
 import type { ServerCertificate } from "./websocket.ts";
 
 /** What new connections are made with; it can be replaced while the server runs. */

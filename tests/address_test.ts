@@ -7,7 +7,7 @@ import {
   parseAddress,
   type PeerAddress,
   toInternetRemote,
-} from "../core/address.ts";
+} from "../core/peers/address.ts";
 
 const permissions = "none";
 

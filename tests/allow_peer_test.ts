@@ -1,13 +1,13 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { parseAddress } from "../core/address.ts";
+import { parseAddress } from "../core/peers/address.ts";
 import {
   ipOfHost,
   isAllowedHost,
   isAllowedPath,
   joinAllowedPeers,
   parseAllowedPeers,
-} from "../core/allow_peer.ts";
-import { parseIp } from "../core/network.ts";
+} from "../core/peers/allow_peer.ts";
+import { parseIp } from "../core/peers/network.ts";
 
 const permissions = "none";
 

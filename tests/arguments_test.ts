@@ -8,10 +8,10 @@ import {
   type Arguments,
   formatHelp,
   parseArguments,
-} from "../core/arguments.ts";
-import type { Setting } from "../core/config.ts";
+} from "../core/config/arguments.ts";
+import type { Setting } from "../core/config/config.ts";
 import { ConfigError } from "../core/errors.ts";
-import { coreOptions } from "../core/options.ts";
+import { coreOptions } from "../core/config/options.ts";
 
 const permissions = "none";
 

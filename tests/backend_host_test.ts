@@ -10,7 +10,7 @@ import {
   loadBackend,
   queryBackend,
 } from "../core/backend_host.ts";
-import type { BackendStep } from "../core/config.ts";
+import type { BackendStep } from "../core/config/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { FramingTable } from "../core/framing_table.ts";
 

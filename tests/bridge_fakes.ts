@@ -1,13 +1,13 @@
 /**
  * The two ends of a bridge in memory, so that each failure happens at the very
- * moment that a test chooses. They keep the promises that `core/peer.ts` and
+ * moment that a test chooses. They keep the promises that `core/peers/peer.ts` and
  * `core/websocket.ts` make, and fail a test that breaks those it has to keep.
  *
  * @module
  */
 
-import { MessageQueue } from "../core/message_queue.ts";
-import type { Peer } from "../core/peer.ts";
+import { MessageQueue } from "../core/engines/message_queue.ts";
+import type { Peer } from "../core/peers/peer.ts";
 import type {
   IncomingMessages,
   OutgoingMessages,

@@ -11,6 +11,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { Buffer } from "node:buffer";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { targets } from "../tools/compile.ts";
@@ -60,11 +61,10 @@ async function localModules(entry: string): Promise<string[]> {
 }
 
 async function workers(): Promise<string[]> {
-  const paths: string[] = [];
-  for await (const { name } of Deno.readDir(join(root, "core"))) {
-    if (name.endsWith("_worker.ts")) paths.push(join(root, "core", name));
-  }
-  return paths;
+  const core = join(root, "core");
+  const paths = await readdir(core, { recursive: true });
+  return paths.filter((path) => path.endsWith("_worker.ts"))
+    .map((path) => join(core, path));
 }
 
 Deno.test("compile.ts embeds every module, and the permissions", async () => {

@@ -4,9 +4,9 @@ import {
   parseConfigFile,
   resolveConfig,
   type Setting,
-} from "../core/config.ts";
+} from "../core/config/config.ts";
 import { ConfigError } from "../core/errors.ts";
-import { defaultCoreConfig } from "../core/options.ts";
+import { defaultCoreConfig } from "../core/config/options.ts";
 
 const permissions = "none";
 

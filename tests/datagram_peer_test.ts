@@ -5,7 +5,7 @@ import {
   assertRejects,
 } from "@std/assert";
 import { CloseError, describeError } from "../core/errors.ts";
-import { openPeer, type Peer } from "../core/peer.ts";
+import { openPeer, type Peer } from "../core/peers/peer.ts";
 import { decode, encode } from "./framing_driver.ts";
 
 const { signal } = new AbortController();

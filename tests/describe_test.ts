@@ -1,14 +1,14 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { resolveConfig, type Setting } from "../core/config.ts";
+import { resolveConfig, type Setting } from "../core/config/config.ts";
 import {
   describeConfig,
   describeDemo,
   describeFailure,
   explainListenError,
   formatUrl,
-} from "../core/describe.ts";
+} from "../core/config/describe.ts";
 import { ConfigError } from "../core/errors.ts";
-import { type CoreConfig, defaultCoreConfig } from "../core/options.ts";
+import { type CoreConfig, defaultCoreConfig } from "../core/config/options.ts";
 
 const permissions = "none";
 

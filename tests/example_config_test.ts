@@ -1,8 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { backends } from "../backends/mod.ts";
 import { loadBackend } from "../core/backend_host.ts";
-import { type Config, parseConfigFile, resolveConfig } from "../core/config.ts";
-import { defaultCoreConfig } from "../core/options.ts";
+import {
+  type Config,
+  parseConfigFile,
+  resolveConfig,
+} from "../core/config/config.ts";
+import { defaultCoreConfig } from "../core/config/options.ts";
 import { framings } from "../framing/mod.ts";
 
 const file = "config.example.ini";

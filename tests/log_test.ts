@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { createLog, type LogFields } from "../core/log.ts";
-import type { LogLevel } from "../core/options.ts";
+import type { LogLevel } from "../core/config/options.ts";
 
 const permissions = "none";
 const levels: readonly LogLevel[] = ["error", "warn", "info", "debug"];

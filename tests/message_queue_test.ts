@@ -1,5 +1,5 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { MessageQueue } from "../core/message_queue.ts";
+import { MessageQueue } from "../core/engines/message_queue.ts";
 import type { IncomingMessages } from "../core/websocket.ts";
 import { decode, encode } from "./framing_driver.ts";
 

@@ -6,7 +6,7 @@ import {
   parseIp,
   parseNetwork,
   toIpv6,
-} from "../core/network.ts";
+} from "../core/peers/network.ts";
 
 const permissions = "none";
 

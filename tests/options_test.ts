@@ -5,7 +5,7 @@ import {
   coreOptions,
   defaultCoreConfig,
   formatListen,
-} from "../core/options.ts";
+} from "../core/config/options.ts";
 
 const permissions = "none";
 

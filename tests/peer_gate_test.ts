@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
-import { parseAddress } from "../core/address.ts";
-import { parseAllowedPeers } from "../core/allow_peer.ts";
-import { openPeer } from "../core/peer.ts";
-import { locatePeer, type PeerPlace } from "../core/peer_gate.ts";
+import { parseAddress } from "../core/peers/address.ts";
+import { parseAllowedPeers } from "../core/peers/allow_peer.ts";
+import { openPeer } from "../core/peers/peer.ts";
+import { locatePeer, type PeerPlace } from "../core/peers/peer_gate.ts";
 import { TemporaryDirectory } from "./e2e_service.ts";
 
 const { signal } = new AbortController();

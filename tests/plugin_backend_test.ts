@@ -8,7 +8,7 @@ import {
 } from "@std/assert";
 import { join } from "node:path";
 import { ConfigError } from "../core/errors.ts";
-import { fetchModule } from "../core/plugin_fetch.ts";
+import { fetchModule } from "../core/plugins/plugin_fetch.ts";
 import { RawClient, request } from "./e2e_client.ts";
 import { Command, runCommand } from "./e2e_command.ts";
 import { echo, TestPeer } from "./e2e_peer.ts";

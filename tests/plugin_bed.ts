@@ -7,10 +7,10 @@
 
 import { backends } from "../backends/mod.ts";
 import { loadBackend } from "../core/backend_host.ts";
-import { parseConfigFile, resolveConfig } from "../core/config.ts";
+import { parseConfigFile, resolveConfig } from "../core/config/config.ts";
 import type { LogFields } from "../core/log.ts";
-import { nativeEngine } from "../core/native_engine.ts";
-import { Plugins } from "../core/plugin_host.ts";
+import { nativeEngine } from "../core/engines/native_engine.ts";
+import { Plugins } from "../core/plugins/plugin_host.ts";
 import { Server } from "../core/server.ts";
 import { framings } from "../framing/mod.ts";
 import { echo, TestPeer } from "./e2e_peer.ts";

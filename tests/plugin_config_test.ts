@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseArguments } from "../core/arguments.ts";
-import { parseConfigFile, resolveConfig } from "../core/config.ts";
+import { parseArguments } from "../core/config/arguments.ts";
+import { parseConfigFile, resolveConfig } from "../core/config/config.ts";
 import { ConfigError } from "../core/errors.ts";
-import { isSpecifier, noGrants } from "../core/plugin_config.ts";
+import { isSpecifier, noGrants } from "../core/plugins/plugin_config.ts";
 
 const permissions = "none";
 const hash = `${"A".repeat(43)}=`;

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 
-const core = new URL("../core/", import.meta.url);
+const core = new URL("../core/plugins/", import.meta.url);
 
 /** Adds a module and all that it imports when it runs. */
 async function follow(name: string, found: Set<string>): Promise<void> {

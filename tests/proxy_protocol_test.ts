@@ -1,6 +1,6 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import type { RemoteAddress } from "../core/api.ts";
-import { encodeProxyHeader } from "../core/proxy_protocol.ts";
+import { encodeProxyHeader } from "../core/peers/proxy_protocol.ts";
 
 const permissions = "none";
 

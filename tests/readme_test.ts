@@ -1,7 +1,7 @@
 /** The README tells what the command does: its options, defaults and engines. */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { coreOptions } from "../core/options.ts";
+import { coreOptions } from "../core/config/options.ts";
 
 const readme = await Deno.readTextFile(
   new URL("../README.md", import.meta.url),

@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import type { Backend, PeerInfo } from "../core/api.ts";
-import { defaultCoreConfig } from "../core/options.ts";
+import { defaultCoreConfig } from "../core/config/options.ts";
 import { Server, type ServerOptions } from "../core/server.ts";
 import type {
   EngineOptions,

@@ -6,7 +6,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { describeError } from "../core/errors.ts";
-import { openPeer, type Peer } from "../core/peer.ts";
+import { openPeer, type Peer } from "../core/peers/peer.ts";
 import type { IncomingMessages } from "../core/websocket.ts";
 import { decode, encode } from "./framing_driver.ts";
 

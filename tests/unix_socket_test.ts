@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
-import { UnixSocketPath } from "../core/unix_socket.ts";
+import { UnixSocketPath } from "../core/engines/unix_socket.ts";
 import { TemporaryDirectory } from "./e2e_service.ts";
 
 const ignore = Deno.build.os === "windows";

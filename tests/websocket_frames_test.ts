@@ -5,7 +5,7 @@ import {
   encodeMessages,
   encodePing,
   encodePong,
-} from "../core/websocket_frames.ts";
+} from "../core/protocol/websocket_frames.ts";
 import {
   frame,
   join,

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { rotateMask, unmask } from "../core/websocket_mask.ts";
+import { rotateMask, unmask } from "../core/protocol/websocket_mask.ts";
 import { sameBytes } from "./websocket_client_frames.ts";
 
 const permissions = "none";

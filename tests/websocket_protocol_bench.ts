@@ -3,9 +3,9 @@
  * The name of each says how many messages or bytes one iteration is.
  */
 
-import { encodeMessages } from "../core/websocket_frames.ts";
-import { unmask } from "../core/websocket_mask.ts";
-import { WebSocketProtocol } from "../core/websocket_protocol.ts";
+import { encodeMessages } from "../core/protocol/websocket_frames.ts";
+import { unmask } from "../core/protocol/websocket_mask.ts";
+import { WebSocketProtocol } from "../core/protocol/websocket_protocol.ts";
 import { frame, join, letters } from "./websocket_client_frames.ts";
 
 const READ = 65536;

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   type ProtocolEvents,
   WebSocketProtocol,
-} from "../core/websocket_protocol.ts";
+} from "../core/protocol/websocket_protocol.ts";
 import { text } from "./websocket_client_frames.ts";
 
 /** All that came of an input. */

@@ -5,7 +5,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { WebSocketProtocol } from "../core/websocket_protocol.ts";
+import { WebSocketProtocol } from "../core/protocol/websocket_protocol.ts";
 import {
   binary,
   frame,

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { stdArguments } from "./std.ts";
@@ -110,11 +111,10 @@ function pathFor(target: string | undefined): string {
 
 /** Modules that are started as workers: no import leads `deno compile` to them. */
 async function workers(): Promise<string[]> {
-  const paths: string[] = [];
-  for await (const { name } of Deno.readDir(join(root, "core"))) {
-    if (name.endsWith("_worker.ts")) paths.push(join(root, "core", name));
-  }
-  return paths.sort();
+  const core = join(root, "core");
+  const paths = await readdir(core, { recursive: true });
+  return paths.filter((path) => path.endsWith("_worker.ts")).sort()
+    .map((path) => join(core, path));
 }
 
 if (import.meta.main) {

@@ -1,0 +1,254 @@
+/**
+ * From the text of a configuration file and the command line's settings to one
+ * {@linkcode Config}.
+ *
+ * @module
+ */
+
+import { parse } from "@std/ini/parse";
+import { ConfigError } from "../errors.ts";
+import {
+  type CoreConfig,
+  type CoreOption,
+  coreOptions,
+  defaultCoreConfig,
+} from "./options.ts";
+import {
+  checkPluginName,
+  type PluginConfig,
+  type PluginSetting,
+  resolvePlugins,
+} from "../plugins/plugin_config.ts";
+
+/** One option with its value, as it was written somewhere. */
+export type Setting =
+  | CoreSetting
+  | PluginSetting & { readonly section: "plugin" };
+
+/** One option of the core or of the backend. */
+export interface CoreSetting {
+  /** The section that it belongs to. */
+  readonly section: "core" | "backend";
+  /** Its name. */
+  readonly option: string;
+  /** Its value, verbatim. */
+  readonly value: string;
+  /** Where it stands: `FILE:LINE`, or the option of the command line. */
+  readonly origin: string;
+}
+
+/** A whole configuration. */
+export interface Config {
+  /** The `[core]` options. */
+  readonly core: CoreConfig;
+  /** What is done to the backend, in order. */
+  readonly backend: readonly BackendStep[];
+  /** The plugins that are declared. */
+  readonly plugins: readonly PluginConfig[];
+}
+
+/** One step on the way to the backend that answers queries. */
+export type BackendStep =
+  | {
+    /** Unload the backend that is loaded, if there is one, and load another. */
+    readonly step: "load";
+    /** Its name. */
+    readonly name: string;
+    /** Where it is named; absent for the default. */
+    readonly origin: string | undefined;
+  }
+  | {
+    /** Pass an option to the backend that is loaded. */
+    readonly step: "configure";
+    /** Name of the option. */
+    readonly option: string;
+    /** Its value, verbatim. */
+    readonly value: string;
+    /** Where it stands. */
+    readonly origin: string;
+  };
+
+/**
+ * Applies settings to the defaults.
+ *
+ * @param settings The settings, in order.
+ * @returns The configuration.
+ * @throws {ConfigError} If an option is unknown or its value is not valid.
+ */
+export function resolveConfig(settings: readonly Setting[]): Config {
+  let core = defaultCoreConfig;
+  const backend: BackendStep[] = [
+    { step: "load", name: core.backend, origin: undefined },
+  ];
+  const plugins: PluginSetting[] = [];
+  const origins: Record<string, string> = {};
+  const given = new Set<CoreOption>();
+  for (const setting of settings) {
+    if (setting.section === "plugin") {
+      plugins.push(setting);
+      continue;
+    }
+    const { section, option, value, origin } = setting;
+    if (section === "backend") {
+      backend.push({ step: "configure", option, value, origin });
+      continue;
+    }
+    const known = coreOptionNamed(option, origin);
+    const parsed = parseCoreOption(known, value, origin);
+    // The default is no value that others could be added to.
+    const joined = given.has(known) ? known.join?.(core, parsed) : undefined;
+    given.add(known);
+    core = { ...core, ...joined ?? parsed };
+    origins[option] = origin;
+    if (option === "backend") {
+      backend.push({ step: "load", name: core.backend, origin });
+    }
+  }
+  checkTls(core, origins);
+  return { core, backend, plugins: resolvePlugins(plugins) };
+}
+
+function checkTls(
+  { tlsCert, tlsKey, listen }: CoreConfig,
+  origins: Readonly<Record<string, string>>,
+): void {
+  if (tlsCert === undefined && tlsKey === undefined) return;
+  const given = tlsCert === undefined ? "tls-key" : "tls-cert";
+  const why = tlsKey === undefined
+    ? "it needs tls-key beside it"
+    : tlsCert === undefined
+    ? "it needs tls-cert beside it"
+    : listen.transport === "unix"
+    ? "a Unix socket is listened on without TLS"
+    : undefined;
+  if (why !== undefined) {
+    throw new ConfigError(`cannot use ${given}: ${why}`, origins[given]);
+  }
+}
+
+function coreOptionNamed(name: string, origin: string): CoreOption {
+  const option = coreOptions.find((option) => option.name === name);
+  if (option !== undefined) return option;
+  throw new ConfigError(`unknown option "${name}" in [core]`, origin);
+}
+
+function parseCoreOption(
+  option: CoreOption,
+  value: string,
+  origin: string,
+): Partial<CoreConfig> {
+  const { name } = option;
+  try {
+    return option.parse(value);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`cannot use ${name}: ${why}`, origin, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Parses the text of a configuration file.
+ *
+ * @param text INI text.
+ * @param file Name of the file, for errors.
+ * @returns Its settings: those of `[core]`, which choose the backend, before
+ * all others, each in the order of the file.
+ * @throws {ConfigError} If a line is not valid, or a section unknown.
+ */
+export function parseConfigFile(text: string, file: string): Setting[] {
+  const core: Setting[] = [];
+  const others: Setting[] = [];
+  parseVerbatim(text, file, (section, option, value, line) => {
+    const setting = { ...section, option, value, origin: `${file}:${line}` };
+    (setting.section === "core" ? core : others).push(setting);
+  });
+  return [...core, ...others];
+}
+
+/** A section of the file: what the settings in it have in common. */
+type Section =
+  | { readonly section: "core" | "backend" }
+  | { readonly section: "plugin"; readonly plugin: string };
+
+/**
+ * Calls `visit` for each pair, in order. `parse` would turn values such as
+ * `0080` and `true` into numbers and booleans and keeps no line numbers; so each
+ * value is handed to it in double quotes, which it removes, behind its line number.
+ */
+function parseVerbatim(
+  text: string,
+  file: string,
+  visit: (
+    section: Section,
+    option: string,
+    value: string,
+    line: number,
+  ) => void,
+): void {
+  const quoted = text.replace(/^\uFEFF/, "").split(/\r\n|\r|\n/).map(
+    (line, index) => quoteValue(line.trim(), index + 1, file),
+  ).join("\n");
+  try {
+    parse(quoted, {
+      reviver(option, value, section): unknown {
+        const [, line, verbatim] = /^(\d+):(.*)$/s.exec(String(value))!;
+        visit(
+          sectionNamed(section, Number(line), file),
+          option,
+          verbatim!,
+          +line!,
+        );
+        return value;
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    const line = /line (\d+)/.exec(error.message)?.[1];
+    const what = error.message.replace(/(?: in INI)? at line \d+$/, "");
+    throw new ConfigError(
+      `cannot read this line: ${what}`,
+      line === undefined ? file : `${file}:${line}`,
+      { cause: error },
+    );
+  }
+}
+
+function quoteValue(line: string, number: number, file: string): string {
+  if (/^\[.*\]$/.test(line)) {
+    sectionNamed(line.slice(1, -1), number, file);
+    return line;
+  }
+  if (/^(#|;|\/\/|\[)/.test(line)) return line;
+  const equals = line.indexOf("=");
+  if (equals < 1) return line;
+  const value = line.slice(equals + 1).trim();
+  const inner = /^"(.*)"$/s.exec(value)?.[1] ?? value;
+  return `${line.slice(0, equals)}="${number}:${inner}"`;
+}
+
+function sectionNamed(
+  name: string | undefined,
+  line: number,
+  file: string,
+): Section {
+  const section = name?.trim();
+  if (section === "core" || section === "backend") return { section };
+  const plugin = /^plugin(?:\s+(.*))?$/.exec(section ?? "");
+  const origin = `${file}:${line}`;
+  if (plugin !== null) {
+    try {
+      checkPluginName(plugin[1] ?? "");
+    } catch (error) {
+      throw new ConfigError((error as Error).message, origin, { cause: error });
+    }
+    return { section: "plugin", plugin: plugin[1]! };
+  }
+  throw new ConfigError(
+    section === undefined
+      ? "the option stands before any section"
+      : `unknown section [${section}]`,
+    origin,
+  );
+}

@@ -1,0 +1,203 @@
+/**
+ * One WebSocket of the `native` engine: what `Deno.upgradeWebSocket` gives, as
+ * the bridge wants it.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import { MessageQueue } from "./message_queue.ts";
+import type {
+  EngineLimits,
+  OutgoingMessages,
+  ServerWebSocket,
+  WebSocketHandler,
+  WebSocketUpgrade,
+} from "../websocket.ts";
+import { cutReason } from "../protocol/websocket_frames.ts";
+
+/** While more than this many bytes wait to be sent, there is no room for more. */
+const highWaterMark = 1024 * 1024;
+
+/** Milliseconds without progress after which a close no longer waits for the client. */
+const closeTimeout = 10_000;
+
+/** Turns a WebSocket of Deno into one that waits, and that ends in order. */
+export class NativeWebSocket implements ServerWebSocket {
+  #socket: WebSocket;
+  #limits: EngineLimits;
+  /** Until it is open; it holds the request, which is not needed any longer then. */
+  #accepted: WebSocketUpgrade | undefined;
+  #handler: WebSocketHandler | undefined;
+  #queue: MessageQueue | undefined;
+  #ended = Promise.withResolvers<void>();
+  #hasEnded = false;
+  #closing: { readonly code: number; readonly reason: string } | undefined;
+  #error = "";
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param socket The WebSocket, before it is open.
+   * @param accepted Takes it, or is told that the client is gone.
+   * @param limits What holds for it.
+   */
+  constructor(
+    socket: WebSocket,
+    accepted: WebSocketUpgrade,
+    limits: EngineLimits,
+  ) {
+    this.#socket = socket;
+    this.#accepted = accepted;
+    this.#limits = limits;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.#onOpen();
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onerror = (event) => {
+      if (event instanceof ErrorEvent) this.#error = event.message;
+    };
+    socket.onclose = (event) => this.#onClose(event);
+  }
+
+  /** Learns that the client is gone, which matters unless it is open. */
+  abandon(): void {
+    this.#accepted?.abandon();
+    this.#accepted = undefined;
+  }
+
+  #onOpen(): void {
+    if (this.#accepted === undefined) return this.#socket.close();
+    const handler = this.#accepted.open(this);
+    this.#accepted = undefined;
+    this.#handler = handler;
+    this.#queue = new MessageQueue((messages) => handler.receive(messages));
+  }
+
+  send({ data, messages }: OutgoingMessages): void | Promise<void> {
+    const socket = this.#socket;
+    for (const { start, end, text } of messages) {
+      const bytes = data.subarray(start, end);
+      // Deno copies what it is given.
+      socket.send(
+        text ? decoder.decode(bytes) : bytes as Uint8Array<ArrayBuffer>,
+      );
+    }
+    if (socket.bufferedAmount > highWaterMark) return this.#makeRoom();
+  }
+
+  async #makeRoom(): Promise<void> {
+    // Deno's own ping waits behind what the client does not take.
+    const { ping } = this.#limits;
+    const patience = ping === 0 ? Infinity : ping * 2000;
+    await this.#drained(highWaterMark, patience);
+    if (this.#socket.bufferedAmount > highWaterMark && !this.#hasEnded) {
+      this.#giveUp(1001, "nothing was taken, and no ping answered");
+    }
+  }
+
+  get pending(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closing !== undefined || this.#hasEnded) return;
+    this.#closing = { code, reason };
+    this.#close(code, reason);
+  }
+
+  async #close(code: number, reason: string): Promise<void> {
+    // A message that comes after the close frame was queued would make Deno
+    // drop the connection, and with it what the client has not yet taken.
+    await this.#drained(0, closeTimeout);
+    if (this.#hasEnded) return;
+    this.#socket.close(code, cutReason(reason));
+    const timer = setTimeout(() => this.#endInOrder(), closeTimeout);
+    await this.#ended.promise;
+    clearTimeout(timer);
+  }
+
+  /** Ends a WebSocket that we have closed, after what the client sent before. */
+  async #endInOrder(): Promise<void> {
+    this.#hasEnded = true;
+    this.#ended.resolve();
+    this.#handler!.ending();
+    await this.#queue!.empty;
+    this.#handler!.end({ ...this.#closing!, by: "server" });
+  }
+
+  /**
+   * Waits until no more than `level` bytes wait to be sent, the WebSocket has
+   * ended, or nothing was sent for `patience` milliseconds.
+   *
+   * There is no event for it. A turn of the event loop costs least and is what
+   * a fast client needs; a slow one is looked at less and less often.
+   */
+  async #drained(level: number, patience: number): Promise<void> {
+    let amount = this.#socket.bufferedAmount;
+    let turns = 0;
+    let waited = 0;
+    while (amount > level && !this.#hasEnded && waited < patience) {
+      if (turns < 8) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      } else {
+        const milliseconds = Math.min(turns - 7, 100);
+        await new Promise((resolve) => setTimeout(resolve, milliseconds));
+        waited += milliseconds;
+      }
+      const now = this.#socket.bufferedAmount;
+      turns = now < amount ? 0 : turns + 1;
+      if (now < amount) waited = 0;
+      amount = now;
+    }
+  }
+
+  #receive(data: string | ArrayBuffer): void {
+    const { maxMessage, maxBuffer } = this.#limits;
+    const queue = this.#queue;
+    if (queue === undefined || this.#hasEnded) return;
+    // A UTF-16 unit is one to three bytes of UTF-8.
+    const message = typeof data === "string"
+      ? data.length * 3 > maxMessage ? encoder.encode(data) : data
+      : new Uint8Array(data);
+    if (message.length > maxMessage) {
+      this.#giveUp(1009, `message exceeds ${maxMessage} bytes`);
+    } else {
+      queue.push(message);
+      if (queue.waiting > maxBuffer) {
+        this.#giveUp(1013, `more than ${maxBuffer} bytes wait for the peer`);
+      }
+    }
+  }
+
+  /** Ends the WebSocket without waiting for anything. */
+  #giveUp(code: number, reason: string): void {
+    this.#hasEnded = true;
+    this.#ended.resolve();
+    this.#queue!.clear();
+    this.#handler!.end({ code, reason, by: "server" });
+    // Within this event, the next message would come before the close frame,
+    // and make Deno drop the connection without it.
+    setImmediate(() => this.#socket.close(code, cutReason(reason)));
+  }
+
+  /** It comes twice after a ping was not answered. */
+  async #onClose({ code, reason }: CloseEvent): Promise<void> {
+    this.abandon();
+    if (this.#hasEnded || this.#handler === undefined) return;
+    if (this.#closing !== undefined) return this.#endInOrder();
+    this.#hasEnded = true;
+    this.#ended.resolve();
+    this.#handler.ending();
+    await this.#queue!.empty;
+    if (code === 1001 && this.#error !== "") {
+      this.#handler.end({ code, reason: this.#error, by: "server" });
+    } else if (code === 0) {
+      this.#handler.end({ code: 1006, reason: this.#error, by: "client" });
+    } else {
+      this.#handler.end({ code, reason, by: "client" });
+    }
+  }
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder();

@@ -1,0 +1,179 @@
+/**
+ * The `stream` engine: our own RFC 6455 on top of the HTTP server of
+ * `node:http`, whose sockets can be paused.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { toInternetRemote } from "../peers/address.ts";
+import type { RemoteAddress } from "../api.ts";
+import { formatHead, formatResponse } from "./http_response.ts";
+import { StreamListener } from "./stream_listener.ts";
+import { createStreamServer } from "./stream_server.ts";
+import { StreamWebSocket } from "./stream_websocket.ts";
+import type {
+  EngineOptions,
+  EngineServer,
+  HttpRequest,
+  RequestHandler,
+  WebSocketEngine,
+  WebSocketUpgrade,
+} from "../websocket.ts";
+
+/** The engine on top of the `upgrade` event of `node:http`. */
+export const streamEngine: WebSocketEngine = {
+  pausesClients: true,
+  maxMessage: Infinity,
+  listen,
+};
+
+async function listen(options: EngineOptions): Promise<EngineServer> {
+  const { limits } = options;
+  const webSockets = new Set<StreamWebSocket>();
+  const { server, useCertificate, endHandshakes } = createStreamServer(options);
+  /** Answers that are still being made. */
+  const answering = new Set<Promise<void>>();
+
+  function track(answer: Promise<void>): void {
+    answering.add(answer);
+    answer.finally(() => answering.delete(answer));
+  }
+
+  async function handle(
+    request: HttpRequest,
+  ): Promise<Response | WebSocketUpgrade> {
+    const answer = await options.handle(request);
+    listener.check();
+    return answer;
+  }
+
+  server.on("request", (request, response) => {
+    const controller = new AbortController();
+    response.once("close", () => {
+      controller.abort(new Error("The client is gone"));
+    });
+    track(answer(request, response, handle, controller.signal));
+  });
+
+  server.on("upgrade", (request: IncomingMessage, duplex, head) => {
+    // node:http hands over what it accepted, a socket of node:net.
+    const socket = duplex as Socket;
+    const webSocket = new StreamWebSocket(socket, head, limits());
+    webSockets.add(webSocket);
+    socket.once("close", () => webSockets.delete(webSocket));
+    track(answerUpgrade(request, webSocket, handle));
+  });
+
+  const listener = await StreamListener.start(server, options);
+  return {
+    port: listener.port,
+    useCertificate,
+    async close(): Promise<void> {
+      const closed = listener.close();
+      await Promise.all(answering);
+      server.closeAllConnections();
+      endHandshakes();
+      for (const webSocket of webSockets) webSocket.destroy();
+      await closed;
+    },
+  };
+}
+
+/** Answers a request that asks for no upgrade. */
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  handle: RequestHandler,
+  signal: AbortSignal,
+): Promise<void> {
+  const answer = await tryHandle(request, handle, signal);
+  if (!(answer instanceof Response)) {
+    // It was no request for an upgrade, so nothing was to be accepted.
+    answer.abandon();
+    response.destroy();
+    return;
+  }
+  const body = await answer.bytes();
+  answer.headers.set("content-length", `${body.length}`);
+  response.writeHead(answer.status, Object.fromEntries(answer.headers));
+  response.end(body);
+}
+
+/** Answers a request that asks for an upgrade. */
+async function answerUpgrade(
+  request: IncomingMessage,
+  webSocket: StreamWebSocket,
+  handle: RequestHandler,
+): Promise<void> {
+  const answer = await tryHandle(request, handle, webSocket.signal);
+  if (answer instanceof Response) {
+    webSocket.refuse(await formatResponse(answer));
+  } else {
+    webSocket.open(formatUpgrade(request, answer), answer);
+  }
+}
+
+/** Hands a request on, if its header fields are such as `Headers` takes. */
+async function tryHandle(
+  request: IncomingMessage,
+  handle: RequestHandler,
+  signal: AbortSignal,
+): Promise<Response | WebSocketUpgrade> {
+  let converted: HttpRequest;
+  try {
+    converted = toRequest(request, signal);
+  } catch {
+    return new Response("malformed header field\n", { status: 400 });
+  }
+  return await handle(converted);
+}
+
+function toRequest(
+  request: IncomingMessage,
+  signal: AbortSignal,
+): HttpRequest {
+  const { method = "", url: target = "", rawHeaders, socket } = request;
+  const headers = new Headers();
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    headers.append(rawHeaders[index]!, rawHeaders[index + 1]!);
+  }
+  const { remoteAddress, remotePort, localAddress, localPort } = socket;
+  return {
+    method,
+    target,
+    headers,
+    remote: toRemote(remoteAddress, remotePort),
+    local: toRemote(localAddress, localPort),
+    signal,
+  };
+}
+
+function toRemote(address?: string, port?: number): RemoteAddress {
+  return address === undefined || port === undefined
+    ? { address: "unix" }
+    : toInternetRemote(address, port);
+}
+
+/** The server's side of the handshake, RFC 6455 section 4.2.2. */
+function formatUpgrade(
+  request: IncomingMessage,
+  { protocol }: WebSocketUpgrade,
+): string {
+  const accept = createHash("sha1")
+    .update(`${request.headers["sec-websocket-key"]}${handshakeGuid}`)
+    .digest("base64");
+  return formatHead(101, [
+    ["Upgrade", "websocket"],
+    ["Connection", "Upgrade"],
+    ["Sec-WebSocket-Accept", accept],
+    ...(protocol === undefined
+      ? []
+      : [["Sec-WebSocket-Protocol", protocol] as const]),
+  ]);
+}
+
+/** From RFC 6455 section 1.3. */
+const handshakeGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

@@ -1,0 +1,125 @@
+/**
+ * The HTTP server below the `stream` engine: with or without TLS, and with
+ * limits on what comes before a request is complete.
+ *
+ * @module
+ */
+
+import { createServer, type Server } from "node:http";
+import {
+  createServer as createTlsServer,
+  type Server as TlsServer,
+} from "node:https";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { createSecureContext } from "node:tls";
+import { formatHead } from "./http_response.ts";
+import { startTls } from "./stream_tls.ts";
+import type { EngineOptions, ServerCertificate } from "../websocket.ts";
+
+/** Bytes: the largest head of a request, as Deno's own server has it. */
+const maxHead = 64 * 1024;
+
+/** Milliseconds that a client whose request is refused has to read why. */
+const failTimeout = 2_000;
+
+/** An HTTP server that does not listen yet. */
+export interface StreamServer {
+  /** The server. */
+  readonly server: Server;
+  /** Shows a certificate to those who connect from now on. */
+  useCertificate(certificate: ServerCertificate): boolean;
+  /** Ends the connections that have not come to HTTP yet. */
+  endHandshakes(): void;
+}
+
+/**
+ * Creates an HTTP server.
+ *
+ * @param options Its certificate, and how long a request's head may take.
+ * @returns The server.
+ */
+export function createStreamServer(
+  { certificate, headTimeout }: Pick<
+    EngineOptions,
+    "certificate" | "headTimeout"
+  >,
+): StreamServer {
+  const timeout = Math.ceil(headTimeout * 1000);
+  const limits = {
+    maxHeaderSize: maxHead,
+    headersTimeout: timeout,
+    requestTimeout: timeout,
+    connectionsCheckingInterval: Math.min(1000, Math.ceil(timeout / 4)),
+  };
+  if (certificate === undefined) {
+    const server = createServer(limits);
+    server.on("clientError", refuse);
+    return { server, useCertificate: () => false, endHandshakes: () => {} };
+  }
+  const handshakes = new Set<Socket>();
+  let secureContext = createSecureContext(certificate);
+  const server: TlsServer = createTlsServer(limits);
+  server.on("clientError", refuse);
+  // In place of its own way to speak TLS, whose sockets cannot be paused.
+  server.removeAllListeners("connection");
+  server.on("connection", (raw: Socket) => {
+    handshakes.add(raw);
+    raw.once("close", () => handshakes.delete(raw));
+    startTls(raw, {
+      secureContext,
+      timeout,
+      onSecure(socket): void {
+        handshakes.delete(raw);
+        server.emit("secureConnection", socket);
+      },
+    });
+  });
+  return {
+    server,
+    useCertificate(certificate): boolean {
+      secureContext = createSecureContext(certificate);
+      return true;
+    },
+    endHandshakes(): void {
+      for (const raw of handshakes) raw.destroy();
+    },
+  };
+}
+
+/** Answers a client whose request never came to be one, and ends its connection. */
+function refuse(error: Error & { code?: string }, socket: Duplex): void {
+  // It is told again for what comes after the end of it.
+  if (socket.writableEnded) return;
+  const refusal = refusalFor(error.code ?? "");
+  if (refusal === undefined || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, line] = refusal;
+  const body = `${line}\n`;
+  const head = formatHead(status, [
+    ["connection", "close"],
+    ["content-type", "text/plain; charset=utf-8"],
+    ["content-length", `${body.length}`],
+  ]);
+  socket.end(head + body);
+  // What still comes is dropped: unread, it would reset the connection before
+  // the client has read the answer.
+  socket.removeAllListeners("data");
+  socket.on("data", () => {});
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), failTimeout);
+  socket.once("close", () => clearTimeout(timer));
+}
+
+/** Status and body; nothing if no HTTP can be spoken with the client. */
+function refusalFor(code: string): [status: number, line: string] | undefined {
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    return [408, "request took too long"];
+  }
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return [431, `request head is larger than ${maxHead} bytes`];
+  }
+  return code.startsWith("HPE_") ? [400, "malformed request"] : undefined;
+}

@@ -1,0 +1,187 @@
+/**
+ * Addresses of peers and clients: text to typed values and back.
+ *
+ * @module
+ */
+
+import type { RemoteAddress } from "../api.ts";
+
+/** The address of a peer. */
+export type PeerAddress = StreamAddress | DatagramAddress;
+
+/** The address of a peer that is a stream. */
+export type StreamAddress =
+  | InternetAddress<"tcp">
+  | InternetAddress<"tls">
+  | UnixAddress<"unix">;
+
+/** The address of a peer that takes datagrams. */
+export type DatagramAddress =
+  | InternetAddress<"udp">
+  | UnixAddress<"unix-dgram">;
+
+/** The address of a TCP, TLS or UDP peer. */
+export interface InternetAddress<
+  Transport extends "tcp" | "tls" | "udp" = "tcp" | "tls" | "udp",
+> {
+  /** Transport and, for `tls`, encryption on top of TCP. */
+  readonly transport: Transport;
+  /** Host name or IP address; IPv6 literals without brackets. */
+  readonly hostname: string;
+  /** Port, 1 to 65535; absent if the text named none. */
+  readonly port?: number;
+}
+
+/** The address of a peer on a Unix socket. */
+export interface UnixAddress<
+  Transport extends "unix" | "unix-dgram" = "unix" | "unix-dgram",
+> {
+  /** Stream or datagram mode. */
+  readonly transport: Transport;
+  /** Path of the socket. */
+  readonly path: string;
+}
+
+const ADDRESS = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i;
+const HOST_AND_PORT = /^(\[[0-9a-f:.%a-z]+\]|[^\s:/?#@[\]]+)(?::(\d+))?\/?$/i;
+
+/**
+ * Parses the address of a peer.
+ *
+ * @param text `tcp://HOST[:PORT]`, `tls://HOST[:PORT]`, `udp://HOST[:PORT]`,
+ * `unix://PATH` or `unix-dgram://PATH`. IPv6 literals stand in brackets. Without
+ * a scheme it is `tcp`.
+ * @returns The address.
+ * @throws {SyntaxError} If the text is no such address.
+ *
+ * @example Usage
+ * ```ts
+ * import { parseAddress } from "./address.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parseAddress("tcp://[::1]:6379"), {
+ *   transport: "tcp",
+ *   hostname: "::1",
+ *   port: 6379,
+ * });
+ * ```
+ */
+export function parseAddress(text: string): PeerAddress {
+  const match = ADDRESS.exec(text);
+  const transport = match === null ? "tcp" : match[1]!.toLowerCase();
+  const rest = match === null ? text : match[2]!;
+  switch (transport) {
+    case "tcp":
+    case "tls":
+    case "udp":
+      return parseInternetAddress(transport, rest, text);
+    case "unix":
+    case "unix-dgram":
+      if (rest === "" || rest.includes("\0")) {
+        throw new SyntaxError(
+          `Cannot parse peer address "${text}": it needs the path of a socket`,
+        );
+      }
+      return { transport, path: rest };
+    default:
+      throw new SyntaxError(
+        `Cannot parse peer address "${text}": the scheme is none of tcp, tls, udp, unix, unix-dgram`,
+      );
+  }
+}
+
+function parseInternetAddress(
+  transport: InternetAddress["transport"],
+  rest: string,
+  text: string,
+): InternetAddress {
+  const match = HOST_AND_PORT.exec(rest);
+  if (match === null) {
+    throw new SyntaxError(
+      `Cannot parse peer address "${text}": it is not ${transport}://HOST[:PORT], with IPv6 literals in brackets`,
+    );
+  }
+  const hostname = match[1]!.replace(/^\[|\]$/g, "");
+  if (match[2] === undefined) return { transport, hostname };
+  return { transport, hostname, port: parsePort(match[2], text) };
+}
+
+function parsePort(digits: string, text: string): number {
+  const port = Number(digits);
+  if (port < 1 || port > 65535) {
+    throw new SyntaxError(
+      `Cannot parse peer address "${text}": port ${digits} is not in 1 to 65535`,
+    );
+  }
+  return port;
+}
+
+/**
+ * Formats the address of a peer, as {@linkcode parseAddress} takes it.
+ *
+ * @param address The address.
+ * @returns Its text, with a scheme.
+ */
+export function formatAddress(address: PeerAddress): string {
+  if ("path" in address) return `${address.transport}://${address.path}`;
+  const host = formatHost(address.hostname);
+  const port = address.port === undefined ? "" : `:${address.port}`;
+  return `${address.transport}://${host}${port}`;
+}
+
+/**
+ * Formats a host as it stands in front of a port.
+ *
+ * @param hostname Host name or IP address.
+ * @returns The same, IPv6 literals in brackets.
+ */
+export function formatHost(hostname: string): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname;
+}
+
+/**
+ * Tells whether a peer is a stream.
+ *
+ * @param address Its address.
+ * @returns False if it takes datagrams.
+ */
+export function isStreamAddress(
+  address: PeerAddress,
+): address is StreamAddress {
+  return address.transport !== "udp" && address.transport !== "unix-dgram";
+}
+
+/**
+ * Tells whether the text of an address names its transport.
+ *
+ * @param text Address, as for {@linkcode parseAddress}.
+ * @returns False if `tcp` is assumed.
+ */
+export function hasScheme(text: string): boolean {
+  return ADDRESS.test(text);
+}
+
+/**
+ * Makes the address of a client from what its socket says.
+ *
+ * @param hostname IP address; an IPv4 address may come mapped into IPv6, as it
+ * does where one socket listens for both (RFC 4291 section 2.5.5.2).
+ * @param port Port.
+ * @returns The address, IPv4 in its own form.
+ */
+export function toInternetRemote(
+  hostname: string,
+  port: number,
+): RemoteAddress {
+  return { address: hostname.replace(/^::ffff:(?=[\d.]+$)/i, ""), port };
+}
+
+/**
+ * Formats the address of a client.
+ *
+ * @param remote The address.
+ * @returns `HOST:PORT`, or the path of a Unix socket.
+ */
+export function formatRemote({ address, port }: RemoteAddress): string {
+  return port === undefined ? address : `${formatHost(address)}:${port}`;
+}

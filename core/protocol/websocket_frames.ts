@@ -1,0 +1,255 @@
+/**
+ * The frames that a server sends, as bytes: RFC 6455 section 5. They are not
+ * masked (section 5.1), not fragmented (section 5.4) and use no reserved bits.
+ *
+ * @module
+ */
+
+import type { OutgoingMessages } from "../websocket.ts";
+
+/** The frame continues a message: an opcode of RFC 6455 section 5.2, as the next ones. */
+export const OPCODE_CONTINUATION = 0x0;
+/** The frame starts a text message, section 5.6. */
+export const OPCODE_TEXT = 0x1;
+/** The frame starts a binary message, section 5.6. */
+export const OPCODE_BINARY = 0x2;
+/** The frame closes the connection, section 5.5.1. */
+export const OPCODE_CLOSE = 0x8;
+/** The frame asks for an answer, section 5.5.2. */
+export const OPCODE_PING = 0x9;
+/** The frame answers a ping, section 5.5.3. */
+export const OPCODE_PONG = 0xa;
+
+/** Most bytes that the payload of a control frame has, RFC 6455 section 5.5. */
+export const MAX_CONTROL_PAYLOAD = 125;
+
+/** FIN: the frame is the last one of its message, RFC 6455 section 5.2. */
+const FINAL = 0x80;
+
+/** From this many bytes on, `set` costs less than copying word by word. */
+const SET_LIMIT = 256;
+
+/**
+ * Encodes messages as one buffer that holds a frame for each, so that many
+ * small ones cost a single write. For a large one see {@linkcode encodeHeader}.
+ *
+ * @param messages The messages; those that are text have to be valid UTF-8.
+ * @returns The frames, one after another; empty if there are no messages.
+ *
+ * @example Usage
+ * ```ts
+ * import { encodeMessages } from "./websocket_frames.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const data = new TextEncoder().encode("Hello");
+ * const messages = [{ start: 0, end: 5, text: true }];
+ * assertEquals(
+ *   encodeMessages({ data, messages }),
+ *   new Uint8Array([0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]),
+ * );
+ * ```
+ */
+export function encodeMessages(messages: OutgoingMessages): Uint8Array {
+  const { data } = messages;
+  let size = 0;
+  for (const { start, end } of messages.messages) {
+    size += headerSize(end - start) + end - start;
+  }
+  const frames = new Uint8Array(size);
+  const from = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const to = new DataView(frames.buffer);
+  let offset = 0;
+  for (const { start, end, text } of messages.messages) {
+    const length = end - start;
+    offset = writeHeader(
+      to,
+      offset,
+      text ? OPCODE_TEXT : OPCODE_BINARY,
+      length,
+    );
+    if (length < SET_LIMIT) {
+      copyWords(from, start, to, offset, length);
+    } else {
+      frames.set(data.subarray(start, end), offset);
+    }
+    offset += length;
+  }
+  return frames;
+}
+
+/**
+ * Encodes the header of a message's frame: the payload is to follow it, as it
+ * is, RFC 6455 section 5.2.
+ *
+ * @param length Length of the message in bytes.
+ * @param text Whether it is a text message (section 5.6).
+ * @returns The header: 2, 4 or 10 bytes.
+ *
+ * @example Usage
+ * ```ts
+ * import { encodeHeader } from "./websocket_frames.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(encodeHeader(256, false), new Uint8Array([0x82, 126, 1, 0]));
+ * ```
+ */
+export function encodeHeader(length: number, text: boolean): Uint8Array {
+  const header = new Uint8Array(headerSize(length));
+  const view = new DataView(header.buffer);
+  writeHeader(view, 0, text ? OPCODE_TEXT : OPCODE_BINARY, length);
+  return header;
+}
+
+/**
+ * Encodes a close frame, RFC 6455 section 5.5.1.
+ *
+ * @param code Close code, section 7.4. 1005, which says that there is none
+ * (section 7.1.5), makes a frame without a payload; so do 1006 and 1015, which
+ * never go over the wire (section 7.4.1).
+ * @param reason Why; what goes beyond 123 bytes of UTF-8 is cut off, between
+ * two characters.
+ * @returns The frame.
+ *
+ * @example Usage
+ * ```ts
+ * import { encodeClose } from "./websocket_frames.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(encodeClose(1000, ""), new Uint8Array([0x88, 2, 0x03, 0xe8]));
+ * assertEquals(encodeClose(1005, ""), new Uint8Array([0x88, 0]));
+ * ```
+ */
+export function encodeClose(code: number, reason: string): Uint8Array {
+  if (code === 1005 || code === 1006 || code === 1015) {
+    return encodeControl(OPCODE_CLOSE, new Uint8Array());
+  }
+  const text = new TextEncoder().encode(cutReason(reason));
+  const payload = new Uint8Array(2 + text.length);
+  payload[0] = code >>> 8;
+  payload[1] = code;
+  payload.set(text, 2);
+  return encodeControl(OPCODE_CLOSE, payload);
+}
+
+/**
+ * Cuts a close reason to what a close frame has room for, RFC 6455 section 5.5.
+ *
+ * @param reason The reason.
+ * @returns What of it goes into 123 bytes of UTF-8, cut between two characters.
+ *
+ * @example Usage
+ * ```ts
+ * import { cutReason } from "./websocket_frames.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(cutReason("€".repeat(100)), "€".repeat(41));
+ * ```
+ */
+export function cutReason(reason: string): string {
+  const room = new Uint8Array(MAX_CONTROL_PAYLOAD - 2);
+  const { read } = new TextEncoder().encodeInto(reason, room);
+  return reason.slice(0, read);
+}
+
+/**
+ * Encodes a ping, RFC 6455 section 5.5.2.
+ *
+ * @param data What the client is to send back; at most 125 bytes.
+ * @returns The frame.
+ * @throws {RangeError} If `data` is longer than that.
+ *
+ * @example Usage
+ * ```ts
+ * import { encodePing } from "./websocket_frames.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(encodePing(new Uint8Array([7])), new Uint8Array([0x89, 1, 7]));
+ * ```
+ */
+export function encodePing(data: Uint8Array): Uint8Array {
+  return encodeControl(OPCODE_PING, data);
+}
+
+/**
+ * Encodes a pong, the answer to a ping, RFC 6455 section 5.5.3.
+ *
+ * @param data What came with the ping; at most 125 bytes.
+ * @returns The frame.
+ * @throws {RangeError} If `data` is longer than that.
+ *
+ * @example Usage
+ * ```ts
+ * import { encodePong } from "./websocket_frames.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(encodePong(new Uint8Array([7])), new Uint8Array([0x8a, 1, 7]));
+ * ```
+ */
+export function encodePong(data: Uint8Array): Uint8Array {
+  return encodeControl(OPCODE_PONG, data);
+}
+
+/** Encodes a control frame, RFC 6455 section 5.5. */
+function encodeControl(opcode: number, payload: Uint8Array): Uint8Array {
+  if (payload.length > MAX_CONTROL_PAYLOAD) {
+    throw new RangeError(
+      `Cannot encode a control frame: its payload has ${payload.length} bytes, and ${MAX_CONTROL_PAYLOAD} are the most`,
+    );
+  }
+  const frame = new Uint8Array(2 + payload.length);
+  frame[0] = FINAL | opcode;
+  frame[1] = payload.length;
+  frame.set(payload, 2);
+  return frame;
+}
+
+/** The length of a frame's header without a mask, in bytes. */
+function headerSize(length: number): number {
+  return length < 126 ? 2 : length < 0x1_0000 ? 4 : 10;
+}
+
+/**
+ * Writes the header of a message that is one frame; the length takes the
+ * fewest bytes that hold it, as RFC 6455 section 5.2 demands. Returns the
+ * offset after it.
+ */
+function writeHeader(
+  view: DataView,
+  offset: number,
+  opcode: number,
+  length: number,
+): number {
+  view.setUint8(offset, FINAL | opcode);
+  if (length < 126) {
+    view.setUint8(offset + 1, length);
+    return offset + 2;
+  }
+  if (length < 0x1_0000) {
+    view.setUint8(offset + 1, 126);
+    view.setUint16(offset + 2, length);
+    return offset + 4;
+  }
+  view.setUint8(offset + 1, 127);
+  view.setUint32(offset + 2, Math.floor(length / 0x1_0000_0000));
+  view.setUint32(offset + 6, length >>> 0);
+  return offset + 10;
+}
+
+/** Copies few bytes: word by word, which needs no view of them as `set` does. */
+function copyWords(
+  source: DataView,
+  from: number,
+  target: DataView,
+  to: number,
+  length: number,
+): void {
+  let end = from + (length & ~7);
+  while (from < end) {
+    target.setInt32(to, source.getInt32(from, true), true);
+    target.setInt32(to + 4, source.getInt32(from + 4, true), true);
+    from += 8;
+    to += 8;
+  }
+  end = from + (length & 7);
+  while (from < end) target.setUint8(to++, source.getUint8(from++));
+}
