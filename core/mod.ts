@@ -54,6 +54,7 @@ export type {
   OutgoingMessage,
   OutgoingMessages,
   RequestHandler,
+  RequestHeaders,
   ServerCertificate,
   ServerWebSocket,
   WebSocketEnd,

@@ -5,7 +5,7 @@
  */
 
 /** Bytes that a read is given room for at first. */
-export const smallestRead = 4 * 1024;
+export const smallestRead = 1024;
 
 /** Bytes that a read is given room for at the most. */
 export const largestRead = 256 * 1024;
@@ -63,7 +63,7 @@ export function nextReadSize(size: number, count: number): number {
 /**
  * Memory for reads, in which bytes stay until they are consumed. What it offers
  * for the next read grows with the traffic and shrinks again: an idle
- * connection holds 4 KiB, a busy one reads 256 KiB at a time. Bytes are moved
+ * connection holds 1 KiB, a busy one reads 256 KiB at a time. Bytes are moved
  * only where room for the next read is needed behind some that are held.
  */
 export class ReadBuffer {

@@ -5,15 +5,10 @@
  */
 
 import { AddressCounts } from "./address_counts.ts";
-import type { BackendQuery } from "./api.ts";
+import type { RemoteAddress } from "./api.ts";
 import { Bridge } from "./bridge.ts";
-import {
-  type Client,
-  logAbandon,
-  logClose,
-  logOpen,
-  logRefusal,
-} from "./connection_log.ts";
+import { type Client, toQuery } from "./client.ts";
+import { logAbandon, logClose, logOpen, logRefusal } from "./connection_log.ts";
 import { readCertificate, replaceCertificate } from "./certificate.ts";
 import { connect, type Connection } from "./connector.ts";
 import { describeError, RequestError } from "./errors.ts";
@@ -152,9 +147,9 @@ export class Server {
   }
 
   /** Takes note that a connection is over. */
-  #release({ request }: Client): void {
+  #release(remote: RemoteAddress): void {
     this.#connections--;
-    this.#addresses.remove(request.remote);
+    this.#addresses.remove(remote);
     if (this.#connections === 0 && this.#draining.signal.aborted) {
       this.#drained.resolve();
     }
@@ -190,7 +185,7 @@ export class Server {
   }
 
   async #accept(client: Client): Promise<WebSocketUpgrade> {
-    const { handshake, request } = client;
+    const { request } = client;
     const { remote, local } = request;
     const settings = this.#settings;
     const { core, backend, framings } = settings.current;
@@ -224,7 +219,7 @@ export class Server {
       );
       return this.#toUpgrade(client, connection, core.idleTimeout * 1000);
     } catch (error) {
-      this.#release(client);
+      this.#release(remote);
       throw error;
     } finally {
       settings.release();
@@ -248,7 +243,7 @@ export class Server {
           connection,
         ),
       abandon: () => {
-        this.#release(client);
+        this.#release(client.request.remote);
         peer.close();
         framer.close();
         logAbandon(this.#log, client);
@@ -258,12 +253,13 @@ export class Server {
 
   #open(bridge: Bridge, client: Client, connection: Connection): Bridge {
     const opened = performance.now();
-    const { id } = client;
+    // Nothing else of the request is kept while the connection is open.
+    const { id, request: { remote } } = client;
     logOpen(this.#log, client, connection);
     this.#bridges.add(bridge);
     bridge.finished.then((summary) => {
       this.#bridges.delete(bridge);
-      this.#release(client);
+      this.#release(remote);
       logClose(this.#log, id, performance.now() - opened, summary);
     });
     if (this.#draining.signal.aborted) {
@@ -287,18 +283,6 @@ export class Server {
       },
     });
   }
-}
-
-/** What a backend is asked. Few ask for header fields: they are listed for these alone. */
-function toQuery({ handshake, request }: Client): BackendQuery {
-  let headers: BackendQuery["headers"] | undefined;
-  return {
-    ...handshake,
-    remote: request.remote,
-    get headers() {
-      return headers ??= [...request.headers];
-    },
-  };
 }
 
 function unavailable(why: string): RequestError {

@@ -33,9 +33,9 @@ Deno.test(
     permissions,
   },
   () => {
-    assertEquals(new ReadBuffer().room(1).length, 4 * KiB);
-    assertEquals(new ReadBuffer().room(4 * KiB).length, 4 * KiB);
-    assertEquals(new ReadBuffer().room(4 * KiB + 1).length, 4 * KiB + 1);
+    assertEquals(new ReadBuffer().room(1).length, KiB);
+    assertEquals(new ReadBuffer().room(KiB).length, KiB);
+    assertEquals(new ReadBuffer().room(KiB + 1).length, KiB + 1);
     assertEquals(new ReadBuffer().room(64 * KiB).length, 64 * KiB);
   },
 );
@@ -54,8 +54,8 @@ Deno.test(
       buffer.commit(count ?? room.length);
       buffer.consume(buffer.length);
     }
-    for (let turn = 0; turn < 5; turn++) readAll();
-    assertEquals(sizes, [4, 16, 64, 256, 256]);
+    for (let turn = 0; turn < 6; turn++) readAll();
+    assertEquals(sizes, [1, 4, 16, 64, 256, 256]);
     // A read that fills an eighth is no reason to shrink, one of less is.
     sizes.length = 0;
     for (
@@ -63,12 +63,12 @@ Deno.test(
     ) {
       readAll(count);
     }
-    assertEquals(sizes, [256, 256, 256, 64, 16, 4]);
-    assertLess(buffer.room(1).buffer.byteLength, 5 * KiB);
+    assertEquals(sizes, [256, 256, 256, 64, 16, 1]);
+    assertLess(buffer.room(1).buffer.byteLength, 2 * KiB);
     // An idle connection is back at once.
-    for (let turn = 0; turn < 4; turn++) readAll();
+    for (let turn = 0; turn < 5; turn++) readAll();
     readAll(1);
-    assertLess(buffer.room(1).buffer.byteLength, 5 * KiB);
+    assertLess(buffer.room(1).buffer.byteLength, 2 * KiB);
   },
 );
 
@@ -216,5 +216,5 @@ Deno.test("ReadBuffer gives up the memory of a long message", {
   read(buffer, 1, 0);
   buffer.consume(1);
   buffer.room(1);
-  assertLess(buffer.bytes.length, 5 * KiB);
+  assertLess(buffer.bytes.length, 2 * KiB);
 });

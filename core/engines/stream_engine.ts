@@ -40,10 +40,16 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   const { server, accept, useCertificate, close } = createStreamServer(options);
   /** Answers that are still being made. */
   const answering = new Set<Promise<void>>();
+  let onEmpty: (() => void) | undefined;
 
   function track(answer: Promise<void>): void {
     answering.add(answer);
     answer.finally(() => answering.delete(answer));
+  }
+
+  function forget(webSocket: StreamWebSocket): void {
+    webSockets.delete(webSocket);
+    if (webSockets.size === 0) onEmpty?.();
   }
 
   server.on("request", (request, response) => {
@@ -58,9 +64,8 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     const stream = duplex instanceof HttpConnection
       ? new ConnectionStream(duplex.detach(), head)
       : new DuplexStream(duplex, head);
-    const webSocket = new StreamWebSocket(stream, limits());
+    const webSocket = new StreamWebSocket(stream, limits(), forget);
     webSockets.add(webSocket);
-    webSocket.closed.then(() => webSockets.delete(webSocket));
     track(answerUpgrade(request, webSocket, handle));
   });
 
@@ -74,8 +79,10 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     async close(): Promise<void> {
       listener.close();
       await Promise.all(answering);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      onEmpty = resolve;
       for (const webSocket of webSockets) webSocket.destroy();
-      await Promise.all([...webSockets].map(({ closed }) => closed));
+      if (webSockets.size > 0) await promise;
       await close();
     },
   };

@@ -38,10 +38,8 @@ const large = 32 * 1024;
  * the handler has taken.
  */
 export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
-  /** Resolves when the connection is released. */
-  readonly closed: Promise<void>;
   #stream: ByteStream;
-  #close = Promise.withResolvers<void>();
+  #onClose: (webSocket: StreamWebSocket) => void;
   #limits: EngineLimits;
   #protocol: WebSocketProtocol;
   /** Tells, until there is an answer, whether the client has gone meanwhile. */
@@ -64,12 +62,17 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
    *
    * @param stream The connection, after an HTTP request for an upgrade.
    * @param limits What holds for the WebSocket.
+   * @param onClose Called when the connection is released.
    */
-  constructor(stream: ByteStream, limits: EngineLimits) {
+  constructor(
+    stream: ByteStream,
+    limits: EngineLimits,
+    onClose: (webSocket: StreamWebSocket) => void,
+  ) {
     this.#stream = stream;
     this.#limits = limits;
     this.#protocol = new WebSocketProtocol(limits);
-    this.closed = this.#close.promise;
+    this.#onClose = onClose;
     stream.start(this);
   }
 
@@ -200,7 +203,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
 
   onClose(): void {
     clearTimeout(this.#destroyTimer);
-    this.#close.resolve();
+    this.#onClose(this);
   }
 
   onDrain(): void {
