@@ -70,7 +70,7 @@ export const flags: readonly Flag[] = [
     name: "check",
     help: "validate the configuration, say what it would do, and exit",
     details:
-      "The backend and the plugins are loaded, and nothing is listened on. The exit status is 0 if all is well, else 2, with a line that names what is wrong.",
+      "The backend and the plugins are loaded, and nothing is listened on. The exit status is 0 if all is well; else a line names what is wrong.",
   },
   {
     name: "demo",

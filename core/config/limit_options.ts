@@ -36,7 +36,7 @@ export const limitOptions: readonly CoreOption[] = [
     placeholder: "SECONDS",
     default: "10",
     help:
-      "for a client to send the head of its request (engine stream; Deno has no such limit)",
+      "seconds for a client to send the head of its request (engine stream; Deno has no such limit)",
     details:
       "It holds for the TLS handshake before it, too. A client that takes longer gets 408; one that is still in its TLS handshake is disconnected. `engine = native` waits for both without an end, so that a client can hold a connection for nothing: where clients are strangers, use `stream`, or put a proxy in front. A head may have 64 KiB, with either engine. A reload cannot change it.",
     example: "5",
@@ -46,7 +46,8 @@ export const limitOptions: readonly CoreOption[] = [
     name: "connect-timeout",
     placeholder: "SECONDS",
     default: "10",
-    help: "for the backend's answer and the peer's connection, together",
+    help:
+      "seconds for the backend's answer and the peer's connection, together",
     details:
       "The WebSocket is accepted only when its peer is open. A client whose peer takes longer gets 504.",
     example: "3",
@@ -57,7 +58,7 @@ export const limitOptions: readonly CoreOption[] = [
     placeholder: "BYTES",
     default: "16777216",
     help:
-      "largest message from a client, and most that a framing function may hold back",
+      "bytes of the largest message from a client, and most that a framing function may hold back",
     details:
       "A larger one closes the WebSocket with 1009. `engine = native` ends a connection at 64 MiB, whatever this says.",
     example: "1048576",
@@ -99,7 +100,8 @@ export const limitOptions: readonly CoreOption[] = [
     name: "idle-timeout",
     placeholder: "SECONDS",
     default: "0",
-    help: "without traffic, either way, before a WebSocket is closed; 0: never",
+    help:
+      "seconds without traffic, either way, before a WebSocket is closed; 0: never",
     details:
       "Traffic is a message from the client or a read from the peer; pings do not count. The WebSocket is closed with 1001, up to a quarter of the time later.",
     example: "600",
@@ -120,7 +122,7 @@ export const limitOptions: readonly CoreOption[] = [
     placeholder: "SECONDS",
     default: "5",
     help:
-      "longest that a plugin may be busy without an answer; it is started again then",
+      "seconds that a plugin may be busy without an answer; it is started again then",
     details:
       "It costs the connections that waited for the plugin an error: 500 or 504, or close code 1011. A plugin with `trust = full` runs in the program's own thread, and is not watched.",
     example: "1",
