@@ -71,7 +71,7 @@ export async function release(args: readonly string[]): Promise<number> {
     made.push(await pack(output, name, time));
     await Deno.remove(directory, { recursive: true });
   }
-  const bill = `websocksy-${manifest.version}.cdx.json`;
+  const bill = "websocksy.cdx.json";
   await Deno.writeTextFile(join(output, bill), await formatSbom(time));
   const sums = await formatChecksums(output, [...made, bill]);
   await Deno.writeTextFile(join(output, "SHA256SUMS"), sums);
