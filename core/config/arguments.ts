@@ -6,6 +6,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import {
+  commandOptions,
   completionsOption,
   type FlagName,
   flags,
@@ -95,11 +96,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
   };
 }
 
-const valued: readonly CommandOption[] = [
-  ...coreOptions,
-  ...pairOptions,
-  completionsOption,
-];
+const valued: readonly CommandOption[] = commandOptions.filter((
+  { placeholder },
+) => placeholder !== undefined);
 
 function toGiven(arg: string, key: string, value: unknown): Given {
   const isLong = arg.startsWith("--");
