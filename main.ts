@@ -7,11 +7,8 @@
 import manifest from "./deno.json" with { type: "json" };
 import { backends } from "./backends/mod.ts";
 import type { Backend } from "./core/api.ts";
-import {
-  type Arguments,
-  formatHelp,
-  parseArguments,
-} from "./core/config/arguments.ts";
+import { type Arguments, parseArguments } from "./core/config/arguments.ts";
+import type { Shell } from "./core/config/command_options.ts";
 import { loadBackend } from "./core/backend_host.ts";
 import { readCertificate } from "./core/certificate.ts";
 import {
@@ -28,6 +25,7 @@ import {
   explainListenError,
   formatUrl,
 } from "./core/config/describe.ts";
+import { formatHelp } from "./core/config/help.ts";
 import { ConfigError, describeError } from "./core/errors.ts";
 import { createLog, type Log } from "./core/log.ts";
 import { nativeEngine } from "./core/engines/native_engine.ts";
@@ -61,6 +59,9 @@ async function main(): Promise<void> {
     args = parseArguments(Deno.args);
     if (args.help) return print(formatHelp(Object.keys(backends)));
     if (args.version) return print(`websocksy ${manifest.version}`);
+    if (args.completions !== undefined) {
+      return await printCompletions(args.completions);
+    }
     if (args.demo) args = withDemo(args);
     loaded = await load(args);
   } catch (error) {
@@ -73,6 +74,13 @@ async function main(): Promise<void> {
     return exit(0);
   }
   await serve(args, loaded);
+}
+
+async function printCompletions(shell: Shell): Promise<void> {
+  const { formatCompletions } = await import(
+    "./core/completions/completions.ts"
+  );
+  write(Deno.stdout, formatCompletions(shell, Object.keys(backends)));
 }
 
 function withDemo(args: Arguments): Arguments {

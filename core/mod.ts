@@ -34,6 +34,8 @@ export type { FramingTable, IsolatedFraming } from "./framing_table.ts";
 export { createLog, type Log, type LogFields, type LogOptions } from "./log.ts";
 export { nativeEngine } from "./engines/native_engine.ts";
 export type { IpAddress, Network } from "./peers/network.ts";
+export type { LimitConfig } from "./config/limit_options.ts";
+export type { ListenConfig } from "./config/listen_options.ts";
 export type { NetworkConfig } from "./config/network_options.ts";
 export {
   type CoreConfig,

@@ -4,13 +4,10 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import {
-  type Arguments,
-  formatHelp,
-  parseArguments,
-} from "../core/config/arguments.ts";
+import { type Arguments, parseArguments } from "../core/config/arguments.ts";
 import type { Setting } from "../core/config/config.ts";
 import { ConfigError } from "../core/errors.ts";
+import { formatHelp } from "../core/config/help.ts";
 import { coreOptions } from "../core/config/options.ts";
 
 const permissions = "none";
@@ -32,6 +29,7 @@ Deno.test("parseArguments() gives nothing for no arguments", {
   const nothing: Arguments = {
     configFile: undefined,
     settings: [],
+    completions: undefined,
     help: false,
     version: false,
     check: false,

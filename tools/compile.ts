@@ -109,8 +109,13 @@ function pathFor(target: string | undefined): string {
   return join(root, "dist", isWindows ? `${name}.exe` : name);
 }
 
-/** Modules that are started as workers: no import leads `deno compile` to them. */
-async function workers(): Promise<string[]> {
+/**
+ * Finds the modules that are started as workers: no import leads `deno compile`
+ * to them.
+ *
+ * @returns Their paths.
+ */
+export async function workers(): Promise<string[]> {
   const core = join(root, "core");
   const paths = await readdir(core, { recursive: true });
   return paths.filter((path) => path.endsWith("_worker.ts")).sort()
