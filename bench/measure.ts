@@ -8,7 +8,12 @@
 import { Client } from "./client.ts";
 import { type LoadOptions, RunningLoad } from "./loads.ts";
 import type { PeerLink } from "./peer_link.ts";
-import { processorSeconds, residentBytes, threadSeconds } from "./process.ts";
+import {
+  machineSeconds,
+  processorSeconds,
+  residentBytes,
+  threadSeconds,
+} from "./process.ts";
 
 /** What is to be measured. */
 export interface LoadRequest extends Omit<LoadOptions, "load"> {
@@ -20,6 +25,8 @@ export interface LoadRequest extends Omit<LoadOptions, "load"> {
   readonly seconds: number;
   /** Seconds before them, which are not. */
   readonly warmUp: number;
+  /** Whether to measure from the arrival of a message to that of another. */
+  readonly whole: boolean;
 }
 
 /** What was measured. */
@@ -34,6 +41,8 @@ export interface Measurement {
   readonly client: number;
   /** Processor seconds of the generator's peer. */
   readonly peer: number;
+  /** Processor seconds of the whole machine. */
+  readonly machine: number;
   /** For idle connections: bytes of memory that the bridge has grown by; else 0. */
   readonly memory: number;
 }
@@ -67,8 +76,10 @@ async function measureLoad(
   const load = await RunningLoad.start(request, peer);
   try {
     await load.run(request.warmUp);
+    if (request.whole) await load.grows();
     const before = sample(request.pid, peer, load.count());
     await load.run(request.seconds);
+    if (request.whole) await load.grows();
     const after = sample(request.pid, peer, load.count());
     await load.stop();
     return difference(before, after, 0);
@@ -123,6 +134,7 @@ interface Sample {
   readonly bridge: number;
   readonly client: number;
   readonly peer: number;
+  readonly machine: number;
 }
 
 function sample(pid: number, peer: PeerLink, count: number): Sample {
@@ -131,7 +143,8 @@ function sample(pid: number, peer: PeerLink, count: number): Sample {
     count,
     bridge: processorSeconds(pid),
     client: threadSeconds(Deno.pid),
-    peer: threadSeconds(peer.ready.thread),
+    peer: threadSeconds(peer.thread),
+    machine: machineSeconds(),
   };
 }
 
@@ -146,6 +159,7 @@ function difference(
     bridge: after.bridge - before.bridge,
     client: after.client - before.client,
     peer: after.peer - before.peer,
+    machine: after.machine - before.machine,
     memory,
   };
 }
