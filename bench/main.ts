@@ -28,6 +28,10 @@ async function main(args: readonly string[]): Promise<number> {
   let options: Options;
   try {
     options = parseOptions(args);
+    // Better now than after minutes.
+    for (const file of [options.json, options.svg]) {
+      if (file !== undefined) await Deno.writeTextFile(file, "");
+    }
   } catch (error) {
     await write(Deno.stderr, `${(error as Error).message}\n`);
     return EXIT_USAGE;

@@ -28,13 +28,10 @@ export function formatFigure(
     `${figure.name}: ${figure.title}`,
     ...align(tableOf(figure, summaries, bases)),
   ];
-  if (summaries.some(isGeneratorBusy)) {
-    lines.push(
-      "  * the load generator was busy: compare by processor time",
-    );
-  }
-  if (summaries.some(isMachineBusy)) {
-    lines.push("  + the machine was busy: compare by processor time");
+  const marked = figure.load === "idle" ? "" : summaries.map(marks).join("");
+  for (const [mark, what] of [["*", "load generator"], ["+", "machine"]]) {
+    if (!marked.includes(mark!)) continue;
+    lines.push(`  ${mark} the ${what} was busy: compare by processor time`);
   }
   for (const [name, why] of failures) lines.push(`  ${name}: ${why}`);
   return lines.join("\n") + "\n";
