@@ -75,7 +75,7 @@ export class Generator implements AsyncDisposable {
    * @throws {Error} If there is no result.
    */
   async measure(request: LoadRequest): Promise<Measurement> {
-    const seconds = request.seconds + request.warmUp;
+    const seconds = request.seconds + request.warmUpLimit;
     const answer = await this.#ask({ measure: request }, seconds);
     return (answer as { measured: Measurement }).measured;
   }

@@ -23,8 +23,10 @@ export interface LoadRequest extends Omit<LoadOptions, "load"> {
   readonly pid: number;
   /** Seconds that are measured. */
   readonly seconds: number;
-  /** Seconds before them, which are not. */
+  /** Seconds before them, which are not; more of them while the bridge is cold. */
   readonly warmUp: number;
+  /** Seconds that a cold bridge is given at most to become warm. */
+  readonly warmUpLimit: number;
   /** Whether to measure from the arrival of a message to that of another. */
   readonly whole: boolean;
 }
@@ -49,6 +51,12 @@ export interface Measurement {
 
 /** Clients that come and go before memory is measured, so that what is loaded once is loaded. */
 const IDLE_WARM_UP = 20;
+/**
+ * Processor seconds from which on a bridge is warm. Those on V8 run several
+ * times slower until their code has been compiled, and how long that takes
+ * depends on how much of a processor they get.
+ */
+const WARM = 1;
 const SETTLE_TIMEOUT = 6000;
 const QUIET_TIMEOUT = 10_000;
 
@@ -75,7 +83,7 @@ async function measureLoad(
 ): Promise<Measurement> {
   const load = await RunningLoad.start(request, peer);
   try {
-    await load.run(request.warmUp);
+    await warmUp(request, load);
     if (request.whole) await load.grows();
     const before = sample(request.pid, peer, load.count());
     await load.run(request.seconds);
@@ -85,6 +93,17 @@ async function measureLoad(
     return difference(before, after, 0);
   } finally {
     load.close();
+  }
+}
+
+async function warmUp(
+  { pid, warmUp, warmUpLimit }: LoadRequest,
+  load: RunningLoad,
+): Promise<void> {
+  const deadline = performance.now() + warmUpLimit * 1000;
+  await load.run(warmUp);
+  while (processorSeconds(pid) < WARM && performance.now() < deadline) {
+    await load.run(0.1);
   }
 }
 

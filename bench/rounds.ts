@@ -169,6 +169,7 @@ async function measureBridge(
     pid: bridge.pid,
     seconds,
     warmUp: Math.min(WARM_UP, seconds / 3),
+    warmUpLimit: 3 * seconds,
     whole: figure.service.kind === "trickle",
   });
   return score(figure, measured);

@@ -88,7 +88,7 @@ function scoresOf(
 Deno.test({
   name: "bench measures native beside ws-bridge, and writes JSON and SVG",
   ignore: !isLinux || !hasNode || !hasPython,
-  async fn() {
+  async fn(): Promise<void> {
     const directory = await Deno.makeTempDir();
     try {
       const [json, svg] = ["out.json", "out.svg"].map((name) =>
@@ -141,7 +141,7 @@ Deno.test({
 Deno.test({
   name: "bench measures peers on other transports, and long lines",
   ignore: !isLinux || !hasOpenssl,
-  async fn() {
+  async fn(): Promise<void> {
     const figures = [
       "line-1m",
       "round-trips-unix",
@@ -162,7 +162,7 @@ Deno.test({
 Deno.test({
   name: "bench leaves out what cannot start, and fails if it was asked for",
   ignore: !isLinux,
-  async fn() {
+  async fn(): Promise<void> {
     const { code, stdout } = await runBench([
       ...["--only", "round-trips-1", "--rounds", "1", "--seconds", "0.1"],
       ...["--contenders", "native,native:no-such-option=1"],
@@ -270,7 +270,7 @@ Deno.test("judge() takes the ratio within each round, and the median of them", (
 Deno.test({
   name: "drawChart() draws bars on a logarithmic scale, and escapes texts",
   ignore: !hasPython,
-  async fn() {
+  async fn(): Promise<void> {
     const contender = (name: string, ratio: number) => ({
       ...scoreOf(1, ratio * 10),
       contender: name,
