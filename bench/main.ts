@@ -28,9 +28,10 @@ async function main(args: readonly string[]): Promise<number> {
   let options: Options;
   try {
     options = parseOptions(args);
-    // Better now than after minutes.
+    // Whether they can be written is better known now than after minutes.
     for (const file of [options.json, options.svg]) {
-      if (file !== undefined) await Deno.writeTextFile(file, "");
+      if (file === undefined) continue;
+      (await Deno.open(file, { append: true, create: true })).close();
     }
   } catch (error) {
     await write(Deno.stderr, `${(error as Error).message}\n`);
