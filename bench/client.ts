@@ -10,8 +10,8 @@ import {
   closeFrame,
   FrameCounter,
   type PayloadCounter,
+  writeAll,
 } from "./frames.ts";
-import { writeAll } from "./peer.ts";
 
 /** Where a client connects, and how. */
 export interface Target {

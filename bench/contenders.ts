@@ -1,11 +1,18 @@
 /**
- * What is compared: how each bridge and each plain relay is started, and ended.
+ * What is compared: the commands of each bridge and of each plain relay.
  *
  * @module
  */
 
 import { join } from "node:path";
-import { descendants } from "./process.ts";
+import { installWs } from "../tools/ws.ts";
+import {
+  type Framing,
+  framingConfig,
+  type Service,
+  type ServiceAddress,
+  type Transport,
+} from "./services.ts";
 
 /** A program that connects clients to a peer. */
 export interface Contender {
@@ -15,8 +22,12 @@ export interface Contender {
   readonly websocket: boolean;
   /** Whether it starts a process for every connection. */
   readonly forks: boolean;
-  /** Whether it has framing functions, and so can be asked for lines. */
-  readonly frames: boolean;
+  /** Framing functions that it has; a plain relay has `binary`, as it passes on what it reads. */
+  readonly framings: readonly Framing[];
+  /** How it can connect to its peer. */
+  readonly transports: readonly Transport[];
+  /** Gets what it needs, once, before it is started for the first time. */
+  prepare?(directory: string): Promise<void>;
   /** The command that starts it. */
   command(place: Place, settings: Settings): string[];
 }
@@ -25,10 +36,10 @@ export interface Contender {
 export interface Place {
   /** Port on 127.0.0.1 at which it is to listen. */
   readonly port: number;
-  /** Port on 127.0.0.1 of its peer. */
-  readonly peerPort: number;
-  /** Framing function, where it has any. */
-  readonly framing: "binary" | "newline";
+  /** Its peer. */
+  readonly service: Service;
+  /** Where that listens. */
+  readonly peer: ServiceAddress;
   /** A directory for its files. */
   readonly directory: string;
 }
@@ -41,53 +52,64 @@ export interface Settings {
   readonly websocksyArguments: readonly string[];
 }
 
-/** A contender that accepts connections. */
-export interface RunningContender extends AsyncDisposable {
-  /** Process id; processes that it starts are its descendants. */
-  readonly pid: number;
-  /** Port on 127.0.0.1. */
-  readonly port: number;
-}
-
-const START_TIMEOUT = 15_000;
-const STOP_TIMEOUT = 2000;
 const HOST = "127.0.0.1";
 const MAIN = join(import.meta.dirname!, "..", "main.ts");
+const WS_BRIDGE = join(import.meta.dirname!, "ws_bridge.mjs");
+
+const relay = {
+  websocket: false,
+  forks: false,
+  framings: ["binary"],
+  transports: ["tcp"],
+} as const;
 
 /** The contenders, in the order of the tables. */
 export const contenders: readonly Contender[] = [
-  websocksy("native"),
-  websocksy("stream"),
+  websocksy("native", []),
+  websocksy("stream", []),
   {
+    ...relay,
+    name: "ws-bridge",
+    websocket: true,
+    framings: ["binary", "newline"],
+    prepare: installWs,
+    command: ({ port, peer, service, directory }) => [
+      "node",
+      WS_BRIDGE,
+      directory,
+      String(port),
+      new URL(peer.address).port,
+      service.framing,
+    ],
+  },
+  {
+    ...relay,
     name: "websockify",
     websocket: true,
     forks: true,
-    frames: false,
-    command: ({ port, peerPort }) => [
+    command: ({ port, peer }) => [
       "websockify",
       "--heartbeat=0",
       `${HOST}:${port}`,
-      `${HOST}:${peerPort}`,
+      new URL(peer.address).host,
     ],
   },
   {
+    ...relay,
     name: "socat",
-    websocket: false,
     forks: true,
-    frames: false,
     // Its default of 8 KiB for a read would not do it justice.
-    command: ({ port, peerPort }) => [
+    command: ({ port, peer }) => [
       "socat",
       "-b262144",
       `TCP-LISTEN:${port},bind=${HOST},reuseaddr,fork,nodelay,backlog=1024`,
-      `TCP:${HOST}:${peerPort},nodelay`,
+      `TCP:${new URL(peer.address).host},nodelay`,
     ],
   },
   {
+    ...relay,
     name: "haproxy",
-    websocket: false,
-    forks: false,
-    frames: false,
+    transports: ["tcp", "unix"],
     command(place): string[] {
       const file = `${place.directory}/haproxy.cfg`;
       Deno.writeTextFileSync(file, haproxyConfig(place));
@@ -97,52 +119,46 @@ export const contenders: readonly Contender[] = [
 ];
 
 /**
- * Starts a contender, and waits until it accepts connections.
+ * Finds a contender, or makes a variant of one.
  *
- * @param signal Gives up the wait.
- * @throws {Error} If it ends, or does not accept a connection within 15
- * seconds. The message has the last line that it wrote.
+ * @param name `NAME`, or for websocksy `NAME:OPTION=VALUE:...`: with these
+ * options in addition to others.
+ * @throws {TypeError} If there is none of this name; the message goes behind
+ * it.
  */
-export async function startContender(
-  contender: Contender,
-  options: Omit<Place, "port"> & Settings & { readonly signal: AbortSignal },
-): Promise<RunningContender> {
-  const port = freePort();
-  const log = `${options.directory}/${contender.name}.log`;
-  const command = contender.command({ ...options, port }, options);
-  // The shell gives way to the program, which so writes its log to a file and
-  // costs nobody the time to read it.
-  const child = new Deno.Command("sh", {
-    args: ["-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", log]
-      .concat(command),
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  const running = {
-    pid: child.pid,
-    port,
-    [Symbol.asyncDispose]: () => stop(child),
-  };
-  try {
-    await accepts(port, child, options.signal);
-    return running;
-  } catch (error) {
-    await stop(child);
-    const why = lastLine(log) || (error as Error).message;
-    throw new Error(`Cannot start "${contender.name}": ${why}`, {
-      cause: error,
-    });
+export function createContender(name: string): Contender {
+  const [base, ...options] = name.split(":");
+  const found = contenders.find((contender) => contender.name === base);
+  if (found === undefined) {
+    const known = contenders.map(({ name }) => name).join(", ");
+    throw new TypeError(`it must be one of ${known}`);
   }
+  if (options.length === 0) return found;
+  if (!isWebsocksy(found.name)) {
+    throw new TypeError("only native and stream take options");
+  }
+  if (!options.every((option) => /^[a-z][a-z0-9-]*=/.test(option))) {
+    throw new TypeError("an option is OPTION=VALUE, without the dashes");
+  }
+  return websocksy(found.name, options);
 }
 
-function websocksy(engine: string): Contender {
+/** Whether a contender of this name is websocksy, with whatever options. */
+export function isWebsocksy(name: string): boolean {
+  return /^(native|stream)(:|$)/.test(name);
+}
+
+function websocksy(engine: string, options: readonly string[]): Contender {
   return {
-    name: engine,
+    name: [engine, ...options].join(":"),
     websocket: true,
     forks: false,
-    frames: true,
-    command: ({ port, peerPort, framing }, settings) => [
+    framings: [
+      ...["auto", "binary", "separator", "newline"] as const,
+      ...["fixedlength", "dynamic32", "json"] as const,
+    ],
+    transports: ["tcp", "tls", "unix", "udp", "unix-dgram"],
+    command: ({ port, peer, service: { framing, size } }, settings) => [
       Deno.execPath(),
       "run",
       "--quiet",
@@ -150,21 +166,26 @@ function websocksy(engine: string): Contender {
       "--allow-net",
       "--allow-read",
       "--allow-write",
+      ...(peer.certificate === undefined ? [] : [`--cert=${peer.certificate}`]),
       ...settings.denoArguments,
       MAIN,
       `--listen=${HOST}`,
       `--port=${port}`,
       ...(engine === "native" ? [] : [`--engine=${engine}`]),
       "-c",
-      `host=tcp://${HOST}:${peerPort}`,
+      `host=${peer.address}`,
       "-c",
       `framing=${framing}`,
+      "-c",
+      `framing-config=${framingConfig(framing, size)}`,
       ...settings.websocksyArguments,
+      ...options.map((option) => `--${option}`),
     ],
   };
 }
 
-function haproxyConfig({ port, peerPort }: Place): string {
+function haproxyConfig({ port, peer }: Place): string {
+  const { protocol, host, pathname } = new URL(peer.address);
   return `global
   nbthread 1
   maxconn 9000
@@ -175,60 +196,6 @@ defaults
   timeout server 1h
 listen relay
   bind ${HOST}:${port}
-  server peer ${HOST}:${peerPort}
+  server peer ${protocol === "unix:" ? `unix@${pathname}` : host}
 `;
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: HOST, port: 0 });
-  return listener.addr.port;
-}
-
-async function accepts(
-  port: number,
-  child: Deno.ChildProcess,
-  signal: AbortSignal,
-): Promise<void> {
-  const deadline = performance.now() + START_TIMEOUT;
-  let ended = false;
-  void child.status.then(() => ended = true);
-  while (true) {
-    signal.throwIfAborted();
-    if (ended) throw new Error("it has ended");
-    try {
-      (await Deno.connect({ hostname: HOST, port })).close();
-      return;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
-    }
-    if (performance.now() > deadline) throw new Error("it does not listen");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-/** Ends a process, and those that it started: politely, then by force. */
-async function stop(child: Deno.ChildProcess): Promise<void> {
-  const started = descendants(child.pid);
-  kill(child.pid, "SIGTERM");
-  const timer = setTimeout(() => kill(child.pid, "SIGKILL"), STOP_TIMEOUT);
-  await child.status;
-  clearTimeout(timer);
-  for (const pid of started) kill(pid, "SIGKILL");
-}
-
-function kill(pid: number, signal: Deno.Signal): void {
-  try {
-    Deno.kill(pid, signal);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-function lastLine(file: string): string {
-  try {
-    return Deno.readTextFileSync(file).trim().split("\n").at(-1) ?? "";
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
 }

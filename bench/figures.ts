@@ -1,74 +1,64 @@
 /**
- * What is measured: each figure, the load that gives it, and its units.
+ * The figures, by the sets in which they are measured.
  *
  * @module
  */
 
-import type { Contender } from "./contenders.ts";
-import type { LoadRequest, Measurement } from "./measure.ts";
-import type { Service } from "./peer.ts";
+import { defaults, type Figure, MEGABYTE, roundTrips } from "./figure.ts";
+import { growthFigures } from "./growth.ts";
 
-/** A figure. */
-export interface Figure {
-  /** Its name in the options and in the results. */
-  readonly name: string;
-  /** Heading of its table. */
-  readonly title: string;
-  /** The load. */
-  readonly load: LoadRequest["load"];
-  /** The peer's service that is bridged to. */
-  readonly service: Service;
-  /** Framing function. */
-  readonly framing: "binary" | "newline";
-  /** Clients at the same time. */
-  readonly clients: number;
-  /** Bytes in a message from a client. */
-  readonly size: number;
-  /** What is counted, in the plural. */
-  readonly unit: string;
-  /** How many of what the load counts make one unit. */
-  readonly scale: number;
-}
+/** Names of the sets of figures. */
+export const figureSets = ["main", "growth", "quick", "all"] as const;
 
-/** What one measurement says, in the units of its figure. */
-export interface Score {
-  /** Units per second; for memory, kB per connection. */
-  readonly rate: number;
-  /** Units per second of the bridge's processor time; 0 for memory. */
-  readonly perProcessorSecond: number;
-  /** Processors that the bridge kept busy. */
-  readonly bridge: number;
-  /** Processors that the generator's clients kept busy, at most 1. */
-  readonly client: number;
-  /** Processors that the generator's peer kept busy, at most 1. */
-  readonly peer: number;
-}
+/** Name of a set of figures. */
+export type FigureSet = typeof figureSets[number];
 
-/** Of contenders that start a process for each connection, as many idle ones are opened at most. */
-const MAX_IDLE_PROCESSES = 100;
-const MEGABYTE = 1_000_000;
-
-const defaults = {
-  service: "sink",
-  framing: "binary",
-  clients: 1,
-  size: 64,
-  scale: 1,
-} as const;
+const QUICK = [
+  "bulk-to-client",
+  "bulk-to-peer",
+  "messages-to-peer",
+  "lines-to-client",
+  "round-trips-100",
+  "handshakes",
+];
+/** Figures of the set "main" that those of the set "growth" go on from. */
+const BASES = ["bulk-to-client", "round-trips-1", "round-trips-100"];
 
 /**
- * Lists the figures.
+ * Lists the figures of a set.
  *
+ * @param set Name of the set.
  * @param connections Number of idle connections whose memory is measured.
  */
-export function createFigures(connections: number): readonly Figure[] {
+export function createFigures(
+  set: FigureSet,
+  connections: number,
+): readonly Figure[] {
+  const main = mainFigures(connections);
+  switch (set) {
+    case "main":
+      return main;
+    case "quick":
+      return main.filter(({ name }) => QUICK.includes(name));
+    case "growth":
+      return [
+        ...main.filter(({ name }) => BASES.includes(name)),
+        ...growthFigures(),
+      ];
+    case "all":
+      return [...main, ...growthFigures()];
+  }
+}
+
+function mainFigures(connections: number): readonly Figure[] {
+  const { service } = defaults;
   return [
     {
       ...defaults,
       name: "bulk-to-client",
       title: "Peer to client, in bulk, one client",
       load: "receive-bytes",
-      service: "source",
+      service: { ...service, kind: "source" },
       unit: "MB",
       scale: MEGABYTE,
     },
@@ -94,70 +84,70 @@ export function createFigures(connections: number): readonly Figure[] {
       name: "lines-to-client",
       title: "Peer to client, lines of 80 bytes framed by newline, one client",
       load: "receive-messages",
-      service: "lines",
-      framing: "newline",
+      service: { ...service, kind: "source", framing: "newline", size: 80 },
       unit: "messages",
     },
-    {
-      ...defaults,
-      name: "round-trips-1",
-      title: "Round trips of 64 bytes, one client",
-      load: "round-trips",
-      service: "echo",
-      unit: "round trips",
-    },
-    {
-      ...defaults,
-      name: "round-trips-100",
-      title: "Round trips of 64 bytes, 100 clients",
-      load: "round-trips",
-      service: "echo",
-      clients: 100,
-      unit: "round trips",
-    },
+    longLine("line-1m", "1 MiB", 2 ** 20),
+    longLine("line-16m", "16 MiB", 2 ** 24),
+    roundTrips(1),
+    roundTrips(100),
     {
       ...defaults,
       name: "handshakes",
       title: "Connections opened (handshake, peer, first byte), 16 at a time",
       load: "connections",
-      service: "greet",
+      service: { ...service, kind: "greet" },
       clients: 16,
       unit: "connections",
     },
     {
       ...defaults,
-      name: "idle-memory",
-      title: `Resident memory, ${connections} idle connections`,
-      load: "idle",
-      service: "greet",
-      clients: connections,
-      unit: "kB per connection",
+      name: "handshakes-threads",
+      title: "Connections opened, 64 at a time, by one thread and by two",
+      load: "connections",
+      service: { ...service, kind: "greet" },
+      clients: 64,
+      unit: "connections",
+      rivals: false,
+      variants: ["threads=2"],
+    },
+    idleMemory("idle-memory", connections),
+    idleMemory("idle-memory-5000", 5000),
+    {
+      ...defaults,
+      name: "start-up",
+      title: "From start to the first connection accepted",
+      load: "start",
+      unit: "ms",
+      variants: ["threads=2"],
     },
   ];
 }
 
-/** Whether a contender can be measured for a figure. */
-export function applies(figure: Figure, contender: Contender): boolean {
-  return figure.framing === "binary" || contender.frames;
-}
-
-/** Number of clients for a contender. */
-export function clientsFor(figure: Figure, contender: Contender): number {
-  return figure.load === "idle" && contender.forks
-    ? Math.min(figure.clients, MAX_IDLE_PROCESSES)
-    : figure.clients;
-}
-
-/** Turns a measurement into the units of its figure. */
-export function score(figure: Figure, measured: Measurement): Score {
-  const { seconds } = measured;
-  const count = measured.count / figure.scale;
-  const idle = figure.load === "idle";
+function idleMemory(name: string, connections: number): Figure {
   return {
-    rate: idle ? measured.memory / 1000 / measured.count : count / seconds,
-    perProcessorSecond: idle ? 0 : count / measured.bridge,
-    bridge: measured.bridge / seconds,
-    client: measured.client / seconds,
-    peer: measured.peer / seconds,
+    ...defaults,
+    name,
+    title: `Resident memory, ${connections} idle connections`,
+    load: "idle",
+    service: { ...defaults.service, kind: "greet" },
+    clients: connections,
+    unit: "kB per connection",
+  };
+}
+
+function longLine(name: string, words: string, size: number): Figure {
+  return {
+    ...defaults,
+    name,
+    title:
+      `Lines of ${words} framed by newline, of which the peer writes 1 KiB every 50 us`,
+    load: "receive-messages",
+    service: { ...defaults.service, kind: "trickle", framing: "newline", size },
+    unit: "MB",
+    scale: MEGABYTE / size,
+    // What keeps the start of a line as a string, and splits it anew with every
+    // read, would need minutes.
+    rivals: false,
   };
 }

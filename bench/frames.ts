@@ -9,6 +9,9 @@
 const MASK = Uint8Array.of(0x5a, 0xc3, 0x17, 0x9e);
 const CLOSE = 8;
 
+/** Bytes that are read or written at a time. */
+export const BLOCK_SIZE = 256 * 1024;
+
 /** Counts what arrives from a bridge. */
 export interface PayloadCounter {
   /** Bytes of payload that arrived. */
@@ -56,6 +59,17 @@ export function repeat(piece: Uint8Array, size: number): Uint8Array {
   const block = new Uint8Array(times * piece.length);
   for (let i = 0; i < times; i++) block.set(piece, i * piece.length);
   return block;
+}
+
+/** Writes all of a block; the first write seldom takes less. */
+export async function writeAll(
+  connection: Deno.Conn,
+  block: Uint8Array,
+): Promise<void> {
+  let written = await connection.write(block);
+  while (written < block.length) {
+    written += await connection.write(block.subarray(written));
+  }
 }
 
 /** Counts the bytes of a connection that has no frames. */

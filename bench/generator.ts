@@ -5,12 +5,12 @@
  */
 
 import { jsonLine, readLines } from "./lines.ts";
-import type { LoadAnswer } from "./load.ts";
+import type { LoadAnswer, LoadOrder } from "./load.ts";
 import type { LoadRequest, Measurement } from "./measure.ts";
-import type { PeerReady } from "./peer.ts";
+import type { Service, ServiceAddress } from "./services.ts";
 
-/** Milliseconds that a measurement may take beyond what it measures. */
-const PATIENCE = 60_000;
+/** Milliseconds that an answer may take beyond what it measures. */
+const PATIENCE = 90_000;
 
 /** The load generator, running as a process of its own. */
 export class Generator implements AsyncDisposable {
@@ -19,49 +19,39 @@ export class Generator implements AsyncDisposable {
   readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #signal: AbortSignal;
   #ended = false;
-  /** Ports of the peer's services. */
-  readonly ports: PeerReady["ports"];
 
   private constructor(
     child: Deno.ChildProcess,
     lines: AsyncGenerator<string, undefined>,
-    ports: PeerReady["ports"],
     signal: AbortSignal,
   ) {
     this.#child = child;
     this.#lines = lines;
     this.#input = child.stdin.getWriter();
     this.#signal = signal;
-    this.ports = ports;
   }
 
   /**
-   * Starts the process, and waits until its peer listens.
+   * Starts the process.
    *
+   * @param directory A directory for files of its peer.
    * @param signal Ends the process, and with it what is being measured.
-   * @throws {Error} If the process ends.
    */
-  static async start(signal: AbortSignal): Promise<Generator> {
+  static start(directory: string, signal: AbortSignal): Generator {
     const child = new Deno.Command(Deno.execPath(), {
       args: [
         "run",
         "--quiet",
         "--allow-all",
         new URL("./load.ts", import.meta.url).href,
+        directory,
       ],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
     signal.addEventListener("abort", () => kill(child), { once: true });
-    const lines = readLines(child.stdout);
-    const { value } = await lines.next();
-    if (value === undefined) {
-      await child.status;
-      throw new Error("Cannot start the load generator: it has ended");
-    }
-    const ready: PeerReady = JSON.parse(value);
-    return new Generator(child, lines, ready.ports, signal);
+    return new Generator(child, readLines(child.stdout), signal);
   }
 
   /** Whether the process has ended, so that nothing can be measured any more. */
@@ -70,18 +60,32 @@ export class Generator implements AsyncDisposable {
   }
 
   /**
+   * Lets the peer start a service, if it has not yet.
+   *
+   * @throws {Error} If it cannot.
+   */
+  async serve(service: Service): Promise<ServiceAddress> {
+    const answer = await this.#ask({ serve: service }, 0);
+    return (answer as { served: ServiceAddress }).served;
+  }
+
+  /**
    * Measures once.
    *
    * @throws {Error} If there is no result.
    */
   async measure(request: LoadRequest): Promise<Measurement> {
-    const timer = setTimeout(
-      () => kill(this.#child),
-      (request.seconds + request.warmUp) * 1000 + PATIENCE,
-    );
+    const seconds = request.seconds + request.warmUpLimit;
+    const answer = await this.#ask({ measure: request }, seconds);
+    return (answer as { measured: Measurement }).measured;
+  }
+
+  async #ask(order: LoadOrder, seconds: number): Promise<LoadAnswer> {
+    const patience = seconds * 1000 + PATIENCE;
+    const timer = setTimeout(() => kill(this.#child), patience);
     try {
       // The write fails only if the process has ended, and then so does the read.
-      await this.#input.write(jsonLine(request)).catch(() => {});
+      await this.#input.write(jsonLine(order)).catch(() => {});
       const { value } = await this.#lines.next();
       this.#signal.throwIfAborted();
       if (value === undefined) {
@@ -90,7 +94,7 @@ export class Generator implements AsyncDisposable {
       }
       const answer: LoadAnswer = JSON.parse(value);
       if ("error" in answer) throw new Error(answer.error);
-      return answer.measurement;
+      return answer;
     } finally {
       clearTimeout(timer);
     }

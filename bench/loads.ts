@@ -7,8 +7,7 @@
  */
 
 import { Client, type Target } from "./client.ts";
-import { maskedFrame, repeat } from "./frames.ts";
-import { BLOCK_SIZE } from "./peer.ts";
+import { BLOCK_SIZE, maskedFrame, repeat } from "./frames.ts";
 import type { PeerLink } from "./peer_link.ts";
 
 /** Name of a load. */
@@ -50,6 +49,7 @@ export class RunningLoad {
   #tasks: Promise<void>[] = [];
   #stopping = false;
   #count = 0;
+  #onCount: (() => void) | undefined;
 
   private constructor(options: LoadOptions, peer: PeerLink) {
     this.#options = options;
@@ -93,8 +93,20 @@ export class RunningLoad {
   async run(seconds: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, seconds * 1000);
-    const failed = Promise.all(this.#tasks).then(() => promise);
-    await Promise.race([promise, failed]).finally(() => clearTimeout(timer));
+    await this.#unlessFailed(promise).finally(() => clearTimeout(timer));
+  }
+
+  /**
+   * Waits until the count of messages or bytes that a client receives has
+   * grown: what is counted between two such moments has been paid for between
+   * them, however large a message is.
+   *
+   * @throws {Error} If one of the clients fails.
+   */
+  async grows(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onCount = resolve;
+    await this.#unlessFailed(promise);
   }
 
   /** Ends the load when what is on its way has arrived, and closes the clients. */
@@ -114,6 +126,11 @@ export class RunningLoad {
   close(): void {
     this.#stopping = true;
     for (const client of this.#clients) client.close();
+  }
+
+  async #unlessFailed(event: Promise<void>): Promise<void> {
+    const failed = Promise.all(this.#tasks).then(() => event);
+    await Promise.race([event, failed]);
   }
 
   async #open(): Promise<Client> {
@@ -141,7 +158,9 @@ export class RunningLoad {
     const buffer = new Uint8Array(BLOCK_SIZE);
     while (!this.#stopping) {
       await client.read(buffer);
+      if (count() === this.#count) continue;
       this.#count = count();
+      this.#onCount?.();
     }
   }
 

@@ -8,7 +8,12 @@
 import { Client } from "./client.ts";
 import { type LoadOptions, RunningLoad } from "./loads.ts";
 import type { PeerLink } from "./peer_link.ts";
-import { processorSeconds, residentBytes, threadSeconds } from "./process.ts";
+import {
+  machineSeconds,
+  processorSeconds,
+  residentBytes,
+  threadSeconds,
+} from "./process.ts";
 
 /** What is to be measured. */
 export interface LoadRequest extends Omit<LoadOptions, "load"> {
@@ -18,8 +23,12 @@ export interface LoadRequest extends Omit<LoadOptions, "load"> {
   readonly pid: number;
   /** Seconds that are measured. */
   readonly seconds: number;
-  /** Seconds before them, which are not. */
+  /** Seconds before them, which are not; more of them while the bridge is cold. */
   readonly warmUp: number;
+  /** Seconds that a cold bridge is given at most to become warm. */
+  readonly warmUpLimit: number;
+  /** Whether to measure from the arrival of a message to that of another. */
+  readonly whole: boolean;
 }
 
 /** What was measured. */
@@ -34,12 +43,20 @@ export interface Measurement {
   readonly client: number;
   /** Processor seconds of the generator's peer. */
   readonly peer: number;
+  /** Processor seconds of the whole machine. */
+  readonly machine: number;
   /** For idle connections: bytes of memory that the bridge has grown by; else 0. */
   readonly memory: number;
 }
 
 /** Clients that come and go before memory is measured, so that what is loaded once is loaded. */
 const IDLE_WARM_UP = 20;
+/**
+ * Processor seconds from which on a bridge is warm. Those on V8 run several
+ * times slower until their code has been compiled, and how long that takes
+ * depends on how much of a processor they get.
+ */
+const WARM = 1;
 const SETTLE_TIMEOUT = 6000;
 const QUIET_TIMEOUT = 10_000;
 
@@ -66,14 +83,27 @@ async function measureLoad(
 ): Promise<Measurement> {
   const load = await RunningLoad.start(request, peer);
   try {
-    await load.run(request.warmUp);
+    await warmUp(request, load);
+    if (request.whole) await load.grows();
     const before = sample(request.pid, peer, load.count());
     await load.run(request.seconds);
+    if (request.whole) await load.grows();
     const after = sample(request.pid, peer, load.count());
     await load.stop();
     return difference(before, after, 0);
   } finally {
     load.close();
+  }
+}
+
+async function warmUp(
+  { pid, warmUp, warmUpLimit }: LoadRequest,
+  load: RunningLoad,
+): Promise<void> {
+  const deadline = performance.now() + warmUpLimit * 1000;
+  await load.run(warmUp);
+  while (processorSeconds(pid) < WARM && performance.now() < deadline) {
+    await load.run(0.1);
   }
 }
 
@@ -123,6 +153,7 @@ interface Sample {
   readonly bridge: number;
   readonly client: number;
   readonly peer: number;
+  readonly machine: number;
 }
 
 function sample(pid: number, peer: PeerLink, count: number): Sample {
@@ -131,7 +162,8 @@ function sample(pid: number, peer: PeerLink, count: number): Sample {
     count,
     bridge: processorSeconds(pid),
     client: threadSeconds(Deno.pid),
-    peer: threadSeconds(peer.ready.thread),
+    peer: threadSeconds(peer.thread),
+    machine: machineSeconds(),
   };
 }
 
@@ -146,6 +178,7 @@ function difference(
     bridge: after.bridge - before.bridge,
     client: after.client - before.client,
     peer: after.peer - before.peer,
+    machine: after.machine - before.machine,
     memory,
   };
 }

@@ -5,8 +5,8 @@
  */
 
 import { parseArgs } from "node:util";
-import { contenders } from "./contenders.ts";
-import { createFigures } from "./figures.ts";
+import { contenders, createContender } from "./contenders.ts";
+import { createFigures, type FigureSet, figureSets } from "./figures.ts";
 
 /** How the benchmark runs. */
 export interface Options {
@@ -16,14 +16,18 @@ export interface Options {
   readonly seconds: number;
   /** Idle connections whose memory is measured. */
   readonly connections: number;
-  /** Names of the figures; empty: all. */
+  /** Which figures. */
+  readonly set: FigureSet;
+  /** Names of the figures, of whatever set; empty: all of the set. */
   readonly only: readonly string[];
-  /** Names of the contenders; empty: all that there are. */
+  /** Names of the contenders, or of variants; empty: all that there are. */
   readonly contenders: readonly string[];
   /** Names of the contenders that the others are compared with. */
   readonly against: readonly string[];
   /** File for the results, as JSON. */
   readonly json: string | undefined;
+  /** File for a chart of the results, as SVG. */
+  readonly svg: string | undefined;
   /** Arguments for `deno run` of websocksy; `undefined`: chosen. */
   readonly denoArguments: readonly string[] | undefined;
   /** Further arguments for websocksy. */
@@ -34,17 +38,26 @@ export interface Options {
 
 /** The help text. */
 export function helpText(): string {
-  const figures = createFigures(1000).map(({ name }) => name);
+  const list = (set: FigureSet) =>
+    createFigures(set, 1000).map(({ name }) => name);
+  const main = list("main");
+  const growth = list("growth").filter((name) => !main.includes(name));
   const names = contenders.map(({ name }) => name);
   return `Usage: deno task bench [OPTION]...
 
-  --rounds N             measurements of each contender (3)
-  --seconds S            length of one measurement (1.5)
-  --connections N        idle connections whose memory is measured (1000)
-  --only NAME,...        figures: ${wrap(figures)}
-  --contenders NAME,...  ${names.join(", ")}
-  --against NAME,...     whom the ratios compare with (native,websockify)
+  --set SET              main, growth, quick (a part of main, once and briefly)
+                         or all (main)
+  --only NAME,...        figures, of whatever set:
+${wrap([...main, ...growth])}
+  --contenders NAME,...  ${names.join(", ")};
+                         native:OPTION=VALUE:... is native with --OPTION VALUE
+  --against NAME,...     whom the ratios compare with; the first is that of the
+                         chart (ws-bridge,websockify,haproxy)
+  --rounds N             measurements of each contender (3; quick: 1)
+  --seconds S            length of one measurement (1.5; quick: 0.5)
+  --connections N        connections of the figure idle-memory (1000)
   --json FILE            writes the results there, too
+  --svg FILE             writes a chart of them there
   --deno-args ARGS       arguments for "deno run" of websocksy
   --websocksy-args ARGS  further arguments for websocksy
   --help                 shows this text
@@ -62,28 +75,38 @@ export function parseOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      "rounds": { ...text, default: "3" },
-      "seconds": { ...text, default: "1.5" },
-      "connections": { ...text, default: "1000" },
+      "set": { ...text, default: "main" },
       "only": { ...text, default: "" },
       "contenders": { ...text, default: "" },
-      "against": { ...text, default: "native,websockify" },
+      "against": { ...text, default: "ws-bridge,websockify,haproxy" },
+      "rounds": text,
+      "seconds": text,
+      "connections": { ...text, default: "1000" },
       "json": text,
+      "svg": text,
       "deno-args": text,
       "websocksy-args": { ...text, default: "" },
       "help": { type: "boolean", default: false },
     },
   });
-  const known = contenders.map(({ name }) => name);
-  const figures = createFigures(1).map(({ name }) => name);
+  const set = figureSets.find((name) => name === values.set);
+  if (set === undefined) {
+    throw unusable("set", values.set, mustBeOneOf(figureSets));
+  }
+  const [rounds, seconds] = set === "quick" ? ["1", "0.5"] : ["3", "1.5"];
+  const figures = createFigures("all", 1).map(({ name }) => name);
   return {
-    rounds: positive("rounds", values.rounds, true),
-    seconds: positive("seconds", values.seconds, false),
+    rounds: positive("rounds", values.rounds ?? rounds, true),
+    seconds: positive("seconds", values.seconds ?? seconds, false),
     connections: positive("connections", values.connections, true),
-    only: names("only", values.only, figures),
-    contenders: names("contenders", values.contenders, known),
-    against: names("against", values.against, known),
+    set,
+    only: names("only", values.only, (name) => {
+      if (!figures.includes(name)) throw new TypeError(mustBeOneOf(figures));
+    }),
+    contenders: names("contenders", values.contenders, createContender),
+    against: names("against", values.against, createContender),
     json: values.json,
+    svg: values.svg,
     denoArguments: values["deno-args"]?.split(" ").filter(Boolean),
     websocksyArguments: values["websocksy-args"].split(" ").filter(Boolean),
     help: values.help,
@@ -99,27 +122,38 @@ function positive(name: string, value: string, whole: boolean): number {
   return number;
 }
 
+/** Splits a list of names, and lets each be checked. */
 function names(
   option: string,
   value: string,
-  known: readonly string[],
+  check: (name: string) => unknown,
 ): string[] {
   const list = value.split(",").filter(Boolean);
   for (const name of list) {
-    if (!known.includes(name)) {
-      throw new TypeError(
-        `Cannot use --${option} "${name}": it must be one of ${
-          known.join(", ")
-        }`,
-      );
+    try {
+      check(name);
+    } catch (error) {
+      throw unusable(option, name, (error as Error).message);
     }
   }
   return list;
 }
 
-/** Breaks a list of names after every fourth. */
+function unusable(option: string, value: string, why: string): TypeError {
+  return new TypeError(`Cannot use --${option} "${value}": ${why}`);
+}
+
+function mustBeOneOf(names: readonly string[]): string {
+  return `it must be one of ${names.join(", ")}`;
+}
+
+/** Puts a list of names into lines of the help text. */
 function wrap(names: readonly string[]): string {
-  return names.map((name, i) =>
-    (i > 0 && i % 4 === 0 ? "\n" + " ".repeat(25) : "") + name
-  ).join(", ").replaceAll(", \n", ",\n");
+  const lines = [""];
+  for (const [i, name] of names.entries()) {
+    const word = i < names.length - 1 ? `${name}, ` : name;
+    if (lines.at(-1)!.length + word.length > 55) lines.push("");
+    lines[lines.length - 1] += word;
+  }
+  return lines.map((line) => " ".repeat(25) + line.trimEnd()).join("\n");
 }

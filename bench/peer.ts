@@ -1,34 +1,38 @@
 /**
- * The services that a bridge under test connects to, in a worker of the load
- * generator: a port for each, so that nothing needs to be agreed upon. It
- * posts a {@linkcode PeerReady} once, and `null` whenever as much has arrived
- * as was asked for in {@linkcode PeerCounter.Wanted}.
+ * The peer of a bridge under test, in a worker of the load generator: services
+ * that listen on ports or paths of their own. It posts a {@linkcode PeerReady},
+ * takes one {@linkcode Service} after another and posts where each listens; and
+ * it posts `null` whenever as much has arrived as was asked for in
+ * {@linkcode PeerCounter.Wanted}.
  *
  * @module
  */
 
-import { repeat } from "./frames.ts";
+import { BLOCK_SIZE, repeat, writeAll } from "./frames.ts";
+import { listenDatagrams, listenStreams } from "./peer_listen.ts";
 import { currentThread } from "./process.ts";
+import { messageOf, type Service, type ServiceAddress } from "./services.ts";
 
-/** Bytes that are read or written at a time. */
-export const BLOCK_SIZE = 256 * 1024;
+/** What the worker is given at its start. */
+export interface PeerStart {
+  /** Memory of the counters, each a 64-bit integer. */
+  readonly counters: SharedArrayBuffer;
+  /** A directory for its files. */
+  readonly directory: string;
+}
 
-/** A line of 80 bytes, its end included. */
-export const LINE = new TextEncoder().encode("l".repeat(78) + "\r\n");
-
-/**
- * The services: `source` sends bytes without end, `lines` lines of 80 bytes,
- * `sink` takes and counts, `echo` sends back, `greet` sends one byte and waits.
- */
-export type Service = "source" | "lines" | "sink" | "echo" | "greet";
-
-/** What the worker posts when its services listen. */
+/** What the worker posts when it has started. */
 export interface PeerReady {
-  /** Port of each service, on 127.0.0.1. */
-  readonly ports: Readonly<Record<Service, number>>;
   /** Thread id of the worker. */
   readonly thread: number;
 }
+
+/** What the worker posts. */
+export type PeerMessage =
+  | PeerReady
+  | ServiceAddress
+  | { readonly error: string }
+  | null;
 
 /** Places in the counters that the worker shares with its owner. */
 export const PeerCounter = {
@@ -40,58 +44,97 @@ export const PeerCounter = {
   Count: 2,
 } as const;
 
+/** Bytes that `trickle` writes at a time, and milliseconds between two writes. */
+const TRICKLE_SIZE = 1024;
+const TRICKLE_INTERVAL = 0.05;
+
 interface WorkerScope {
-  onmessage: ((event: MessageEvent<SharedArrayBuffer>) => void) | null;
-  postMessage(message: PeerReady | null): void;
+  onmessage: ((event: MessageEvent<PeerStart | Service>) => void) | null;
+  postMessage(message: PeerMessage): void;
 }
 
 // Only in a worker: the constants above are imported by its owner, too.
 if (typeof WorkerGlobalScope !== "undefined") {
   const scope = globalThis as unknown as WorkerScope;
-  scope.onmessage = ({ data }) => serve(scope, new BigInt64Array(data));
+  let start: PeerStart | undefined;
+  scope.onmessage = async ({ data }) => {
+    if ("counters" in data) {
+      start = data;
+      scope.postMessage({ thread: currentThread() });
+      return;
+    }
+    try {
+      scope.postMessage(await serve(data, start!, scope));
+    } catch (error) {
+      scope.postMessage({ error: (error as Error).message });
+    }
+  };
 }
 
 declare const WorkerGlobalScope: unknown;
 
-function serve(scope: WorkerScope, counters: BigInt64Array): void {
-  const bytes = new Uint8Array(BLOCK_SIZE).fill(0x78);
-  const lines = repeat(LINE, BLOCK_SIZE);
-  const ports = {
-    source: listen((connection) => send(connection, bytes)),
-    lines: listen((connection) => send(connection, lines)),
-    sink: listen((connection) => sink(connection, counters, scope)),
-    echo: listen(echo),
-    greet: listen(greet),
-  };
-  scope.postMessage({ ports, thread: currentThread() });
-}
-
-function listen(serve: (connection: Deno.TcpConn) => Promise<void>): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  void acceptAll(listener, serve);
-  return listener.addr.port;
-}
-
-async function acceptAll(
-  listener: Deno.TcpListener,
-  serve: (connection: Deno.TcpConn) => Promise<void>,
-): Promise<void> {
-  while (true) {
-    try {
-      const connection = await listener.accept();
-      connection.setNoDelay(true);
-      // A bridge may end a connection in any way: that is no failure of the
-      // peer's, and the client sees what is missing.
-      serve(connection).catch(() => {}).finally(() => connection.close());
-    } catch (error) {
-      // The bridge has reset the connection before it could be accepted.
-      if (!(error instanceof Deno.errors.NotConnected)) throw error;
+function serve(
+  service: Service,
+  { counters, directory }: PeerStart,
+  scope: WorkerScope,
+): Promise<ServiceAddress> {
+  const { transport } = service;
+  if (transport === "udp" || transport === "unix-dgram") {
+    if (service.kind !== "echo") {
+      throw new TypeError(`Cannot serve datagrams: "${service.kind}"`);
     }
+    return listenDatagrams(transport, directory, echoDatagrams);
+  }
+  return listenStreams(
+    transport,
+    directory,
+    handlerOf(service, new BigInt64Array(counters), scope),
+  );
+}
+
+function handlerOf(
+  { kind, framing, size }: Service,
+  counters: BigInt64Array,
+  scope: WorkerScope,
+): (connection: Deno.Conn) => Promise<void> {
+  switch (kind) {
+    case "source": {
+      const block = repeat(messageOf(framing, size), BLOCK_SIZE);
+      return (connection) => send(connection, block);
+    }
+    case "trickle": {
+      const message = messageOf(framing, size);
+      return (connection) => trickle(connection, message);
+    }
+    case "sink":
+      return (connection) => sink(connection, counters, scope);
+    case "echo":
+      return echo;
+    case "greet":
+      return greet;
   }
 }
 
 async function send(connection: Deno.Conn, block: Uint8Array): Promise<void> {
   while (true) await writeAll(connection, block);
+}
+
+/**
+ * Writes little at a time, and so slowly that the bridge reads as little. A
+ * timer takes a millisecond at least: it is the clock that is watched instead.
+ */
+async function trickle(
+  connection: Deno.Conn,
+  message: Uint8Array,
+): Promise<void> {
+  let next = performance.now();
+  while (true) {
+    for (let at = 0; at < message.length; at += TRICKLE_SIZE) {
+      while (performance.now() < next);
+      next = Math.max(next, performance.now() - 1) + TRICKLE_INTERVAL;
+      await writeAll(connection, message.subarray(at, at + TRICKLE_SIZE));
+    }
+  }
 }
 
 async function sink(
@@ -122,19 +165,20 @@ async function echo(connection: Deno.Conn): Promise<void> {
   }
 }
 
+async function echoDatagrams(socket: Deno.DatagramConn): Promise<void> {
+  const buffer = new Uint8Array(65536);
+  while (true) {
+    const [data, address] = await socket.receive(buffer);
+    try {
+      await socket.send(data, address);
+    } catch {
+      // The bridge has closed its socket.
+    }
+  }
+}
+
 async function greet(connection: Deno.Conn): Promise<void> {
   const buffer = new Uint8Array(16);
   await writeAll(connection, Uint8Array.of(0x21));
   while (await connection.read(buffer) !== null);
-}
-
-/** Writes all of a block; the first write seldom takes less. */
-export async function writeAll(
-  connection: Deno.Conn,
-  block: Uint8Array,
-): Promise<void> {
-  let written = await connection.write(block);
-  while (written < block.length) {
-    written += await connection.write(block.subarray(written));
-  }
 }

@@ -1,52 +1,87 @@
 /**
- * The load generator's side of the peer's worker: its ports, and how much has
- * arrived there.
+ * The load generator's side of the peer's worker: its services, and how much
+ * has arrived there.
  *
  * @module
  */
 
-import { PeerCounter, type PeerReady } from "./peer.ts";
+import {
+  PeerCounter,
+  type PeerMessage,
+  type PeerReady,
+  type PeerStart,
+} from "./peer.ts";
+import type { Service, ServiceAddress } from "./services.ts";
 
 /** The peer's services, running in a worker of this process. */
 export class PeerLink {
+  readonly #worker: Worker;
   readonly #counters: BigInt64Array;
+  readonly #services = new Map<string, ServiceAddress>();
   #wake: (() => void) | undefined;
-  /** Where the services listen, and on which thread they run. */
-  readonly ready: PeerReady;
+  #answer: ((message: Exclude<PeerMessage, null>) => void) | undefined;
+  /** On which thread the services run. */
+  readonly thread: number;
 
   private constructor(
     worker: Worker,
     counters: BigInt64Array,
-    ready: PeerReady,
+    thread: number,
   ) {
+    this.#worker = worker;
     this.#counters = counters;
-    this.ready = ready;
-    worker.onmessage = () => this.#wake?.();
+    this.thread = thread;
+    worker.onmessage = ({ data }: MessageEvent<PeerMessage>) => {
+      if (data === null) this.#wake?.();
+      else this.#answer?.(data);
+    };
   }
 
-  /** Starts the worker, and waits until its services listen. */
-  static async start(): Promise<PeerLink> {
-    const shared = new SharedArrayBuffer(
+  /**
+   * Starts the worker.
+   *
+   * @param directory A directory for its files.
+   */
+  static async start(directory: string): Promise<PeerLink> {
+    const counters = new SharedArrayBuffer(
       PeerCounter.Count * BigInt64Array.BYTES_PER_ELEMENT,
     );
     const worker = new Worker(new URL("./peer.ts", import.meta.url), {
       type: "module",
     });
-    const ready = await new Promise<PeerReady>((resolve) => {
+    const { thread } = await new Promise<PeerReady>((resolve) => {
       worker.onmessage = ({ data }) => resolve(data);
-      worker.postMessage(shared);
+      worker.postMessage({ counters, directory } satisfies PeerStart);
     });
-    return new PeerLink(worker, new BigInt64Array(shared), ready);
+    return new PeerLink(worker, new BigInt64Array(counters), thread);
   }
 
-  /** Bytes that the service `sink` has received so far. */
+  /**
+   * Starts a service, or finds it if it has been started. One at a time.
+   *
+   * @throws {Error} If it cannot listen.
+   */
+  async serve(service: Service): Promise<ServiceAddress> {
+    const key = JSON.stringify(service);
+    const known = this.#services.get(key);
+    if (known !== undefined) return known;
+    const { promise, resolve } = Promise.withResolvers<PeerMessage>();
+    this.#answer = resolve;
+    this.#worker.postMessage(service);
+    const message = await promise as ServiceAddress | { error: string };
+    if ("error" in message) throw new Error(message.error);
+    this.#services.set(key, message);
+    return message;
+  }
+
+  /** Bytes that services of the kind `sink` have received so far. */
   received(): number {
     return Number(Atomics.load(this.#counters, PeerCounter.Received));
   }
 
   /**
-   * Waits until the service `sink` has received so many bytes. One wait at a
-   * time: another call takes the place of the one before.
+   * Waits until services of the kind `sink` have received so many bytes. One
+   * wait at a time: another call takes the place of the one before.
    */
   async receives(bytes: number): Promise<void> {
     while (this.received() < bytes) {

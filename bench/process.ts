@@ -40,6 +40,19 @@ export function threadSeconds(tid: number): number {
   return Math.max(readTicks(`${path}/stat`).own, readNanoseconds(path));
 }
 
+/**
+ * Processor time that has been used on the whole machine, by whatever, what
+ * another virtual machine has taken included.
+ *
+ * @returns Seconds.
+ */
+export function machineSeconds(): number {
+  const [line = ""] = Deno.readTextFileSync("/proc/stat").split("\n", 1);
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] =
+    line.trim().split(/ +/).slice(1).map(Number);
+  return (user + nice + system + irq + softirq + steal) / TICKS;
+}
+
 /** Thread id of the calling thread. */
 export function currentThread(): number {
   return parseInt(Deno.readTextFileSync("/proc/thread-self/stat"));

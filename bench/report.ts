@@ -1,73 +1,22 @@
 /**
- * From scores to what is shown: medians over the rounds, ratios within them,
- * and a table.
+ * Writes the table of a figure.
  *
  * @module
  */
 
-import type { Figure, Score } from "./figures.ts";
-
-/** All scores of one figure: for each contender, one of each round. */
-export interface FigureScores {
-  /** The figure. */
-  readonly figure: Figure;
-  /** Scores by name of the contender, in the order of the rounds. */
-  readonly scores: ReadonlyMap<string, readonly Score[]>;
-  /** Why a contender has no scores, by its name. */
-  readonly failures: ReadonlyMap<string, string>;
-}
-
-/** A contender's medians. */
-export interface Summary extends Score {
-  /** Name of the contender. */
-  readonly contender: string;
-  /** Lowest and highest rate of a round. */
-  readonly range: readonly [lowest: number, highest: number];
-  /** Median over the rounds of this rate divided by that of another contender, by its name. */
-  readonly ratios: Readonly<Record<string, number>>;
-  /** The same for units per second of processor time. */
-  readonly processorRatios: Readonly<Record<string, number>>;
-}
+import type { Figure } from "./figure.ts";
+import { type FigureScores, summarize, type Summary } from "./statistics.ts";
 
 /** Share of a processor from which on the generator may be what limits a rate. */
 const BUSY = 0.9;
+/** Share of all processors from which on the machine is. */
+const MACHINE_BUSY = 0.95;
 
 /**
- * Sums up the scores of a figure.
+ * Writes the table of a figure.
  *
  * @param against Names of the contenders that the others are compared with.
  */
-export function summarize(
-  { scores }: FigureScores,
-  against: readonly string[],
-): Summary[] {
-  const summaries: Summary[] = [];
-  for (const [contender, own] of scores) {
-    const ratios: Record<string, number> = {};
-    const processorRatios: Record<string, number> = {};
-    for (const name of against) {
-      const others = scores.get(name);
-      if (others === undefined) continue;
-      ratios[name] = medianRatio(own, others, "rate");
-      processorRatios[name] = medianRatio(own, others, "perProcessorSecond");
-    }
-    const rates = own.map((score) => score.rate);
-    summaries.push({
-      contender,
-      rate: median(rates),
-      range: [Math.min(...rates), Math.max(...rates)],
-      perProcessorSecond: median(own.map((score) => score.perProcessorSecond)),
-      bridge: median(own.map((score) => score.bridge)),
-      client: median(own.map((score) => score.client)),
-      peer: median(own.map((score) => score.peer)),
-      ratios,
-      processorRatios,
-    });
-  }
-  return summaries;
-}
-
-/** Writes the table of a figure. */
 export function formatFigure(
   scores: FigureScores,
   against: readonly string[],
@@ -75,20 +24,35 @@ export function formatFigure(
   const { figure, failures } = scores;
   const summaries = summarize(scores, against);
   const bases = against.filter((name) => scores.scores.has(name));
-  const rows = figure.load === "idle"
-    ? memoryRows(summaries, bases)
-    : rateRows(figure, summaries, bases);
-  const lines = [`${figure.name}: ${figure.title}`, ...align(rows)];
-  if (summaries.some(isGeneratorBusy)) {
-    lines.push(
-      "  * the load generator was busy: compare by processor time",
-    );
+  const lines = [
+    `${figure.name}: ${figure.title}`,
+    ...align(tableOf(figure, summaries, bases)),
+  ];
+  const marked = figure.load === "idle" ? "" : summaries.map(marks).join("");
+  for (const [mark, what] of [["*", "load generator"], ["+", "machine"]]) {
+    if (!marked.includes(mark!)) continue;
+    lines.push(`  ${mark} the ${what} was busy: compare by processor time`);
   }
   for (const [name, why] of failures) lines.push(`  ${name}: ${why}`);
   return lines.join("\n") + "\n";
 }
 
-function rateRows(
+function tableOf(
+  figure: Figure,
+  summaries: readonly Summary[],
+  bases: readonly string[],
+): string[][] {
+  switch (figure.load) {
+    case "idle":
+      return memoryTable(summaries, bases);
+    case "start":
+      return startTable(summaries, bases);
+    default:
+      return rateTable(figure, summaries, bases);
+  }
+}
+
+function rateTable(
   figure: Figure,
   summaries: readonly Summary[],
   bases: readonly string[],
@@ -98,30 +62,30 @@ function rateRows(
       "",
       `${figure.unit}/s`,
       "lowest-highest",
-      ...bases.map((name) => `x ${name}`),
       "per CPU s",
       ...bases.map((name) => `x ${name}`),
       figure.unit === "MB" ? "CPU ms/MB" : "CPU us each",
       "bridge",
       "client",
       "peer",
+      "machine",
     ],
     ...summaries.map((summary) => [
       summary.contender,
-      number(summary.rate) + (isGeneratorBusy(summary) ? "*" : ""),
-      summary.range.map(number).join("-"),
-      ...bases.map((name) => number(summary.ratios[name]!)),
+      number(summary.rate) + marks(summary),
+      range(summary),
       number(summary.perProcessorSecond),
       ...bases.map((name) => number(summary.processorRatios[name]!)),
       number((figure.unit === "MB" ? 1e3 : 1e6) / summary.perProcessorSecond),
       percent(summary.bridge),
       percent(summary.client),
       percent(summary.peer),
+      percent(summary.machine),
     ]),
   ];
 }
 
-function memoryRows(
+function memoryTable(
   summaries: readonly Summary[],
   bases: readonly string[],
 ): string[][] {
@@ -135,33 +99,51 @@ function memoryRows(
     ...summaries.map((summary) => [
       summary.contender,
       number(summary.rate),
-      summary.range.map(number).join("-"),
+      range(summary),
       ...bases.map((name) => number(summary.ratios[name]!)),
     ]),
   ];
+}
+
+function startTable(
+  summaries: readonly Summary[],
+  bases: readonly string[],
+): string[][] {
+  return [
+    [
+      "",
+      "ms",
+      "lowest-highest",
+      ...bases.map((name) => `x ${name}`),
+      "CPU ms",
+      "MB resident",
+    ],
+    ...summaries.map((summary) => [
+      summary.contender,
+      number(summary.rate),
+      range(summary),
+      ...bases.map((name) => number(summary.ratios[name]!)),
+      number(summary.bridge * summary.rate),
+      number(summary.memory),
+    ]),
+  ];
+}
+
+function marks(summary: Summary): string {
+  return (isGeneratorBusy(summary) ? "*" : "") +
+    (isMachineBusy(summary) ? "+" : "");
 }
 
 function isGeneratorBusy({ client, peer }: Summary): boolean {
   return Math.max(client, peer) >= BUSY;
 }
 
-function medianRatio(
-  own: readonly Score[],
-  others: readonly Score[],
-  field: "rate" | "perProcessorSecond",
-): number {
-  const rounds = Math.min(own.length, others.length);
-  return median(
-    own.slice(0, rounds).map((score, i) => score[field] / others[i]![field]),
-  );
+function isMachineBusy({ machine }: Summary): boolean {
+  return machine >= MACHINE_BUSY * navigator.hardwareConcurrency;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? sorted[middle]!
-    : (sorted[middle - 1]! + sorted[middle]!) / 2;
+function range({ range }: Summary): string {
+  return range.map(number).join("-");
 }
 
 /** Three digits, and no exponent. */

@@ -7,11 +7,9 @@
 
 import { delimiter, join } from "node:path";
 import { stdArguments } from "../../tools/std.ts";
+import { installWs } from "../../tools/ws.ts";
 import { Feed, linesOf } from "../e2e_feed.ts";
 import type { Capability, Report, Session } from "./session.ts";
-
-/** The release of `ws` that is tested with. */
-const wsVersion = "8.23.0";
 
 const folder = import.meta.dirname!;
 
@@ -76,20 +74,16 @@ async function findPython(): Promise<Found> {
 }
 
 async function findWs(): Promise<Found> {
-  if (!await succeeds("node", ["--version"])) {
-    return { missing: "node cannot be run" };
-  }
   const modules = await Deno.makeTempDir({ prefix: "websocksy-test-ws-" });
   addEventListener("unload", () => {
     Deno.removeSync(modules, { recursive: true });
   });
-  // After the first time, it comes from npm's cache.
-  return await succeeds("npm", [
-      ...["install", "--prefix", modules, "--prefer-offline", "--no-save"],
-      ...["--no-audit", "--no-fund", "--ignore-scripts", `ws@${wsVersion}`],
-    ])
-    ? { command: ["node", join(folder, "ws_client.mjs"), modules] }
-    : { missing: `npm cannot install ws ${wsVersion}` };
+  try {
+    await installWs(modules);
+  } catch (error) {
+    return { missing: (error as Error).message };
+  }
+  return { command: ["node", join(folder, "ws_client.mjs"), modules] };
 }
 
 async function findChromium(): Promise<Found> {
