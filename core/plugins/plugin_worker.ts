@@ -29,10 +29,10 @@ const sources: Readonly<Record<string, string>> = {
   "api.ts": api,
   "errors.ts": errors,
   "framer.ts": framer,
-  "plugin_exports.ts": exports,
-  "plugin_hooks.ts": hooks,
-  "plugin_messages.ts": messages,
-  "plugin_sandbox.ts": sandbox,
+  "plugins/plugin_exports.ts": exports,
+  "plugins/plugin_hooks.ts": hooks,
+  "plugins/plugin_messages.ts": messages,
+  "plugins/plugin_sandbox.ts": sandbox,
   "read_buffer.ts": readBuffer,
   "utf8.ts": utf8,
 };
@@ -97,7 +97,7 @@ function coreModules(): ModuleSources {
       stripTypeScriptTypes(source, { mode: "transform" }),
     ]),
   );
-  return { entry: `${base}plugin_sandbox.ts`, modules, redirects: new Map() };
+  return { entry: `${base}plugins/plugin_sandbox.ts`, modules, redirects: new Map() };
 }
 
 /** The first reason counts; the others follow from it. */
