@@ -24,7 +24,7 @@ const page = await Deno.readTextFile(join(root, "docs/from-websockify.md"));
 function optionsOfPage(): Set<string> {
   const rows = page.matchAll(/^\| ([^|]*) \|/gm);
   return new Set(
-    [...rows].flatMap(([, cell]) => cell!.match(/(?<=`)--?[\w-]+/g) ?? []),
+    [...rows].flatMap(([, cell]) => cell!.match(/(?<=`)--?\w[\w-]*/g) ?? []),
   );
 }
 
@@ -152,9 +152,11 @@ Deno.test("websockify page's plugin asks a service for the token's target", asyn
 Deno.test("websockify page's certificate and key may be in one file", async () => {
   await using directory = new TemporaryDirectory();
   const { cert, key } = await createCertificate(directory.path);
-  const file = await directory.write("both.pem", key + cert);
-  const { code, stderr } = await runCommand([
-    ...["--tls-cert", file, "--tls-key", file, "--check"],
-  ]);
-  assertEquals(code, 0, stderr);
+  for (const text of [key + cert, cert + key]) {
+    const file = await directory.write("both.pem", text);
+    const { code, stderr } = await runCommand([
+      ...["--tls-cert", file, "--tls-key", file, "--check"],
+    ]);
+    assertEquals(code, 0, stderr);
+  }
 });
