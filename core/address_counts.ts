@@ -5,11 +5,14 @@
  */
 
 import type { RemoteAddress } from "./api.ts";
-import { formatNetwork, networkOf } from "./peers/network.ts";
+import { formatIp, formatNetwork, networkOf } from "./peers/network.ts";
 import { ipOf } from "./remote.ts";
 
 /** Bits of an IPv6 address that are one client's network: the rest it may choose at will. */
 const ipv6Bits = 64;
+
+/** What can be nothing else than an IPv4 address, as `formatIp` has it. */
+const ipv4 = /^(?:\d+\.){3}\d+$/;
 
 /** Counts the connections of each address. */
 export class AddressCounts {
@@ -47,7 +50,11 @@ export class AddressCounts {
 }
 
 function keyOf(remote: RemoteAddress): string | undefined {
+  // An IPv4 address has one text alone.
+  if (ipv4.test(remote.address)) return remote.address;
   const ip = ipOf(remote);
   if (ip === undefined) return undefined;
-  return formatNetwork(networkOf(ip, ip.family === 4 ? 32 : ipv6Bits));
+  return ip.family === 4
+    ? formatIp(ip)
+    : formatNetwork(networkOf(ip, ipv6Bits));
 }

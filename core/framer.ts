@@ -105,6 +105,8 @@ export class MessageFramer implements StreamFramer {
     return {
       data,
       messages: hasText ? demoteInvalidText(data, messages) : messages,
+      // What lies before has been sent, or was never used.
+      headroom: messages[0]?.start ?? 0,
       ...(failure && { failure }),
     };
   }
@@ -115,12 +117,13 @@ export class MessageFramer implements StreamFramer {
     this.#buffer.consume(end - start);
     const text = this.#framer.remainder === "text" &&
       isValidUtf8(data, start, end);
-    return { data, messages: [{ start, end, text }] };
+    return { data, messages: [{ start, end, text }], headroom: start };
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#buffer.release();
     this.#framer.close?.();
   }
 

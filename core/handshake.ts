@@ -6,7 +6,7 @@
  */
 
 import { RequestError } from "./errors.ts";
-import type { HttpRequest } from "./websocket.ts";
+import type { HttpRequest, RequestHeaders } from "./websocket.ts";
 
 /** What a client that may open a WebSocket asks for. */
 export interface Handshake {
@@ -123,7 +123,7 @@ export function chooseProtocol(
 }
 
 /** The elements of a field that is a comma-separated list, repeated or not. */
-function listOf(headers: Headers, name: string): string[] {
+function listOf(headers: RequestHeaders, name: string): string[] {
   return (headers.get(name) ?? "").split(",").map((element) => element.trim())
     .filter((element) => element !== "");
 }

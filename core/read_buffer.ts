@@ -10,6 +10,41 @@ export const smallestRead = 4 * 1024;
 /** Bytes that a read is given room for at the most. */
 export const largestRead = 256 * 1024;
 
+/** Bytes before those held that are never read into: the header of a frame fits there. */
+const headroom = 16;
+
+/** How many pieces of the smallest size are kept for connections to come. */
+const mostUnused = 64;
+const unused: Uint8Array<ArrayBuffer>[] = [];
+
+/**
+ * Takes memory for a read. The smallest size is used again and again, where
+ * connections come and go.
+ *
+ * @param size Bytes that a read is to be given.
+ * @param spare Memory that was taken before, which will do if it is as large.
+ * @returns Memory for them and for a header before them; what it holds is of
+ * no meaning.
+ */
+export function takeMemory(
+  size: number,
+  spare?: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  if (spare?.length === headroom + size) return spare;
+  return (size === smallestRead ? unused.pop() : undefined) ??
+    new Uint8Array(headroom + size);
+}
+
+/**
+ * Gives back memory that was taken, and that nobody looks at any more.
+ *
+ * @param memory The memory.
+ */
+export function giveMemory(memory: Uint8Array<ArrayBuffer>): void {
+  if (memory.length !== headroom + smallestRead) return;
+  if (unused.length < mostUnused) unused.push(memory);
+}
+
 /**
  * Tells how much room the next read is to be given: it grows with the traffic
  * and shrinks again.
@@ -32,9 +67,9 @@ export function nextReadSize(size: number, count: number): number {
  * only where room for the next read is needed behind some that are held.
  */
 export class ReadBuffer {
-  #bytes = new Uint8Array(smallestRead);
-  #start = 0;
-  #end = 0;
+  #bytes = takeMemory(smallestRead);
+  #start = headroom;
+  #end = headroom;
   #readSize = smallestRead;
 
   /** Number of bytes held. */
@@ -74,19 +109,19 @@ export class ReadBuffer {
     const held = this.length;
     const capacity = this.#bytes.length;
     if (held === 0) {
-      this.#start = this.#end = 0;
+      this.#start = this.#end = headroom;
       // Also gives up memory that a message larger than any read has left behind.
-      if (capacity !== size) this.#bytes = new Uint8Array(size);
+      if (capacity !== headroom + size) this.#bytes = takeMemory(size);
     } else if (capacity - this.#end < size) {
       // Doubling keeps the cost of a long message linear in its length.
-      const wanted = held + size;
+      const wanted = headroom + held + size;
       const bytes = wanted <= capacity
         ? this.#bytes
         : new Uint8Array(Math.max(wanted, 2 * held));
-      bytes.set(this.view());
+      bytes.set(this.view(), headroom);
       this.#bytes = bytes;
-      this.#start = 0;
-      this.#end = held;
+      this.#start = headroom;
+      this.#end = headroom + held;
     }
     return this.#bytes.subarray(this.#end, this.#end + size);
   }
@@ -101,6 +136,13 @@ export class ReadBuffer {
     this.#readSize = nextReadSize(this.#readSize, count);
   }
 
+  /** Ends it: nobody reads into it, or looks at what it holds, any more. */
+  release(): void {
+    giveMemory(this.#bytes);
+    this.#bytes = none;
+    this.#start = this.#end = 0;
+  }
+
   /**
    * Drops bytes from the start.
    *
@@ -110,3 +152,5 @@ export class ReadBuffer {
     this.#start += count;
   }
 }
+
+const none = new Uint8Array(0);

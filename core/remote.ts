@@ -7,6 +7,7 @@
 
 import type { RemoteAddress } from "./api.ts";
 import { RequestError } from "./errors.ts";
+import type { RequestHeaders } from "./websocket.ts";
 import {
   formatIp,
   type IpAddress,
@@ -75,9 +76,10 @@ export function parseTrustedProxies(value: string): TrustedProxies {
  */
 export function resolveRemote(
   remote: RemoteAddress,
-  headers: Headers,
+  headers: RequestHeaders,
   trusted: TrustedProxies,
 ): RemoteAddress {
+  if (trusted.networks.length === 0 && !trusted.unix) return remote;
   const ip = ipOf(remote);
   if (ip === undefined ? !trusted.unix : !isTrusted(ip, trusted)) return remote;
   const forwarded = headers.get("forwarded");

@@ -5,6 +5,7 @@
  */
 
 import { AddressCounts } from "./address_counts.ts";
+import type { BackendQuery } from "./api.ts";
 import { Bridge } from "./bridge.ts";
 import {
   type Client,
@@ -190,7 +191,7 @@ export class Server {
 
   async #accept(client: Client): Promise<WebSocketUpgrade> {
     const { handshake, request } = client;
-    const { headers, remote, local } = request;
+    const { remote, local } = request;
     const settings = this.#settings;
     const { core, backend, framings } = settings.current;
     const controller = new AbortController();
@@ -211,7 +212,7 @@ export class Server {
     settings.take();
     try {
       const connection = await connect(
-        { ...handshake, headers: [...headers], remote },
+        toQuery(client),
         {
           backend,
           framings,
@@ -286,6 +287,18 @@ export class Server {
       },
     });
   }
+}
+
+/** What a backend is asked. Few ask for header fields: they are listed for these alone. */
+function toQuery({ handshake, request }: Client): BackendQuery {
+  let headers: BackendQuery["headers"] | undefined;
+  return {
+    ...handshake,
+    remote: request.remote,
+    get headers() {
+      return headers ??= [...request.headers];
+    },
+  };
 }
 
 function unavailable(why: string): RequestError {

@@ -25,6 +25,13 @@ export interface OutgoingMessages {
   readonly data: Uint8Array;
   /** Where they lie, in order; bytes between them are not sent. */
   readonly messages: readonly OutgoingMessage[];
+  /**
+   * Bytes before the first message that nobody needs any more: the header of its
+   * frame may be written there.
+   *
+   * @default {0}
+   */
+  readonly headroom?: number;
 }
 
 /** One message for a client, as a place in {@linkcode OutgoingMessages.data}. */
@@ -109,6 +116,18 @@ export interface WebSocketUpgrade {
   abandon(): void;
 }
 
+/** The header fields of a request; `Headers` is one of these. */
+export interface RequestHeaders
+  extends Iterable<[name: string, value: string]> {
+  /**
+   * Looks fields up.
+   *
+   * @param name Their name, in lower case.
+   * @returns Their values, joined by `, `; `null` if there are none.
+   */
+  get(name: string): string | null;
+}
+
 /** A request, as an engine gives it: nothing in it is normalised. */
 export interface HttpRequest {
   /** Its method. */
@@ -116,7 +135,7 @@ export interface HttpRequest {
   /** Its target as sent: a path, and perhaps a query string. */
   readonly target: string;
   /** Its header fields. */
-  readonly headers: Headers;
+  readonly headers: RequestHeaders;
   /** The client's address. */
   readonly remote: RemoteAddress;
   /** The address that the client has connected to; absent if it is not known. */

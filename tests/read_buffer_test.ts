@@ -1,7 +1,8 @@
 import {
   assertEquals,
+  assertGreater,
+  assertLess,
   assertLessOrEqual,
-  assertNotEquals,
   assertStrictEquals,
 } from "@std/assert";
 import { ReadBuffer } from "../core/read_buffer.ts";
@@ -63,11 +64,11 @@ Deno.test(
       readAll(count);
     }
     assertEquals(sizes, [256, 256, 256, 64, 16, 4]);
-    assertEquals(buffer.room(1).buffer.byteLength, 4 * KiB);
+    assertLess(buffer.room(1).buffer.byteLength, 5 * KiB);
     // An idle connection is back at once.
     for (let turn = 0; turn < 4; turn++) readAll();
     readAll(1);
-    assertEquals(buffer.room(1).buffer.byteLength, 4 * KiB);
+    assertLess(buffer.room(1).buffer.byteLength, 5 * KiB);
   },
 );
 
@@ -85,7 +86,8 @@ Deno.test("ReadBuffer gives the bytes where they were read to", {
   assertEquals([...view], [1, 2, 3]);
   buffer.consume(2);
   assertEquals([...buffer.view()], [3]);
-  assertEquals([buffer.start, buffer.end, buffer.length], [2, 3, 1]);
+  assertEquals(buffer.end - buffer.start, 1);
+  assertEquals(buffer.bytes.subarray(buffer.start, buffer.end), view.slice(2));
   // What is read next comes right behind what is held.
   const next = buffer.room(1);
   assertStrictEquals(next.buffer, buffer.view().buffer);
@@ -99,12 +101,16 @@ Deno.test("ReadBuffer begins anew once nothing is held", {
   permissions,
 }, () => {
   const buffer = new ReadBuffer();
+  const { byteOffset } = buffer.room(1);
   read(buffer, 100, 0);
   const { bytes } = buffer;
   buffer.consume(100);
-  assertEquals(buffer.room(1).byteOffset, 0);
+  assertEquals(buffer.room(1).byteOffset, byteOffset);
   assertStrictEquals(buffer.bytes, bytes);
-  assertEquals([buffer.start, buffer.end, buffer.length], [0, 0, 0]);
+  assertEquals(
+    [buffer.start, buffer.end, buffer.length],
+    [byteOffset, byteOffset, 0],
+  );
 });
 
 Deno.test("ReadBuffer keeps what is held, however it is read and consumed", {
@@ -204,11 +210,11 @@ Deno.test("ReadBuffer gives up the memory of a long message", {
   for (let place = 0; place < 1024 * KiB; place += 1000) {
     read(buffer, 1000, place);
   }
-  assertNotEquals(buffer.bytes.length, 4 * KiB);
+  assertGreater(buffer.bytes.length, 1024 * KiB);
   assertEquals(holdsFrom(buffer, 0), true);
   buffer.consume(buffer.length);
   read(buffer, 1, 0);
   buffer.consume(1);
   buffer.room(1);
-  assertEquals(buffer.bytes.length, 4 * KiB);
+  assertLess(buffer.bytes.length, 5 * KiB);
 });

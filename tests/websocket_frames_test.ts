@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   encodeClose,
-  encodeHeader,
+  encodeInPlace,
   encodeMessages,
   encodePing,
   encodePong,
@@ -20,6 +20,13 @@ const permissions = "none";
 /** A frame of the server's, built by the tests' own means. */
 function serverFrame(opcode: number, payload: Uint8Array | string): Uint8Array {
   return frame({ opcode, payload, mask: null });
+}
+
+/** What precedes the payload of a binary message. */
+function headerOf(payload: Uint8Array): Uint8Array {
+  const messages = [{ start: 0, end: payload.length, text: false }];
+  const encoded = encodeMessages({ data: payload, messages });
+  return encoded.subarray(0, encoded.length - payload.length);
 }
 
 Deno.test({
@@ -44,11 +51,11 @@ Deno.test({
       new Uint8Array([0x8a, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]),
     );
     assertEquals(
-      encodeHeader(256, false),
+      headerOf(new Uint8Array(256)),
       new Uint8Array([0x82, 0x7e, 0x01, 0x00]),
     );
     assertEquals(
-      encodeHeader(65536, false),
+      headerOf(new Uint8Array(65536)),
       new Uint8Array([0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]),
     );
   },
@@ -116,25 +123,29 @@ Deno.test({
 });
 
 Deno.test({
-  name: "encodeHeader() gives what precedes a payload",
+  name:
+    "encodeInPlace() writes the header before the message, and nothing else",
   permissions,
   fn(): void {
     for (const length of LENGTHS) {
       for (const text of [true, false]) {
-        const whole = serverFrame(text ? 1 : 2, new Uint8Array(length));
-        assertEquals(
-          encodeHeader(length, text),
-          whole.slice(0, whole.length - length),
-        );
+        const payload = letters(length);
+        const expected = serverFrame(text ? 1 : 2, payload);
+        const size = expected.length - length;
+        const messages = [{ start: 12, end: 12 + length, text }];
+        const data = join(pattern(12), payload, pattern(3));
+        for (let headroom = 0; headroom < size; headroom++) {
+          assertEquals(encodeInPlace({ data, messages, headroom }), undefined);
+        }
+        assertEquals(encodeInPlace({ data, messages }), undefined);
+        const before = data.slice(0, 12 - size);
+        const after = data.slice(12 + length);
+        const frame = encodeInPlace({ data, messages, headroom: size })!;
+        assert(sameBytes(frame, expected), `${length} bytes, text: ${text}`);
+        assertEquals(frame.buffer, data.buffer);
+        assertEquals(data.slice(0, 12 - size), before);
+        assertEquals(data.slice(12 + length), after);
       }
-    }
-    for (
-      const length of [2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 5, 2 ** 53 - 1]
-    ) {
-      assertEquals(
-        encodeHeader(length, false),
-        frame({ opcode: 2, mask: null, length: BigInt(length) }),
-      );
     }
   },
 });

@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 /** Chunks may wait up to this many bytes before the socket is paused. */
 const readAhead = 128 * 1024;
 
 /** Reads a socket no faster than its chunks are taken. */
 export class ChunkQueue {
-  #socket: Socket;
+  #socket: Duplex;
   #chunks: Uint8Array[] = [];
   #waiting = 0;
   #wanted: ((chunk: Uint8Array | undefined) => void) | undefined;
@@ -22,7 +22,7 @@ export class ChunkQueue {
    *
    * @param socket The socket; it is paused and resumed from here.
    */
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.#socket = socket;
   }
 

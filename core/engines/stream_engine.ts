@@ -7,10 +7,14 @@
 
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { toInternetRemote } from "../peers/address.ts";
 import type { RemoteAddress } from "../api.ts";
+import { ConnectionStream } from "./connection_stream.ts";
+import { DuplexStream } from "./duplex_stream.ts";
+import { HttpConnection } from "./http_connection.ts";
 import { formatHead, formatResponse } from "./http_response.ts";
+import { RawHeaders } from "./raw_headers.ts";
 import { StreamListener } from "./stream_listener.ts";
 import { createStreamServer } from "./stream_server.ts";
 import { StreamWebSocket } from "./stream_websocket.ts";
@@ -31,23 +35,15 @@ export const streamEngine: WebSocketEngine = {
 };
 
 async function listen(options: EngineOptions): Promise<EngineServer> {
-  const { limits } = options;
+  const { handle, limits } = options;
   const webSockets = new Set<StreamWebSocket>();
-  const { server, useCertificate, endHandshakes } = createStreamServer(options);
+  const { server, accept, useCertificate, close } = createStreamServer(options);
   /** Answers that are still being made. */
   const answering = new Set<Promise<void>>();
 
   function track(answer: Promise<void>): void {
     answering.add(answer);
     answer.finally(() => answering.delete(answer));
-  }
-
-  async function handle(
-    request: HttpRequest,
-  ): Promise<Response | WebSocketUpgrade> {
-    const answer = await options.handle(request);
-    listener.check();
-    return answer;
   }
 
   server.on("request", (request, response) => {
@@ -58,26 +54,29 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     track(answer(request, response, handle, controller.signal));
   });
 
-  server.on("upgrade", (request: IncomingMessage, duplex, head) => {
-    // node:http hands over what it accepted, a socket of node:net.
-    const socket = duplex as Socket;
-    const webSocket = new StreamWebSocket(socket, head, limits());
+  server.on("upgrade", (request: IncomingMessage, duplex: Duplex, head) => {
+    const stream = duplex instanceof HttpConnection
+      ? new ConnectionStream(duplex.detach(), head)
+      : new DuplexStream(duplex, head);
+    const webSocket = new StreamWebSocket(stream, limits());
     webSockets.add(webSocket);
-    socket.once("close", () => webSockets.delete(webSocket));
+    webSocket.closed.then(() => webSockets.delete(webSocket));
     track(answerUpgrade(request, webSocket, handle));
   });
 
-  const listener = await StreamListener.start(server, options);
+  const listener = await StreamListener.start({
+    ...options,
+    onConnection: accept,
+  });
   return {
     port: listener.port,
     useCertificate,
     async close(): Promise<void> {
-      const closed = listener.close();
+      listener.close();
       await Promise.all(answering);
-      server.closeAllConnections();
-      endHandshakes();
       for (const webSocket of webSockets) webSocket.destroy();
-      await closed;
+      await Promise.all([...webSockets].map(({ closed }) => closed));
+      await close();
     },
   };
 }
@@ -89,7 +88,7 @@ async function answer(
   handle: RequestHandler,
   signal: AbortSignal,
 ): Promise<void> {
-  const answer = await tryHandle(request, handle, signal);
+  const answer = await handle(toRequest(request, signal));
   if (!(answer instanceof Response)) {
     // It was no request for an upgrade, so nothing was to be accepted.
     answer.abandon();
@@ -108,7 +107,7 @@ async function answerUpgrade(
   webSocket: StreamWebSocket,
   handle: RequestHandler,
 ): Promise<void> {
-  const answer = await tryHandle(request, handle, webSocket.signal);
+  const answer = await handle(toRequest(request, webSocket.signal));
   if (answer instanceof Response) {
     webSocket.refuse(await formatResponse(answer));
   } else {
@@ -116,35 +115,15 @@ async function answerUpgrade(
   }
 }
 
-/** Hands a request on, if its header fields are such as `Headers` takes. */
-async function tryHandle(
-  request: IncomingMessage,
-  handle: RequestHandler,
-  signal: AbortSignal,
-): Promise<Response | WebSocketUpgrade> {
-  let converted: HttpRequest;
-  try {
-    converted = toRequest(request, signal);
-  } catch {
-    return new Response("malformed header field\n", { status: 400 });
-  }
-  return await handle(converted);
-}
-
 function toRequest(
-  request: IncomingMessage,
+  { method = "", url: target = "", rawHeaders, socket }: IncomingMessage,
   signal: AbortSignal,
 ): HttpRequest {
-  const { method = "", url: target = "", rawHeaders, socket } = request;
-  const headers = new Headers();
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    headers.append(rawHeaders[index]!, rawHeaders[index + 1]!);
-  }
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   return {
     method,
     target,
-    headers,
+    headers: new RawHeaders(rawHeaders),
     remote: toRemote(remoteAddress, remotePort),
     local: toRemote(localAddress, localPort),
     signal,

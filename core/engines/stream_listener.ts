@@ -1,142 +1,111 @@
 /**
- * Listening for the `stream` engine, that goes on after file descriptors have
- * run out.
+ * Listening for the `stream` engine.
  *
  * @module
  */
 
-import type { Server } from "node:http";
+import { HttpConnection } from "./http_connection.ts";
 import { UnixSocketPath } from "./unix_socket.ts";
 import type { EngineOptions } from "../websocket.ts";
 
-/** Milliseconds between two looks whether there are file descriptors again. */
+/** Milliseconds before another connection is accepted when one could not be. */
 const acceptPause = 500;
 
 /** Where a server listens, and how. */
-export type ListenOptions = Pick<
-  EngineOptions,
-  "listen" | "listenMode" | "port" | "onError"
->;
+export interface ListenOptions
+  extends Pick<EngineOptions, "listen" | "listenMode" | "port" | "onError"> {
+  /** Takes a connection that was accepted. */
+  readonly onConnection: (connection: HttpConnection) => void;
+}
 
 /**
- * Lets a server listen. A connection that cannot be accepted for want of a file
- * descriptor makes the servers of `node:net` deaf for good, and they do not
- * tell: whenever one may have been the last, it is looked whether there is
- * another, and if not, listening begins anew as soon as there is.
+ * Accepts connections. One that cannot be accepted, for want of a file
+ * descriptor, is told of, and waits in the system's queue until it can.
  */
 export class StreamListener {
   /** The port; 0 on a Unix socket. */
   readonly port: number;
-  #server: Server;
-  #options: ListenOptions;
+  #listener: Deno.TcpListener | Deno.UnixListener;
   #path: UnixSocketPath | undefined;
+  #options: ListenOptions;
   #isClosing = false;
-  /** From the moment that descriptors have run out until it listens again. */
-  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
 
   private constructor(
-    server: Server,
-    options: ListenOptions,
+    listener: Deno.TcpListener | Deno.UnixListener,
     path: UnixSocketPath | undefined,
+    options: ListenOptions,
   ) {
-    const address = server.address();
-    this.port = typeof address === "object" && address !== null
-      ? address.port
-      : 0;
-    this.#server = server;
+    this.#listener = listener;
     this.#path = path;
-    this.#options = { ...options, port: this.port };
-    server.on("error", options.onError);
-    server.on("connection", () => this.check());
+    this.#options = options;
+    this.port = listener.addr.transport === "tcp" ? listener.addr.port : 0;
+    this.#accept();
   }
 
   /**
    * Starts listening.
    *
-   * @param server The server.
-   * @param options Where, and who learns that connections cannot be accepted.
+   * @param options Where, and who gets the connections.
    * @returns The listener.
    * @throws {Error} If it cannot listen there.
    */
-  static async start(
-    server: Server,
-    options: ListenOptions,
-  ): Promise<StreamListener> {
-    const path = options.listen.transport === "unix"
-      ? new UnixSocketPath(options.listen.path, options.listenMode)
-      : undefined;
-    await listen(server, options, path);
-    return new StreamListener(server, options, path);
-  }
-
-  /** To be called after something may have taken the last file descriptor. */
-  check(): void {
-    if (this.#isClosing || this.#retryTimer !== undefined) return;
-    if (!hasRunOut()) return;
-    this.#options.onError(new Error("too many open files"));
-    this.#retry();
-  }
-
-  /**
-   * Stops listening.
-   *
-   * @returns A promise that resolves when no connection is left.
-   */
-  async close(): Promise<void> {
-    this.#isClosing = true;
-    clearTimeout(this.#retryTimer);
-    this.#path?.release();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  #retry(): void {
-    this.#retryTimer = setTimeout(() => this.#listenAgain(), acceptPause);
-  }
-
-  async #listenAgain(): Promise<void> {
-    if (hasRunOut()) return this.#retry();
-    this.#server.close();
-    try {
-      await listen(this.#server, this.#options, this.#path);
-    } catch (error) {
-      this.#options.onError(error as Error);
-      if (!this.#isClosing) this.#retry();
-      return;
+  static async start(options: ListenOptions): Promise<StreamListener> {
+    const { listen, listenMode, port } = options;
+    if (listen.transport === "tcp") {
+      const { hostname } = listen;
+      const listener = Deno.listen({ hostname, port });
+      return new StreamListener(listener, undefined, options);
     }
-    this.#retryTimer = undefined;
-    if (this.#isClosing) this.#server.close();
+    const path = new UnixSocketPath(listen.path, listenMode);
+    await path.prepare();
+    const listener = Deno.listen({ transport: "unix", path: listen.path });
+    try {
+      path.claim();
+    } catch (error) {
+      listener.close();
+      throw error;
+    }
+    return new StreamListener(listener, path, options);
+  }
+
+  /** Stops listening; connections go on. */
+  close(): void {
+    this.#isClosing = true;
+    clearTimeout(this.#retry);
+    this.#path?.release();
+    this.#listener.close();
+  }
+
+  async #accept(): Promise<void> {
+    for (;;) {
+      try {
+        const connection = await this.#listener.accept();
+        if ("setNoDelay" in connection) sendAtOnce(connection);
+        this.#options.onConnection(new HttpConnection(connection));
+      } catch (error) {
+        if (this.#isClosing) return;
+        if (isLost(error)) continue;
+        this.#options.onError(error as Error);
+        this.#retry = setTimeout(() => this.#accept(), acceptPause);
+        return;
+      }
+    }
   }
 }
 
-async function listen(
-  server: Server,
-  { listen, port }: ListenOptions,
-  path: UnixSocketPath | undefined,
-): Promise<void> {
-  await path?.prepare();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject);
-  server.once("listening", resolve);
-  if (listen.transport === "unix") server.listen(listen.path);
-  else server.listen(port, listen.hostname);
+/** Frames are written as they come; to hold one back would only delay it. */
+function sendAtOnce(connection: Deno.TcpConn): void {
   try {
-    await promise;
-    path?.claim();
-  } catch (error) {
-    server.close();
-    throw error;
-  } finally {
-    server.off("error", reject);
-    server.off("listening", resolve);
+    connection.setNoDelay(true);
+  } catch {
+    // Some systems refuse once the client is gone, which reading tells, too.
   }
 }
 
-/** Whether there is no file descriptor left; without permission to look, it says no. */
-function hasRunOut(): boolean {
-  try {
-    Deno.openSync("/dev/null").close();
-    return false;
-  } catch (error) {
-    return error instanceof Error && error.message.includes("(os error 24)");
-  }
+/** Whether the client was gone before its connection was accepted. */
+function isLost(error: unknown): boolean {
+  return error instanceof Deno.errors.NotConnected ||
+    error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.ConnectionAborted;
 }

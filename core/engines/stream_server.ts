@@ -6,13 +6,9 @@
  */
 
 import { createServer, type Server } from "node:http";
-import {
-  createServer as createTlsServer,
-  type Server as TlsServer,
-} from "node:https";
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
+import type { HttpConnection } from "./http_connection.ts";
 import { formatHead } from "./http_response.ts";
 import { startTls } from "./stream_tls.ts";
 import type { EngineOptions, ServerCertificate } from "../websocket.ts";
@@ -23,14 +19,20 @@ const maxHead = 64 * 1024;
 /** Milliseconds that a client whose request is refused has to read why. */
 const failTimeout = 2_000;
 
-/** An HTTP server that does not listen yet. */
+/** An HTTP server, for connections that somebody else accepts. */
 export interface StreamServer {
   /** The server. */
   readonly server: Server;
+  /** Takes a connection that was accepted. */
+  accept(connection: HttpConnection): void;
   /** Shows a certificate to those who connect from now on. */
   useCertificate(certificate: ServerCertificate): boolean;
-  /** Ends the connections that have not come to HTTP yet. */
-  endHandshakes(): void;
+  /**
+   * Ends the connections on which no WebSocket is open.
+   *
+   * @returns A promise that resolves when none is left.
+   */
+  close(): Promise<void>;
 }
 
 /**
@@ -52,37 +54,44 @@ export function createStreamServer(
     requestTimeout: timeout,
     connectionsCheckingInterval: Math.min(1000, Math.ceil(timeout / 4)),
   };
-  if (certificate === undefined) {
-    const server = createServer(limits);
-    server.on("clientError", refuse);
-    return { server, useCertificate: () => false, endHandshakes: () => {} };
-  }
-  const handshakes = new Set<Socket>();
-  let secureContext = createSecureContext(certificate);
-  const server: TlsServer = createTlsServer(limits);
+  const server = createServer(limits);
   server.on("clientError", refuse);
-  // In place of its own way to speak TLS, whose sockets cannot be paused.
-  server.removeAllListeners("connection");
-  server.on("connection", (raw: Socket) => {
-    handshakes.add(raw);
-    raw.once("close", () => handshakes.delete(raw));
-    startTls(raw, {
-      secureContext,
-      timeout,
-      onSecure(socket): void {
-        handshakes.delete(raw);
-        server.emit("secureConnection", socket);
-      },
-    });
-  });
+  // It does not listen itself, but is to keep connections, and to look at the
+  // time, as if it did.
+  let isListening = true;
+  Object.defineProperty(server, "listening", { get: () => isListening });
+  server.emit("listening");
+  let secureContext = certificate && createSecureContext(certificate);
+  const connections = new Set<HttpConnection>();
+  let onEmpty: (() => void) | undefined;
+
+  function serve(socket: Duplex): void {
+    server.emit("connection", socket);
+  }
+
   return {
     server,
+    accept(connection): void {
+      connections.add(connection);
+      connection.once("close", () => {
+        connections.delete(connection);
+        if (connections.size === 0) onEmpty?.();
+      });
+      if (secureContext === undefined) serve(connection);
+      else startTls(connection, { secureContext, timeout, onSecure: serve });
+    },
     useCertificate(certificate): boolean {
+      if (secureContext === undefined) return false;
       secureContext = createSecureContext(certificate);
       return true;
     },
-    endHandshakes(): void {
-      for (const raw of handshakes) raw.destroy();
+    async close(): Promise<void> {
+      isListening = false;
+      server.close();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      onEmpty = resolve;
+      for (const connection of connections) connection.destroy();
+      if (connections.size > 0) await promise;
     },
   };
 }

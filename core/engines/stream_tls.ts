@@ -5,9 +5,8 @@
  * @module
  */
 
-import type { Socket } from "node:net";
-import { Duplex } from "node:stream";
 import { type SecureContext, TLSSocket } from "node:tls";
+import type { HttpConnection } from "./http_connection.ts";
 
 /** Options for {@linkcode startTls}. */
 export interface StartTlsOptions {
@@ -20,43 +19,20 @@ export interface StartTlsOptions {
 }
 
 /**
- * Speaks TLS, as a server, on a socket. One that fails to is destroyed.
+ * Speaks TLS, as a server, on a connection. One that fails to is destroyed.
  *
  * The TLS sockets of Deno go on reading when they are paused, and keep what
- * comes. So they do not get the socket itself, but a stream before it, whose
- * reading is stopped with theirs.
+ * comes: so the connection below is told to stop then.
  *
- * @param raw The socket.
+ * @param connection The connection.
  * @param options The certificate, and who gets the TLS socket.
  */
-export function startTls(raw: Socket, options: StartTlsOptions): void {
+export function startTls(
+  connection: HttpConnection,
+  options: StartTlsOptions,
+): void {
   const { secureContext, timeout, onSecure } = options;
-  let isPaused = false;
-  const stream = new Duplex({
-    read(): void {
-      if (!isPaused) raw.resume();
-    },
-    write(chunk: Uint8Array, _encoding, done): void {
-      raw.write(chunk, done);
-    },
-    final(done): void {
-      raw.end(done);
-    },
-    destroy(error, done): void {
-      raw.destroy();
-      done(error);
-    },
-  });
-  raw.setNoDelay(true);
-  raw.on("data", (chunk: Uint8Array) => {
-    if (!stream.push(chunk)) raw.pause();
-  });
-  raw.on("end", () => stream.push(null));
-  raw.on("error", (error) => stream.destroy(error));
-  raw.on("close", () => stream.destroy());
-  stream.on("error", () => {});
-
-  const socket = new TLSSocket(stream, {
+  const socket = new TLSSocket(connection, {
     isServer: true,
     secureContext,
     ALPNProtocols: ["http/1.1"],
@@ -64,26 +40,24 @@ export function startTls(raw: Socket, options: StartTlsOptions): void {
   const timer = setTimeout(() => socket.destroy(), timeout);
   function fail(): void {
     socket.destroy();
-    raw.destroy();
+    connection.destroy();
   }
+  connection.on("error", () => {});
+  connection.once("close", () => socket.destroy());
   socket.on("error", fail);
   socket.once("close", () => {
     clearTimeout(timer);
-    stream.destroy();
+    connection.destroy();
   });
-  socket.on("pause", () => {
-    isPaused = true;
-    raw.pause();
-  });
-  socket.on("resume", () => {
-    isPaused = false;
-    raw.resume();
-  });
-  // It would tell those of the stream, which has none.
-  const { remoteAddress, remotePort } = raw;
+  socket.on("pause", () => connection.stopReading());
+  socket.on("resume", () => connection.continueReading());
+  // It would tell those of a handle, which the connection does not have.
+  const { remoteAddress, remotePort, localAddress, localPort } = connection;
   Object.defineProperties(socket, {
     remoteAddress: { value: remoteAddress },
     remotePort: { value: remotePort },
+    localAddress: { value: localAddress },
+    localPort: { value: localPort },
   });
   socket.once("secure", () => {
     clearTimeout(timer);

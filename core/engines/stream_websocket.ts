@@ -1,12 +1,11 @@
 /**
- * One WebSocket of the `stream` engine: RFC 6455 between a socket of `node:net`
+ * One WebSocket of the `stream` engine: RFC 6455 between a client's connection
  * and the bridge.
  *
  * @module
  */
 
-import type { Socket } from "node:net";
-import { ChunkQueue } from "./chunk_queue.ts";
+import type { ByteStream, ByteStreamHandler } from "./byte_stream.ts";
 import type {
   EngineLimits,
   OutgoingMessages,
@@ -17,7 +16,7 @@ import type {
 } from "../websocket.ts";
 import {
   encodeClose,
-  encodeHeader,
+  encodeInPlace,
   encodeMessages,
   encodePing,
   encodePong,
@@ -30,22 +29,24 @@ const closeTimeout = 10_000;
 /** Milliseconds that a client which broke the protocol has to read why. */
 const failTimeout = 2_000;
 
-/** A message of at least this many bytes is written without copying it behind its header. */
+/** A message of at least this many bytes is written from where it lies. */
 const large = 32 * 1024;
 
 /**
- * A WebSocket, from the request for it to its end. The socket is read from the
+ * A WebSocket, from the request for it to its end. The connection is read from the
  * start, so that a client that goes away is noticed; little is read ahead of what
  * the handler has taken.
  */
-export class StreamWebSocket implements ServerWebSocket {
-  #socket: Socket;
+export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
+  /** Resolves when the connection is released. */
+  readonly closed: Promise<void>;
+  #stream: ByteStream;
+  #close = Promise.withResolvers<void>();
   #limits: EngineLimits;
   #protocol: WebSocketProtocol;
   /** Tells, until there is an answer, whether the client has gone meanwhile. */
   #handshake: AbortController | undefined;
   #handler: WebSocketHandler | undefined;
-  #chunks: ChunkQueue;
   /** What has ended it; nothing but the rest of the closing handshake is sent then. */
   #end: WebSocketEnd | undefined;
   #room: PromiseWithResolvers<void> | undefined;
@@ -61,26 +62,15 @@ export class StreamWebSocket implements ServerWebSocket {
   /**
    * Constructs a new instance.
    *
-   * @param socket The socket, after an HTTP request for an upgrade.
-   * @param head What was read of it behind the request.
+   * @param stream The connection, after an HTTP request for an upgrade.
    * @param limits What holds for the WebSocket.
    */
-  constructor(socket: Socket, head: Uint8Array, limits: EngineLimits) {
-    this.#socket = socket;
+  constructor(stream: ByteStream, limits: EngineLimits) {
+    this.#stream = stream;
     this.#limits = limits;
     this.#protocol = new WebSocketProtocol(limits);
-    this.#chunks = new ChunkQueue(socket);
-    if (head.length > 0) this.#chunks.push(head);
-    socket.setNoDelay(true);
-    socket.setTimeout(0);
-    socket.on("data", (chunk: Uint8Array) => this.#onData(chunk));
-    socket.on("drain", () => this.#onDrain());
-    socket.on("end", () => this.#onGone(""));
-    socket.on("error", (error) => this.#onGone(error.message));
-    socket.on("close", () => {
-      this.#onGone("");
-      clearTimeout(this.#destroyTimer);
-    });
+    this.closed = this.#close.promise;
+    stream.start(this);
   }
 
   /** Aborted when the client is gone before it has an answer. */
@@ -96,7 +86,7 @@ export class StreamWebSocket implements ServerWebSocket {
    */
   refuse(response: string): void {
     this.#handshake = undefined;
-    this.#socket.write(response);
+    this.#stream.write(encoder.encode(response));
     this.#hangUp(failTimeout);
   }
 
@@ -107,13 +97,13 @@ export class StreamWebSocket implements ServerWebSocket {
    * @param accepted Takes the WebSocket, or is told that the client is gone.
    */
   open(response: string, accepted: WebSocketUpgrade): void {
-    if (this.#chunks.hasEnded) {
+    if (this.#stream.hasEnded) {
       accepted.abandon();
-      this.#socket.destroy();
+      this.#stream.close();
       return;
     }
     this.#handshake = undefined;
-    this.#socket.write(response);
+    this.#stream.write(encoder.encode(response));
     const handler = accepted.open(this);
     this.#handler = handler;
     this.#lastActivity = performance.now();
@@ -125,42 +115,39 @@ export class StreamWebSocket implements ServerWebSocket {
     if (this.#end !== undefined) return;
     const { start, end } = messages.messages[0]!;
     if (messages.messages.length === 1 && end - start >= large) {
-      return this.#sendLarge(messages);
+      const frame = encodeInPlace(messages);
+      if (frame !== undefined) return this.#sendInPlace(frame);
     }
-    if (this.#socket.write(encodeMessages(messages))) return;
+    if (this.#stream.write(encodeMessages(messages))) return;
     this.#room ??= Promise.withResolvers();
     return this.#room.promise;
   }
 
-  /** Sends one message from where it lies, and waits until that may be changed. */
-  #sendLarge({ data, messages }: OutgoingMessages): Promise<void> {
-    const { start, end, text } = messages[0]!;
+  /** Sends a frame from where it lies, and waits until that may be changed. */
+  #sendInPlace(frame: Uint8Array): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#socket.cork();
-    this.#socket.write(encodeHeader(end - start, text));
-    this.#socket.write(data.subarray(start, end), () => {
+    this.#stream.write(frame, () => {
       this.#lastActivity = performance.now();
       resolve();
     });
-    this.#socket.uncork();
     return promise;
   }
 
   get pending(): number {
-    return this.#socket.writableLength;
+    return this.#stream.pending;
   }
 
   close(code: number, reason: string): void {
     if (this.#end !== undefined) return;
     this.#end = { code, reason, by: "server" };
-    this.#socket.write(encodeClose(code, reason));
+    this.#stream.write(encodeClose(code, reason));
     this.#makeRoom();
     this.#destroyAfter(closeTimeout);
   }
 
   /** Ends the connection once what was written is sent, or cannot be. */
   destroy(): void {
-    this.#socket.destroySoon();
+    this.#stream.closeSoon();
     this.#destroyAfter(failTimeout);
   }
 
@@ -168,7 +155,7 @@ export class StreamWebSocket implements ServerWebSocket {
   async #run(handler: WebSocketHandler): Promise<void> {
     let isOver = false;
     while (!isOver) {
-      const next = this.#chunks.next();
+      const next = this.#stream.next();
       const chunk = next instanceof Promise ? await next : next;
       if (chunk === undefined) break;
       const { messages, pong, close, failure } = this.#protocol.receive(chunk);
@@ -177,7 +164,9 @@ export class StreamWebSocket implements ServerWebSocket {
       if (isOver) handler.ending();
       for (const batch of messages) {
         const busy = handler.receive(batch);
-        if (busy !== undefined) await busy;
+        if (busy === undefined) continue;
+        this.#stream.readAhead();
+        await busy;
       }
       if (close !== undefined) this.#endAs({ ...close, by: "client" });
       if (failure !== undefined) this.#endAs({ ...failure, by: "server" });
@@ -192,27 +181,29 @@ export class StreamWebSocket implements ServerWebSocket {
   #endAs(end: WebSocketEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    this.#socket.write(encodeClose(end.code, end.reason));
+    this.#stream.write(encodeClose(end.code, end.reason));
     this.#makeRoom();
   }
 
-  #onData(chunk: Uint8Array): void {
+  onData(): void {
     this.#lastActivity = performance.now();
     this.#pinged = false;
     this.#hasSpoken = true;
-    this.#chunks.push(chunk);
   }
 
-  #onGone(reason: string): void {
-    if (this.#chunks.hasEnded) return;
+  onGone(reason: string): void {
     this.#handshake?.abort(new Error("The client is gone"));
     this.#end ??= { code: 1006, reason, by: "client" };
     this.#makeRoom();
     this.#handler?.ending();
-    this.#chunks.end();
   }
 
-  #onDrain(): void {
+  onClose(): void {
+    clearTimeout(this.#destroyTimer);
+    this.#close.resolve();
+  }
+
+  onDrain(): void {
     this.#lastActivity = performance.now();
     if (this.#pong !== undefined) this.#answerPing(this.#pong);
     this.#makeRoom();
@@ -225,10 +216,10 @@ export class StreamWebSocket implements ServerWebSocket {
 
   /** A client that pings and does not read gets one pong when it does (RFC 6455 section 5.5.3). */
   #answerPing(payload: Uint8Array): void {
-    const isFull = this.#socket.writableNeedDrain;
+    const isFull = this.#stream.isFull;
     this.#pong = isFull ? payload : undefined;
     if (!isFull && this.#end === undefined) {
-      this.#socket.write(encodePong(payload));
+      this.#stream.write(encodePong(payload));
     }
   }
 
@@ -240,18 +231,18 @@ export class StreamWebSocket implements ServerWebSocket {
   #checkAlive(): void {
     const period = this.#limits.ping * 1000;
     const silence = performance.now() - this.#lastActivity;
-    if (this.#chunks.isWaiting) {
+    if (this.#stream.isWaiting) {
       // It is not the client that is silent: its peer is slow. But a socket that
       // is not read tells that the client has gone only to one who writes.
-      if (!this.#socket.writableNeedDrain) {
-        this.#socket.write(encodePing(new Uint8Array(0)));
+      if (!this.#stream.isFull) {
+        this.#stream.write(encodePing(new Uint8Array(0)));
       }
       return this.#watch(period);
     }
     if (silence < period) return this.#watch(period - silence);
     if (!this.#pinged) {
       this.#pinged = true;
-      this.#socket.write(encodePing(new Uint8Array(0)));
+      this.#stream.write(encodePing(new Uint8Array(0)));
       return this.#watch(period);
     }
     this.close(1001, "no response to a ping");
@@ -260,25 +251,27 @@ export class StreamWebSocket implements ServerWebSocket {
 
   /** Ends our side, and the connection once the client has ended its own. */
   #hangUp(patience: number): void {
-    this.#socket.end();
+    this.#stream.end();
     // What the client still sends is dropped: unread, it would reset the
     // connection before the client has read our last words.
-    this.#chunks.drop();
+    this.#stream.drop();
     this.#destroyAfter(patience);
   }
 
   /** Destroys the socket when nothing has moved for a while, or it takes too long. */
   #destroyAfter(milliseconds: number, looks = 6): void {
     clearTimeout(this.#destroyTimer);
-    if (this.#socket.destroyed) return;
-    const waiting = this.#socket.writableLength;
+    if (this.#stream.isClosed) return;
+    const waiting = this.#stream.pending;
     this.#hasSpoken = false;
     this.#destroyTimer = setTimeout(() => {
-      if (this.#socket.writableLength < waiting) {
+      if (this.#stream.pending < waiting) {
         this.#destroyAfter(milliseconds);
       } else if (this.#hasSpoken && looks > 0) {
         this.#destroyAfter(milliseconds, looks - 1);
-      } else this.#socket.destroy();
+      } else this.#stream.close();
     }, milliseconds);
   }
 }
+
+const encoder = new TextEncoder();

@@ -97,7 +97,11 @@ function coreModules(): ModuleSources {
       stripTypeScriptTypes(source, { mode: "transform" }),
     ]),
   );
-  return { entry: `${base}plugins/plugin_sandbox.ts`, modules, redirects: new Map() };
+  return {
+    entry: `${base}plugins/plugin_sandbox.ts`,
+    modules,
+    redirects: new Map(),
+  };
 }
 
 /** The first reason counts; the others follow from it. */

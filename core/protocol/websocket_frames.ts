@@ -31,7 +31,7 @@ const SET_LIMIT = 256;
 
 /**
  * Encodes messages as one buffer that holds a frame for each, so that many
- * small ones cost a single write. For a large one see {@linkcode encodeHeader}.
+ * small ones cost a single write. For a large one see {@linkcode encodeInPlace}.
  *
  * @param messages The messages; those that are text have to be valid UTF-8.
  * @returns The frames, one after another; empty if there are no messages.
@@ -78,26 +78,36 @@ export function encodeMessages(messages: OutgoingMessages): Uint8Array {
 }
 
 /**
- * Encodes the header of a message's frame: the payload is to follow it, as it
- * is, RFC 6455 section 5.2.
+ * Encodes the only message of some as a frame where it lies: its header is
+ * written into the bytes before it.
  *
- * @param length Length of the message in bytes.
- * @param text Whether it is a text message (section 5.6).
- * @returns The header: 2, 4 or 10 bytes.
+ * @param messages A single message; if it is text, it has to be valid UTF-8.
+ * @returns The frame, a part of `messages.data`; `undefined` if there is no room
+ * for its header.
  *
  * @example Usage
  * ```ts
- * import { encodeHeader } from "./websocket_frames.ts";
+ * import { encodeInPlace } from "./websocket_frames.ts";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(encodeHeader(256, false), new Uint8Array([0x82, 126, 1, 0]));
+ * const data = new Uint8Array([0, 0, 0x48, 0x69]);
+ * const messages = [{ start: 2, end: 4, text: true }];
+ * assertEquals(
+ *   encodeInPlace({ data, messages, headroom: 2 }),
+ *   new Uint8Array([0x81, 0x02, 0x48, 0x69]),
+ * );
  * ```
  */
-export function encodeHeader(length: number, text: boolean): Uint8Array {
-  const header = new Uint8Array(headerSize(length));
-  const view = new DataView(header.buffer);
-  writeHeader(view, 0, text ? OPCODE_TEXT : OPCODE_BINARY, length);
-  return header;
+export function encodeInPlace(
+  { data, messages, headroom = 0 }: OutgoingMessages,
+): Uint8Array | undefined {
+  const { start, end, text } = messages[0]!;
+  const size = headerSize(end - start);
+  if (size > headroom) return undefined;
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const opcode = text ? OPCODE_TEXT : OPCODE_BINARY;
+  writeHeader(view, start - size, opcode, end - start);
+  return data.subarray(start - size, end);
 }
 
 /**
