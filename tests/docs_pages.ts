@@ -35,6 +35,16 @@ export interface Block {
 }
 
 /**
+ * Reads a page.
+ *
+ * @param path Its path from the folder of the project.
+ * @returns What is in it.
+ */
+export async function readPage(path: string): Promise<Page> {
+  return parsePage(path, await Deno.readTextFile(join(root, path)));
+}
+
+/**
  * Reads all pages.
  *
  * @returns The pages.
@@ -47,8 +57,7 @@ export async function readPages(): Promise<Page[]> {
       if (name.startsWith(".") || /^(node_modules|dist)$/.test(name)) continue;
       if (isDirectory) await readFolder(path);
       else if (name.endsWith(".md")) {
-        const text = await Deno.readTextFile(path);
-        pages.push(parsePage(relative(root, path), text));
+        pages.push(await readPage(relative(root, path)));
       }
     }
   }
@@ -88,6 +97,42 @@ export function parsePage(path: string, text: string): Page {
     }
   });
   return { path, anchors, links, blocks, spans };
+}
+
+/**
+ * Finds a file that a page has as a block of code, whose first line, a comment,
+ * is its name.
+ *
+ * @param page The page.
+ * @param name The file's name.
+ * @returns What is in it.
+ * @throws {Error} If there is no such block, or more than one.
+ */
+export function fileOf({ path, blocks }: Page, name: string): string {
+  const files = blocks.filter(({ text }) =>
+    text.startsWith(`# ${name}\n`) || text.startsWith(`// ${name}\n`)
+  );
+  if (files.length !== 1) {
+    throw new Error(`${path} has ${files.length} blocks for ${name}`);
+  }
+  return `${files[0]!.text}\n`;
+}
+
+/**
+ * Replaces what an example has by what a test has.
+ *
+ * @param text The example.
+ * @param what What is there exactly once.
+ * @param by What takes its place.
+ * @returns The text with it.
+ * @throws {Error} If it is not there once.
+ */
+export function replaceOnce(text: string, what: string, by: string): string {
+  const parts = text.split(what);
+  if (parts.length !== 2) {
+    throw new Error(`"${what}" is there ${parts.length - 1} times, in ${text}`);
+  }
+  return parts.join(by);
 }
 
 /** The text of a heading, without its marks. */

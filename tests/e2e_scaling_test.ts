@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { fileOf, readPage, replaceOnce } from "./docs_pages.ts";
 import { formatRequest, RawClient } from "./e2e_client.ts";
 import {
   Command,
@@ -26,13 +27,6 @@ const ignore = !hasProgram("haproxy", ["-v"]);
 const servers = { one: "10.0.0.11:8001", two: "10.0.0.12:8001" } as const;
 type Name = keyof typeof servers;
 const names: readonly Name[] = ["one", "two"];
-
-/** Replaces what is there exactly once. */
-function replace(text: string, what: string, by: string): string {
-  const parts = text.split(what);
-  assertEquals(parts.length, 2, `"${what}" in ${text}`);
-  return parts.join(by);
-}
 
 /** HAProxy and two instances behind it, from the example's files. */
 class Cluster implements AsyncDisposable {
@@ -62,16 +56,15 @@ class Cluster implements AsyncDisposable {
     const folder = join(root, "examples/haproxy");
     let proxy = await Deno.readTextFile(join(folder, "haproxy.cfg"));
     const port = freePort();
-    proxy = replace(proxy, "bind :8080", `bind 127.0.0.1:${port}`);
-    proxy = replace(proxy, "inter 1s fastinter 200ms", "inter 100ms");
+    proxy = replaceOnce(proxy, "bind :8080", `bind 127.0.0.1:${port}`);
     const ports = { one: freePort(), two: freePort() };
     for (const name of names) {
-      proxy = replace(proxy, servers[name], `127.0.0.1:${ports[name]}`);
+      proxy = replaceOnce(proxy, servers[name], `127.0.0.1:${ports[name]}`);
     }
     let config = await Deno.readTextFile(join(folder, "websocksy.ini"));
-    config = replace(config, "tcp://10.0.0.20:6667", host);
-    config = replace(config, "10.0.0.10", "127.0.0.1");
-    config = replace(config, "10000", String(mostConnections));
+    config = replaceOnce(config, "tcp://10.0.0.20:6667", host);
+    config = replaceOnce(config, "10.0.0.10", "127.0.0.1");
+    config = replaceOnce(config, "10000", String(mostConnections));
     const cluster = new Cluster(
       port,
       ports,
@@ -147,9 +140,8 @@ interface Script {
 }
 
 async function loadScript(directory: TemporaryDirectory): Promise<Script> {
-  const page = await Deno.readTextFile(join(root, "docs/scaling.md"));
-  const [, code] = /^```js.*\n\/\/ reconnect\.js\n([^]*?)^```$/m.exec(page)!;
-  const path = await directory.write("reconnect.js", code!);
+  const script = fileOf(await readPage("docs/scaling.md"), "reconnect.js");
+  const path = await directory.write("reconnect.js", script);
   return await import(pathToFileURL(path).href);
 }
 
@@ -327,8 +319,10 @@ Deno.test(
     await step(
       "an instance is killed: its clients, and no others, move",
       async () => {
+        const served = assertServed();
         cluster.instance("one").kill("SIGKILL");
         await cluster.ended("one");
+        await served;
         // Deno says 0 where a browser says 1006: there was no close frame.
         await assertMoved(first, 0);
         assertEquals(await openedOn(cluster.instance("two"), half), first);
@@ -391,7 +385,11 @@ Deno.test(
           await next.promise;
         }
       }
-      await Promise.all([probe(), restart().finally(() => done = true)]);
+      async function talk(): Promise<void> {
+        while (!done) await assertServed();
+      }
+      const restarted = restart().finally(() => done = true);
+      await Promise.all([probe(), talk(), restarted]);
       await assertServed();
     });
 
@@ -432,13 +430,13 @@ Deno.test("scaling page's files are accepted by the programs that read them", {
   const { cert, key } = await createCertificate(directory.path);
   const certificate = await directory.write("websocksy.pem", cert + key);
   // The line for TLS that a comment has, in place of the one below it.
-  const secure = replace(
+  const secure = replaceOnce(
     config.replace(/^ *# For wss: (bind .*)\n *bind :8080$/m, "  $1"),
     "/etc/haproxy/websocksy.pem",
     certificate,
   );
   assert(/^ {2}bind :443 ssl/m.test(secure));
-  const broken = replace(config, "balance leastconn", "balance mostconn");
+  const broken = replaceOnce(config, "balance leastconn", "balance mostconn");
   for (
     const [text, expected] of [[config, 0], [secure, 0], [broken, 1]] as const
   ) {

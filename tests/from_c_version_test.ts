@@ -5,11 +5,9 @@ import { RawClient } from "./e2e_client.ts";
 import { Command, runCommand } from "./e2e_command.ts";
 import { echo, TestPeer } from "./e2e_peer.ts";
 import { TemporaryDirectory } from "./e2e_service.ts";
-import { parsePage } from "./docs_pages.ts";
+import { readPage } from "./docs_pages.ts";
 
-const name = "docs/from-c-version.md";
-const text = await Deno.readTextFile(new URL(`../${name}`, import.meta.url));
-const page = parsePage(name, text);
+const page = await readPage("docs/from-c-version.md");
 const configurations = page.blocks.filter(({ language }) => language === "ini")
   .map(({ text }) => text);
 

@@ -7,6 +7,8 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { join } from "node:path";
+import { coreOptions } from "../core/config/options.ts";
+import { fileOf, parsePage, replaceOnce } from "./docs_pages.ts";
 import { RawClient, request } from "./e2e_client.ts";
 import { Command, root, runCommand } from "./e2e_command.ts";
 import { echo, TestPeer } from "./e2e_peer.ts";
@@ -18,11 +20,13 @@ import {
 
 const ignore = !hasProgram("websockify", ["--help"]);
 
-const page = await Deno.readTextFile(join(root, "docs/from-websockify.md"));
+const name = "docs/from-websockify.md";
+const text = await Deno.readTextFile(join(root, name));
+const page = parsePage(name, text);
 
 /** The options in the first column of the page's table. */
 function optionsOfPage(): Set<string> {
-  const rows = page.matchAll(/^\| ([^|]*) \|/gm);
+  const rows = text.matchAll(/^\| ([^|]*) \|/gm);
   return new Set(
     [...rows].flatMap(([, cell]) => cell!.match(/(?<=`)--?\w[\w-]*/g) ?? []),
   );
@@ -40,19 +44,12 @@ async function optionsOfWebsockify(): Promise<Set<string>> {
   return new Set([...lines].flatMap(([, names]) => names!.split(", ")));
 }
 
-/** A file of the page: the block of code whose first line is its name. */
-function fileOf(name: string): string {
-  const blocks = page.matchAll(/^```\w+\n(?:\/\/|#) (\S+)\n([^]*?)^```$/gm);
-  const texts = [...blocks].filter(([, title]) => title === name);
-  assertEquals(texts.length, 1, name);
-  return texts[0]![2]!;
-}
-
-/** Replaces what is there exactly once. */
-function replace(text: string, what: string, by: string): string {
-  const parts = text.split(what);
-  assertEquals(parts.length, 2, `"${what}" in ${text}`);
-  return parts.join(by);
+/** The options of websocksy in the second column of the page's table. */
+function answersOfPage(): Set<string> {
+  const rows = text.matchAll(/^\| [^|]* \| ((?:[^|]|\\\|)*) \|$/gm);
+  return new Set(
+    [...rows].flatMap(([, cell]) => cell!.match(/(?<=`)--?\w[\w-]*/g) ?? []),
+  );
 }
 
 /** What comes back of a message, as a client with that token gets it. */
@@ -81,22 +78,34 @@ Deno.test("websockify page has each option of the one that is installed", {
   assertEquals([...documented].sort(), [...options].sort());
 });
 
+Deno.test("websockify page answers with options that there are", () => {
+  const answers = answersOfPage();
+  assertGreater(answers.size, 10);
+  const names = new Set(["-c"]);
+  for (const { name, short } of coreOptions) {
+    names.add(`--${name}`).add(`-${short}`);
+  }
+  const unknown = [...answers].filter((name) => !names.has(name));
+  // Which is websockify's own, and what another one is like.
+  assertEquals(unknown, ["--token-plugin"]);
+});
+
 Deno.test("websockify page's token files lead where those of websockify did", async (t) => {
   await using directory = new TemporaryDirectory();
   await using first = TestPeer.tcp(echo);
-  const [host] = [first.host.replace("tcp://", "")];
+  const host = first.host.replace("tcp://", "");
   await directory.write(
     "tokens.cfg",
     `# tokens\n\none: ${host}\n  two:\t${host}\na/b: ${host}  \ndead: 127.0.0.1:1\n`,
   );
-  const [, script] = /^```sh\n(mkdir [^]*?)^```$/m.exec(page)!;
+  const [script] = page.blocks.filter(({ language }) => language === "sh");
   const { success, stderr } = await new Deno.Command("sh", {
-    args: ["-e", "-c", script!],
+    args: ["-e", "-c", script!.text],
     cwd: directory.path,
     stdin: "null",
   }).output();
   assert(success, new TextDecoder().decode(stderr));
-  const file = await directory.write("tokens.ini", fileOf("tokens.ini"));
+  const file = await directory.write("tokens.ini", fileOf(page, "tokens.ini"));
   await using command = await Command.start({ file, cwd: directory.path });
   for (const token of ["one", "two", "a%2Fb", "a/b"]) {
     await t.step(`token ${token}`, async () => {
@@ -126,11 +135,15 @@ Deno.test("websockify page's plugin asks a service for the token's target", asyn
         : new Response("unknown", { status: 404 }),
   );
   try {
-    await directory.write("token_api.ts", fileOf("token_api.ts"));
+    await directory.write("token_api.ts", fileOf(page, "token_api.ts"));
     const address = `127.0.0.1:${service.addr.port}`;
-    let config = fileOf("token_api.ini");
-    config = replace(config, "tokens.example.org:443", address);
-    config = replace(config, "https://tokens.example.org", `http://${address}`);
+    let config = fileOf(page, "token_api.ini");
+    config = replaceOnce(config, "tokens.example.org:443", address);
+    config = replaceOnce(
+      config,
+      "https://tokens.example.org",
+      `http://${address}`,
+    );
     const file = await directory.write("token_api.ini", config);
     const cwd = directory.path;
     {
@@ -140,7 +153,7 @@ Deno.test("websockify page's plugin asks a service for the token's target", asyn
         assertEquals((await request(command.port, { target })).status, 404);
       }
     }
-    await directory.write("token_api.ini", replace(config, "/%s", ""));
+    await directory.write("token_api.ini", replaceOnce(config, "/%s", ""));
     const { code, stderr } = await runCommand([file, "--check"], { cwd });
     assertEquals(code, 2);
     assertStringIncludes(stderr, "source = URL with %s in it");
