@@ -104,14 +104,27 @@ Deno.test("documentation's links lead to files and headings that exist", async (
 
 /** Paths from the folder of the project, such as `core/mod.ts`. */
 const projectPath =
-  /^(core|backends|framing|tests|tools|bench|docs|examples|fallback)\/[\w./-]*$/;
+  /(?<![\w./-])(?:core|backends|framing|tests|tools|bench|docs|examples|fallback)\/[\w./-]*/g;
+
+/** The files and folders that a page names in its code. */
+function pathsOf({ blocks, spans }: Page): string[] {
+  return [...blocks.map(({ text }) => text), ...spans].flatMap((text) =>
+    text.match(projectPath) ?? []
+  );
+}
 
 Deno.test("documentation names files and folders that exist", async () => {
   const { faults, count } = await findFaults(
-    ({ spans }) => spans.filter((span) => projectPath.test(span)),
+    pathsOf,
     async (path) => assert(await exists(path), "there is no such file"),
   );
   assertEquals(faults, []);
+  const page = parsePage(
+    "a",
+    "`core/none.ts`\n\n    x/core/a.ts (core/mod.ts)",
+  );
+  assertEquals(pathsOf(page), ["core/mod.ts", "core/none.ts"]);
+  assertEquals(await exists("core/none.ts"), false);
   assertGreater(count, 10);
 });
 
