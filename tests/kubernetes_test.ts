@@ -127,7 +127,7 @@ Deno.test("Kubernetes example is what the published schemas say", () => {
 
 Deno.test("Kubernetes schemas refuse what is wrong", () => {
   const cases: [kind: string, path: string, value?: unknown][] = [
-    ["ConfigMap", "data", ["websocksy.ini"]],
+    ["ConfigMap", "data", ["config.ini"]],
     ["Deployment", "apiVersion", "apps/v2"],
     ["Deployment", "spec.selector"],
     ["Deployment", "spec.replicas", "two"],
@@ -139,9 +139,9 @@ Deno.test("Kubernetes schemas refuse what is wrong", () => {
     ["Deployment", `${pod}.securityContext.runAsNonRoot`, "yes"],
     ["Deployment", `${pod}.securityContext.seccompProfile.type`],
     ["Deployment", `${container}.name`],
-    ["Deployment", `${container}.args`, "/etc/websocksy/websocksy.ini"],
+    ["Deployment", `${container}.args`, "/etc/websocksy/config.ini"],
     ["Deployment", `${container}.ports.0.containerPort`, "8001"],
-    ["Deployment", `${container}.readinessProbe.httpGet.port`],
+    ["Deployment", `${container}.readinessProbe.tcpSocket.port`],
     ["Deployment", `${container}.resources.limits.memory`, "512Mb"],
     ["Deployment", `${container}.lifecycle.preStop.sleep.seconds`, "10s"],
     ["Service", "spec.ports.0.port", "http"],
@@ -250,8 +250,7 @@ function findMisfits(objects: ReadonlyMap<string, Json>): string[] {
   for (
     const [what, probe] of Object.entries({ readinessProbe, livenessProbe })
   ) {
-    expect(probe.httpGet.path, "/health", `path of ${what}`);
-    expect(probe.httpGet.port, ports[0].name, `port of ${what}`);
+    expect(probe.tcpSocket.port, ports[0].name, `port of ${what}`);
   }
   const ending = lifecycle.preStop.sleep.seconds + core.drainTimeout;
   if (spec.terminationGracePeriodSeconds <= ending) {
@@ -280,19 +279,19 @@ function findMisfits(objects: ReadonlyMap<string, Json>): string[] {
 
 Deno.test("Kubernetes example's objects fit each other, and websocksy", () => {
   assertEquals(findMisfits(objects), []);
-  const ini: string = objects.get("ConfigMap").data["websocksy.ini"];
-  const config = (text: string): unknown => ({ "websocksy.ini": text });
+  const ini: string = objects.get("ConfigMap").data["config.ini"];
+  const config = (text: string): unknown => ({ "config.ini": text });
   const cases: [kind: string, path: string, value: unknown, misfit: string][] =
     [
       ["Service", "spec.selector", { app: "websocksy" }, "selector of Service"],
       ["Service", "spec.ports.0.targetPort", 8001, "Service's port"],
       ["Deployment", `${container}.image`, "websocksy:0.0.0", "image"],
-      ["Deployment", `${container}.args`, ["/websocksy.ini"], "args"],
+      ["Deployment", `${container}.args`, ["/config.ini"], "args"],
       [
         "Deployment",
-        `${container}.readinessProbe.httpGet.path`,
-        "/",
-        "path of r",
+        `${container}.readinessProbe.tcpSocket.port`,
+        "http",
+        "port of r",
       ],
       ["Deployment", `${container}.securityContext`, {}, "securityContext"],
       ["Deployment", `${pod}.terminationGracePeriodSeconds`, 30, "killed"],
@@ -314,13 +313,13 @@ Deno.test("Kubernetes example's objects fit each other, and websocksy", () => {
 
 Deno.test("Kubernetes example's configuration is accepted by websocksy", async () => {
   await using directory = new TemporaryDirectory();
-  const ini: string = objects.get("ConfigMap").data["websocksy.ini"];
-  const file = await directory.write("websocksy.ini", ini);
+  const ini: string = objects.get("ConfigMap").data["config.ini"];
+  const file = await directory.write("config.ini", ini);
   const { code, stdout, stderr } = await runCommand([file, "--check"]);
   assertEquals(code, 0, stderr);
   assertStringIncludes(stdout, "8001");
   await directory.write(
-    "websocksy.ini",
+    "config.ini",
     ini.replace("framing =", "framming ="),
   );
   assertEquals((await runCommand([file, "--check"])).code, 2);
