@@ -22,12 +22,15 @@ export async function readCertificate(
   { tlsCert, tlsKey }: Pick<CoreConfig, "tlsCert" | "tlsKey">,
 ): Promise<ServerCertificate | undefined> {
   if (tlsCert === undefined || tlsKey === undefined) return undefined;
-  const cert = await readPem("tls-cert", tlsCert);
-  const key = await readPem("tls-key", tlsKey);
+  // One file may have both, in any order, which not every parser takes.
+  const cert = blocksOf(await readPem("tls-cert", tlsCert), /^CERTIFICATE$/)
+    .join("");
+  const [key = ""] = blocksOf(
+    await readPem("tls-key", tlsKey),
+    /^(\w+ )?PRIVATE KEY$/,
+  );
   const certificate = parse("tls-cert", tlsCert, "certificate", () => {
-    if (!cert.includes("-----BEGIN CERTIFICATE-----")) {
-      throw new SyntaxError("no such block in it");
-    }
+    if (cert === "") throw new SyntaxError("no such block in it");
     return new X509Certificate(cert);
   });
   const privateKey = parse<KeyObject>(
@@ -58,6 +61,15 @@ async function readPem(option: string, file: string): Promise<string> {
       { cause: error },
     );
   }
+}
+
+/** The blocks of a PEM text whose label matches, each with the end of its line. */
+function blocksOf(text: string, label: RegExp): string[] {
+  const blocks = text.matchAll(
+    /^-----BEGIN ([A-Z0-9 ]+)-----\r?$[^]*?^-----END \1-----$/gm,
+  );
+  return [...blocks].filter(([, name]) => label.test(name!))
+    .map(([block]) => `${block}\n`);
 }
 
 function parse<T>(

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { replaceOnce } from "./docs_pages.ts";
 import { RawClient, request } from "./e2e_client.ts";
 import { Command, root, runCommand } from "./e2e_command.ts";
 import { echo, TestPeer } from "./e2e_peer.ts";
@@ -31,13 +32,6 @@ async function readFiles(): Promise<ReadonlyMap<string, string>> {
   return files;
 }
 
-/** Replaces what is there exactly once. */
-function replace(text: string, what: string, by: string): string {
-  const parts = text.split(what);
-  assertEquals(parts.length, 2, `"${what}" in ${text}`);
-  return parts.join(by);
-}
-
 /** In the lobby two lines come back as two messages; there is no attic. */
 async function useRooms(command: Command): Promise<void> {
   using client = await RawClient.open(command.port, { target: "/lobby" });
@@ -53,7 +47,7 @@ Deno.test("guide's backend works from its file", async () => {
   await using directory = new TemporaryDirectory();
   await using lobby = TestPeer.tcp(echo);
   await directory.write("rooms.ts", files.get("rooms.ts")!);
-  const config = replace(
+  const config = replaceOnce(
     files.get("rooms.ini")!,
     "tcp://127.0.0.1:7000",
     lobby.host,
@@ -67,7 +61,7 @@ Deno.test("guide's backend works from its file", async () => {
     await useRooms(command);
   }
 
-  const broken = replace(config, "room = cellar ", "room = cellar");
+  const broken = replaceOnce(config, "room = cellar ", "room = cellar");
   await directory.write("rooms.ini", broken);
   const { code, stderr } = await runCommand([file, "--check"], { cwd });
   assertEquals(code, 2);
@@ -92,11 +86,11 @@ Deno.test("guide's backend works from a URL with its integrity", async () => {
     const host = `127.0.0.1:${server.addr.port}`;
     const hash = createHash("sha256").update(source).digest("base64");
     let config = files.get("rooms-url.ini")!;
-    config = replace(config, "tcp://127.0.0.1:7000", lobby.host);
-    config = replace(config, "127.0.0.1:8090", host);
+    config = replaceOnce(config, "tcp://127.0.0.1:7000", lobby.host);
+    config = replaceOnce(config, "127.0.0.1:8090", host);
     const file = await directory.write(
       "rooms-url.ini",
-      replace(config, "INTEGRITY", hash),
+      replaceOnce(config, "INTEGRITY", hash),
     );
     const flags = [`--allow-import=${host}`];
     {
@@ -105,7 +99,10 @@ Deno.test("guide's backend works from a URL with its integrity", async () => {
     }
 
     const other = createHash("sha256").update("").digest("base64");
-    await directory.write("rooms-url.ini", replace(config, "INTEGRITY", other));
+    await directory.write(
+      "rooms-url.ini",
+      replaceOnce(config, "INTEGRITY", other),
+    );
     const { code, stderr } = await runCommand([file], { flags });
     assertEquals(code, 2);
     assertStringIncludes(stderr, `cannot load plugin "rooms": `);
@@ -126,7 +123,7 @@ Deno.test("guide's test of its backend passes, with types checked", async () => 
   }
   const text = await Deno.readTextFile(guide);
   const json = /^```json\n([^]*?)^```$/m.exec(text)![1]!;
-  await directory.write("deno.json", replace(json, "PATH", root));
+  await directory.write("deno.json", replaceOnce(json, "PATH", root));
   for (
     const args of [["test", "rooms_test.ts"], ["check", "length16.ts"]]
   ) {
@@ -154,14 +151,14 @@ Deno.test({
     await using dns = await startDns();
     await directory.write("length16.ts", files.get("length16.ts")!);
     const host = dns.host.replace("udp:", "tcp:");
-    const config = replace(
+    const config = replaceOnce(
       files.get("dns.ini")!,
       "tcp://127.0.0.53:53",
       host,
     );
     const cwd = directory.path;
     const section = "[plugin length16]\nurl = length16.ts\n";
-    const trusted = replace(config, section, files.get("trust.ini")!);
+    const trusted = replaceOnce(config, section, files.get("trust.ini")!);
     for (const text of [config, trusted]) {
       await t.step(text === config ? "isolated" : "trusted", async () => {
         const file = await directory.write("dns.ini", text);
@@ -206,7 +203,7 @@ Deno.test("guide's grants are taken", async () => {
   await directory.write("rooms.ts", files.get("rooms.ts")!);
   const file = await directory.write(
     "grants.ini",
-    replace(
+    replaceOnce(
       files.get("grants.ini")!,
       "https://plugins.example.org/directory.ts",
       "rooms.ts",
