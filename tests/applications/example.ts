@@ -1,0 +1,181 @@
+/**
+ * A page of `docs/applications/`, done as it says: its files in a folder, its
+ * commands run there, and what it shows opened in a browser.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { dirname, join } from "node:path";
+import type { BrowserContext, Page } from "playwright-core";
+import { Command, type EngineName, root, Service } from "../e2e_command.ts";
+import { freePort } from "../e2e_peer.ts";
+import { TemporaryDirectory } from "../e2e_service.ts";
+
+/** What a page's own words are replaced by, for a test. */
+export type Replacements = Readonly<Record<string, string | number>>;
+
+/** A page of the documentation, and the folder in which it is done. */
+export class Example implements AsyncDisposable {
+  /** The folder. */
+  readonly path: string;
+  /** The port of the bridge, in place of 8001. */
+  readonly port: number;
+  readonly #directory: TemporaryDirectory;
+  readonly #commands: string[];
+  readonly #config: string;
+
+  private constructor(
+    directory: TemporaryDirectory,
+    port: number,
+    name: string,
+    commands: string[],
+  ) {
+    this.path = directory.path;
+    this.port = port;
+    this.#directory = directory;
+    this.#config = `${name}.ini`;
+    this.#commands = commands;
+  }
+
+  /**
+   * Reads a page and writes its files: the blocks of code whose first line is a
+   * comment with a name.
+   *
+   * @param name The page's name, without `.md`.
+   * @param replacements Ports and places of the page, each of which must be
+   * there, and those to take instead. `%path%` stands for the folder.
+   * @returns The example.
+   */
+  static async open(
+    name: string,
+    replacements: Replacements = {},
+  ): Promise<Example> {
+    const markdown = await Deno.readTextFile(
+      join(root, "docs/applications", `${name}.md`),
+    );
+    const port = freePort();
+    const commands: string[] = [];
+    await using stack = new AsyncDisposableStack();
+    const directory = stack.use(new TemporaryDirectory());
+    const blocks = markdown.matchAll(/^```(\w+)\n([^]*?)^```$/gm);
+    const used = new Set<string>();
+    for (const [, language, code] of blocks) {
+      let text = code!.replace("web = www\n", ""); // INTERIM
+      for (
+        const [what, by] of Object.entries({ "8001": port, ...replacements })
+      ) {
+        if (text.includes(what)) used.add(what);
+        const value = String(by).replace("%path%", directory.path);
+        text = text.replaceAll(what, value);
+      }
+      if (language === "sh") commands.push(text.trimEnd());
+      else await writeNamed(directory, text);
+    }
+    for (const what of Object.keys(replacements)) {
+      assert(used.has(what), `"${what}" is not in ${name}.md`);
+    }
+    stack.move();
+    return new Example(directory, port, name, commands);
+  }
+
+  /** Takes the page's command that runs a program. */
+  #take(program: string): string {
+    const index = this.#commands.findIndex((command) =>
+      command.startsWith(`${program} `)
+    );
+    assert(index >= 0, `There is no command ${program} that was not run`);
+    const [command] = this.#commands.splice(index, 1);
+    return `cd '${this.path}' && echo started && exec ${command}`;
+  }
+
+  /**
+   * Starts a service with the page's command.
+   *
+   * @param program The program of the command.
+   * @param ready Matches the line in which it says that it is ready; absent: it
+   * does not.
+   * @returns The service.
+   */
+  async start(program: string, ready = /^started$/): Promise<Service> {
+    return await Service.start(["sh", "-c", this.#take(program)], ready);
+  }
+
+  /** Installs what the page's `npm install` names. */
+  async install(): Promise<void> {
+    const { success, stderr } = await new Deno.Command("sh", {
+      args: ["-c", this.#take("npm")],
+      // What was loaded once comes from npm's cache.
+      env: {
+        npm_config_prefer_offline: "true",
+        npm_config_audit: "false",
+        npm_config_fund: "false",
+        npm_config_ignore_scripts: "true",
+      },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+  }
+
+  /**
+   * Starts the bridge with the page's configuration, when all other commands
+   * were run.
+   *
+   * @param engine Its engine.
+   * @param args More arguments.
+   * @returns The bridge.
+   */
+  async serve(
+    engine: EngineName,
+    args: readonly string[] = [],
+  ): Promise<Command> {
+    assertEquals(this.#commands, [`websocksy ${this.#config}`]);
+    return await Command.start({
+      engine,
+      file: this.#config,
+      cwd: this.path,
+      args: ["--port", String(this.port), ...args],
+    });
+  }
+
+  /**
+   * Opens the page that the bridge serves, at the address that the page of the
+   * documentation names.
+   *
+   * @param context Where in the browser.
+   * @returns The page.
+   */
+  async visit(context: BrowserContext): Promise<Page> {
+    const page = await context.newPage();
+    await page.route(`http://localhost:${this.port}/**`, (route) => { // INTERIM
+      const { pathname } = new URL(route.request().url());
+      return route.fulfill({
+        path: join(
+          this.path,
+          "www",
+          pathname === "/" ? "index.html" : pathname,
+        ),
+      });
+    });
+    await page.goto(`http://localhost:${this.port}/`);
+    return page;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#directory[Symbol.asyncDispose]();
+  }
+}
+
+/** Writes a block of code to the file that its first line names. */
+async function writeNamed(
+  directory: TemporaryDirectory,
+  text: string,
+): Promise<void> {
+  const [, name] = /^(?:# |<!-- )(\S+)/.exec(text) ?? [];
+  assert(name !== undefined, `A block of code has no name: ${text}`);
+  const path = join(directory.path, name);
+  await Deno.mkdir(dirname(path), { recursive: true });
+  await Deno.writeTextFile(path, text);
+}
