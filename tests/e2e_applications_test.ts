@@ -18,7 +18,7 @@ const chromium = await findChromium();
 Deno.test({
   name: "Applications work as their pages say",
   ignore: chromium === undefined,
-  timeout: 120_000,
+  timeout: 240_000,
   async fn(t): Promise<void> {
     await using browser = await Browser.start(chromium!);
     for (const application of applications) {

@@ -13,6 +13,9 @@ import type { EngineName } from "../e2e_command.ts";
 /** Milliseconds that a page is given to show what it should. */
 const patience = 20_000;
 
+/** Milliseconds after which an application has failed, whatever it waits for. */
+const limit = 40_000;
+
 /** What the test of an application gets. */
 export interface Bed {
   /** The engine to test. */
@@ -70,11 +73,13 @@ export class Browser implements AsyncDisposable {
     const said: string[] = [];
     context.on("console", (message) => said.push(message.text()));
     context.on("weberror", (error) => said.push(String(error.error())));
+    const timer = setTimeout(() => void context.close(), limit);
     try {
       await application.test({ engine, context });
     } catch (cause) {
       throw new Error(`The pages said: ${said.join("\n")}`, { cause });
     } finally {
+      clearTimeout(timer);
       await context.close();
     }
   }
