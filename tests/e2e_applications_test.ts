@@ -1,6 +1,10 @@
 /** Real services in real pages, as `docs/applications/` tells to build them. */
 
-import { Browser, isInstalled } from "./applications/bed.ts";
+import {
+  isInstalled,
+  runApplication,
+  startBrowser,
+} from "./applications/bed.ts";
 import { dns } from "./applications/dns.ts";
 import { irc } from "./applications/irc.ts";
 import { mqtt } from "./applications/mqtt.ts";
@@ -20,14 +24,14 @@ Deno.test({
   ignore: chromium === undefined,
   timeout: 240_000,
   async fn(t): Promise<void> {
-    await using browser = await Browser.start(chromium!);
+    await using browser = await startBrowser(chromium!);
     for (const application of applications) {
       const ignore = !application.programs.every(isInstalled);
       for (const engine of engines) {
         await t.step({
           name: `${application.name} [${engine}]`,
           ignore,
-          fn: () => browser.run(application, engine),
+          fn: () => runApplication(application, engine, browser),
         });
       }
     }

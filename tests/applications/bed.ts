@@ -6,7 +6,12 @@
  */
 
 import { join } from "node:path";
-import { type BrowserContext, chromium, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type Page,
+} from "playwright-core";
 import { chromiumFlags } from "../clients/chromium.ts";
 import type { EngineName } from "../e2e_command.ts";
 
@@ -14,7 +19,7 @@ import type { EngineName } from "../e2e_command.ts";
 const patience = 20_000;
 
 /** Milliseconds after which an application has failed, whatever it waits for. */
-const limit = 40_000;
+const limit = 60_000;
 
 /** What the test of an application gets. */
 export interface Bed {
@@ -34,58 +39,48 @@ export interface Application {
   readonly test: (bed: Bed) => Promise<void>;
 }
 
-/** Chromium, for all applications. */
-export class Browser implements AsyncDisposable {
-  readonly #browser: Awaited<ReturnType<typeof chromium.launch>>;
+/**
+ * Starts the browser, for all applications.
+ *
+ * @param program Its path.
+ * @returns The browser, which can be disposed of.
+ */
+export async function startBrowser(program: string): Promise<Browser> {
+  return await chromium.launch({
+    executablePath: program,
+    args: [...chromiumFlags, "--disable-features=LocalNetworkAccessChecks"], // INTERIM
+  });
+}
 
-  private constructor(browser: Awaited<ReturnType<typeof chromium.launch>>) {
-    this.#browser = browser;
-  }
-
-  /**
-   * Starts it.
-   *
-   * @param program Its path.
-   * @returns The browser.
-   */
-  static async start(program: string): Promise<Browser> {
-    return new Browser(
-      await chromium.launch({
-        executablePath: program,
-        args: [...chromiumFlags, "--disable-features=LocalNetworkAccessChecks"], // INTERIM
-      }),
-    );
-  }
-
-  /**
-   * Runs the test of an application, in a context of its own.
-   *
-   * @param application The application.
-   * @param engine The engine to test.
-   */
-  async run(application: Application, engine: EngineName): Promise<void> {
-    const context = await this.#browser.newContext({
-      // nginx has a certificate that was made a moment ago.
-      ignoreHTTPSErrors: true,
-      viewport: { width: 820, height: 520 },
-    });
-    context.setDefaultTimeout(patience);
-    const said: string[] = [];
-    context.on("console", (message) => said.push(message.text()));
-    context.on("weberror", (error) => said.push(String(error.error())));
-    const timer = setTimeout(() => void context.close(), limit);
-    try {
-      await application.test({ engine, context });
-    } catch (cause) {
-      throw new Error(`The pages said: ${said.join("\n")}`, { cause });
-    } finally {
-      clearTimeout(timer);
-      await context.close();
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#browser.close();
+/**
+ * Runs the test of an application, in a context of its own.
+ *
+ * @param application The application.
+ * @param engine The engine to test.
+ * @param browser Where.
+ * @throws {Error} If it fails; the message has what the pages said.
+ */
+export async function runApplication(
+  { test }: Application,
+  engine: EngineName,
+  browser: Browser,
+): Promise<void> {
+  await using context = await browser.newContext({
+    // nginx has a certificate that was made a moment ago.
+    ignoreHTTPSErrors: true,
+    viewport: { width: 820, height: 520 },
+  });
+  context.setDefaultTimeout(patience);
+  const said: string[] = [];
+  context.on("console", (message) => said.push(message.text()));
+  context.on("weberror", (error) => said.push(String(error.error())));
+  const timer = setTimeout(() => void context.close(), limit);
+  try {
+    await test({ engine, context });
+  } catch (cause) {
+    throw new Error(`The pages said: ${said.join("\n")}`, { cause });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

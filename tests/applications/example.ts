@@ -59,22 +59,24 @@ export class Example implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const directory = stack.use(new TemporaryDirectory());
     const blocks = markdown.matchAll(/^```(\w+)\n([^]*?)^```$/gm);
-    const used = new Set<string>();
+    const words = { ...replacements, "8001": port };
+    // All in one pass, as a port may have another one's digits; long ones first.
+    const pattern = new RegExp(
+      Object.keys(words).toSorted((a, b) => b.length - a.length)
+        .map((word) => RegExp.escape(word)).join("|"),
+      "g",
+    );
+    const unused = new Set(Object.keys(replacements));
     for (const [, language, code] of blocks) {
-      let text = code!.replace("web = www\n", ""); // INTERIM
-      for (
-        const [what, by] of Object.entries({ "8001": port, ...replacements })
-      ) {
-        if (text.includes(what)) used.add(what);
-        const value = String(by).replace("%path%", directory.path);
-        text = text.replaceAll(what, value);
-      }
+      const text = code!.replaceAll(pattern, (word) => {
+        unused.delete(word);
+        return String(words[word as keyof typeof words])
+          .replace("%path%", directory.path);
+      }).replace("web = www\n", ""); // INTERIM
       if (language === "sh") commands.push(text.trimEnd());
       else await writeNamed(directory, text);
     }
-    for (const what of Object.keys(replacements)) {
-      assert(used.has(what), `"${what}" is not in ${name}.md`);
-    }
+    assertEquals([...unused], [], `They are not in ${name}.md`);
     stack.move();
     return new Example(directory, port, name, commands);
   }

@@ -73,6 +73,8 @@ async function testNginx({ engine, context }: Bed): Promise<void> {
   await using redis = await startRedis();
   await using dns = await startDns();
   const port = freePort();
+  // With one of the engines, the socket that the page has as an alternative.
+  const isUnix = engine === "stream";
   await using example = await Example.open("nginx", {
     "8443": port,
     "/etc/ssl/websocksy/": "%path%/",
@@ -80,10 +82,19 @@ async function testNginx({ engine, context }: Bed): Promise<void> {
     "tcp://127.0.0.1:6379": redis.tcp,
     "udp://127.0.0.1:5300": dns.host,
     "90s": "1s",
+    ...isUnix && {
+      "http://127.0.0.1:8001/": "http://unix:%path%/web.sock:/",
+      "trusted-proxy = 127.0.0.1": "trusted-proxy = unix",
+    },
   });
   const { cert } = await createCertificate(example.path);
   await using _nginx = await startNginx(example);
-  await using bridge = await example.serve(engine);
+  await using bridge = await example.serve(
+    engine,
+    isUnix
+      ? ["--listen", `unix:${example.path}/web.sock`, "--listen-mode", "660"]
+      : [],
+  );
 
   await lie(port, cert, bridge);
   const page = await context.newPage();

@@ -47,10 +47,14 @@ async function waitForShare(
 
 async function testNovnc({ engine, context }: Bed): Promise<void> {
   const port = freePort();
-  // The number of a display is taken from a port's: it is as free as that.
   await using example = await Example.open("novnc", {
-    "5901": port,
+    // The number of a display is taken from a port's: it is as free as that.
     " :1 ": ` :${port} `,
+    // With one of the engines, the socket that the page has as an alternative.
+    ...engine === "native" ? { "5901": port } : {
+      "-localhost -rfbport 5901": "-rfbport -1 -rfbunixpath %path%/vnc.sock",
+      "host = tcp://127.0.0.1\nport = 5901": "host = unix://%path%/vnc.sock",
+    },
   });
   await using _desktop = await example.start("Xvnc", /created VNC server/);
   await using _terminal = await example.start("xterm");
