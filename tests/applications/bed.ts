@@ -48,7 +48,7 @@ export interface Application {
 export async function startBrowser(program: string): Promise<Browser> {
   return await chromium.launch({
     executablePath: program,
-    args: [...chromiumFlags, "--disable-features=LocalNetworkAccessChecks"], // INTERIM
+    args: [...chromiumFlags],
   });
 }
 

@@ -7,7 +7,7 @@ import { Example } from "./example.ts";
 /** DNS in a page. */
 export const dns: Application = {
   name: "A page asks dnsmasq over UDP",
-  programs: ["dnsmasq"],
+  programs: ["dnsmasq", "python3"],
   test: testDns,
 };
 

@@ -15,27 +15,38 @@ import { TemporaryDirectory } from "../e2e_service.ts";
 /** What a page's own words are replaced by, for a test. */
 export type Replacements = Readonly<Record<string, string | number>>;
 
+/** Where what all pages have listens, in place of what they say. */
+interface Ports {
+  /** The bridge, in place of 8001. */
+  readonly bridge: number;
+  /** The web server, in place of 8000. */
+  readonly web: number;
+}
+
+/** The program of the command that serves the page. */
+const web = "python3";
+
 /** A page of the documentation, and the folder in which it is done. */
 export class Example implements AsyncDisposable {
   /** The folder. */
   readonly path: string;
-  /** The port of the bridge, in place of 8001. */
-  readonly port: number;
-  readonly #directory: TemporaryDirectory;
-  readonly #commands: string[];
   readonly #config: string;
+  readonly #commands: string[];
+  readonly #ports: Ports;
+  readonly #stack: AsyncDisposableStack;
 
   private constructor(
-    directory: TemporaryDirectory,
-    port: number,
     name: string,
+    path: string,
     commands: string[],
+    ports: Ports,
+    stack: AsyncDisposableStack,
   ) {
-    this.path = directory.path;
-    this.port = port;
-    this.#directory = directory;
+    this.path = path;
     this.#config = `${name}.ini`;
     this.#commands = commands;
+    this.#ports = ports;
+    this.#stack = stack;
   }
 
   /**
@@ -54,12 +65,16 @@ export class Example implements AsyncDisposable {
     const markdown = await Deno.readTextFile(
       join(root, "docs/applications", `${name}.md`),
     );
-    const port = freePort();
+    const ports = { bridge: freePort(), web: freePort() };
     const commands: string[] = [];
     await using stack = new AsyncDisposableStack();
     const directory = stack.use(new TemporaryDirectory());
     const blocks = markdown.matchAll(/^```(\w+)\n([^]*?)^```$/gm);
-    const words = { ...replacements, "8001": port };
+    const words = {
+      ...replacements,
+      "8000": ports.web,
+      "8001": ports.bridge,
+    };
     // All in one pass, as a port may have another one's digits; long ones first.
     const pattern = new RegExp(
       Object.keys(words).toSorted((a, b) => b.length - a.length)
@@ -72,13 +87,12 @@ export class Example implements AsyncDisposable {
         unused.delete(word);
         return String(words[word as keyof typeof words])
           .replace("%path%", directory.path);
-      }).replace("web = www\n", ""); // INTERIM
+      });
       if (language === "sh") commands.push(text.trimEnd());
       else await writeNamed(directory, text);
     }
     assertEquals([...unused], [], `They are not in ${name}.md`);
-    stack.move();
-    return new Example(directory, port, name, commands);
+    return new Example(name, directory.path, commands, ports, stack.move());
   }
 
   /** Takes the page's command that runs a program. */
@@ -88,7 +102,9 @@ export class Example implements AsyncDisposable {
     );
     assert(index >= 0, `There is no command ${program} that was not run`);
     const [command] = this.#commands.splice(index, 1);
-    return `cd '${this.path}' && echo started && exec ${command}`;
+    // What Python prints into a pipe would wait for more.
+    return `export PYTHONUNBUFFERED=1
+      cd '${this.path}' && echo started && exec ${command}`;
   }
 
   /**
@@ -122,8 +138,8 @@ export class Example implements AsyncDisposable {
   }
 
   /**
-   * Starts the bridge with the page's configuration, when all other commands
-   * were run.
+   * Starts the bridge with the page's configuration, when all commands but that
+   * of the web server were run.
    *
    * @param engine Its engine.
    * @param args More arguments.
@@ -133,40 +149,34 @@ export class Example implements AsyncDisposable {
     engine: EngineName,
     args: readonly string[] = [],
   ): Promise<Command> {
-    assertEquals(this.#commands, [`websocksy ${this.#config}`]);
+    const rest = this.#commands.filter((command) => !command.startsWith(web));
+    assertEquals(rest, [`websocksy ${this.#config}`]);
     return await Command.start({
       engine,
       file: this.#config,
       cwd: this.path,
-      args: ["--port", String(this.port), ...args],
+      args: ["--port", String(this.#ports.bridge), ...args],
     });
   }
 
   /**
-   * Opens the page that the bridge serves, at the address that the page of the
-   * documentation names.
+   * Opens the example's page, at the address that the page of the documentation
+   * names; the first time, the web server is started with that one's command.
    *
    * @param context Where in the browser.
    * @returns The page.
    */
   async visit(context: BrowserContext): Promise<Page> {
+    if (this.#commands.some((command) => command.startsWith(web))) {
+      this.#stack.use(await this.start(web, /^Serving HTTP/));
+    }
     const page = await context.newPage();
-    await page.route(`http://localhost:${this.port}/**`, (route) => { // INTERIM
-      const { pathname } = new URL(route.request().url());
-      return route.fulfill({
-        path: join(
-          this.path,
-          "www",
-          pathname === "/" ? "index.html" : pathname,
-        ),
-      });
-    });
-    await page.goto(`http://localhost:${this.port}/`);
+    await page.goto(`http://localhost:${this.#ports.web}/`);
     return page;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#directory[Symbol.asyncDispose]();
+    await this.#stack.disposeAsync();
   }
 }
 
