@@ -56,7 +56,10 @@ async function testNovnc({ engine, context }: Bed): Promise<void> {
       "host = tcp://127.0.0.1\nport = 5901": "host = unix://%path%/vnc.sock",
     },
   });
-  await using _desktop = await example.start("Xvnc", /created VNC server/);
+  await using desktop = await example.start("Xvnc", /created VNC server/);
+  await using stack = new AsyncDisposableStack();
+  // Its socket and its lock are outside of the example's folder.
+  stack.defer(() => desktop.stop());
   await using _terminal = await example.start("xterm");
   await example.install();
   await using _bridge = await example.serve(engine);
