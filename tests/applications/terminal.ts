@@ -13,16 +13,16 @@ export const terminal: Application = {
   test: testTerminal,
 };
 
-/** Waits for a line on the terminal. */
-async function waitForLine(page: Page, line: string): Promise<void> {
+/** Waits until what is on the terminal, up to the cursor, ends as it should. */
+async function waitForEnd(page: Page, end: RegExp): Promise<void> {
   // In the page, where `terminal` is what the example calls it.
   await page.waitForFunction(`(() => {
     const { active } = terminal.buffer;
-    for (let row = 0; row < active.length; row++) {
-      const text = active.getLine(row).translateToString(true);
-      if (text === ${JSON.stringify(line)}) return true;
+    const rows = [];
+    for (let row = 0; row <= active.baseY + active.cursorY; row++) {
+      rows.push(active.getLine(row).translateToString(true));
     }
-    return false;
+    return ${end}.test(rows.join("\\n"));
   })()`);
 }
 
@@ -35,17 +35,20 @@ async function testTerminal({ engine, context }: Bed): Promise<void> {
   await using bridge = await example.serve(engine);
   const page = await example.visit(context);
 
-  await page.waitForFunction("socket.readyState === WebSocket.OPEN");
-  // A character of three bytes, and output that is not in the input.
+  // What is typed before a shell asks for it may be thrown away.
+  await waitForEnd(page, /[$#]\s*$/);
   await page.keyboard.type("PS1='$ '; clear\n");
+  await waitForEnd(page, /^\$\s*$/);
+  // A character of three bytes, and output that is not in the input.
   await page.keyboard.type("printf '%d \\xe2\\x82\\xac\\n' $((6 * 7))\n");
-  await waitForLine(page, "42 \u20ac");
+  await waitForEnd(page, /\n42 \u20ac\n\$\s*$/);
   await page.keyboard.type("stty size\n");
-  await waitForLine(page, "24 80");
+  await waitForEnd(page, /\n24 80\n\$\s*$/);
   await page.keyboard.type("\u0003");
+  await waitForEnd(page, /\n\$ \^C\n\$\s*$/);
   await takeScreenshot(page, "terminal.png");
   await page.keyboard.type("exit\n");
-  await waitForLine(page, "[closed]");
+  await waitForEnd(page, /\n\[closed\]$/);
   assertEquals((await bridge.event("close")).code, 1000);
 
   // Another site's page, which the user of this one visits.
