@@ -345,6 +345,12 @@ export class Service implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
+  /** Lets it end by itself, for one that would leave something behind. */
+  async stop(): Promise<void> {
+    kill(this.#child, "SIGTERM");
+    await this.#child.status;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await end(this.#child, this.#feeds);
   }

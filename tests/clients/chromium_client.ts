@@ -8,18 +8,8 @@
 
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { chromium, type Page } from "npm:playwright-core@1.65.1";
+import { chromiumFlags } from "./chromium.ts";
 import type { Message, Report, Session, Step } from "./session.ts";
-
-/** The browser asks nobody for anything but the tests. */
-const flags = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 /**
  * Leads a session. It runs in the page: it can use nothing of this file but
@@ -154,7 +144,7 @@ async function main([program]: readonly string[]): Promise<void> {
   );
   const browser = await chromium.launch({
     ...program !== undefined && { executablePath: program },
-    args: flags,
+    args: [...chromiumFlags],
   });
   try {
     const page = await browser.newPage();

@@ -5,10 +5,11 @@
  * @module
  */
 
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { stdArguments } from "../../tools/std.ts";
 import { installWs } from "../../tools/ws.ts";
 import { Feed, linesOf } from "../e2e_feed.ts";
+import { findChromium } from "./chromium.ts";
 import type { Capability, Report, Session } from "./session.ts";
 
 const folder = import.meta.dirname!;
@@ -53,7 +54,7 @@ export async function findClients(): Promise<readonly ClientProgram[]> {
       can: ["fragments", "ping", "rawText", "status"],
       found: findWs(),
     },
-    { name: "Chromium", can: [], found: findChromium() },
+    { name: "Chromium", can: [], found: findChromiumClient() },
   ];
   return await Promise.all(clients.map(async ({ found, ...client }) => {
     const result = await found;
@@ -86,12 +87,8 @@ async function findWs(): Promise<Found> {
   return { command: ["node", join(folder, "ws_client.mjs"), modules] };
 }
 
-async function findChromium(): Promise<Found> {
-  const program = await findOnPath([
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-  ]);
+async function findChromiumClient(): Promise<Found> {
+  const program = await findChromium();
   if (program === undefined) return { missing: "it is not on the path" };
   const script = join(folder, "chromium_client.ts");
   const config = join(folder, "..", "..", "deno.json");
@@ -104,18 +101,6 @@ async function findChromium(): Promise<Found> {
       ],
     }
     : { missing: "deno cannot load playwright-core" };
-}
-
-async function findOnPath(
-  programs: readonly string[],
-): Promise<string | undefined> {
-  for (const place of (Deno.env.get("PATH") ?? "").split(delimiter)) {
-    for (const program of programs) {
-      const path = join(place, program);
-      if (await succeeds(path, ["--version"])) return path;
-    }
-  }
-  return undefined;
 }
 
 /** Runs a program to its end, and says whether that was a good one. */
