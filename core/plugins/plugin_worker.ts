@@ -5,7 +5,7 @@
  * Two are needed. Deno limits the permissions of a Web Worker but not its
  * memory, and one that has none left ends the whole process; a worker of
  * node:worker_threads is the other way round. And what runs here stays able to
- * answer: it ends a sandbox that is caught in an endless loop.
+ * answer: it gives up a sandbox that is caught in an endless loop.
  *
  * @module
  */
