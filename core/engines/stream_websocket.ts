@@ -254,6 +254,8 @@ export class StreamWebSocket implements ServerWebSocket {
       this.#socket.write(encodePing(new Uint8Array(0)));
       return this.#watch(period);
     }
+    // Else its peer would be read, and framed, for nobody.
+    this.#handler?.ending();
     this.close(1001, "no response to a ping");
     this.#destroyAfter(failTimeout);
   }
