@@ -11,8 +11,9 @@ import type { Socket } from "node:net";
 import { toInternetRemote } from "../peers/address.ts";
 import type { RemoteAddress } from "../api.ts";
 import { formatHead, formatResponse } from "./http_response.ts";
+import { toTarget } from "./request_target.ts";
 import { StreamListener } from "./stream_listener.ts";
-import { createStreamServer } from "./stream_server.ts";
+import { createStreamServer, failTimeout } from "./stream_server.ts";
 import { StreamWebSocket } from "./stream_websocket.ts";
 import type {
   EngineOptions,
@@ -98,6 +99,14 @@ async function answer(
   }
   const body = await answer.bytes();
   answer.headers.set("content-length", `${body.length}`);
+  if (!request.complete) {
+    // Nobody wants the rest of its body, which might take for ever.
+    answer.headers.set("connection", "close");
+    const { socket } = request;
+    const timer = setTimeout(() => socket.destroy(), failTimeout);
+    socket.once("close", () => clearTimeout(timer));
+    request.resume();
+  }
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
   response.end(body);
 }
@@ -135,7 +144,7 @@ function toRequest(
   request: IncomingMessage,
   signal: AbortSignal,
 ): HttpRequest {
-  const { method = "", url: target = "", rawHeaders, socket } = request;
+  const { method = "", url = "", rawHeaders, socket } = request;
   const headers = new Headers();
   for (let index = 0; index < rawHeaders.length; index += 2) {
     headers.append(rawHeaders[index]!, rawHeaders[index + 1]!);
@@ -143,7 +152,7 @@ function toRequest(
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   return {
     method,
-    target,
+    target: toTarget(url),
     headers,
     remote: toRemote(remoteAddress, remotePort),
     local: toRemote(localAddress, localPort),
