@@ -56,6 +56,12 @@ export function checkHandshake(
       headers: { upgrade: "websocket", connection: "upgrade" },
     });
   }
+  if (headers.get("host")?.includes(",")) {
+    throw new RequestError(400, "Host is named more than once");
+  }
+  if (hasBody(headers)) {
+    throw new RequestError(400, "a handshake has no body");
+  }
   if (headers.get("sec-websocket-version") !== "13") {
     throw new RequestError(426, "only WebSocket version 13 is spoken here", {
       headers: {
@@ -120,6 +126,12 @@ export function chooseProtocol(
     );
   }
   return chosen;
+}
+
+/** Whether a body follows, RFC 9112 section 6; its bytes are no frames. */
+function hasBody(headers: RequestHeaders): boolean {
+  return headers.has("transfer-encoding") ||
+    (headers.get("content-length") ?? "0") !== "0";
 }
 
 /** The elements of a field that is a comma-separated list, repeated or not. */

@@ -161,3 +161,15 @@ Deno.test("joinAllowedPeers() joins patterns; any peer is any peer", {
   assertStrictEquals(joinAllowedPeers(one, other), "*");
   assertStrictEquals(joinAllowedPeers(other, one), "*");
 });
+
+Deno.test(
+  "ipOfHost() takes a zone with IPv6 alone",
+  { permissions: "none" },
+  () => {
+    assertEquals(ipOfHost("fe80::1%eth0"), parseIp("fe80::1"));
+    // It is resolved like any name, to whatever address that has.
+    for (const name of ["10.0.0.1%eth0", "10.0.0.1%.evil.test", "%", "a%b"]) {
+      assertEquals(ipOfHost(name), undefined, name);
+    }
+  },
+);

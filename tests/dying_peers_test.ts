@@ -1,13 +1,13 @@
 /**
  * Peers that fail in every way they can, while 100 other connections go on as if
- * nothing were.
+ * nothing were; and processes that are killed in the middle of traffic.
  */
 
 import { assert, assertEquals } from "@std/assert";
 import { opcodes, RawClient, request } from "./e2e_client.ts";
-import { Command, testEngines } from "./e2e_command.ts";
+import { Command, Service, testEngines } from "./e2e_command.ts";
 import { echo, freePort, readAll, TestPeer, writeAll } from "./e2e_peer.ts";
-import { TemporaryDirectory } from "./e2e_service.ts";
+import { hasProgram, TemporaryDirectory } from "./e2e_service.ts";
 import { NetListener } from "./net_connection.ts";
 import {
   countDescriptors,
@@ -252,4 +252,71 @@ testEngines(
     }
   },
   { ignore: noProc, timeout: 120_000 },
+);
+
+testEngines(
+  "bridge closes with 1011 when its peer is killed in the middle of traffic",
+  async (_, engine) => {
+    const port = freePort();
+    await using service = await Service.start([
+      "socat",
+      ...["-d", "-d", `TCP-LISTEN:${port},bind=127.0.0.1,reuseaddr`, "PIPE"],
+    ], /listening on/);
+    await using command = await Command.start({
+      engine,
+      host: `tcp://127.0.0.1:${port}`,
+    });
+    const { pid } = command;
+    const descriptors = countDescriptors(pid);
+    using client = await RawClient.open(command.port);
+    await client.send("alive");
+    assertEquals(await client.read(), "alive");
+    service.kill("SIGSTOP");
+    // It does not come to read this, and so the system resets the connection.
+    const message = new Uint8Array(1000);
+    await client.send(message);
+    // By the second answer it has been written.
+    for (let round = 0; round < 2; round++) {
+      await client.sendFrame({ opcode: opcodes.ping, payload: "" });
+      assertEquals((await client.readFrame())?.opcode, opcodes.pong);
+    }
+    service.kill("SIGKILL");
+    const end = { code: 1011, reason: "peer connection failed" };
+    assertEquals(await client.readClose(), end);
+    await client.sendClose(1011);
+    const closed = await command.event("close");
+    assertEquals([closed.code, closed.by], [1011, "server"]);
+    assertEquals(closed["to-peer-bytes"], "alive".length + message.length);
+    await descriptorsReturn(pid, descriptors);
+  },
+  { ignore: noProc || !hasProgram("socat", ["-V"]) },
+);
+
+testEngines(
+  "bridge ends its peer's connection when its client is killed in the middle of traffic",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using command = await Command.start({ engine, host: peer.host });
+    const { port, pid } = command;
+    const descriptors = countDescriptors(pid);
+    const script = `
+      const socket = new WebSocket("ws://127.0.0.1:${port}/");
+      const block = new Uint8Array(65_536);
+      socket.onopen = () => socket.send(block);
+      let count = 0;
+      socket.onmessage = () => {
+        if (++count === 100) console.log("in the middle");
+        socket.send(block);
+      };
+    `;
+    await using client = await Service.start(
+      [Deno.execPath(), "eval", "--no-config", script],
+      /^in the middle$/,
+    );
+    client.kill("SIGKILL");
+    const { code, by } = await command.event("close");
+    assertEquals({ code, by }, { code: 1006, by: "client" });
+    await descriptorsReturn(pid, descriptors);
+  },
+  { ignore: noProc },
 );

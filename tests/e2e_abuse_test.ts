@@ -1,7 +1,8 @@
 /** Clients that vanish, stall or never stop, from outside: what they leave behind. */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { setImmediate } from "node:timers";
 import {
   formatRequest,
@@ -11,7 +12,9 @@ import {
 } from "./e2e_client.ts";
 import { Command, testEngines } from "./e2e_command.ts";
 import { readAll, TestPeer, writeAll } from "./e2e_peer.ts";
-import { binary, join, text } from "./websocket_client_frames.ts";
+import { TemporaryDirectory } from "./e2e_service.ts";
+import { noProc, residentMemory } from "./process_resources.ts";
+import { binary, join as joinBytes, text } from "./websocket_client_frames.ts";
 
 const MiB = 1024 * 1024;
 /** More than the buffers of all sockets on the way take. */
@@ -184,6 +187,37 @@ testEngines(
 );
 
 testEngines(
+  "bridge keeps little of a flood of one-byte messages for a client that takes nothing",
+  async (_, engine) => {
+    await using directory = new TemporaryDirectory();
+    const path = join(directory.path, "socket");
+    const lines = new Uint8Array(65_536).fill(0x0a);
+    await using peer = TestPeer.tcp(async (connection) => {
+      let isOver = false;
+      const over = readAll(connection, () => {}).then(() => isOver = true);
+      while (!isOver) await writeAll(connection, lines);
+      await over;
+    });
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: [
+        // The system takes little for the client over a Unix socket.
+        ...["-l", `unix:${path}`, "-k", "1"],
+        ...["-c", "framing=newline", "-c", "framing-config=lf"],
+      ],
+    });
+    const before = residentMemory(command.pid);
+    using client = await RawClient.connectUnix(path);
+    await client.upgrade();
+    assertEquals((await command.event("close")).code, 1001);
+    const grown = (residentMemory(command.pid) - before) / MiB;
+    assertLess(grown, 200, `${grown} MiB more are resident`);
+  },
+  { ignore: noProc },
+);
+
+testEngines(
   "shutDown() delivers what clients had sent to a slow peer",
   async (_, engine) => {
     const total = 6 * MiB;
@@ -258,7 +292,7 @@ testEngines(
 
 const excesses: Readonly<Record<number, Uint8Array>> = {
   1009: binary(new Uint8Array(200_000)),
-  1013: join(...new Array(256).fill(frame)),
+  1013: joinBytes(...new Array(256).fill(frame)),
 };
 for (const [code, excess] of Object.entries(excesses)) {
   testEngines(
@@ -274,7 +308,7 @@ for (const [code, excess] of Object.entries(excesses)) {
       async function talk(): Promise<void> {
         const more = new Array(1000).fill(text("more"));
         try {
-          await client.sendBytes(join(excess, ...more));
+          await client.sendBytes(joinBytes(excess, ...more));
           for (;;) await client.sendBytes(text("more"));
         } catch (error) {
           if (!isHangup(error)) throw error;

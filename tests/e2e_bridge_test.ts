@@ -442,7 +442,8 @@ testEngines(
     const other = await peer.next();
     using client = await RawClient.open(command.port);
     await peer.next();
-    const flooding = flood(client, flooded);
+    const before = command.residentMemory();
+    const flooding = flood(client, 8 * flooded);
     const end = await client.readToClose();
     // What is on its way may reset the connection before the frame is read.
     if (end !== null) {
@@ -452,6 +453,9 @@ testEngines(
     await flooding;
     const closed = await command.event("close");
     assertEquals([closed.code, closed.by], [1013, "server"]);
+    assertEquals(closed.reason, "more than 1048576 bytes wait for the peer");
+    const grown = command.residentMemory() - before;
+    assert(grown < 3 * flooded, `${grown} bytes more are resident`);
     await writeAll(other, "unharmed");
     assertEquals(await bystander.read(), "unharmed");
     await bystander.send("unharmed");

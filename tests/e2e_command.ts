@@ -262,6 +262,16 @@ export class Command implements AsyncDisposable {
     return this.log.take((entry) => entry.event === event && matches(entry));
   }
 
+  /**
+   * Gives the lines of the log that have come so far, those that were waited for
+   * too.
+   *
+   * @param event Their event.
+   */
+  logged(event: string): LogEntry[] {
+    return this.log.all.filter((entry) => entry.event === event);
+  }
+
   /** Sends it a signal. */
   kill(signal: Deno.Signal): void {
     this.#child.kill(signal);

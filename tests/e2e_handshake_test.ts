@@ -172,6 +172,36 @@ testEngines(
   },
 );
 
+testEngines("handshake has one host and no body", async (_, engine) => {
+  await using peer = TestPeer.tcp();
+  await using command = await Command.start({ engine, host: peer.host });
+  const cases: Readonly<Record<string, string | readonly string[]>> = {
+    Host: ["a.test", "b.test"],
+    "Content-Length": "5",
+    "Transfer-Encoding": "chunked",
+  };
+  for (const [name, value] of Object.entries(cases)) {
+    const { status } = await request(command.port, {
+      headers: { [name]: value },
+    });
+    assertEquals(status, 400, name);
+  }
+  assertEquals(peer.count, 0);
+});
+
+testEngines("handshake takes a whole URL for its path", async (_, engine) => {
+  await using peer = TestPeer.tcp();
+  await using command = await Command.start({ engine, host: peer.host });
+  const cases = [
+    ["http://bridge.test/a/../b%20c?d=http://e/f", "/a/../b%20c"],
+    ["ws://bridge.test", "/"],
+  ] as const;
+  for (const [target, endpoint] of cases) {
+    using _client = await RawClient.open(command.port, { target });
+    assertEquals((await command.event("open")).endpoint, endpoint);
+  }
+});
+
 testEngines(
   "handshake goes on with the connection after a refusal",
   async (_, engine) => {

@@ -212,10 +212,6 @@ testEngines("websocksy refuses a request that takes too long", async (
   });
   // It is a limit on requests, and not on what comes after.
   using open = await RawClient.open(command.port);
-  // Its body never comes, for none belongs to such a request.
-  using other = await RawClient.open(command.port, {
-    headers: { "Content-Length": "5" },
-  });
   for (const words of ["", "GET / HT", formatRequest().slice(0, -2)]) {
     await t.step(JSON.stringify(words.slice(-10)), async () => {
       const { text, after } = await talk(command.port, words);
@@ -244,11 +240,41 @@ testEngines("websocksy refuses a request that takes too long", async (
     assertMatch(await text, /^HTTP\/1\.1 408 /);
     assertLess(performance.now() - start, 5000);
   });
-  for (const client of [open, other]) {
-    await client.send("still");
-    assertEquals(await client.read(), "still");
-  }
+  await open.send("still");
+  assertEquals(await open.read(), "still");
 }, { only: ["stream"] });
+
+testEngines(
+  "websocksy waits for no body of a request that it refuses",
+  async (t, engine) => {
+    await using command = await Command.start({ engine });
+    const bodies = { "Content-Length": "9999", "Transfer-Encoding": "chunked" };
+    for (const [name, value] of Object.entries(bodies)) {
+      await t.step(name, async () => {
+        using client = await Deno.connect({
+          hostname: "127.0.0.1",
+          port: command.port,
+        });
+        const text = new Response(client.readable).text();
+        let isOver = false;
+        text.finally(() => isOver = true);
+        await write(
+          client,
+          new TextEncoder().encode(
+            `POST / HTTP/1.1\r\nHost: a\r\n${name}: ${value}\r\n\r\n`,
+          ),
+        );
+        // A chunk is `1 CR LF`, a byte and `CR LF`.
+        while (!isOver) {
+          await write(client, new TextEncoder().encode("1\r\nx\r\n"));
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        assertMatch(await text, /^HTTP\/1\.1 405 [^]*connection: close/);
+      });
+    }
+  },
+  { only: ["stream"] },
+);
 
 testEngines(
   "websocksy refuses a head that is no request",

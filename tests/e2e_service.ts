@@ -149,3 +149,64 @@ export async function createCertificate(
     key: await Deno.readTextFile(keyFile),
   };
 }
+
+/** nginx, which speaks TLS with clients and passes their WebSockets on. */
+export interface Nginx extends AsyncDisposable {
+  /** Port on 127.0.0.1 and `localhost`. */
+  readonly port: number;
+}
+
+/**
+ * Starts nginx as a reverse proxy.
+ *
+ * @param upstream Port on 127.0.0.1 that it passes everything on to.
+ * @param certificate What it shows to clients.
+ */
+export async function startNginx(
+  upstream: number,
+  certificate: Certificate,
+): Promise<Nginx> {
+  await using stack = new AsyncDisposableStack();
+  const directory = stack.use(new TemporaryDirectory());
+  const port = freePort();
+  const keyFile = await directory.write("key.pem", certificate.key);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((name) => `${name}_temp_path ${directory.path}/${name};`).join("\n");
+  const file = await directory.write(
+    "nginx.conf",
+    `
+# A single process, which ends with the test.
+daemon off;
+master_process off;
+pid ${directory.path}/nginx.pid;
+error_log stderr notice;
+events {}
+http {
+  access_log off;
+  ${temporary}
+  server {
+    listen 127.0.0.1:${port} ssl;
+    ssl_certificate ${certificate.certFile};
+    ssl_certificate_key ${keyFile};
+    location / {
+      proxy_pass http://127.0.0.1:${upstream};
+      proxy_http_version 1.1;
+      proxy_set_header Host $host;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }
+  }
+}
+`,
+  );
+  // It says its version when it listens.
+  stack.use(
+    await Service.start(
+      ["nginx", "-p", directory.path, "-e", "stderr", "-c", file],
+      /nginx\/\d/,
+    ),
+  );
+  const moved = stack.move();
+  return { port, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+}

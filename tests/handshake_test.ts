@@ -110,6 +110,24 @@ Deno.test("checkHandshake() refuses what may not be opened", {
       key,
       {},
     ]),
+    [
+      { headers: { host: "a.example, b.example" } },
+      400,
+      "Host is named more than once",
+      {},
+    ],
+    ...[
+      { "transfer-encoding": "chunked" },
+      { "content-length": "5" },
+      { "content-length": "0, 5" },
+    ].map((
+      headers,
+    ): [Difference, number, string, Record<string, string>] => [
+      { headers },
+      400,
+      "a handshake has no body",
+      {},
+    ]),
     ...[
       null,
       "https://c.example",

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { parseAddress } from "../core/peers/address.ts";
 import { parseAllowedPeers } from "../core/peers/allow_peer.ts";
@@ -50,6 +50,12 @@ Deno.test("locatePeer() refuses a peer that no pattern matches", async () => {
   for (const [peer, pattern, why] of cases) {
     await assertRejects(() => locate(peer, pattern), TypeError, why, peer);
   }
+  // A name that begins like an address which is allowed is asked for.
+  const error = await assertRejects(
+    () => locate("tcp://10.0.0.1%.no.such.name.invalid:80", "tcp://10.0.0.0/8"),
+    Error,
+  );
+  assertStringIncludes(error.message, "no.such.name.invalid");
 });
 
 Deno.test("locatePeer() compares real paths", async () => {

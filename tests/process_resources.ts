@@ -22,6 +22,24 @@ export function countDescriptors(pid: number): number {
 }
 
 /**
+ * How many workers a process of Deno has: each is a thread.
+ *
+ * @param pid Its id.
+ */
+export function countWorkers(pid: number): number {
+  const threads = [...Deno.readDirSync(`/proc/${pid}/task`)];
+  return threads.filter(({ name }) => {
+    try {
+      return Deno.readTextFileSync(`/proc/${pid}/task/${name}/comm`)
+        .startsWith("worker-");
+    } catch {
+      // It has ended meanwhile.
+      return false;
+    }
+  }).length;
+}
+
+/**
  * Resident memory of a process.
  *
  * @param pid Its id.

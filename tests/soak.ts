@@ -19,6 +19,7 @@ import { NetListener } from "./net_connection.ts";
 import {
   countDescriptors,
   descriptorsReturn,
+  eventually,
   memoryReturns,
   residentMemory,
 } from "./process_resources.ts";
@@ -184,9 +185,11 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const slack = seconds * warmUp < fullWarmUp ? shortSlack : 0;
   await memoryReturns(pid, memory * memoryRatio + slack);
   // Each connection is logged as opened and as closed.
-  for (let closed = 0; closed < connections; closed++) {
-    await command.event("close");
-  }
+  await eventually(
+    `${connections} connections are logged as closed`,
+    () => command.logged("close").length,
+    (count) => count === connections,
+  );
   const faults = command.log.all.filter(({ level, event }) =>
     event === "" || level === "error" || event === "refuse"
   );

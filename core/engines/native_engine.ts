@@ -7,6 +7,7 @@
 import { toInternetRemote } from "../peers/address.ts";
 import type { RemoteAddress } from "../api.ts";
 import { NativeWebSocket } from "./native_websocket.ts";
+import { toTarget } from "./request_target.ts";
 import { UnixSocketPath } from "./unix_socket.ts";
 import type {
   EngineOptions,
@@ -35,7 +36,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     const answer = await handle({
       method,
       headers,
-      target: targetOf(request.url),
+      target: toTarget(request.url),
       remote: toRemote(info.remoteAddr),
       local: toRemote(server.addr),
       signal: request.signal,
@@ -96,12 +97,6 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
       await server.shutdown();
     },
   };
-}
-
-/** The request's target as sent: `new URL` would normalise it. */
-function targetOf(url: string): string {
-  const path = url.indexOf("/", url.indexOf("://") + 3);
-  return path < 0 ? "/" : url.slice(path);
 }
 
 function toRemote(address: Deno.Addr): RemoteAddress {

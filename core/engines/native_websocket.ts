@@ -19,6 +19,12 @@ import { cutReason } from "../protocol/websocket_frames.ts";
 /** While more than this many bytes wait to be sent, there is no room for more. */
 const highWaterMark = 1024 * 1024;
 
+/**
+ * After so many messages, what waits has to be sent before there is room for
+ * more: Deno needs a kilobyte for each that waits, and counts its bytes alone.
+ */
+const mostUnsent = 4096;
+
 /** Milliseconds without progress after which a close no longer waits for the client. */
 const closeTimeout = 10_000;
 
@@ -32,6 +38,8 @@ export class NativeWebSocket implements ServerWebSocket {
   #queue: MessageQueue | undefined;
   #ended = Promise.withResolvers<void>();
   #hasEnded = false;
+  /** Messages that were given to Deno since nothing waited. */
+  #unsent = 0;
   #closing: { readonly code: number; readonly reason: string } | undefined;
   #error = "";
 
@@ -73,24 +81,50 @@ export class NativeWebSocket implements ServerWebSocket {
     this.#queue = new MessageQueue((messages) => handler.receive(messages));
   }
 
-  send({ data, messages }: OutgoingMessages): void | Promise<void> {
-    const socket = this.#socket;
-    for (const { start, end, text } of messages) {
+  send(messages: OutgoingMessages): void | Promise<void> {
+    if (this.#socket.bufferedAmount === 0) this.#unsent = 0;
+    const sent = this.#sendSome(messages, 0);
+    if (sent < messages.messages.length || this.#isFull) {
+      return this.#sendRest(messages, sent);
+    }
+  }
+
+  /** Gives messages to Deno, up to those for which there is no room. */
+  #sendSome({ data, messages }: OutgoingMessages, first: number): number {
+    const last = Math.min(messages.length, first + mostUnsent - this.#unsent);
+    for (let index = first; index < last; index++) {
+      const { start, end, text } = messages[index]!;
       const bytes = data.subarray(start, end);
       // Deno copies what it is given.
-      socket.send(
+      this.#socket.send(
         text ? decoder.decode(bytes) : bytes as Uint8Array<ArrayBuffer>,
       );
     }
-    if (socket.bufferedAmount > highWaterMark) return this.#makeRoom();
+    this.#unsent += last - first;
+    return last;
+  }
+
+  async #sendRest(messages: OutgoingMessages, next: number): Promise<void> {
+    for (;;) {
+      await this.#makeRoom();
+      if (this.#hasEnded || next === messages.messages.length) return;
+      next = this.#sendSome(messages, next);
+    }
+  }
+
+  get #isFull(): boolean {
+    return this.#unsent >= mostUnsent ||
+      this.#socket.bufferedAmount > highWaterMark;
   }
 
   async #makeRoom(): Promise<void> {
     // Deno's own ping waits behind what the client does not take.
     const { ping } = this.#limits;
     const patience = ping === 0 ? Infinity : ping * 2000;
-    await this.#drained(highWaterMark, patience);
-    if (this.#socket.bufferedAmount > highWaterMark && !this.#hasEnded) {
+    const level = this.#unsent >= mostUnsent ? 0 : highWaterMark;
+    await this.#drained(level, patience);
+    if (level === 0) this.#unsent = 0;
+    if (this.#socket.bufferedAmount > level && !this.#hasEnded) {
       this.#giveUp(1001, "nothing was taken, and no ping answered");
     }
   }

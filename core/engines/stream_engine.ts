@@ -15,8 +15,9 @@ import { DuplexStream } from "./duplex_stream.ts";
 import { HttpConnection } from "./http_connection.ts";
 import { formatHead, formatResponse } from "./http_response.ts";
 import { RawHeaders } from "./raw_headers.ts";
+import { toTarget } from "./request_target.ts";
 import { StreamListener } from "./stream_listener.ts";
-import { createStreamServer } from "./stream_server.ts";
+import { createStreamServer, failTimeout } from "./stream_server.ts";
 import { StreamWebSocket } from "./stream_websocket.ts";
 import type {
   EngineOptions,
@@ -104,6 +105,14 @@ async function answer(
   }
   const body = await answer.bytes();
   answer.headers.set("content-length", `${body.length}`);
+  if (!request.complete) {
+    // Nobody wants the rest of its body, which might take for ever.
+    answer.headers.set("connection", "close");
+    const { socket } = request;
+    const timer = setTimeout(() => socket.destroy(), failTimeout);
+    socket.once("close", () => clearTimeout(timer));
+    request.resume();
+  }
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
   response.end(body);
 }
@@ -123,13 +132,13 @@ async function answerUpgrade(
 }
 
 function toRequest(
-  { method = "", url: target = "", rawHeaders, socket }: IncomingMessage,
+  { method = "", url = "", rawHeaders, socket }: IncomingMessage,
   signal: AbortSignal,
 ): HttpRequest {
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   return {
     method,
-    target,
+    target: toTarget(url),
     headers: new RawHeaders(rawHeaders),
     remote: toRemote(remoteAddress, remotePort),
     local: toRemote(localAddress, localPort),

@@ -17,7 +17,7 @@ import type { EngineOptions, ServerCertificate } from "../websocket.ts";
 const maxHead = 64 * 1024;
 
 /** Milliseconds that a client whose request is refused has to read why. */
-const failTimeout = 2_000;
+export const failTimeout = 2_000;
 
 /** An HTTP server, for connections that somebody else accepts. */
 export interface StreamServer {

@@ -248,6 +248,8 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       this.#stream.write(encodePing(new Uint8Array(0)));
       return this.#watch(period);
     }
+    // Else its peer would be read, and framed, for nobody.
+    this.#handler?.ending();
     this.close(1001, "no response to a ping");
     this.#destroyAfter(failTimeout);
   }

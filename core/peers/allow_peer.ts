@@ -202,5 +202,7 @@ function isOneOf(pattern: string, transport: string): boolean {
  * @returns The address; `undefined` for a name that is to be resolved.
  */
 export function ipOfHost(hostname: string): IpAddress | undefined {
-  return parseIp(hostname.replace(/%.*$/, ""));
+  // With a zone, IPv4 is a name: whatever follows the sign, it is resolved.
+  const isIpv6 = hostname.includes(":");
+  return parseIp(isIpv6 ? hostname.replace(/%.*$/, "") : hostname);
 }

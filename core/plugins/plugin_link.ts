@@ -90,8 +90,8 @@ export class PluginLink {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     port1.onmessage = ({ data }): void => this.#receive(data);
-    const { sources, maxMessage } = options;
-    const start: WorkerStart = { sources, port: port2, maxMessage };
+    const { sources, maxMessage, timeout } = options;
+    const start: WorkerStart = { sources, port: port2, maxMessage, timeout };
     this.#worker.postMessage(start, [port2]);
   }
 

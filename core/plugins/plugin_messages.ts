@@ -85,6 +85,8 @@ export interface WorkerStart {
   readonly port: MessagePort;
   /** Bytes: most that a framing function may hold back. */
   readonly maxMessage: number;
+  /** Milliseconds that the plugin may be busy without an answer. */
+  readonly timeout: number;
 }
 
 /** What a plugin's worker tells: that its sandbox has ended, and why. */

@@ -5,7 +5,7 @@
  * Two are needed. Deno limits the permissions of a Web Worker but not its
  * memory, and one that has none left ends the whole process; a worker of
  * node:worker_threads is the other way round. And what runs here stays able to
- * answer: it ends a sandbox that is caught in an endless loop.
+ * answer: it gives up a sandbox that is caught in an endless loop.
  *
  * @module
  */
@@ -24,23 +24,26 @@ import utf8 from "../utf8.ts" with { type: "text" };
 import type { ModuleSources } from "./plugin_hooks.ts";
 import type { WorkerEnd, WorkerStart } from "./plugin_messages.ts";
 
-/** Without permission to read, the sandbox cannot load its own modules. */
+/**
+ * Without permission to read, the sandbox cannot load its own modules: here they
+ * are, by their path from this one.
+ */
 const sources: Readonly<Record<string, string>> = {
-  "api.ts": api,
-  "errors.ts": errors,
-  "framer.ts": framer,
-  "plugins/plugin_exports.ts": exports,
-  "plugins/plugin_hooks.ts": hooks,
-  "plugins/plugin_messages.ts": messages,
-  "plugins/plugin_sandbox.ts": sandbox,
-  "read_buffer.ts": readBuffer,
-  "utf8.ts": utf8,
+  "../api.ts": api,
+  "../errors.ts": errors,
+  "../framer.ts": framer,
+  "./plugin_exports.ts": exports,
+  "./plugin_hooks.ts": hooks,
+  "./plugin_messages.ts": messages,
+  "./plugin_sandbox.ts": sandbox,
+  "../read_buffer.ts": readBuffer,
+  "../utf8.ts": utf8,
 };
 
 /** Megabytes of objects that a plugin may hold. */
 const memoryLimit = 256;
 
-const base = "https://websocksy.invalid/core/";
+const base = "https://websocksy.invalid/core/plugins/";
 const scope = globalThis as unknown as {
   onmessage: (event: MessageEvent<WorkerStart | "end">) => void;
   postMessage(message: WorkerEnd): void;
@@ -93,15 +96,11 @@ function start({ port, ...plugin }: WorkerStart): void {
 function coreModules(): ModuleSources {
   const modules = new Map(
     Object.entries(sources).map(([name, source]) => [
-      `${base}${name}`,
+      new URL(name, base).href,
       stripTypeScriptTypes(source, { mode: "transform" }),
     ]),
   );
-  return {
-    entry: `${base}plugins/plugin_sandbox.ts`,
-    modules,
-    redirects: new Map(),
-  };
+  return { entry: `${base}plugin_sandbox.ts`, modules, redirects: new Map() };
 }
 
 /** The first reason counts; the others follow from it. */

@@ -3,11 +3,14 @@
  *
  *     deno run -A tests/clients/chromium_client.ts PROGRAM
  *
+ * It takes the certificate in the file that the variable `SSL_CERT_FILE` names.
+ *
  * @module
  */
 
+import { createHash, X509Certificate } from "node:crypto";
 import { TextLineStream } from "@std/streams/text-line-stream";
-import { chromium, type Page } from "npm:playwright-core@1.65.1";
+import { chromium, type Page } from "playwright-core";
 import { chromiumFlags } from "./chromium.ts";
 import type { Message, Report, Session, Step } from "./session.ts";
 
@@ -133,6 +136,14 @@ async function answer(page: Page, line: string): Promise<void> {
   }
 }
 
+/** Makes the browser take one certificate, which no authority has signed. */
+function trust(file: string): string {
+  const { publicKey } = new X509Certificate(Deno.readTextFileSync(file));
+  const hash = createHash("sha256")
+    .update(publicKey.export({ type: "spki", format: "der" }));
+  return `--ignore-certificate-errors-spki-list=${hash.digest("base64")}`;
+}
+
 async function main([program]: readonly string[]): Promise<void> {
   // A page from loopback: only such a one may both open `ws:` and hash.
   await using server = Deno.serve(
@@ -142,9 +153,12 @@ async function main([program]: readonly string[]): Promise<void> {
         headers: { "content-type": "text/html" },
       }),
   );
+  const trusted = Deno.env.get("SSL_CERT_FILE");
   const browser = await chromium.launch({
     ...program !== undefined && { executablePath: program },
-    args: [...chromiumFlags],
+    args: trusted === undefined
+      ? [...chromiumFlags]
+      : [...chromiumFlags, trust(trusted)],
   });
   try {
     const page = await browser.newPage();

@@ -154,15 +154,24 @@ export class Client implements AsyncDisposable {
    * Starts a client and waits until it is ready.
    *
    * @param command Program and arguments.
+   * @param trusted File of a certificate that it takes for good, PEM.
    * @returns The client.
    * @throws {Error} If it ends instead; what it says about that is on stderr.
    */
   static async start(
     [program, ...args]: readonly [string, ...string[]],
+    trusted?: string,
   ): Promise<Client> {
     const child = new Deno.Command(program, {
       args,
-      env: { NO_COLOR: "1" },
+      env: {
+        NO_COLOR: "1",
+        ...trusted !== undefined && {
+          // OpenSSL's variable, and that of Node.js.
+          SSL_CERT_FILE: trusted,
+          NODE_EXTRA_CA_CERTS: trusted,
+        },
+      },
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
