@@ -10,6 +10,7 @@ import type { Connection } from "./connector.ts";
 import { describeError, type RequestError } from "./errors.ts";
 import type { Handshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
+import type { HandshakeTelemetry } from "./telemetry/telemetry.ts";
 import type { HttpRequest } from "./websocket.ts";
 
 /** A client that asks for a WebSocket. */
@@ -20,6 +21,8 @@ export interface Client {
   readonly handshake: Handshake;
   /** How it asks. */
   readonly request: HttpRequest;
+  /** Told what becomes of it. */
+  readonly telemetry: HandshakeTelemetry;
 }
 
 /** Logs that a request was not accepted. */
