@@ -79,6 +79,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   #idleWatch: IdleWatch | undefined;
   /** Reads from the peer, as a sign that it makes progress. */
   #reads = 0;
+  /** Both sides have ended. */
+  #isOver = false;
   /** The client has no room: the peer is not the one who is waited for. */
   #clientIsFull = false;
 
@@ -105,7 +107,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
 
   ending(): void {
     this.#ending = true;
-    this.#watchPeer();
+    if (!this.#isOver) this.#watchPeer();
   }
 
   end(end: WebSocketEnd): void {
@@ -260,6 +262,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     if (this.#canWrite && !this.#peerHasEnded && !this.#peer.isDatagram) {
       await this.#endPeer();
     }
+    this.#isOver = true;
     clearTimeout(this.#lingerTimer);
     this.#closePeer();
     await this.#peerEnded;
