@@ -6,24 +6,11 @@
 
 import { formatRemote } from "./peers/address.ts";
 import type { BridgeSummary } from "./bridge.ts";
+import type { Client } from "./client.ts";
 import type { Connection } from "./connector.ts";
 import { describeError, type RequestError } from "./errors.ts";
-import type { Handshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
-import type { HandshakeTelemetry } from "./telemetry/telemetry.ts";
 import type { HttpRequest } from "./websocket.ts";
-
-/** A client that asks for a WebSocket. */
-export interface Client {
-  /** Number of the connection, from 1. */
-  readonly id: number;
-  /** What it asks for. */
-  readonly handshake: Handshake;
-  /** How it asks. */
-  readonly request: HttpRequest;
-  /** Told what becomes of it. */
-  readonly telemetry: HandshakeTelemetry;
-}
 
 /** Logs that a request was not accepted. */
 export function logRefusal(

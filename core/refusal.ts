@@ -22,6 +22,16 @@ export function toRefusal(error: unknown, request: HttpRequest): RequestError {
 }
 
 /**
+ * Makes the refusal of a server that can take no more connections now.
+ *
+ * @param why Why, for the client.
+ * @returns The refusal.
+ */
+export function unavailable(why: string): RequestError {
+  return new RequestError(503, why, { headers: { "retry-after": "5" } });
+}
+
+/**
  * Formats a refusal as what the client sees.
  *
  * @param refusal The refusal.

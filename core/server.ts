@@ -5,21 +5,15 @@
  */
 
 import { AddressCounts } from "./address_counts.ts";
-import type { BackendQuery } from "./api.ts";
 import { Bridge } from "./bridge.ts";
-import {
-  type Client,
-  logAbandon,
-  logClose,
-  logOpen,
-  logRefusal,
-} from "./connection_log.ts";
+import { logAbandon, logClose, logOpen, logRefusal } from "./connection_log.ts";
 import { readCertificate, replaceCertificate } from "./certificate.ts";
+import { type Client, toQuery } from "./client.ts";
 import { connect, type Connection } from "./connector.ts";
 import { describeError, RequestError } from "./errors.ts";
 import { checkHandshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
-import { formatRefusal, toRefusal } from "./refusal.ts";
+import { formatRefusal, toRefusal, unavailable } from "./refusal.ts";
 import { resolveRemote } from "./remote.ts";
 import type { CoreConfig } from "./config/options.ts";
 import { type ServerSettings, SettingsInUse } from "./settings.ts";
@@ -205,7 +199,7 @@ export class Server {
   }
 
   async #accept(client: Client): Promise<WebSocketUpgrade> {
-    const { handshake, request, telemetry } = client;
+    const { request, telemetry } = client;
     const { remote, local } = request;
     const settings = this.#settings;
     const { core, backend, framings } = settings.current;
@@ -291,20 +285,4 @@ export class Server {
     }
     return bridge;
   }
-}
-
-/** What a backend is asked. Few ask for header fields: they are listed for these alone. */
-function toQuery({ handshake, request }: Client): BackendQuery {
-  let headers: BackendQuery["headers"] | undefined;
-  return {
-    ...handshake,
-    remote: request.remote,
-    get headers() {
-      return headers ??= [...request.headers];
-    },
-  };
-}
-
-function unavailable(why: string): RequestError {
-  return new RequestError(503, why, { headers: { "retry-after": "5" } });
 }
