@@ -33,6 +33,11 @@ import type { CoreConfig } from "./core/config/options.ts";
 import { Plugins } from "./core/plugins/plugin_host.ts";
 import { Server } from "./core/server.ts";
 import { streamEngine } from "./core/engines/stream_engine.ts";
+import {
+  isTelemetryOn,
+  loadTelemetry,
+} from "./core/telemetry/load_telemetry.ts";
+import type { Telemetry } from "./core/telemetry/telemetry.ts";
 import type { ServerCertificate, WebSocketEngine } from "./core/websocket.ts";
 import { framings } from "./framing/mod.ts";
 
@@ -48,7 +53,11 @@ interface Loaded {
   readonly plugins: Plugins;
   readonly certificate: ServerCertificate | undefined;
   readonly log: Log;
+  readonly telemetry: Telemetry;
 }
+
+/** The same one whatever is loaded anew. */
+let telemetryLoading: Promise<Telemetry> | undefined;
 
 await main();
 
@@ -106,10 +115,12 @@ async function load({ configFile, settings }: Arguments): Promise<Loaded> {
     write: (line) => write(Deno.stderr, line),
   });
   const certificate = await readCertificate(config.core);
-  const plugins = await Plugins.load(config, { backends, framings, log });
+  const telemetry = await (telemetryLoading ??= loadTelemetry(log));
+  const builtIn = { backends, framings };
+  const plugins = await Plugins.load(config, { ...builtIn, log, telemetry });
   try {
     const backend = await loadBackend(config.backend, plugins);
-    return { config, backend, plugins, certificate, log };
+    return { config, backend, plugins, certificate, log, telemetry };
   } catch (error) {
     await plugins.end();
     throw error;
@@ -128,13 +139,14 @@ async function readConfigFile(file: string): Promise<string> {
 }
 
 async function serve(args: Arguments, loaded: Loaded): Promise<void> {
-  const { config: { core }, backend, plugins, certificate, log } = loaded;
+  const { config: { core }, backend, plugins, certificate } = loaded;
+  const { log, telemetry } = loaded;
   const { framings } = plugins;
   let server: Server;
   try {
     const engine = engines[core.engine];
     const settings = { core, backend, framings, certificate };
-    server = await Server.listen({ ...settings, engine, log });
+    server = await Server.listen({ ...settings, engine, log, telemetry });
   } catch (error) {
     return exit(1, explainListenError(error, core));
   }
@@ -170,12 +182,18 @@ function handleSignals(server: Server, args: Arguments, first: Loaded): void {
       await server.shutDown();
       await plugins.end();
     } finally {
-      exit(0);
+      if (isTelemetryOn()) endByItself(listeners);
+      else exit(0);
     }
   }
-  Deno.addSignalListener("SIGINT", () => stop("SIGINT", 130));
+  const listeners = new Map<Deno.Signal, () => void>();
+  function listen(signal: Deno.Signal, listener: () => void): void {
+    listeners.set(signal, listener);
+    Deno.addSignalListener(signal, listener);
+  }
+  listen("SIGINT", () => stop("SIGINT", 130));
   if (Deno.build.os === "windows") return;
-  Deno.addSignalListener("SIGTERM", () => stop("SIGTERM", 143));
+  listen("SIGTERM", () => stop("SIGTERM", 143));
   let reloading = Promise.resolve();
   async function replace(): Promise<void> {
     if (stopping) return;
@@ -187,7 +205,20 @@ function handleSignals(server: Server, args: Arguments, first: Loaded): void {
     retired.retire();
   }
   // One after another: each ends what the one before has loaded.
-  Deno.addSignalListener("SIGHUP", () => reloading = reloading.then(replace));
+  listen("SIGHUP", () => reloading = reloading.then(replace));
+}
+
+/**
+ * Ends the process as soon as nothing is left that would keep it. Before its
+ * end, Deno exports what it has not yet. If `Deno.exit` made it do that, and it
+ * went to collect metrics meanwhile, it would wait for this thread for ever.
+ */
+function endByItself(listeners: ReadonlyMap<Deno.Signal, () => void>): void {
+  for (const [signal, listener] of listeners) {
+    Deno.removeSignalListener(signal, listener);
+  }
+  Deno.exitCode = 0;
+  Deno.unrefTimer(setTimeout(() => exit(0), 1000));
 }
 
 /** Lets new connections use the configuration as it is now, if it is valid. */

@@ -8,6 +8,7 @@ import { CloseError } from "./errors.ts";
 import type { FramedRead, StreamFramer } from "./framer.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import type { Peer } from "./peers/peer.ts";
+import type { ConnectionTraffic, Traffic } from "./telemetry/telemetry.ts";
 import type {
   IncomingMessages,
   ServerWebSocket,
@@ -44,23 +45,11 @@ export interface BridgeOptions {
 }
 
 /** What went through a bridge, and how it ended. */
-export interface BridgeSummary {
-  /** Messages and bytes from the client to the peer. */
-  readonly toPeer: Traffic;
-  /** Messages and bytes from the peer to the client. */
-  readonly toClient: Traffic;
+export interface BridgeSummary extends ConnectionTraffic {
   /** How the WebSocket ended. */
   readonly end: WebSocketEnd;
   /** What failed, if something did. */
   readonly error?: unknown;
-}
-
-/** What went one way. */
-export interface Traffic {
-  /** Number of messages. */
-  messages: number;
-  /** Payload bytes. */
-  bytes: number;
 }
 
 /**
@@ -68,15 +57,15 @@ export interface Traffic {
  * peer while the client has no room, and no further messages are taken from the
  * engine while the peer has none.
  */
-export class Bridge implements WebSocketHandler {
+export class Bridge implements WebSocketHandler, ConnectionTraffic {
   /** Resolves, and never rejects, when the WebSocket has ended and the peer is closed. */
   readonly finished: Promise<BridgeSummary>;
+  readonly toPeer: Traffic = { messages: 0, bytes: 0 };
+  readonly toClient: Traffic = { messages: 0, bytes: 0 };
   #socket: ServerWebSocket;
   #peer: Peer;
   #framer: StreamFramer;
   #lingerTimeout: number;
-  #toPeer: Traffic = { messages: 0, bytes: 0 };
-  #toClient: Traffic = { messages: 0, bytes: 0 };
   /** Resolves when the peer's stream has ended, failed, or was given up. */
   #peerEnded: Promise<void>;
   #socketEnded = Promise.withResolvers<WebSocketEnd>();
@@ -90,6 +79,8 @@ export class Bridge implements WebSocketHandler {
   #idleWatch: IdleWatch | undefined;
   /** Reads from the peer, as a sign that it makes progress. */
   #reads = 0;
+  /** Both sides have ended. */
+  #isOver = false;
   /** The client has no room: the peer is not the one who is waited for. */
   #clientIsFull = false;
 
@@ -116,7 +107,7 @@ export class Bridge implements WebSocketHandler {
 
   ending(): void {
     this.#ending = true;
-    this.#watchPeer();
+    if (!this.#isOver) this.#watchPeer();
   }
 
   end(end: WebSocketEnd): void {
@@ -146,8 +137,8 @@ export class Bridge implements WebSocketHandler {
     this.#idleWatch = new IdleWatch({
       timeout,
       progress: () =>
-        this.#toPeer.messages + this.#peer.written + this.#reads +
-        this.#toClient.bytes - this.#socket.pending,
+        this.toPeer.messages + this.#peer.written + this.#reads +
+        this.toClient.bytes - this.#socket.pending,
       onIdle: () =>
         this.#close(1001, `nothing was sent for ${timeout / 1000} s`),
     });
@@ -157,8 +148,8 @@ export class Bridge implements WebSocketHandler {
     this.#writing = true;
     try {
       await this.#peer.write(messages);
-      this.#toPeer.messages += messages.ends.length;
-      this.#toPeer.bytes += messages.data.length;
+      this.toPeer.messages += messages.ends.length;
+      this.toPeer.bytes += messages.data.length;
     } catch (error) {
       this.#canWrite = false;
       // A peer that has ended its stream need not take more.
@@ -212,9 +203,9 @@ export class Bridge implements WebSocketHandler {
     const { messages, failure } = framed;
     if (messages.length > 0) {
       const room = this.#socket.send(framed);
-      this.#toClient.messages += messages.length;
+      this.toClient.messages += messages.length;
       for (const { start, end } of messages) {
-        this.#toClient.bytes += end - start;
+        this.toClient.bytes += end - start;
       }
       if (room !== undefined) {
         this.#clientIsFull = true;
@@ -271,6 +262,7 @@ export class Bridge implements WebSocketHandler {
     if (this.#canWrite && !this.#peerHasEnded && !this.#peer.isDatagram) {
       await this.#endPeer();
     }
+    this.#isOver = true;
     clearTimeout(this.#lingerTimer);
     this.#closePeer();
     await this.#peerEnded;
@@ -280,8 +272,8 @@ export class Bridge implements WebSocketHandler {
       this.#error ??= error;
     }
     return {
-      toPeer: this.#toPeer,
-      toClient: this.#toClient,
+      toPeer: this.toPeer,
+      toClient: this.toClient,
       end,
       ...(this.#error !== undefined && { error: this.#error }),
     };

@@ -6,6 +6,7 @@
 
 import type { BackendQuery } from "./api.ts";
 import type { Handshake } from "./handshake.ts";
+import type { HandshakeTelemetry } from "./telemetry/telemetry.ts";
 import type { HttpRequest } from "./websocket.ts";
 
 /** A client that asks for a WebSocket. */
@@ -16,14 +17,16 @@ export interface Client {
   readonly handshake: Handshake;
   /** How it asks. */
   readonly request: HttpRequest;
+  /** Told what becomes of it. */
+  readonly telemetry: HandshakeTelemetry;
 }
 
 /**
- * Makes the question that a backend is asked. Few backends look at header
- * fields: they are listed only for one that does.
+ * Makes what a backend is asked. Few ask for header fields: they are listed
+ * for these alone.
  *
  * @param client The client.
- * @returns The question.
+ * @returns The query.
  */
 export function toQuery({ handshake, request }: Client): BackendQuery {
   let headers: BackendQuery["headers"] | undefined;

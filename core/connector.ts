@@ -23,8 +23,12 @@ import {
   openFramer,
 } from "./framing_table.ts";
 import { chooseProtocol } from "./handshake.ts";
-import { openPeer, type Peer } from "./peers/peer.ts";
+import { openPeer, type OpenPeerOptions, type Peer } from "./peers/peer.ts";
 import { encodeProxyHeader } from "./peers/proxy_protocol.ts";
+import {
+  type HandshakeTelemetry,
+  unwatchedHandshake,
+} from "./telemetry/telemetry.ts";
 
 /** What a connection is made with. */
 export interface ConnectOptions {
@@ -44,6 +48,10 @@ export interface ConnectOptions {
   readonly allowed?: AllowedPeers;
   /** The address that the client has connected to, if it is known. */
   readonly local?: RemoteAddress | undefined;
+  /** Name of the backend, for the telemetry. */
+  readonly backendName?: string;
+  /** Takes the time of each step. */
+  readonly telemetry?: HandshakeTelemetry;
 }
 
 /** A peer that is open, and how to talk to it. */
@@ -75,8 +83,11 @@ export async function connect(
   query: BackendQuery,
   options: ConnectOptions,
 ): Promise<Connection> {
-  const { signal, allowed = "*" } = options;
-  const info = await askBackend(query, options);
+  const { signal, allowed = "*", telemetry = unwatchedHandshake } = options;
+  const info = await telemetry.queryBackend(
+    options.backendName ?? "",
+    () => askBackend(query, options),
+  );
   const protocol = chooseProtocol(query.protocols, info.protocol);
   const address = parsePeerAddress(info);
   const preface = info.proxyProtocol === undefined
@@ -86,14 +97,10 @@ export async function connect(
       destination: options.local,
     });
   const framer = await makeFramer(info, options);
-  let peer: Peer;
-  try {
-    peer = await openPeer(address, { signal, allowed, preface });
-  } catch (error) {
-    framer.close();
-    signal.throwIfAborted();
-    throw new RequestError(502, "peer connection failed", { cause: error });
-  }
+  const peer = await telemetry.connectPeer(
+    address.transport,
+    () => openPeerFor(framer, address, { signal, allowed, preface }),
+  );
   return {
     peer,
     address: formatAddress(address),
@@ -121,6 +128,20 @@ async function askBackend(
     throw new RequestError(404, "no peer for this request");
   }
   return info;
+}
+
+async function openPeerFor(
+  framer: StreamFramer,
+  address: PeerAddress,
+  options: OpenPeerOptions,
+): Promise<Peer> {
+  try {
+    return await openPeer(address, options);
+  } catch (error) {
+    framer.close();
+    options.signal.throwIfAborted();
+    throw new RequestError(502, "peer connection failed", { cause: error });
+  }
 }
 
 function parsePeerAddress(info: PeerInfo): PeerAddress {

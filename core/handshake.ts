@@ -130,7 +130,7 @@ export function chooseProtocol(
 
 /** Whether a body follows, RFC 9112 section 6; its bytes are no frames. */
 function hasBody(headers: RequestHeaders): boolean {
-  return headers.has("transfer-encoding") ||
+  return headers.get("transfer-encoding") !== null ||
     (headers.get("content-length") ?? "0") !== "0";
 }
 

@@ -47,6 +47,14 @@ export { parseTrustedProxies, type TrustedProxies } from "./remote.ts";
 export { streamEngine } from "./engines/stream_engine.ts";
 export { Server, type ServerOptions } from "./server.ts";
 export type { ServerSettings } from "./settings.ts";
+export { loadTelemetry } from "./telemetry/load_telemetry.ts";
+export type {
+  ConnectionTelemetry,
+  ConnectionTraffic,
+  HandshakeTelemetry,
+  Telemetry,
+  Traffic,
+} from "./telemetry/telemetry.ts";
 export type {
   EngineLimits,
   EngineOptions,

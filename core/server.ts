@@ -7,16 +7,18 @@
 import { AddressCounts } from "./address_counts.ts";
 import type { RemoteAddress } from "./api.ts";
 import { Bridge } from "./bridge.ts";
-import { type Client, toQuery } from "./client.ts";
 import { logAbandon, logClose, logOpen, logRefusal } from "./connection_log.ts";
 import { readCertificate, replaceCertificate } from "./certificate.ts";
+import { type Client, toQuery } from "./client.ts";
 import { connect, type Connection } from "./connector.ts";
 import { describeError, RequestError } from "./errors.ts";
 import { checkHandshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
+import { formatRefusal, toRefusal, unavailable } from "./refusal.ts";
 import { resolveRemote } from "./remote.ts";
 import type { CoreConfig } from "./config/options.ts";
 import { type ServerSettings, SettingsInUse } from "./settings.ts";
+import { noTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
 import type {
   EngineServer,
   HttpRequest,
@@ -31,12 +33,19 @@ export interface ServerOptions extends ServerSettings {
   readonly engine: WebSocketEngine;
   /** The log. */
   readonly log: Log;
+  /**
+   * Takes note of connections for those who watch.
+   *
+   * @default {noTelemetry}
+   */
+  readonly telemetry?: Telemetry;
 }
 
 /** A server that bridges WebSockets to peers. */
 export class Server {
   #settings: SettingsInUse;
   #log: Log;
+  #telemetry: Telemetry;
   #engine: EngineServer | undefined;
   #certificate: ServerCertificate | undefined;
   #lastId = 0;
@@ -52,6 +61,7 @@ export class Server {
   private constructor(options: ServerOptions) {
     this.#settings = new SettingsInUse(options, options.log);
     this.#log = options.log;
+    this.#telemetry = options.telemetry ?? noTelemetry;
   }
 
   /**
@@ -157,6 +167,7 @@ export class Server {
 
   async #handle(received: HttpRequest): Promise<Response | WebSocketUpgrade> {
     const id = ++this.#lastId;
+    const telemetry = this.#telemetry.handshake(received.headers);
     let request = received;
     try {
       const { core } = this.#settings.current;
@@ -168,9 +179,13 @@ export class Server {
       const handshake = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
       this.#checkLimits(request, core);
-      return await this.#accept({ id, handshake, request });
+      return await this.#accept({ id, handshake, request, telemetry });
     } catch (error) {
-      return this.#refuse(error, id, request);
+      const refusal = toRefusal(error, request);
+      logRefusal(this.#log, id, request, refusal);
+      if (request.signal.aborted) telemetry.abandon();
+      else telemetry.refuse(refusal.status);
+      return formatRefusal(refusal);
     }
   }
 
@@ -185,7 +200,7 @@ export class Server {
   }
 
   async #accept(client: Client): Promise<WebSocketUpgrade> {
-    const { request } = client;
+    const { request, telemetry } = client;
     const { remote, local } = request;
     const settings = this.#settings;
     const { core, backend, framings } = settings.current;
@@ -210,11 +225,13 @@ export class Server {
         toQuery(client),
         {
           backend,
+          backendName: core.backend,
           framings,
           maxMessage: core.maxMessage,
           signal: controller.signal,
           allowed: core.allowPeer,
           local,
+          telemetry,
         },
       );
       return this.#toUpgrade(client, connection, core.idleTimeout * 1000);
@@ -247,6 +264,7 @@ export class Server {
         peer.close();
         framer.close();
         logAbandon(this.#log, client);
+        client.telemetry.abandon();
       },
     };
   }
@@ -256,35 +274,17 @@ export class Server {
     // Nothing else of the request is kept while the connection is open.
     const { id, request: { remote } } = client;
     logOpen(this.#log, client, connection);
+    const telemetry = client.telemetry.open(bridge);
     this.#bridges.add(bridge);
     bridge.finished.then((summary) => {
       this.#bridges.delete(bridge);
       this.#release(remote);
       logClose(this.#log, id, performance.now() - opened, summary);
+      telemetry.close(summary.end);
     });
     if (this.#draining.signal.aborted) {
       bridge.shutDown(1001, "server is shutting down");
     }
     return bridge;
   }
-
-  #refuse(error: unknown, id: number, request: HttpRequest): Response {
-    const refusal = error instanceof RequestError
-      ? error
-      : request.signal.aborted
-      ? new RequestError(400, "client is gone")
-      : new RequestError(500, "internal error", { cause: error });
-    logRefusal(this.#log, id, request, refusal);
-    return new Response(`${refusal.body}\n`, {
-      status: refusal.status,
-      headers: {
-        ...refusal.headers,
-        "content-type": "text/plain; charset=utf-8",
-      },
-    });
-  }
-}
-
-function unavailable(why: string): RequestError {
-  return new RequestError(503, why, { headers: { "retry-after": "5" } });
 }

@@ -107,6 +107,17 @@ Deno.test("Bridge sends the messages of the peer to the client, in order", {
   assertEquals(error, undefined);
 });
 
+Deno.test("Bridge starts no timer when it learns late that the client ends", {
+  permissions,
+  sanitizeOps: true,
+}, async () => {
+  const ends = connect();
+  ends.peer.end();
+  await finish(ends);
+  // As the engine does whose connection ends after its WebSocket.
+  ends.bridge.ending();
+});
+
 Deno.test("Bridge writes the messages of the client to the peer, in order", {
   permissions,
 }, async () => {

@@ -101,6 +101,8 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
     assertEquals(embedded.includes(unrelated), false);
 
     const text = embedded.toString("latin1");
+    // The package that main.ts imports where Deno exports telemetry.
+    assertStringIncludes(text, "opentelemetry.js.api.${major}");
     const permissions = /"permissions":(\{.*?\})/.exec(text)?.[1];
     const granted = Object.entries(JSON.parse(permissions!));
     assertEquals(

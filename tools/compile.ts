@@ -12,6 +12,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import manifest from "../deno.json" with { type: "json" };
 import { stdArguments } from "./std.ts";
 
 /** The targets for which Deno compiles. */
@@ -39,6 +40,9 @@ const permissions: readonly string[] = [
   "--no-prompt",
 ];
 
+/** Imported only where Deno exports telemetry, by a name that Deno does not follow. */
+const telemetryApi = manifest.imports["@opentelemetry/api"];
+
 const root = join(import.meta.dirname!, "..");
 
 /** One program to make. */
@@ -58,7 +62,7 @@ interface Job {
 export async function compile(args: readonly string[]): Promise<number> {
   const jobs = toJobs(args);
   const std = await stdArguments();
-  const included = await workers();
+  const included = [...await workers(), telemetryApi];
   for (const { target, output } of jobs) {
     const { code } = await new Deno.Command(Deno.execPath(), {
       args: [
@@ -66,7 +70,7 @@ export async function compile(args: readonly string[]): Promise<number> {
         `--config=${join(root, "deno.json")}`,
         ...std,
         ...permissions,
-        ...included.map((path) => `--include=${path}`),
+        ...included.map((module) => `--include=${module}`),
         ...(target === undefined ? [] : [`--target=${target}`]),
         `--output=${output}`,
         join(root, "main.ts"),

@@ -11,6 +11,7 @@ import { ConfigError, describeError } from "../errors.ts";
 import type { FramingTable, IsolatedFraming } from "../framing_table.ts";
 import type { Log } from "../log.ts";
 import type { CoreConfig } from "../config/options.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import { PluginBackend } from "./plugin_backend.ts";
 import { isSpecifier, noGrants, type PluginConfig } from "./plugin_config.ts";
 import { PluginFramer } from "./plugin_framer.ts";
@@ -27,6 +28,8 @@ export interface LoadPluginsOptions {
   readonly framings: FramingTable;
   /** The log. */
   readonly log: Log;
+  /** Told when a plugin was started again. */
+  readonly telemetry?: Telemetry;
 }
 
 type CreateBackend = BackendTable[string];
@@ -128,6 +131,7 @@ export class Plugins {
         timeout: this.#core.pluginTimeout * 1000,
         startTimeout: timeout,
         log: this.#builtIn.log,
+        telemetry: this.#builtIn.telemetry,
       });
       this.#processes.push(process);
       const { backend, framings } = process.exports;

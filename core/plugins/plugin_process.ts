@@ -6,6 +6,7 @@
 
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import { withinTime } from "./plugin_time.ts";
 import { PluginLink, type PluginLinkOptions } from "./plugin_link.ts";
 import {
@@ -22,6 +23,8 @@ export interface PluginProcessOptions
   readonly startTimeout: number;
   /** The log. */
   readonly log: Log;
+  /** Told when it was started again. */
+  readonly telemetry?: Telemetry | undefined;
   /**
    * Milliseconds before a plugin that has failed is started again; doubled with
    * each failure that follows within a minute.
@@ -255,8 +258,10 @@ export class PluginProcess {
       try {
         await this.#start();
         this.#log("it runs again");
+        this.#options.telemetry?.pluginRestart(this.name, "running");
         break;
       } catch (cause) {
+        this.#options.telemetry?.pluginRestart(this.name, "failed");
         error = cause instanceof Error ? cause : new Error(String(cause));
       } finally {
         this.#attempt.resolve();
