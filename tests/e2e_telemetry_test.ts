@@ -16,9 +16,13 @@ const names = Object.fromEntries(
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const clientSpanId = "b7ad6b7169203331";
 
-/** A backend that names a peer, none, a dead one, never any, or dies. */
-function backendPlugin(peer: string, dead: string): string {
+/**
+ * A backend that names a peer, none, a dead one, never any, or dies; it starts
+ * if a file says so.
+ */
+function backendPlugin(peer: string, dead: string, health: string): string {
   return plugin(`
+    if (Deno.readTextFileSync("${health}") !== "well") throw new Error("ill");
     const peers = {
       "/echo": { address: "${peer}", framing: "binary" },
       "/dead": { address: "${dead}" },
@@ -59,10 +63,15 @@ testEngines(
       const module = join(directory, "finder.js");
       const file = join(directory, "websocksy.ini");
       const dead = `tcp://127.0.0.1:${freePort()}`;
-      await Deno.writeTextFile(module, backendPlugin(peer.host, dead));
+      const health = join(directory, "health");
+      await Deno.writeTextFile(health, "well");
+      await Deno.writeTextFile(module, backendPlugin(peer.host, dead, health));
       await Deno.writeTextFile(
         file,
-        `[core]\nbackend = finder\n[plugin finder]\nurl = ${module}\n`,
+        [
+          ...["[core]", "backend = finder"],
+          ...["[plugin finder]", `url = ${module}`, `read = ${health}`, ""],
+        ].join("\n"),
       );
       await using command = await Command.start({
         engine,
@@ -116,11 +125,18 @@ testEngines(
       leaving[Symbol.dispose]();
       await receiver.until(1, names.handshakes, outcome("abandoned"));
 
-      // A plugin that dies.
+      // A plugin that dies, and cannot be started again at once.
+      const finder = { "websocksy.plugin.name": "finder" };
+      await Deno.writeTextFile(health, "ill");
       const crash = await request(port, { target: "/crash" });
       assertEquals(crash.status, 500);
+      await receiver.untilSome(names.restarts, {
+        ...finder,
+        ...outcome("failed"),
+      });
+      await Deno.writeTextFile(health, "well");
       await receiver.until(1, names.restarts, {
-        "websocksy.plugin.name": "finder",
+        ...finder,
         ...outcome("running"),
       });
 
