@@ -44,6 +44,12 @@ export {
   type LogLevel,
 } from "./config/options.ts";
 export { parseTrustedProxies, type TrustedProxies } from "./remote.ts";
+export type {
+  ConnectionCounts,
+  ConnectionLimits,
+  TooMany,
+} from "./connection_counts.ts";
+export type { ThreadPlace } from "./threads/thread_place.ts";
 export { streamEngine } from "./engines/stream_engine.ts";
 export { Server, type ServerOptions } from "./server.ts";
 export type { ServerSettings } from "./settings.ts";

@@ -4,21 +4,21 @@
  * @module
  */
 
-import { AddressCounts } from "./address_counts.ts";
 import type { RemoteAddress } from "./api.ts";
 import { Bridge } from "./bridge.ts";
 import { logAbandon, logClose, logOpen, logRefusal } from "./connection_log.ts";
 import { readCertificate, replaceCertificate } from "./certificate.ts";
 import { type Client, toQuery } from "./client.ts";
+import { type ConnectionCounts, LocalCounts } from "./connection_counts.ts";
 import { connect, type Connection } from "./connector.ts";
 import { describeError, RequestError } from "./errors.ts";
 import { checkHandshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
 import { formatRefusal, toRefusal, unavailable } from "./refusal.ts";
 import { resolveRemote } from "./remote.ts";
-import type { CoreConfig } from "./config/options.ts";
 import { type ServerSettings, SettingsInUse } from "./settings.ts";
 import { noTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
+import type { ThreadPlace } from "./threads/thread_place.ts";
 import type {
   EngineServer,
   HttpRequest,
@@ -39,6 +39,18 @@ export interface ServerOptions extends ServerSettings {
    * @default {noTelemetry}
    */
   readonly telemetry?: Telemetry;
+  /**
+   * Counts connections, for the limits on them.
+   *
+   * @default {new LocalCounts()}
+   */
+  readonly counts?: ConnectionCounts;
+  /**
+   * Which of several threads that listen on the same port it is.
+   *
+   * @default {{ index: 0, count: 1 }}
+   */
+  readonly thread?: ThreadPlace;
 }
 
 /** A server that bridges WebSockets to peers. */
@@ -48,10 +60,11 @@ export class Server {
   #telemetry: Telemetry;
   #engine: EngineServer | undefined;
   #certificate: ServerCertificate | undefined;
-  #lastId = 0;
+  #thread: ThreadPlace;
+  #lastId: number;
   /** Connections from the backend's query to the end of their bridge. */
   #connections = 0;
-  #addresses = new AddressCounts();
+  #counts: ConnectionCounts;
   #bridges = new Set<Bridge>();
   #draining = new AbortController();
   #acceptReported = -Infinity;
@@ -62,6 +75,9 @@ export class Server {
     this.#settings = new SettingsInUse(options, options.log);
     this.#log = options.log;
     this.#telemetry = options.telemetry ?? noTelemetry;
+    this.#counts = options.counts ?? new LocalCounts();
+    this.#thread = options.thread ?? { index: 0, count: 1 };
+    this.#lastId = this.#thread.index + 1 - this.#thread.count;
   }
 
   /**
@@ -80,6 +96,7 @@ export class Server {
     server.#engine = await options.engine.listen({
       listen,
       port,
+      isShared: server.#thread.count > 1,
       listenMode,
       headTimeout,
       certificate: server.#certificate,
@@ -159,14 +176,15 @@ export class Server {
   /** Takes note that a connection is over. */
   #release(remote: RemoteAddress): void {
     this.#connections--;
-    this.#addresses.remove(remote);
+    this.#counts.remove(remote);
     if (this.#connections === 0 && this.#draining.signal.aborted) {
       this.#drained.resolve();
     }
   }
 
   async #handle(received: HttpRequest): Promise<Response | WebSocketUpgrade> {
-    const id = ++this.#lastId;
+    // Each thread has numbers of its own.
+    const id = this.#lastId += this.#thread.count;
     const telemetry = this.#telemetry.handshake(received.headers);
     let request = received;
     try {
@@ -178,7 +196,8 @@ export class Server {
       };
       const handshake = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
-      this.#checkLimits(request, core);
+      const tooMany = this.#counts.add(request.remote, core);
+      if (tooMany !== undefined) throw unavailable(tooMany);
       return await this.#accept({ id, handshake, request, telemetry });
     } catch (error) {
       const refusal = toRefusal(error, request);
@@ -186,16 +205,6 @@ export class Server {
       if (request.signal.aborted) telemetry.abandon();
       else telemetry.refuse(refusal.status);
       return formatRefusal(refusal);
-    }
-  }
-
-  #checkLimits({ remote }: HttpRequest, core: CoreConfig): void {
-    const { maxConnections, maxConnectionsPerAddress: most } = core;
-    if (maxConnections > 0 && this.#connections >= maxConnections) {
-      throw unavailable("too many connections");
-    }
-    if (most > 0 && this.#addresses.count(remote) >= most) {
-      throw unavailable("too many connections from this address");
     }
   }
 
@@ -218,7 +227,6 @@ export class Server {
       signal.addEventListener("abort", giveUp);
     }
     this.#connections++;
-    this.#addresses.add(remote);
     settings.take();
     try {
       const connection = await connect(

@@ -28,7 +28,7 @@ interface Import {
 /** These touch no system, no clock and no promise: bytes and texts in and out. */
 const pure = [
   "core/peers/address.ts",
-  "core/address_counts.ts",
+  "core/connection_counts.ts",
   "core/peers/allow_peer.ts",
   "core/api.ts",
   "core/completions/bash.ts",

@@ -104,8 +104,9 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
     assertEquals(embedded.includes(unrelated), false);
 
     const text = embedded.toString("latin1");
-    // The package that main.ts imports where Deno exports telemetry.
+    // Packages that are imported where Deno exports telemetry, and for plugins.
     assertStringIncludes(text, "opentelemetry.js.api.${major}");
+    assertStringIncludes(text, "es-module-lexer/dist/lexer.js");
     const permissions = /"permissions":(\{.*?\})/.exec(text)?.[1];
     const granted = Object.entries(JSON.parse(permissions!));
     assertEquals(

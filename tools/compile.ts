@@ -40,8 +40,11 @@ const permissions: readonly string[] = [
   "--no-prompt",
 ];
 
-/** Imported only where Deno exports telemetry, by a name that Deno does not follow. */
-const telemetryApi = manifest.imports["@opentelemetry/api"];
+/** Imported only where they are needed, by names that Deno does not follow. */
+const packages: readonly string[] = [
+  manifest.imports["@opentelemetry/api"],
+  manifest.imports["es-module-lexer"],
+];
 
 const root = join(import.meta.dirname!, "..");
 
@@ -62,7 +65,7 @@ interface Job {
 export async function compile(args: readonly string[]): Promise<number> {
   const jobs = toJobs(args);
   const std = await stdArguments();
-  const included = [...await workers(), telemetryApi];
+  const included = [...await workers(), ...packages];
   for (const { target, output } of jobs) {
     const { code } = await new Deno.Command(Deno.execPath(), {
       args: [
