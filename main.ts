@@ -21,6 +21,7 @@ import { formatHelp } from "./core/config/help.ts";
 import { ConfigError, describeError } from "./core/errors.ts";
 import { nativeEngine } from "./core/engines/native_engine.ts";
 import { streamEngine } from "./core/engines/stream_engine.ts";
+import { LineBuffer } from "./core/line_buffer.ts";
 import { outliveErrors } from "./core/outlive_errors.ts";
 import { Program, type ProgramParts } from "./core/program.ts";
 import { isTelemetryOn } from "./core/telemetry/load_telemetry.ts";
@@ -34,7 +35,7 @@ const parts: ProgramParts = {
   backends,
   framings,
   engines: { native: nativeEngine, stream: streamEngine },
-  write: (line) => write(Deno.stderr, line),
+  log: new LineBuffer((text) => write(Deno.stderr, text)),
 };
 
 if (isThread()) runThread(parts);
@@ -217,6 +218,7 @@ function isPermissionMissing(error: unknown): boolean {
 
 /** Ends the process; with an error, after one line that tells it. */
 function exit(status: number, error?: unknown): never {
+  parts.log.flush();
   if (error !== undefined) write(Deno.stderr, `${describeFailure(error)}\n`);
   Deno.exit(status);
 }

@@ -13,6 +13,7 @@ import { describeFailure } from "./config/describe.ts";
 import type { CoreConfig } from "./config/options.ts";
 import type { ConnectionCounts } from "./connection_counts.ts";
 import type { FramingTable } from "./framing_table.ts";
+import type { LineBuffer } from "./line_buffer.ts";
 import { createLog, type Log } from "./log.ts";
 import { Plugins } from "./plugins/plugin_host.ts";
 import { Server } from "./server.ts";
@@ -30,8 +31,8 @@ export interface ProgramParts {
   readonly framings: FramingTable;
   /** The engines, by name. */
   readonly engines: Readonly<Record<CoreConfig["engine"], WebSocketEngine>>;
-  /** Takes lines of the log, with their ends. */
-  readonly write: (line: string) => void;
+  /** Takes the lines of the log. */
+  readonly log: LineBuffer;
 }
 
 /** Options for {@linkcode Program.listen}. */
@@ -93,7 +94,8 @@ export class Program {
   ): Promise<Program> {
     const config = resolveConfig(settings);
     const { log: level, logFormat: format } = config.core;
-    const log = createLog({ level, format, write: parts.write });
+    const write = (line: string): void => parts.log.add(line);
+    const log = createLog({ level, format, write });
     const telemetry = await (telemetryLoading ??= loadTelemetry(log));
     const loaded = await load(config, parts, log, telemetry);
     return new Program(parts, log, telemetry, loaded);

@@ -16,6 +16,7 @@ import { checkHandshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
 import { formatRefusal, toRefusal, unavailable } from "./refusal.ts";
 import { resolveRemote } from "./remote.ts";
+import { cancelSharedTimer, startSharedTimer } from "./shared_timers.ts";
 import { type ServerSettings, SettingsInUse } from "./settings.ts";
 import { noTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
 import type { ThreadPlace } from "./threads/thread_place.ts";
@@ -214,7 +215,7 @@ export class Server {
     const settings = this.#settings;
     const { core, backend, framings } = settings.current;
     const controller = new AbortController();
-    const timer = setTimeout(
+    const timer = startSharedTimer(
       () => controller.abort(new RequestError(504, "peer took too long")),
       core.connectTimeout * 1000,
     );
@@ -248,7 +249,7 @@ export class Server {
       throw error;
     } finally {
       settings.release();
-      clearTimeout(timer);
+      cancelSharedTimer(timer);
       for (const signal of givenUp) signal.removeEventListener("abort", giveUp);
     }
   }

@@ -47,7 +47,11 @@ export function runThread(parts: ProgramParts): void {
         await program?.reload(() => order.settings);
         return;
       case "end":
-        await program?.end();
+        try {
+          await program?.end();
+        } finally {
+          parts.log.flush();
+        }
     }
   }
 
