@@ -60,7 +60,6 @@ class TimerQueue {
   }
 
   start(callback: () => void): SharedTimer {
-    if (this.#timers.size === 0) Deno.refTimer(this.#system);
     const end = performance.now() + this.#length;
     const timer = { end, callback, queue: this };
     this.#timers.add(timer);
@@ -68,17 +67,22 @@ class TimerQueue {
   }
 
   cancel(timer: SharedTimer): void {
-    // The system's timer goes on, for those to come, but keeps no process alive.
-    if (this.#timers.delete(timer) && this.#timers.size === 0) {
-      Deno.unrefTimer(this.#system);
-    }
+    if (this.#timers.delete(timer) && this.#timers.size === 0) this.#giveUp();
+  }
+
+  #giveUp(): void {
+    clearTimeout(this.#system);
+    if (queues.get(this.#length) === this) queues.delete(this.#length);
   }
 
   #expire(): void {
     const now = performance.now();
     for (const timer of this.#timers) {
       // Timers of the system may be early by less than a millisecond.
-      if (timer.end - now >= 1) break;
+      if (timer.end - now >= 1) {
+        this.#system = setTimeout(() => this.#expire(), timer.end - now);
+        return;
+      }
       this.#timers.delete(timer);
       try {
         timer.callback();
@@ -87,8 +91,6 @@ class TimerQueue {
         reportError(error);
       }
     }
-    const [first] = this.#timers;
-    if (first === undefined) queues.delete(this.#length);
-    else this.#system = setTimeout(() => this.#expire(), first.end - now);
+    this.#giveUp();
   }
 }
