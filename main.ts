@@ -30,6 +30,7 @@ import { ConfigError, describeError } from "./core/errors.ts";
 import { createLog, type Log } from "./core/log.ts";
 import { nativeEngine } from "./core/engines/native_engine.ts";
 import type { CoreConfig } from "./core/config/options.ts";
+import { Pages } from "./core/pages/pages.ts";
 import { Plugins } from "./core/plugins/plugin_host.ts";
 import { Server } from "./core/server.ts";
 import { streamEngine } from "./core/engines/stream_engine.ts";
@@ -52,12 +53,21 @@ interface Loaded {
   readonly backend: Backend;
   readonly plugins: Plugins;
   readonly certificate: ServerCertificate | undefined;
+  readonly pages: Pages;
   readonly log: Log;
   readonly telemetry: Telemetry;
 }
 
 /** The same one whatever is loaded anew. */
 let telemetryLoading: Promise<Telemetry> | undefined;
+
+/** A setting of the demo; it comes before all others, which can so set it otherwise. */
+const demoConsole: Setting = {
+  section: "core",
+  option: "console",
+  value: "/",
+  origin: "--demo",
+};
 
 await main();
 
@@ -104,23 +114,26 @@ function withDemo(args: Arguments): Arguments {
   return { ...args, settings: [...settings, ...args.settings] };
 }
 
-async function load({ configFile, settings }: Arguments): Promise<Loaded> {
+async function load(args: Arguments): Promise<Loaded> {
+  const { configFile, settings, demo } = args;
   const fromFile = configFile === undefined
     ? []
     : parseConfigFile(await readConfigFile(configFile), configFile);
-  const config = resolveConfig([...fromFile, ...settings]);
+  const defaults = demo ? [demoConsole] : [];
+  const config = resolveConfig([...defaults, ...fromFile, ...settings]);
   const log = createLog({
     level: config.core.log,
     format: config.core.logFormat,
     write: (line) => write(Deno.stderr, line),
   });
   const certificate = await readCertificate(config.core);
+  const pages = await Pages.load(config.core, log);
   const telemetry = await (telemetryLoading ??= loadTelemetry(log));
   const builtIn = { backends, framings };
   const plugins = await Plugins.load(config, { ...builtIn, log, telemetry });
   try {
     const backend = await loadBackend(config.backend, plugins);
-    return { config, backend, plugins, certificate, log, telemetry };
+    return { config, backend, plugins, certificate, pages, log, telemetry };
   } catch (error) {
     await plugins.end();
     throw error;
@@ -139,13 +152,13 @@ async function readConfigFile(file: string): Promise<string> {
 }
 
 async function serve(args: Arguments, loaded: Loaded): Promise<void> {
-  const { config: { core }, backend, plugins, certificate } = loaded;
+  const { config: { core }, backend, plugins, certificate, pages } = loaded;
   const { log, telemetry } = loaded;
   const { framings } = plugins;
   let server: Server;
   try {
     const engine = engines[core.engine];
-    const settings = { core, backend, framings, certificate };
+    const settings = { core, backend, framings, certificate, pages };
     server = await Server.listen({ ...settings, engine, log, telemetry });
   } catch (error) {
     return exit(1, explainListenError(error, core));
@@ -229,9 +242,9 @@ async function reload(
 ): Promise<Loaded | undefined> {
   try {
     const loaded = await load(args);
-    const { config: { core }, backend, plugins, certificate } = loaded;
+    const { config: { core }, backend, plugins, certificate, pages } = loaded;
     const { framings } = plugins;
-    const settings = { core, backend, framings, certificate };
+    const settings = { core, backend, framings, certificate, pages };
     await server.reconfigure(settings);
     log("info", "reload");
     return loaded;

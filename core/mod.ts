@@ -43,6 +43,8 @@ export {
   type ListenAddress,
   type LogLevel,
 } from "./config/options.ts";
+export type { PageConfig } from "./config/page_options.ts";
+export type { Pages, ServerState } from "./pages/pages.ts";
 export { parseTrustedProxies, type TrustedProxies } from "./remote.ts";
 export { streamEngine } from "./engines/stream_engine.ts";
 export { Server, type ServerOptions } from "./server.ts";

@@ -4,19 +4,18 @@
  * @module
  */
 
-import { AddressCounts } from "./address_counts.ts";
-import type { RemoteAddress } from "./api.ts";
 import { Bridge } from "./bridge.ts";
 import { logAbandon, logClose, logOpen, logRefusal } from "./connection_log.ts";
 import { readCertificate, replaceCertificate } from "./certificate.ts";
 import { type Client, toQuery } from "./client.ts";
+import { ConnectionCounts } from "./connection_counts.ts";
 import { connect, type Connection } from "./connector.ts";
 import { describeError, RequestError } from "./errors.ts";
 import { checkHandshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
+import { Pages } from "./pages/pages.ts";
 import { formatRefusal, toRefusal, unavailable } from "./refusal.ts";
 import { resolveRemote } from "./remote.ts";
-import type { CoreConfig } from "./config/options.ts";
 import { type ServerSettings, SettingsInUse } from "./settings.ts";
 import { noTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
 import type {
@@ -48,15 +47,13 @@ export class Server {
   #telemetry: Telemetry;
   #engine: EngineServer | undefined;
   #certificate: ServerCertificate | undefined;
+  #pages: Pages | undefined;
   #lastId = 0;
-  /** Connections from the backend's query to the end of their bridge. */
-  #connections = 0;
-  #addresses = new AddressCounts();
+  #connections = new ConnectionCounts();
   #bridges = new Set<Bridge>();
   #draining = new AbortController();
+  #started = performance.now();
   #acceptReported = -Infinity;
-  /** Resolves when no connection is left while the server shuts down. */
-  #drained = Promise.withResolvers<void>();
 
   private constructor(options: ServerOptions) {
     this.#settings = new SettingsInUse(options, options.log);
@@ -77,6 +74,8 @@ export class Server {
     const { listen, port, listenMode, headTimeout } = options.core;
     server.#certificate = options.certificate ??
       await readCertificate(options.core);
+    server.#pages = options.pages ??
+      await Pages.load(options.core, options.log);
     server.#engine = await options.engine.listen({
       listen,
       port,
@@ -104,11 +103,14 @@ export class Server {
    * @throws {ConfigError} If the certificate cannot be used; nothing is changed then.
    */
   async reconfigure(settings: ServerSettings): Promise<void> {
-    let { certificate } = settings;
+    const { core } = settings;
+    let { certificate, pages } = settings;
     // Nothing else is waited for: who comes after the call gets the new settings.
-    if (settings.core.tlsCert !== undefined) {
-      certificate ??= await readCertificate(settings.core);
+    if (core.tlsCert !== undefined) {
+      certificate ??= await readCertificate(core);
     }
+    if (Pages.areIn(core)) pages ??= await Pages.load(core, this.#log);
+    this.#pages = pages;
     this.#certificate = replaceCertificate(this.#certificate, certificate, {
       engine: this.#engine!,
       log: this.#log,
@@ -137,10 +139,9 @@ export class Server {
     for (const bridge of this.#bridges) {
       bridge.shutDown(1001, "server is shutting down");
     }
-    if (this.#connections === 0) this.#drained.resolve();
-    await Promise.race([this.#drained.promise, timeout]);
+    await Promise.race([this.#connections.none(), timeout]);
     if (timedOut) {
-      this.#log("warn", "drain-timeout", { open: this.#connections });
+      this.#log("warn", "drain-timeout", { open: this.#connections.total });
       for (const bridge of this.#bridges) bridge.abort();
     }
     await Promise.race([this.#engine!.close(), timeout]);
@@ -156,16 +157,13 @@ export class Server {
     this.#log("error", "accept", { error: describeError(error) });
   }
 
-  /** Takes note that a connection is over. */
-  #release(remote: RemoteAddress): void {
-    this.#connections--;
-    this.#addresses.remove(remote);
-    if (this.#connections === 0 && this.#draining.signal.aborted) {
-      this.#drained.resolve();
-    }
-  }
-
   async #handle(received: HttpRequest): Promise<Response | WebSocketUpgrade> {
+    const page = this.#pages?.answer(received, {
+      connections: this.#connections.total,
+      isDraining: this.#draining.signal.aborted,
+      uptime: Math.floor((performance.now() - this.#started) / 1000),
+    });
+    if (page !== undefined) return await page;
     const id = ++this.#lastId;
     const telemetry = this.#telemetry.handshake(received.headers);
     let request = received;
@@ -178,7 +176,7 @@ export class Server {
       };
       const handshake = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
-      this.#checkLimits(request, core);
+      this.#connections.check(request.remote, core);
       return await this.#accept({ id, handshake, request, telemetry });
     } catch (error) {
       const refusal = toRefusal(error, request);
@@ -186,16 +184,6 @@ export class Server {
       if (request.signal.aborted) telemetry.abandon();
       else telemetry.refuse(refusal.status);
       return formatRefusal(refusal);
-    }
-  }
-
-  #checkLimits({ remote }: HttpRequest, core: CoreConfig): void {
-    const { maxConnections, maxConnectionsPerAddress: most } = core;
-    if (maxConnections > 0 && this.#connections >= maxConnections) {
-      throw unavailable("too many connections");
-    }
-    if (most > 0 && this.#addresses.count(remote) >= most) {
-      throw unavailable("too many connections from this address");
     }
   }
 
@@ -217,8 +205,7 @@ export class Server {
       if (signal.aborted) controller.abort(signal.reason);
       signal.addEventListener("abort", giveUp);
     }
-    this.#connections++;
-    this.#addresses.add(remote);
+    this.#connections.add(remote);
     settings.take();
     try {
       const connection = await connect(
@@ -236,7 +223,7 @@ export class Server {
       );
       return this.#toUpgrade(client, connection, core.idleTimeout * 1000);
     } catch (error) {
-      this.#release(remote);
+      this.#connections.remove(remote);
       throw error;
     } finally {
       settings.release();
@@ -260,7 +247,7 @@ export class Server {
           connection,
         ),
       abandon: () => {
-        this.#release(client.request.remote);
+        this.#connections.remove(client.request.remote);
         peer.close();
         framer.close();
         logAbandon(this.#log, client);
@@ -278,7 +265,7 @@ export class Server {
     this.#bridges.add(bridge);
     bridge.finished.then((summary) => {
       this.#bridges.delete(bridge);
-      this.#release(remote);
+      this.#connections.remove(remote);
       logClose(this.#log, id, performance.now() - opened, summary);
       telemetry.close(summary.end);
     });

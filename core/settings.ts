@@ -9,6 +9,7 @@ import { describeError } from "./errors.ts";
 import type { FramingTable } from "./framing_table.ts";
 import type { Log } from "./log.ts";
 import type { CoreConfig } from "./config/options.ts";
+import type { Pages } from "./pages/pages.ts";
 import type { ServerCertificate } from "./websocket.ts";
 
 /** What new connections are made with; it can be replaced while the server runs. */
@@ -21,6 +22,8 @@ export interface ServerSettings {
   readonly framings: FramingTable;
   /** The certificate for clients; absent: read from the files that `core` names, if it does. */
   readonly certificate?: ServerCertificate | undefined;
+  /** What is answered beside WebSockets; absent: what `core` asks for. */
+  readonly pages?: Pages | undefined;
 }
 
 /** Settings, whose backend is told when the last query to it is over. */

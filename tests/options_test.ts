@@ -41,6 +41,8 @@ Deno.test("coreOptions has the defaults that are documented", {
     ["idle-timeout", "0", { idleTimeout: 0 }],
     ["trusted-proxy", "none", { trustedProxy: { networks: [], unix: false } }],
     ["allow-peer", "*", { allowPeer: "*" }],
+    ["console", "", { console: undefined }],
+    ["health", "", { health: undefined }],
     ["drain-timeout", "5", { drainTimeout: 5 }],
     ["log", "info", { log: "info" }],
     ["log-format", "text", { logFormat: "text" }],

@@ -7,7 +7,8 @@
 
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
+import { type Duplex, Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { toInternetRemote } from "../peers/address.ts";
 import type { RemoteAddress } from "../api.ts";
 import { ConnectionStream } from "./connection_stream.ts";
@@ -103,8 +104,6 @@ async function answer(
     response.destroy();
     return;
   }
-  const body = await answer.bytes();
-  answer.headers.set("content-length", `${body.length}`);
   if (!request.complete) {
     // Nobody wants the rest of its body, which might take for ever.
     answer.headers.set("connection", "close");
@@ -114,7 +113,18 @@ async function answer(
     request.resume();
   }
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
-  response.end(body);
+  if (answer.body === null) {
+    response.end();
+    return;
+  }
+  try {
+    // Reads the body no faster than the client does, and not to its end if the
+    // client is gone.
+    await pipeline(Readable.fromWeb(answer.body), response);
+  } catch {
+    // Of what had begun to be an answer, a client learns by its end alone.
+    response.destroy();
+  }
 }
 
 /** Answers a request that asks for an upgrade. */
