@@ -101,8 +101,12 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
     assertEquals(embedded.includes(unrelated), false);
 
     const text = embedded.toString("latin1");
-    // The package that main.ts imports where Deno exports telemetry.
+    // Packages that are imported only where they are needed.
     assertStringIncludes(text, "opentelemetry.js.api.${major}");
+    assertStringIncludes(text, "module.exports = fresh");
+    assertStringIncludes(text, "exports.contentType = contentType");
+    assertStringIncludes(text, "module.exports = rangeParser");
+    assertStringIncludes(text, "application/vnd.oma.drm.rights+xml");
     const permissions = /"permissions":(\{.*?\})/.exec(text)?.[1];
     const granted = Object.entries(JSON.parse(permissions!));
     assertEquals(

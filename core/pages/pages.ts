@@ -34,10 +34,17 @@ export type Page = (
 export class Pages {
   /** Pages, by their paths. */
   #pages: ReadonlyMap<string, Page>;
+  /** The one for all other paths; absent: they have none. */
+  #folder: Page | undefined;
   #log: Log;
 
-  private constructor(pages: ReadonlyMap<string, Page>, log: Log) {
+  private constructor(
+    pages: ReadonlyMap<string, Page>,
+    folder: Page | undefined,
+    log: Log,
+  ) {
     this.#pages = pages;
+    this.#folder = folder;
     this.#log = log;
   }
 
@@ -47,6 +54,7 @@ export class Pages {
    * @param core Which.
    * @param log Told what is answered.
    * @returns The pages.
+   * @throws {ConfigError} If a folder cannot be served.
    */
   static async load(core: PageConfig, log: Log): Promise<Pages> {
     const pages = new Map<string, Page>();
@@ -55,12 +63,19 @@ export class Pages {
       pages.set(core.console, formatConsole);
     }
     if (core.health !== undefined) pages.set(core.health, formatHealth);
-    return new Pages(pages, log);
+    let folder: Page | undefined;
+    if (core.web !== undefined) {
+      const { openFolder } = await import("./web_folder.ts");
+      folder = await openFolder(core.web, core);
+    }
+    return new Pages(pages, folder, log);
   }
 
   /** Whether the options ask for pages. */
   static areIn(core: PageConfig): boolean {
-    return core.console !== undefined || core.health !== undefined;
+    return [core.console, core.health, core.web].some((one) =>
+      one !== undefined
+    );
   }
 
   /**
@@ -75,8 +90,7 @@ export class Pages {
     request: HttpRequest,
     state: ServerState,
   ): Promise<Response> | undefined {
-    if (this.#pages.size === 0) return undefined;
-    const page = this.#pages.get(pathOf(request.target));
+    const page = this.#pages.get(pathOf(request.target)) ?? this.#folder;
     if (page === undefined || asksForWebSocket(request.headers)) {
       return undefined;
     }
