@@ -52,6 +52,7 @@ export class Server {
   #connections = new ConnectionCounts();
   #bridges = new Set<Bridge>();
   #draining = new AbortController();
+  #over = new AbortController();
   #started = performance.now();
   #acceptReported = -Infinity;
 
@@ -134,6 +135,7 @@ export class Server {
     const { promise: timeout, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       timedOut = true;
+      this.#over.abort();
       resolve();
     }, core.drainTimeout * 1000);
     for (const bridge of this.#bridges) {
@@ -161,6 +163,7 @@ export class Server {
     const page = this.#pages?.answer(received, {
       connections: this.#connections.total,
       isDraining: this.#draining.signal.aborted,
+      over: this.#over.signal,
       uptime: Math.floor((performance.now() - this.#started) / 1000),
     });
     if (page !== undefined) return await page;

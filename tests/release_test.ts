@@ -144,9 +144,9 @@ Deno.test("makeSbom() names every package of the program", async () => {
     .filter((specifier) => !/^(file|node):/.test(specifier));
   for (const specifier of external) {
     const [, npm, scope, name, version] =
-      /^(?:npm:\/([^/]+@[^/]+)|https:\/\/jsr\.io\/@([^/]+)\/([^/]+)\/([^/]+)\/.*)$/
+      /^(?:npm:\/((?:@[^/]+\/)?[^/]+@[^/]+)|https:\/\/jsr\.io\/@([^/]+)\/([^/]+)\/([^/]+)\/.*)$/
         .exec(specifier)!;
-    const part = npm ?? `${scope}__${name}@${version}`;
+    const part = npm?.replace(/^@/, "%40") ?? `${scope}__${name}@${version}`;
     assert(purls.some((purl) => purl.includes(part)), specifier);
   }
   // What is loaded only where it is needed, and what that needs.

@@ -22,6 +22,8 @@ export interface ServerState {
   readonly isDraining: boolean;
   /** Seconds since it has listened. */
   readonly uptime: number;
+  /** Aborted when it waits no longer for what is still being sent. */
+  readonly over: AbortSignal;
 }
 
 /** A page: answers GET; the body is left out for HEAD. */

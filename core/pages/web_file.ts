@@ -7,8 +7,17 @@
 
 import { RequestError } from "../errors.ts";
 import type { HttpRequest } from "../websocket.ts";
+import type { ServerState } from "./pages.ts";
 import { streamFile } from "./file_stream.ts";
 import type { Fields, Range, WebLibraries } from "./web_libraries.ts";
+
+/** A request, and what there is to know of the server. */
+export interface Asked {
+  /** The request. */
+  readonly request: HttpRequest;
+  /** The server. */
+  readonly state: Pick<ServerState, "over">;
+}
 
 /** A file that is open. */
 export interface OpenFile {
@@ -23,14 +32,14 @@ export interface OpenFile {
 /**
  * Answers a request for a file.
  *
- * @param request The request.
+ * @param asked The request.
  * @param open The file, which is closed with the response, unless this throws.
  * @param libraries What it takes.
  * @returns 200, 206 or 304.
  * @throws {RequestError} 412 or 416.
  */
 export function formatFile(
-  request: HttpRequest,
+  { request, state }: Asked,
   open: OpenFile,
   libraries: WebLibraries,
 ): Response {
@@ -45,7 +54,8 @@ export function formatFile(
   const { start, end } = range ?? { start: 0, end: size - 1 };
   const length = end - start + 1;
   if (range !== undefined) file.seekSync(start, Deno.SeekMode.Start);
-  return new Response(streamFile(file, length, request.signal), {
+  const signals = [request.signal, state.over];
+  return new Response(streamFile(file, { length, signals }), {
     status: range === undefined ? 200 : 206,
     headers: {
       ...headers,

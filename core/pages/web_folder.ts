@@ -7,9 +7,8 @@
 import { join, relative, sep } from "node:path";
 import type { PageConfig } from "../config/page_options.ts";
 import { ConfigError, describeError, RequestError } from "../errors.ts";
-import type { HttpRequest } from "../websocket.ts";
 import type { Page } from "./pages.ts";
-import { formatFile } from "./web_file.ts";
+import { type Asked, formatFile } from "./web_file.ts";
 import { loadWebLibraries, type WebLibraries } from "./web_libraries.ts";
 import { formatListing } from "./web_listing.ts";
 import { isPlainName, parseWebPath, type WebPath } from "./web_path.ts";
@@ -46,7 +45,7 @@ export async function openFolder(
   await checkFolder(path);
   const libraries = await loadWebLibraries();
   const folder = { path, hasListing, libraries };
-  return (request) => serve(folder, request);
+  return (request, state) => serve(folder, { request, state });
 }
 
 async function checkFolder(path: string): Promise<void> {
@@ -70,21 +69,21 @@ async function checkFolder(path: string): Promise<void> {
   );
 }
 
-async function serve(folder: Folder, request: HttpRequest): Promise<Response> {
-  const path = parseWebPath(request.target);
+async function serve(folder: Folder, asked: Asked): Promise<Response> {
+  const path = parseWebPath(asked.request.target);
   if (path === undefined) throw notFound();
   const place = await find(folder, path.names);
   if (place.info.isDirectory) {
-    return await serveFolder(folder, request, path, place);
+    return await serveFolder(folder, asked, path, place);
   }
   // A file has nothing below it.
   if (path.isFolder) throw notFound();
-  return await serveFile(folder, request, place);
+  return await serveFile(folder, asked, place);
 }
 
 async function serveFolder(
   folder: Folder,
-  request: HttpRequest,
+  asked: Asked,
   { names, isFolder, last, query }: WebPath,
   { path }: Place,
 ): Promise<Response> {
@@ -98,7 +97,7 @@ async function serveFolder(
   }
   try {
     const index = await find(folder, [...names, indexName]);
-    return await serveFile(folder, request, index);
+    return await serveFile(folder, asked, index);
   } catch (error) {
     if (!(error instanceof RequestError) || error.status !== 404) throw error;
     if (folder.hasListing) return await formatListing(path, names);
@@ -108,7 +107,7 @@ async function serveFolder(
 
 async function serveFile(
   { libraries }: Folder,
-  request: HttpRequest,
+  asked: Asked,
   { path, info }: Place,
 ): Promise<Response> {
   // To open a pipe or a device could take for ever.
@@ -117,7 +116,7 @@ async function serveFile(
   const file = await reach(Deno.open(path));
   try {
     const info = await file.stat();
-    return formatFile(request, { file, info, name }, libraries);
+    return formatFile(asked, { file, info, name }, libraries);
   } catch (error) {
     file.close();
     throw error;
