@@ -130,8 +130,11 @@ export class Pages {
       const refusal = toRefusal(error, request);
       const { status } = refusal;
       const why = describeError(refusal);
-      const level = status < 500 ? "debug" : "warn";
-      this.#log(level, "page", { ...fields, status, why });
+      this.#log(status < 500 ? "debug" : "warn", "page", {
+        ...fields,
+        status,
+        why,
+      });
       return formatRefusal(refusal);
     }
   }
