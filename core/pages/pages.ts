@@ -104,18 +104,6 @@ export class Pages {
     request: HttpRequest,
     state: ServerState,
   ): Promise<Response> {
-    const response = await this.#makeResponse(page, request, state);
-    if (request.method !== "HEAD" || response.body === null) return response;
-    await response.body.cancel();
-    const { status, headers } = response;
-    return new Response(null, { status, headers });
-  }
-
-  async #makeResponse(
-    page: Page,
-    request: HttpRequest,
-    state: ServerState,
-  ): Promise<Response> {
     const fields = {
       remote: formatRemote(request.remote),
       method: request.method,
@@ -124,13 +112,17 @@ export class Pages {
     try {
       checkMethod(request);
       const response = await page(request, state);
-      this.#log("debug", "page", { ...fields, status: response.status });
-      return response;
+      const { status, headers } = response;
+      this.#log("debug", "page", { ...fields, status });
+      if (request.method !== "HEAD") return response;
+      await response.body?.cancel();
+      return new Response(null, { status, headers });
     } catch (error) {
       const refusal = toRefusal(error, request);
       const { status } = refusal;
       const why = describeError(refusal);
-      this.#log(status < 500 ? "debug" : "warn", "page", {
+      // With a cause, it is not the client's fault alone.
+      this.#log(refusal.cause === undefined ? "debug" : "warn", "page", {
         ...fields,
         status,
         why,
