@@ -62,7 +62,7 @@ export const listenOptions: readonly CoreOption[] = [
     default: "1",
     help: "threads that serve clients; auto: one for each processor",
     details:
-      "They listen on the same port, and the system shares its connections out among them; each has the backend and the plugins for itself. There is one log, one reload and one shutdown, and the limits on connections hold for all of them together. That takes Linux, and a TCP port: elsewhere there is one thread, and the log says so. A reload cannot change it.",
+      "They listen on the same port, and the system shares its connections out among them; each has the backend and the plugins for itself. There is one log, one reload and one shutdown, and the limits on connections hold for all of them together. That takes Linux, and a TCP port: elsewhere there is one thread, and the log says so. A reload cannot change it. With `deno run`, threads need `--allow-read` for the program's own folder.",
     example: "auto",
     parse: (value) => ({
       threads: value === "auto" ? value : parseInteger(value, 1, 256),
