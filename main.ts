@@ -38,6 +38,14 @@ const parts: ProgramParts = {
   log: new LineBuffer((text) => write(Deno.stderr, text)),
 };
 
+/** A setting of the demo; it comes before all others, which can so set it otherwise. */
+const demoConsole: Setting = {
+  section: "core",
+  option: "console",
+  value: "/",
+  origin: "--demo",
+};
+
 if (isThread()) runThread(parts);
 else await main();
 
@@ -86,11 +94,12 @@ function withDemo(args: Arguments): Arguments {
 }
 
 async function readSettings(
-  { configFile, settings }: Arguments,
+  { configFile, settings, demo }: Arguments,
 ): Promise<readonly Setting[]> {
-  if (configFile === undefined) return settings;
-  const text = await readConfigFile(configFile);
-  return [...parseConfigFile(text, configFile), ...settings];
+  const fromFile = configFile === undefined
+    ? []
+    : parseConfigFile(await readConfigFile(configFile), configFile);
+  return [...(demo ? [demoConsole] : []), ...fromFile, ...settings];
 }
 
 async function readConfigFile(file: string): Promise<string> {

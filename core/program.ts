@@ -15,6 +15,7 @@ import type { ConnectionCounts } from "./connection_counts.ts";
 import type { FramingTable } from "./framing_table.ts";
 import type { LineBuffer } from "./line_buffer.ts";
 import { createLog, type Log } from "./log.ts";
+import { Pages } from "./pages/pages.ts";
 import { Plugins } from "./plugins/plugin_host.ts";
 import { Server } from "./server.ts";
 import type { ServerSettings } from "./settings.ts";
@@ -51,6 +52,7 @@ interface Loaded {
   readonly backend: Backend;
   readonly plugins: Plugins;
   readonly certificate: ServerCertificate | undefined;
+  readonly pages: Pages;
 }
 
 /** The same one whatever is loaded anew. */
@@ -184,11 +186,12 @@ async function load(
   telemetry: Telemetry,
 ): Promise<Loaded> {
   const certificate = await readCertificate(config.core);
+  const pages = await Pages.load(config.core, log);
   const builtIn = { backends, framings, log, telemetry };
   const plugins = await Plugins.load(config, builtIn);
   try {
     const backend = await loadBackend(config.backend, plugins);
-    return { config, backend, plugins, certificate };
+    return { config, backend, plugins, certificate, pages };
   } catch (error) {
     await plugins.end();
     throw error;
@@ -196,6 +199,6 @@ async function load(
 }
 
 function toServerSettings(loaded: Loaded): ServerSettings {
-  const { config: { core }, backend, plugins, certificate } = loaded;
-  return { core, backend, framings: plugins.framings, certificate };
+  const { config: { core }, plugins, ...others } = loaded;
+  return { ...others, core, framings: plugins.framings };
 }

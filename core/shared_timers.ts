@@ -11,17 +11,16 @@ export interface SharedTimer {
   /** Called then. */
   readonly callback: () => void;
   /** The timers of the same length. */
-  readonly queue: Set<SharedTimer>;
+  readonly queue: TimerQueue;
 }
 
-/** For each length, the timers in the order in which they end. */
-const queues = new Map<number, Set<SharedTimer>>();
+/** For each length, the timers of that length. */
+const queues = new Map<number, TimerQueue>();
 
 /**
  * Starts a timer that will most likely be cancelled. All of the same length
  * stand in one queue, and only the first of them takes a timer of the system:
- * starting and cancelling one of many costs next to nothing. They keep no
- * process alive.
+ * starting and cancelling one of many costs next to nothing.
  *
  * @param callback Called when the time is over.
  * @param milliseconds How long it takes; one of a few lengths, as each has a
@@ -34,14 +33,10 @@ export function startSharedTimer(
 ): SharedTimer {
   let queue = queues.get(milliseconds);
   if (queue === undefined) {
-    queue = new Set();
+    queue = new TimerQueue(milliseconds);
     queues.set(milliseconds, queue);
-    watch(queue, milliseconds, milliseconds);
   }
-  const end = performance.now() + milliseconds;
-  const timer = { end, callback, queue };
-  queue.add(timer);
-  return timer;
+  return queue.start(callback);
 }
 
 /**
@@ -50,33 +45,52 @@ export function startSharedTimer(
  * @param timer The timer.
  */
 export function cancelSharedTimer(timer: SharedTimer | undefined): void {
-  timer?.queue.delete(timer);
+  timer?.queue.cancel(timer);
 }
 
-/** Waits for the first timer of a queue; one that stays empty is given up. */
-function watch(
-  queue: Set<SharedTimer>,
-  length: number,
-  milliseconds: number,
-): void {
-  Deno.unrefTimer(setTimeout(() => expire(queue, length), milliseconds));
-}
+/** Timers of one length, which end in the order in which they were started. */
+class TimerQueue {
+  #length: number;
+  #timers = new Set<SharedTimer>();
+  #system: ReturnType<typeof setTimeout>;
 
-function expire(queue: Set<SharedTimer>, length: number): void {
-  const now = performance.now();
-  for (const timer of queue) {
-    // Timers of the system may be early by less than a millisecond.
-    if (timer.end - now >= 1) {
-      watch(queue, length, timer.end - now);
-      return;
-    }
-    queue.delete(timer);
-    try {
-      timer.callback();
-    } catch (error) {
-      // Those behind it are not to wait for ever.
-      reportError(error);
-    }
+  constructor(length: number) {
+    this.#length = length;
+    this.#system = setTimeout(() => this.#expire(), length);
   }
-  queues.delete(length);
+
+  start(callback: () => void): SharedTimer {
+    const end = performance.now() + this.#length;
+    const timer = { end, callback, queue: this };
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  cancel(timer: SharedTimer): void {
+    if (this.#timers.delete(timer) && this.#timers.size === 0) this.#giveUp();
+  }
+
+  #giveUp(): void {
+    clearTimeout(this.#system);
+    if (queues.get(this.#length) === this) queues.delete(this.#length);
+  }
+
+  #expire(): void {
+    const now = performance.now();
+    for (const timer of this.#timers) {
+      // Timers of the system may be early by less than a millisecond.
+      if (timer.end - now >= 1) {
+        this.#system = setTimeout(() => this.#expire(), timer.end - now);
+        return;
+      }
+      this.#timers.delete(timer);
+      try {
+        timer.callback();
+      } catch (error) {
+        // Those behind it are not to wait for ever.
+        reportError(error);
+      }
+    }
+    this.#giveUp();
+  }
 }

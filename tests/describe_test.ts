@@ -169,5 +169,15 @@ Deno.test("describeDemo() gives a URL to connect to and a command to try", {
     assertEquals(/["$`!]/.test(script), false, script);
     // It has the syntax of a program.
     new Function(script);
+    assertEquals(text.includes("browser"), false);
   }
+  const tls = { ...defaultCoreConfig, tlsCert: "c.pem", tlsKey: "k.pem" };
+  assertStringIncludes(
+    describeDemo({ ...defaultCoreConfig, console: "/" }, 9001, "deno"),
+    "Open http://localhost:9001/ in a browser",
+  );
+  assertStringIncludes(
+    describeDemo({ ...tls, console: "/debug" }, 9001, "deno"),
+    "Open https://localhost:9001/debug in a browser",
+  );
 });

@@ -171,6 +171,45 @@ testEngines(
   },
 );
 
+testEngines(
+  "The command exports what all of its threads have done, added up",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using receiver = OtlpReceiver.start();
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: ["--threads", "2"],
+      permissions: ["--allow-net", "--allow-read"],
+      env: receiver.env,
+    });
+    using stack = new DisposableStack();
+    const clients: RawClient[] = [];
+    const threads = new Set<number>();
+    for (let index = 0; index < 30; index++) {
+      const client = stack.use(await RawClient.open(command.port));
+      clients.push(client);
+      threads.add(Number((await command.event("open")).id) % 2);
+      await exchange(client, 10);
+    }
+    assertEquals(threads.size, 2);
+    await receiver.until(30, names.open);
+    await receiver.until(300, names.bytes, dir("to_peer"));
+    for (const client of clients) {
+      await client.sendClose(1000);
+      await client.readClose();
+    }
+    await receiver.until(30, names.closed);
+    await receiver.until(30, names.connectionDuration);
+    command.kill("SIGTERM");
+    assertEquals((await command.status).code, 0);
+    assertEquals(receiver.value(names.open), 0);
+    assertEquals(receiver.value(names.bytes), 600);
+    assertEquals(receiver.value(names.handshakes, outcome("accepted")), 30);
+  },
+  { ignore: Deno.build.os !== "linux" },
+);
+
 function dir(direction: "to_peer" | "to_client"): Record<string, string> {
   return { "websocksy.direction": direction };
 }

@@ -47,7 +47,9 @@ async function programSources(): Promise<string[]> {
   async function read(folder: URL): Promise<void> {
     for await (const { name, isDirectory } of Deno.readDir(folder)) {
       if (isDirectory) await read(new URL(`${name}/`, folder));
-      else sources.push(await Deno.readTextFile(new URL(name, folder)));
+      else if (name.endsWith(".ts")) {
+        sources.push(await Deno.readTextFile(new URL(name, folder)));
+      }
     }
   }
   await read(new URL("core/", root));
@@ -56,7 +58,7 @@ async function programSources(): Promise<string[]> {
 
 Deno.test("operations.md lists every event of the log, with its levels", async () => {
   const levels = new Map<string, Set<string>>();
-  const call = /\blog\(\s*([^,]*?(?:"\w+"|\w+ ===[^,]*)),\s*"([a-z-]+)"/g;
+  const call = /\blog\(\s*([^,;]*?(?:"\w+"|\w+ ===[^,;]*)),\s*"([a-z-]+)"/g;
   for (const source of await programSources()) {
     for (const [, level = "", event] of source.matchAll(call)) {
       const found = levels.get(event!) ?? new Set();

@@ -40,11 +40,17 @@ const permissions: readonly string[] = [
   "--no-prompt",
 ];
 
-/** Imported only where they are needed, by names that Deno does not follow. */
-const packages: readonly string[] = [
-  manifest.imports["@opentelemetry/api"],
-  manifest.imports["es-module-lexer"],
-];
+/**
+ * Packages that are imported only where they are needed, by a name that Deno
+ * does not follow: where it exports telemetry, for plugins, and to serve files.
+ */
+export const lazyPackages: readonly string[] = ([
+  "@opentelemetry/api",
+  "es-module-lexer",
+  "fresh",
+  "mime-types",
+  "range-parser",
+] as const).map((name) => manifest.imports[name]);
 
 const root = join(import.meta.dirname!, "..");
 
@@ -65,7 +71,7 @@ interface Job {
 export async function compile(args: readonly string[]): Promise<number> {
   const jobs = toJobs(args);
   const std = await stdArguments();
-  const included = [...await workers(), ...packages];
+  const included = [...await workers(), ...lazyPackages];
   for (const { target, output } of jobs) {
     const { code } = await new Deno.Command(Deno.execPath(), {
       args: [

@@ -138,11 +138,16 @@ export function describeDemo(
   const isAny = listen.transport === "unix" ||
     ["::", "0.0.0.0"].includes(listen.hostname);
   const host = isAny ? "localhost" : formatHost(listen.hostname);
-  const url = `${schemeOf(core)}://${host}:${port}/`;
+  const place = `${host}:${port}`;
+  const url = `${schemeOf(core)}://${place}/`;
   const script = `const s = new WebSocket('${url}'); let n = 0; ` +
     `s.onopen = () => s.send('hello\\n'); ` +
     `s.onmessage = (e) => { console.log(e.data); if (++n === 2) s.close(); };`;
+  const page = `${schemeOf(core).replace("ws", "http")}://${place}`;
   return [
+    ...core.console === undefined
+      ? []
+      : [`Open ${page}${core.console} in a browser to talk to it.`, ""],
     `Connect a WebSocket to ${url}, or try it with this command:`,
     "",
     `  ${deno} eval "${script}"`,

@@ -210,7 +210,13 @@ function receive(batch: readonly Call[]): void {
     while (next < batch.length) guarded.runInThisContext({ timeout: longest });
   } catch (error) {
     port.onmessage = null;
-    tellWorker(toText(error));
+    const isOver = (error as { code?: unknown } | null)?.code ===
+      "ERR_SCRIPT_EXECUTION_TIMEOUT";
+    tellWorker(
+      isOver
+        ? `it did not answer for ${timeout / 1000} seconds`
+        : toText(error),
+    );
   }
 }
 
