@@ -4,41 +4,39 @@
  * @module
  */
 
+import type { RemoteAddress } from "./api.ts";
 import { Bridge } from "./bridge.ts";
-import { logAbandon, logClose, logOpen, logRefusal } from "./connection_log.ts";
+import {
+  createAcceptReport,
+  logAbandon,
+  logClose,
+  logOpen,
+  logRefusal,
+} from "./connection_log.ts";
 import { readCertificate, replaceCertificate } from "./certificate.ts";
 import { type Client, toQuery } from "./client.ts";
-import { ConnectionCounts } from "./connection_counts.ts";
+import { type ConnectionCounts, LocalCounts } from "./connection_counts.ts";
 import { connect, type Connection } from "./connector.ts";
-import { describeError, RequestError } from "./errors.ts";
+import { Deadline } from "./deadline.ts";
+import { RequestError } from "./errors.ts";
 import { checkHandshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
 import { Pages } from "./pages/pages.ts";
 import { formatRefusal, toRefusal, unavailable } from "./refusal.ts";
 import { resolveRemote } from "./remote.ts";
-import { type ServerSettings, SettingsInUse } from "./settings.ts";
+import {
+  type ServerOptions,
+  type ServerSettings,
+  SettingsInUse,
+} from "./settings.ts";
 import { noTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
+import type { ThreadPlace } from "./threads/thread_place.ts";
 import type {
   EngineServer,
   HttpRequest,
   ServerCertificate,
-  WebSocketEngine,
   WebSocketUpgrade,
 } from "./websocket.ts";
-
-/** Options for {@linkcode Server.listen}. */
-export interface ServerOptions extends ServerSettings {
-  /** The WebSocket engine. */
-  readonly engine: WebSocketEngine;
-  /** The log. */
-  readonly log: Log;
-  /**
-   * Takes note of connections for those who watch.
-   *
-   * @default {noTelemetry}
-   */
-  readonly telemetry?: Telemetry;
-}
 
 /** A server that bridges WebSockets to peers. */
 export class Server {
@@ -48,18 +46,26 @@ export class Server {
   #engine: EngineServer | undefined;
   #certificate: ServerCertificate | undefined;
   #pages: Pages | undefined;
-  #lastId = 0;
-  #connections = new ConnectionCounts();
+  #thread: ThreadPlace;
+  #lastId: number;
+  /** Connections from the backend's query to the end of their bridge. */
+  #connections = 0;
+  #counts: ConnectionCounts;
   #bridges = new Set<Bridge>();
   #draining = new AbortController();
+  /** Nothing is waited for any longer. */
   #over = new AbortController();
   #started = performance.now();
-  #acceptReported = -Infinity;
+  /** Resolves when no connection is left while the server shuts down. */
+  #drained = Promise.withResolvers<void>();
 
   private constructor(options: ServerOptions) {
     this.#settings = new SettingsInUse(options, options.log);
     this.#log = options.log;
     this.#telemetry = options.telemetry ?? noTelemetry;
+    this.#counts = options.counts ?? new LocalCounts();
+    this.#thread = options.thread ?? { index: 0, count: 1 };
+    this.#lastId = this.#thread.index + 1 - this.#thread.count;
   }
 
   /**
@@ -80,12 +86,13 @@ export class Server {
     server.#engine = await options.engine.listen({
       listen,
       port,
+      isShared: server.#thread.count > 1,
       listenMode,
       headTimeout,
       certificate: server.#certificate,
       limits: () => server.#settings.current.core,
       handle: (request) => server.#handle(request),
-      onError: (error) => server.#reportAccept(error),
+      onError: createAcceptReport(options.log),
     });
     return server;
   }
@@ -141,9 +148,10 @@ export class Server {
     for (const bridge of this.#bridges) {
       bridge.shutDown(1001, "server is shutting down");
     }
-    await Promise.race([this.#connections.none(), timeout]);
+    if (this.#connections === 0) this.#drained.resolve();
+    await Promise.race([this.#drained.promise, timeout]);
     if (timedOut) {
-      this.#log("warn", "drain-timeout", { open: this.#connections.total });
+      this.#log("warn", "drain-timeout", { open: this.#connections });
       for (const bridge of this.#bridges) bridge.abort();
     }
     await Promise.race([this.#engine!.close(), timeout]);
@@ -151,23 +159,25 @@ export class Server {
     clearTimeout(timer);
   }
 
-  /** Tells that connections cannot be accepted, once a minute at the most. */
-  #reportAccept(error: Error): void {
-    const now = performance.now();
-    if (now - this.#acceptReported < 60_000) return;
-    this.#acceptReported = now;
-    this.#log("error", "accept", { error: describeError(error) });
+  /** Takes note that a connection is over. */
+  #release(remote: RemoteAddress): void {
+    this.#connections--;
+    this.#counts.remove(remote);
+    if (this.#connections === 0 && this.#draining.signal.aborted) {
+      this.#drained.resolve();
+    }
   }
 
   async #handle(received: HttpRequest): Promise<Response | WebSocketUpgrade> {
     const page = this.#pages?.answer(received, {
-      connections: this.#connections.total,
+      connections: this.#counts.total,
       isDraining: this.#draining.signal.aborted,
       over: this.#over.signal,
       uptime: Math.floor((performance.now() - this.#started) / 1000),
     });
     if (page !== undefined) return await page;
-    const id = ++this.#lastId;
+    // Each thread has numbers of its own.
+    const id = this.#lastId += this.#thread.count;
     const telemetry = this.#telemetry.handshake(received.headers);
     let request = received;
     try {
@@ -179,7 +189,8 @@ export class Server {
       };
       const handshake = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
-      this.#connections.check(request.remote, core);
+      const tooMany = this.#counts.add(request.remote, core);
+      if (tooMany !== undefined) throw unavailable(tooMany);
       return await this.#accept({ id, handshake, request, telemetry });
     } catch (error) {
       const refusal = toRefusal(error, request);
@@ -195,20 +206,12 @@ export class Server {
     const { remote, local } = request;
     const settings = this.#settings;
     const { core, backend, framings } = settings.current;
-    const controller = new AbortController();
-    const timer = setTimeout(
-      () => controller.abort(new RequestError(504, "peer took too long")),
-      core.connectTimeout * 1000,
-    );
-    const givenUp = [request.signal, this.#draining.signal];
-    function giveUp(this: AbortSignal): void {
-      controller.abort(this.reason);
-    }
-    for (const signal of givenUp) {
-      if (signal.aborted) controller.abort(signal.reason);
-      signal.addEventListener("abort", giveUp);
-    }
-    this.#connections.add(remote);
+    const deadline = new Deadline({
+      milliseconds: core.connectTimeout * 1000,
+      reason: () => new RequestError(504, "peer took too long"),
+      signals: [request.signal, this.#draining.signal],
+    });
+    this.#connections++;
     settings.take();
     try {
       const connection = await connect(
@@ -218,7 +221,7 @@ export class Server {
           backendName: core.backend,
           framings,
           maxMessage: core.maxMessage,
-          signal: controller.signal,
+          signal: deadline.signal,
           allowed: core.allowPeer,
           local,
           telemetry,
@@ -226,12 +229,11 @@ export class Server {
       );
       return this.#toUpgrade(client, connection, core.idleTimeout * 1000);
     } catch (error) {
-      this.#connections.remove(remote);
+      this.#release(remote);
       throw error;
     } finally {
       settings.release();
-      clearTimeout(timer);
-      for (const signal of givenUp) signal.removeEventListener("abort", giveUp);
+      deadline.release();
     }
   }
 
@@ -250,7 +252,7 @@ export class Server {
           connection,
         ),
       abandon: () => {
-        this.#connections.remove(client.request.remote);
+        this.#release(client.request.remote);
         peer.close();
         framer.close();
         logAbandon(this.#log, client);
@@ -268,7 +270,7 @@ export class Server {
     this.#bridges.add(bridge);
     bridge.finished.then((summary) => {
       this.#bridges.delete(bridge);
-      this.#connections.remove(remote);
+      this.#release(remote);
       logClose(this.#log, id, performance.now() - opened, summary);
       telemetry.close(summary.end);
     });

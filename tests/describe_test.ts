@@ -136,6 +136,13 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
       ],
     ],
     [
+      [core("threads", "auto")],
+      [
+        "listen on [::]:8001, engine native, threads auto",
+        "backend defaultpeer",
+      ],
+    ],
+    [
       [core("tls-cert", "c.pem"), core("tls-key", "k.pem")],
       ["listen on wss://[::]:8001/, engine native", "backend defaultpeer"],
     ],

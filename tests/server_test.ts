@@ -3,7 +3,8 @@
 import { assertEquals } from "@std/assert";
 import type { Backend, PeerInfo } from "../core/api.ts";
 import { defaultCoreConfig } from "../core/config/options.ts";
-import { Server, type ServerOptions } from "../core/server.ts";
+import { Server } from "../core/server.ts";
+import type { ServerOptions } from "../core/settings.ts";
 import {
   type HandshakeTelemetry,
   noTelemetry,

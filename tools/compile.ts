@@ -42,10 +42,11 @@ const permissions: readonly string[] = [
 
 /**
  * Packages that are imported only where they are needed, by a name that Deno
- * does not follow: where it exports telemetry, and where files are served.
+ * does not follow: where it exports telemetry, for plugins, and to serve files.
  */
 export const lazyPackages: readonly string[] = ([
   "@opentelemetry/api",
+  "es-module-lexer",
   "fresh",
   "mime-types",
   "range-parser",

@@ -99,7 +99,9 @@ export function describeConfig({ core, backend, plugins }: Config): string {
     : formatUrl(core, core.port);
   return [
     "The configuration is valid.",
-    `listen on ${where}, engine ${core.engine}`,
+    `listen on ${where}, engine ${core.engine}${
+      core.threads === 1 ? "" : `, threads ${core.threads}`
+    }`,
     `backend ${core.backend}${options.length === 0 ? "" : ", with"}`,
     ...options,
     ...describePages(core),

@@ -122,8 +122,11 @@ export class Pages {
       const { status } = refusal;
       const why = describeError(refusal);
       // With a cause, it is not the client's fault alone.
-      const level = refusal.cause === undefined ? "debug" : "warn";
-      this.#log(level, "page", { ...fields, status, why });
+      this.#log(refusal.cause === undefined ? "debug" : "warn", "page", {
+        ...fields,
+        status,
+        why,
+      });
       return formatRefusal(refusal);
     }
   }
