@@ -153,6 +153,26 @@ testEngines(
 );
 
 testEngines(
+  "pages: health counts the connections of all threads",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    const { host } = peer;
+    const args = ["--health", "/health", "--threads", "2"];
+    await using command = await Command.start({ engine, host, args });
+    using stack = new DisposableStack();
+    for (let count = 1; count <= 4; count++) {
+      stack.use(await RawClient.open(command.port));
+      // The system chooses the thread that answers.
+      for (let index = 0; index < 4; index++) {
+        const { body } = await get(command.port, "/health");
+        assertEquals(JSON.parse(body).connections, count);
+      }
+    }
+  },
+  { ignore: Deno.build.os !== "linux" },
+);
+
+testEngines(
   "pages: health says 503 until the last connection is closed",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);

@@ -8,6 +8,7 @@ import { formatHost } from "../peers/address.ts";
 import type { Config } from "./config.ts";
 import { ConfigError, describeError } from "../errors.ts";
 import { type CoreConfig, formatListen } from "./options.ts";
+import type { PageConfig } from "./page_options.ts";
 import { grantNames, type PluginConfig } from "../plugins/plugin_config.ts";
 
 /**
@@ -103,8 +104,20 @@ export function describeConfig({ core, backend, plugins }: Config): string {
     }`,
     `backend ${core.backend}${options.length === 0 ? "" : ", with"}`,
     ...options,
+    ...describePages(core),
     ...plugins.map(describePlugin),
   ].join("\n");
+}
+
+function describePages(
+  { console: path, health, web, webListing }: PageConfig,
+): string[] {
+  const lists = webListing ? ", with listings" : "";
+  return [
+    ...path === undefined ? [] : [`console at ${path}`],
+    ...health === undefined ? [] : [`health at ${health}`],
+    ...web === undefined ? [] : [`files of ${web}${lists}`],
+  ];
 }
 
 function describePlugin(
@@ -145,7 +158,8 @@ export function describeDemo(
     `s.onmessage = (e) => { console.log(e.data); if (++n === 2) s.close(); };`;
   const page = `${schemeOf(core).replace("ws", "http")}://${place}`;
   return [
-    ...core.console === undefined
+    // No browser can open a Unix socket.
+    ...core.console === undefined || listen.transport === "unix"
       ? []
       : [`Open ${page}${core.console} in a browser to talk to it.`, ""],
     `Connect a WebSocket to ${url}, or try it with this command:`,

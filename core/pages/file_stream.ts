@@ -53,10 +53,8 @@ export function streamFile(
         close();
         controller.error(new Error("Nobody takes the rest of the file"));
       };
-      for (const signal of signals) {
-        signal.addEventListener("abort", giveUp);
-        if (signal.aborted) giveUp();
-      }
+      if (signals.some(({ aborted }) => aborted)) return giveUp();
+      for (const signal of signals) signal.addEventListener("abort", giveUp);
     },
     async pull(controller): Promise<void> {
       clearTimeout(timer);

@@ -1,6 +1,7 @@
 /**
  * The packages that serving files takes. They are loaded for those who ask for
- * it alone.
+ * it alone. `send`, which Express serves files with, is made of the same ones,
+ * but writes to a response of Node.js, where there is a `Response` here.
  *
  * @module
  */
