@@ -51,6 +51,9 @@ interface Bed extends AsyncDisposable {
   readonly resetting: ResettingPeer;
 }
 
+/** It lets the buffers on the way hold thousands of lines, and not a million. */
+const padding = ".".repeat(1000);
+
 /** Sends lines without an end, until it is sent something. */
 async function flood(connection: Deno.Conn): Promise<number> {
   let isWanted = true;
@@ -59,7 +62,10 @@ async function flood(connection: Deno.Conn): Promise<number> {
     isWanted = false;
   });
   while (isWanted) {
-    const lines = Array.from({ length: 500 }, () => `line ${++count}\n`);
+    const lines = Array.from(
+      { length: 100 },
+      () => `line ${++count} ${padding}\n`,
+    );
     await writeAll(connection, lines.join(""));
   }
   await stopped;
@@ -592,7 +598,6 @@ async function testRequests({ open, url, command }: ConsoleBed): Promise<void> {
     assert(isTold, `${directive}: ${ui.said.join("\n")}`);
   }
   assertStringIncludes(await ui.page.title(), "Connected");
-  assertEquals(ui.requests.length, 2, ui.requests.join("\n"));
 }
 
 async function testFlood({ open, flooded }: ConsoleBed): Promise<void> {
@@ -618,7 +623,7 @@ async function testFlood({ open, flooded }: ConsoleBed): Promise<void> {
   await keyboard.type("stop");
   await keyboard.press("Enter");
   const count = await flooded;
-  await ui.waitForRow(new RegExp(` line ${count}$`));
+  await ui.waitForRow(new RegExp(` line ${count} `));
   await ui.waitForText(
     "received-messages",
     new RegExp(`^${count.toLocaleString("en")}$`),
