@@ -45,8 +45,8 @@ interface Bed extends AsyncDisposable {
   readonly directory: TemporaryDirectory;
   /** Ends, with how many lines it was, the flood of the endpoint `/flood`. */
   readonly flooded: Promise<number>;
-  /** The peer of `/feed`, which a test feeds. */
-  readonly feed: TestPeer;
+  /** The peer of `/prices`, which a test speaks for. */
+  readonly prices: TestPeer;
   /** The peer of `/reset`, which a test resets. */
   readonly resetting: ResettingPeer;
 }
@@ -76,10 +76,11 @@ async function startBed(): Promise<Bed> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(new TemporaryDirectory());
   const flooded = Promise.withResolvers<number>();
-  const feed = stack.use(TestPeer.tcp());
+  const prices = stack.use(TestPeer.tcp());
   const resetting = stack.use(await ResettingPeer.start());
   const hosts = {
     echo: stack.use(TestPeer.tcp(echo)).host,
+    stuck: stack.use(TestPeer.tcp()).host,
     sink: stack.use(TestPeer.tcp((peer) => readAll(peer, () => {}))).host,
     flood: stack.use(TestPeer.tcp(async (peer) => {
       flooded.resolve(await flood(peer));
@@ -89,12 +90,12 @@ async function startBed(): Promise<Bed> {
       await peer.read(new Uint8Array(64));
       await writeAll(peer, "bye");
     })).host,
-    feed: feed.host,
+    prices: prices.host,
     reset: resetting.host,
     refused: `tcp://127.0.0.1:${freePort()}`,
   };
   for (const [name, host] of Object.entries(hosts)) {
-    const framing = /flood|feed/.test(name) ? "newline lf" : "auto";
+    const framing = /flood|prices/.test(name) ? "newline lf" : "auto";
     await directory.write(
       name,
       `${host} chat ${framing}\n${host} * ${framing}\n`,
@@ -102,6 +103,8 @@ async function startBed(): Promise<Bed> {
   }
   const command = stack.use(
     await Command.start({
+      // Both engines answer with the page; this one reads no faster than peers.
+      engine: "stream",
       args: [
         ...["--console", "/console", "--backend", "file"],
         ...["-c", `path=${directory.path}`, "-c", "expression=%endpoint%"],
@@ -114,7 +117,7 @@ async function startBed(): Promise<Bed> {
     url: `http://127.0.0.1:${command.port}/console`,
     directory,
     flooded: flooded.promise,
-    feed,
+    prices,
     resetting,
     [Symbol.asyncDispose]: () => moved.disposeAsync(),
   };
@@ -142,6 +145,7 @@ async function testRoundTrips(
   await using ui = await open("endpoint=/echo&protocols=other,chat");
   const { page } = ui;
   // The endpoint has the focus, and Enter connects.
+  await page.locator("#endpoint:focus").waitFor();
   await page.keyboard.press("Enter");
   await ui.waitForState("open");
   const url = `ws://127.0.0.1:${command.port}/echo`;
@@ -201,14 +205,16 @@ async function testRoundTrips(
   await ui.waitForText("feedback", /Copied/);
   assertEquals(await ui.clipboard(), toHex(allBytes));
 
-  for (const end of ["LF", "CR", "none"]) {
-    await ui.write("Text");
-    await page.getByLabel("Line end").selectOption({ label: end });
-    await ui.send(`with ${end}`);
+  await ui.write("Text");
+  for (
+    const [label, end] of [["LF", "\\n"], ["CR", "\\r"], ["none", ""]] as const
+  ) {
+    await page.locator("#end").selectOption({ label });
+    await ui.send(`ends with ${label}`);
+    await ui.waitForRow(
+      new RegExp(`^received .*ends with ${label}${RegExp.escape(end)}$`),
+    );
   }
-  await ui.waitForRow(/^received .*with LF\\n$/);
-  await ui.waitForRow(/^received .*with CR\\r$/);
-  await ui.waitForRow(/^received .*with none$/);
   assertEquals(ui.said, []);
 }
 
@@ -411,6 +417,17 @@ async function testList({ open }: ConsoleBed): Promise<void> {
   assertMatch(lines[0]!, /^\d\d:\d\d:\d\d\.\d{3} open\tws:.*$/);
   assertMatch(lines[8]!, /^\d\d:\d\d:\d\d\.\d{3} received text 4\tplum$/);
 
+  // Without a clipboard, as on a page that is neither on loopback nor https:.
+  await page.evaluate(
+    "Object.defineProperty(navigator, 'clipboard', { value: undefined })",
+  );
+  await ui.select(/^received .* apple$/);
+  await page.locator("#copy").click();
+  await ui.waitForText("feedback", /^Copied$/);
+  await page.locator("#draft").press("Control+v");
+  assertEquals(await page.locator("#draft").inputValue(), "apple");
+  await page.locator("#draft").fill("");
+
   const saved = page.waitForEvent("download");
   await page.getByRole("button", { name: "Save all" }).click();
   const file = await Deno.readTextFile(await (await saved).path());
@@ -445,6 +462,7 @@ async function testKeyboard({ open }: ConsoleBed): Promise<void> {
   async function focused(): Promise<string> {
     return await page.evaluate("document.activeElement.id");
   }
+  await page.locator("#endpoint:focus").waitFor();
   await keyboard.press("Enter");
   await ui.waitForState("open");
   await keyboard.type("one");
@@ -669,6 +687,13 @@ async function testLargeMessages(
   assertEquals(file.length, bytes.length);
   assertEquals(file.at(-1), 0x7a);
 
+  // A peer that takes nothing.
+  await page.getByRole("button", { name: "Disconnect" }).click();
+  await page.locator("#endpoint").fill("/stuck");
+  await ui.connect();
+  await ui.sendFile(path);
+  await ui.waitForText("counts", / \u00b7 [\d.]+ MB not sent yet$/);
+
   // There was no room left for the whole of the first.
   await page.locator("#list").press("ArrowUp");
   await page.locator("#download:enabled").waitFor();
@@ -769,6 +794,8 @@ const findFaint = `(() => {
 /** How the console looks: with which colours, in which window. */
 interface Look {
   readonly name: string;
+  /** The message that is selected. */
+  readonly selected: RegExp;
   readonly colorScheme: "light" | "dark";
   readonly viewport: { readonly width: number; readonly height: number };
 }
@@ -776,29 +803,42 @@ interface Look {
 const looks: readonly Look[] = [
   {
     name: "light",
+    selected: /^received text .*"seq":\d*[369],/,
     colorScheme: "light",
-    viewport: { width: 1280, height: 800 },
+    viewport: { width: 1180, height: 720 },
   },
-  { name: "dark", colorScheme: "dark", viewport: { width: 1280, height: 800 } },
+  {
+    name: "dark",
+    selected: /^received binary /,
+    colorScheme: "dark",
+    viewport: { width: 1180, height: 720 },
+  },
   {
     name: "narrow",
+    selected: /^received text /,
     colorScheme: "light",
-    viewport: { width: 320, height: 800 },
+    viewport: { width: 320, height: 720 },
   },
 ];
 
 /** Whether there is someone to look at the pictures. */
 const isPhotographed = (Deno.env.get("WEBSOCKSY_SCREENSHOTS") ?? "") !== "";
 
+/** A snapshot of something, with a name in it, and no end of a line. */
+const snapshot = Uint8Array.from(
+  { length: 88 },
+  (_, index) => index < 4 ? 0xff - index : 0x80 + index * 37 % 0x7e,
+);
+snapshot.set(new TextEncoder().encode("SNAP"), 4);
+snapshot.set(new TextEncoder().encode("ACME"), 16);
+
 /** A service that tells prices, of which nothing is left to chance. */
-async function playPrices(ui: ConsolePage, feed: TestPeer): Promise<void> {
+async function playPrices(ui: ConsolePage, prices: TestPeer): Promise<void> {
   const { page } = ui;
-  const connecting = feed.next();
+  const connecting = prices.next();
   await ui.connect();
   const peer = await connecting;
-  await ui.send(
-    '{"op":"subscribe","symbols":["ACME","GLOBEX"],"depth":2}',
-  );
+  await ui.send('{"op":"subscribe","symbols":["ACME","GLOBEX"],"depth":2}');
   await writeAll(
     peer,
     '{"op":"subscribed","symbols":["ACME","GLOBEX"],"session":"7f3a"}\n',
@@ -806,42 +846,43 @@ async function playPrices(ui: ConsolePage, feed: TestPeer): Promise<void> {
   let sequence = 0;
   // A minute fills the charts, which only a picture needs.
   const seconds = isPhotographed ? 58 : 4;
-  for (let second = 0; second < seconds; second++) {
-    const swell = 1 + Math.sin(second / 7) + Math.sin(second / 2.3) / 3;
+  for (let second = seconds; second > 0; second--) {
+    const swell = 1.2 + Math.sin(second / 7) + Math.sin(second / 2.3) / 3;
     for (let left = Math.round(4 * swell) + 1; left > 0; left--) {
       const price = (101 + 3 * Math.sin(++sequence / 9)).toFixed(2);
-      const tick = `{"symbol":"${
-        sequence % 3 === 0 ? "GLOBEX" : "ACME"
-      }","seq":${sequence},"bid":${price},"sizes":[1200,${sequence * 7}]}\n`;
-      await writeAll(peer, tick);
-    }
-    if (second % 8 === 5) {
+      const symbol = sequence % 3 === 0 ? "GLOBEX" : "ACME";
       await writeAll(
         peer,
-        Uint8Array.from([0xff, 0xd8, second, 0, 0x10, 0x4a, 0x46, 0x49, 10]),
+        `{"symbol":"${symbol}","seq":${sequence},"bid":${price},"sizes":[1200,${
+          sequence * 7
+        }],"venue":null}\n`,
       );
     }
-    if (second % 4 === 2) await ui.send(`{"op":"ping","id":${second}}`);
     await ui.waitForRow(new RegExp(`"seq":${sequence},`));
+    if (second % 5 === 2) {
+      await writeAll(peer, Uint8Array.of(...snapshot, 10));
+      await ui.waitForRow(/^received binary /);
+    }
+    for (let left = second % 4; left > 0; left--) {
+      await ui.send(`{"op":"ack","seq":${sequence - left}}`);
+    }
     await page.clock.runFor(1000);
   }
 }
 
 async function testLooks(
   t: Deno.TestContext,
-  { open, feed }: ConsoleBed,
+  { open, prices }: ConsoleBed,
 ): Promise<void> {
-  for (const { name, ...look } of looks) {
+  for (const { name, selected, ...look } of looks) {
     await t.step(name, async () => {
       await using ui = await open(
-        "endpoint=/feed&protocols=chat&end=lf",
+        "endpoint=/prices&protocols=ticker&end=lf",
         { ...look, reducedMotion: "reduce", clock: "2026-05-04T10:30:00" },
       );
       const { page } = ui;
-      await playPrices(ui, feed);
-      if (look.viewport.width > 1000) {
-        await ui.select(/^received .*"seq":\d*7,/);
-      }
+      await playPrices(ui, prices);
+      if (look.viewport.width > 1000) await ui.select(selected);
       await takeScreenshot(page, `console-${name}.png`);
       await ui.select(/^received text /);
       await checkLook(ui);
@@ -978,6 +1019,7 @@ Deno.test({
       await using browser = await startBrowser(chromium!);
       await using ui = await ConsolePage.open(browser, { url });
       const { keyboard } = ui.page;
+      await ui.page.locator("#endpoint:focus").waitFor();
       await keyboard.press("Enter");
       await ui.waitForRow(/^received text .*Hello from a plain TCP/);
       await keyboard.type("Good day");
