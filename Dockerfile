@@ -23,6 +23,6 @@ COPY --from=build /build/websocksy /usr/local/bin/websocksy
 USER 65532:65532
 EXPOSE 8001
 # There is no HEALTHCHECK, as the image has no program to make a request with:
-# let whatever runs it probe the port.
+# let whatever runs it ask the path that the option "health" names.
 ENTRYPOINT ["/usr/local/bin/websocksy"]
 CMD ["/etc/websocksy/config.ini"]

@@ -6,17 +6,9 @@
 
 import manifest from "./deno.json" with { type: "json" };
 import { backends } from "./backends/mod.ts";
-import type { Backend } from "./core/api.ts";
 import { type Arguments, parseArguments } from "./core/config/arguments.ts";
 import type { Shell } from "./core/config/command_options.ts";
-import { loadBackend } from "./core/backend_host.ts";
-import { readCertificate } from "./core/certificate.ts";
-import {
-  type Config,
-  parseConfigFile,
-  resolveConfig,
-  type Setting,
-} from "./core/config/config.ts";
+import { parseConfigFile, type Setting } from "./core/config/config.ts";
 import { startDemoService } from "./core/demo.ts";
 import {
   describeConfig,
@@ -27,43 +19,40 @@ import {
 } from "./core/config/describe.ts";
 import { formatHelp } from "./core/config/help.ts";
 import { ConfigError, describeError } from "./core/errors.ts";
-import { createLog, type Log } from "./core/log.ts";
 import { nativeEngine } from "./core/engines/native_engine.ts";
-import type { CoreConfig } from "./core/config/options.ts";
-import { Plugins } from "./core/plugins/plugin_host.ts";
-import { Server } from "./core/server.ts";
 import { streamEngine } from "./core/engines/stream_engine.ts";
-import {
-  isTelemetryOn,
-  loadTelemetry,
-} from "./core/telemetry/load_telemetry.ts";
-import type { Telemetry } from "./core/telemetry/telemetry.ts";
-import type { ServerCertificate, WebSocketEngine } from "./core/websocket.ts";
+import { LineBuffer } from "./core/line_buffer.ts";
+import { outliveErrors } from "./core/outlive_errors.ts";
+import { Program, type ProgramParts } from "./core/program.ts";
+import { isTelemetryOn } from "./core/telemetry/load_telemetry.ts";
+import { SharedCounts } from "./core/threads/shared_counts.ts";
+import { isThread, runThread } from "./core/threads/thread.ts";
+import { checkPort, countThreads, Threads } from "./core/threads/threads.ts";
 import { framings } from "./framing/mod.ts";
 
-const engines: Readonly<Record<CoreConfig["engine"], WebSocketEngine>> = {
-  native: nativeEngine,
-  stream: streamEngine,
+/** What there is to load, and where the log goes. */
+const parts: ProgramParts = {
+  backends,
+  framings,
+  engines: { native: nativeEngine, stream: streamEngine },
+  log: new LineBuffer((text) => write(Deno.stderr, text)),
 };
 
-/** A configuration, and what it loads. */
-interface Loaded {
-  readonly config: Config;
-  readonly backend: Backend;
-  readonly plugins: Plugins;
-  readonly certificate: ServerCertificate | undefined;
-  readonly log: Log;
-  readonly telemetry: Telemetry;
-}
+/** A setting of the demo; it comes before all others, which can so set it otherwise. */
+const demoConsole: Setting = {
+  section: "core",
+  option: "console",
+  value: "/",
+  origin: "--demo",
+};
 
-/** The same one whatever is loaded anew. */
-let telemetryLoading: Promise<Telemetry> | undefined;
-
-await main();
+if (isThread()) runThread(parts);
+else await main();
 
 async function main(): Promise<void> {
   let args: Arguments;
-  let loaded: Loaded;
+  let settings: readonly Setting[];
+  let program: Program;
   try {
     args = parseArguments(Deno.args);
     if (args.help) return print(formatHelp(Object.keys(backends)));
@@ -72,17 +61,17 @@ async function main(): Promise<void> {
       return await printCompletions(args.completions);
     }
     if (args.demo) args = withDemo(args);
-    loaded = await load(args);
+    settings = await readSettings(args);
+    program = await Program.load(settings, parts);
   } catch (error) {
     return exit(isPermissionMissing(error) ? 1 : 2, error);
   }
   if (args.check) {
-    await loaded.backend.cleanup?.();
-    await loaded.plugins.end();
-    print(describeConfig(loaded.config));
+    await program.end();
+    print(describeConfig(program.config));
     return exit(0);
   }
-  await serve(args, loaded);
+  await serve(args, settings, program);
 }
 
 async function printCompletions(shell: Shell): Promise<void> {
@@ -104,27 +93,13 @@ function withDemo(args: Arguments): Arguments {
   return { ...args, settings: [...settings, ...args.settings] };
 }
 
-async function load({ configFile, settings }: Arguments): Promise<Loaded> {
+async function readSettings(
+  { configFile, settings, demo }: Arguments,
+): Promise<readonly Setting[]> {
   const fromFile = configFile === undefined
     ? []
     : parseConfigFile(await readConfigFile(configFile), configFile);
-  const config = resolveConfig([...fromFile, ...settings]);
-  const log = createLog({
-    level: config.core.log,
-    format: config.core.logFormat,
-    write: (line) => write(Deno.stderr, line),
-  });
-  const certificate = await readCertificate(config.core);
-  const telemetry = await (telemetryLoading ??= loadTelemetry(log));
-  const builtIn = { backends, framings };
-  const plugins = await Plugins.load(config, { ...builtIn, log, telemetry });
-  try {
-    const backend = await loadBackend(config.backend, plugins);
-    return { config, backend, plugins, certificate, log, telemetry };
-  } catch (error) {
-    await plugins.end();
-    throw error;
-  }
+  return [...(demo ? [demoConsole] : []), ...fromFile, ...settings];
 }
 
 async function readConfigFile(file: string): Promise<string> {
@@ -138,40 +113,66 @@ async function readConfigFile(file: string): Promise<string> {
   }
 }
 
-async function serve(args: Arguments, loaded: Loaded): Promise<void> {
-  const { config: { core }, backend, plugins, certificate } = loaded;
-  const { log, telemetry } = loaded;
-  const { framings } = plugins;
-  let server: Server;
+async function serve(
+  args: Arguments,
+  settings: readonly Setting[],
+  program: Program,
+): Promise<void> {
+  const { config: { core }, log } = program;
+  const { count, why } = countThreads(core);
+  if (why !== undefined) log("warn", "threads", { count, why });
+  let threads: Threads | undefined;
   try {
-    const engine = engines[core.engine];
-    const settings = { core, backend, framings, certificate };
-    server = await Server.listen({ ...settings, engine, log, telemetry });
+    if (count === 1) await program.listen({ port: core.port });
+    else threads = await listenInThreads(settings, program, count);
   } catch (error) {
     return exit(1, explainListenError(error, core));
   }
   // Before anybody can be told that it listens, and sends a signal then.
-  handleSignals(server, args, loaded);
-  // Whatever was forgotten in one connection must not end all of them.
-  addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    log("error", "internal", { error: describeError(event.reason) });
+  handleSignals(args, program, threads);
+  outliveErrors(log);
+  const address = formatUrl(core, program.port);
+  log("info", "listening", {
+    address,
+    engine: core.engine,
+    threads: count === 1 ? undefined : count,
   });
-  addEventListener("error", (event) => {
-    event.preventDefault();
-    log("error", "internal", { error: describeError(event.error) });
-  });
-  const address = formatUrl(core, server.port);
-  log("info", "listening", { address, engine: core.engine });
   if (args.demo) {
     const deno = Deno.build.standalone ? "deno" : Deno.execPath();
-    print(describeDemo(core, server.port, deno));
+    print(describeDemo(core, program.port, deno));
   }
 }
 
-function handleSignals(server: Server, args: Arguments, first: Loaded): void {
-  const { log } = first;
-  let { plugins } = first;
+/** Listens in this thread and in others; each of them loads the configuration for itself. */
+async function listenInThreads(
+  settings: readonly Setting[],
+  program: Program,
+  count: number,
+): Promise<Threads> {
+  const { config: { core }, log } = program;
+  checkPort(core);
+  const counts = new SharedCounts();
+  const thread = { index: 0, count };
+  await program.listen({ port: core.port, counts, thread });
+  return await Threads.start({
+    module: import.meta.url,
+    count,
+    settings,
+    port: program.port,
+    memory: counts.memory,
+    onError(error): void {
+      log("error", "thread", { error: describeError(error) });
+      exit(1);
+    },
+  });
+}
+
+function handleSignals(
+  args: Arguments,
+  program: Program,
+  threads: Threads | undefined,
+): void {
+  const { log } = program;
   let stopping = false;
   async function stop(signal: Deno.Signal, status: number): Promise<void> {
     // A second signal does not wait any longer.
@@ -179,12 +180,21 @@ function handleSignals(server: Server, args: Arguments, first: Loaded): void {
     stopping = true;
     log("info", "shutdown", { signal });
     try {
-      await server.shutDown();
-      await plugins.end();
+      await Promise.all([program.end(), threads?.end()]);
     } finally {
       if (isTelemetryOn()) endByItself(listeners);
       else exit(0);
     }
+  }
+  async function reload(): Promise<void> {
+    let settings: readonly Setting[] = [];
+    const isValid = await program.reload(async () => {
+      settings = await readSettings(args);
+      return settings;
+    });
+    if (!isValid || stopping) return;
+    await threads?.reload(settings);
+    log("info", "reload");
   }
   const listeners = new Map<Deno.Signal, () => void>();
   function listen(signal: Deno.Signal, listener: () => void): void {
@@ -194,18 +204,7 @@ function handleSignals(server: Server, args: Arguments, first: Loaded): void {
   listen("SIGINT", () => stop("SIGINT", 130));
   if (Deno.build.os === "windows") return;
   listen("SIGTERM", () => stop("SIGTERM", 143));
-  let reloading = Promise.resolve();
-  async function replace(): Promise<void> {
-    if (stopping) return;
-    const retired = plugins;
-    const reloaded = await reload(server, args, log);
-    if (reloaded === undefined) return;
-    ({ plugins } = reloaded);
-    // It takes as long as the connections that use them.
-    retired.retire();
-  }
-  // One after another: each ends what the one before has loaded.
-  listen("SIGHUP", () => reloading = reloading.then(replace));
+  listen("SIGHUP", reload);
 }
 
 /**
@@ -221,26 +220,6 @@ function endByItself(listeners: ReadonlyMap<Deno.Signal, () => void>): void {
   Deno.unrefTimer(setTimeout(() => exit(0), 1000));
 }
 
-/** Lets new connections use the configuration as it is now, if it is valid. */
-async function reload(
-  server: Server,
-  args: Arguments,
-  log: Log,
-): Promise<Loaded | undefined> {
-  try {
-    const loaded = await load(args);
-    const { config: { core }, backend, plugins, certificate } = loaded;
-    const { framings } = plugins;
-    const settings = { core, backend, framings, certificate };
-    await server.reconfigure(settings);
-    log("info", "reload");
-    return loaded;
-  } catch (error) {
-    log("error", "reload", { error: describeFailure(error) });
-    return undefined;
-  }
-}
-
 function isPermissionMissing(error: unknown): boolean {
   return error instanceof Deno.errors.NotCapable ||
     (error instanceof Error && isPermissionMissing(error.cause));
@@ -248,6 +227,7 @@ function isPermissionMissing(error: unknown): boolean {
 
 /** Ends the process; with an error, after one line that tells it. */
 function exit(status: number, error?: unknown): never {
+  parts.log.flush();
   if (error !== undefined) write(Deno.stderr, `${describeFailure(error)}\n`);
   Deno.exit(status);
 }

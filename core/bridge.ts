@@ -8,6 +8,11 @@ import { CloseError } from "./errors.ts";
 import type { FramedRead, StreamFramer } from "./framer.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import type { Peer } from "./peers/peer.ts";
+import {
+  cancelSharedTimer,
+  type SharedTimer,
+  startSharedTimer,
+} from "./shared_timers.ts";
 import type { ConnectionTraffic, Traffic } from "./telemetry/telemetry.ts";
 import type {
   IncomingMessages,
@@ -75,7 +80,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   #writing = false;
   #peerHasEnded = false;
   #error: unknown;
-  #lingerTimer: ReturnType<typeof setTimeout> | undefined;
+  #lingerTimer: SharedTimer | undefined;
   #idleWatch: IdleWatch | undefined;
   /** Reads from the peer, as a sign that it makes progress. */
   #reads = 0;
@@ -232,10 +237,10 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
    * client is there to hear it, also that it says something counts.
    */
   #watchPeer(): void {
-    clearTimeout(this.#lingerTimer);
+    cancelSharedTimer(this.#lingerTimer);
     const { written } = this.#peer;
     const reads = this.#reads;
-    this.#lingerTimer = setTimeout(() => {
+    this.#lingerTimer = startSharedTimer(() => {
       const isHeard = !this.#ending &&
         (this.#reads !== reads || this.#clientIsFull);
       if (isHeard || this.#peer.written !== written) return this.#watchPeer();
@@ -263,7 +268,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       await this.#endPeer();
     }
     this.#isOver = true;
-    clearTimeout(this.#lingerTimer);
+    cancelSharedTimer(this.#lingerTimer);
     this.#closePeer();
     await this.#peerEnded;
     try {

@@ -70,3 +70,19 @@ export function logClose(
     error: error === undefined ? undefined : describeError(error),
   });
 }
+
+/**
+ * Makes a report of connections that cannot be accepted.
+ *
+ * @param log The log.
+ * @returns Logs an error, once a minute at the most.
+ */
+export function createAcceptReport(log: Log): (error: Error) => void {
+  let last = -Infinity;
+  return function report(error): void {
+    const now = performance.now();
+    if (now - last < 60_000) return;
+    last = now;
+    log("error", "accept", { error: describeError(error) });
+  };
+}

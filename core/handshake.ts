@@ -31,6 +31,15 @@ const KEY = /^[A-Za-z0-9+/]{22}==$/;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /**
+ * Tells whether a request asks for a WebSocket, rightly or not.
+ *
+ * @param headers Its header fields.
+ */
+export function asksForWebSocket(headers: RequestHeaders): boolean {
+  return listOf(headers, "upgrade").some(equals("websocket"));
+}
+
+/**
  * Checks that a request asks for a WebSocket, and for one that may be opened.
  *
  * @param request The request.
@@ -49,7 +58,7 @@ export function checkHandshake(
     });
   }
   if (
-    !listOf(headers, "upgrade").some(equals("websocket")) ||
+    !asksForWebSocket(headers) ||
     !listOf(headers, "connection").some(equals("upgrade"))
   ) {
     throw new RequestError(426, "this is a WebSocket endpoint", {

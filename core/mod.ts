@@ -43,10 +43,18 @@ export {
   type ListenAddress,
   type LogLevel,
 } from "./config/options.ts";
+export type { PageConfig } from "./config/page_options.ts";
+export type { Pages, ServerState } from "./pages/pages.ts";
 export { parseTrustedProxies, type TrustedProxies } from "./remote.ts";
+export type {
+  ConnectionCounts,
+  ConnectionLimits,
+  TooMany,
+} from "./connection_counts.ts";
+export type { ThreadPlace } from "./threads/thread_place.ts";
 export { streamEngine } from "./engines/stream_engine.ts";
-export { Server, type ServerOptions } from "./server.ts";
-export type { ServerSettings } from "./settings.ts";
+export { Server } from "./server.ts";
+export type { ServerOptions, ServerSettings } from "./settings.ts";
 export { loadTelemetry } from "./telemetry/load_telemetry.ts";
 export type {
   ConnectionTelemetry,

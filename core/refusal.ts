@@ -38,11 +38,15 @@ export function unavailable(why: string): RequestError {
  * @returns The response.
  */
 export function formatRefusal(refusal: RequestError): Response {
-  return new Response(`${refusal.body}\n`, {
+  const body = encoder.encode(`${refusal.body}\n`);
+  return new Response(body, {
     status: refusal.status,
     headers: {
       ...refusal.headers,
       "content-type": "text/plain; charset=utf-8",
+      "content-length": `${body.length}`,
     },
   });
 }
+
+const encoder = new TextEncoder();

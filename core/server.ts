@@ -4,42 +4,39 @@
  * @module
  */
 
-import { AddressCounts } from "./address_counts.ts";
 import type { RemoteAddress } from "./api.ts";
 import { Bridge } from "./bridge.ts";
-import { logAbandon, logClose, logOpen, logRefusal } from "./connection_log.ts";
+import {
+  createAcceptReport,
+  logAbandon,
+  logClose,
+  logOpen,
+  logRefusal,
+} from "./connection_log.ts";
 import { readCertificate, replaceCertificate } from "./certificate.ts";
 import { type Client, toQuery } from "./client.ts";
+import { type ConnectionCounts, LocalCounts } from "./connection_counts.ts";
 import { connect, type Connection } from "./connector.ts";
-import { describeError, RequestError } from "./errors.ts";
+import { Deadline } from "./deadline.ts";
+import { RequestError } from "./errors.ts";
 import { checkHandshake } from "./handshake.ts";
 import type { Log } from "./log.ts";
+import { Pages } from "./pages/pages.ts";
 import { formatRefusal, toRefusal, unavailable } from "./refusal.ts";
 import { resolveRemote } from "./remote.ts";
-import type { CoreConfig } from "./config/options.ts";
-import { type ServerSettings, SettingsInUse } from "./settings.ts";
+import {
+  type ServerOptions,
+  type ServerSettings,
+  SettingsInUse,
+} from "./settings.ts";
 import { noTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
+import type { ThreadPlace } from "./threads/thread_place.ts";
 import type {
   EngineServer,
   HttpRequest,
   ServerCertificate,
-  WebSocketEngine,
   WebSocketUpgrade,
 } from "./websocket.ts";
-
-/** Options for {@linkcode Server.listen}. */
-export interface ServerOptions extends ServerSettings {
-  /** The WebSocket engine. */
-  readonly engine: WebSocketEngine;
-  /** The log. */
-  readonly log: Log;
-  /**
-   * Takes note of connections for those who watch.
-   *
-   * @default {noTelemetry}
-   */
-  readonly telemetry?: Telemetry;
-}
 
 /** A server that bridges WebSockets to peers. */
 export class Server {
@@ -48,13 +45,17 @@ export class Server {
   #telemetry: Telemetry;
   #engine: EngineServer | undefined;
   #certificate: ServerCertificate | undefined;
-  #lastId = 0;
+  #pages: Pages | undefined;
+  #thread: ThreadPlace;
+  #lastId: number;
   /** Connections from the backend's query to the end of their bridge. */
   #connections = 0;
-  #addresses = new AddressCounts();
+  #counts: ConnectionCounts;
   #bridges = new Set<Bridge>();
   #draining = new AbortController();
-  #acceptReported = -Infinity;
+  /** Nothing is waited for any longer. */
+  #over = new AbortController();
+  #started = performance.now();
   /** Resolves when no connection is left while the server shuts down. */
   #drained = Promise.withResolvers<void>();
 
@@ -62,6 +63,9 @@ export class Server {
     this.#settings = new SettingsInUse(options, options.log);
     this.#log = options.log;
     this.#telemetry = options.telemetry ?? noTelemetry;
+    this.#counts = options.counts ?? new LocalCounts();
+    this.#thread = options.thread ?? { index: 0, count: 1 };
+    this.#lastId = this.#thread.index + 1 - this.#thread.count;
   }
 
   /**
@@ -77,15 +81,18 @@ export class Server {
     const { listen, port, listenMode, headTimeout } = options.core;
     server.#certificate = options.certificate ??
       await readCertificate(options.core);
+    server.#pages = options.pages ??
+      await Pages.load(options.core, options.log);
     server.#engine = await options.engine.listen({
       listen,
       port,
+      isShared: server.#thread.count > 1,
       listenMode,
       headTimeout,
       certificate: server.#certificate,
       limits: () => server.#settings.current.core,
       handle: (request) => server.#handle(request),
-      onError: (error) => server.#reportAccept(error),
+      onError: createAcceptReport(options.log),
     });
     return server;
   }
@@ -104,11 +111,14 @@ export class Server {
    * @throws {ConfigError} If the certificate cannot be used; nothing is changed then.
    */
   async reconfigure(settings: ServerSettings): Promise<void> {
-    let { certificate } = settings;
+    const { core } = settings;
+    let { certificate, pages } = settings;
     // Nothing else is waited for: who comes after the call gets the new settings.
-    if (settings.core.tlsCert !== undefined) {
-      certificate ??= await readCertificate(settings.core);
+    if (core.tlsCert !== undefined) {
+      certificate ??= await readCertificate(core);
     }
+    if (Pages.areIn(core)) pages ??= await Pages.load(core, this.#log);
+    this.#pages = pages;
     this.#certificate = replaceCertificate(this.#certificate, certificate, {
       engine: this.#engine!,
       log: this.#log,
@@ -132,6 +142,7 @@ export class Server {
     const { promise: timeout, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       timedOut = true;
+      this.#over.abort();
       resolve();
     }, core.drainTimeout * 1000);
     for (const bridge of this.#bridges) {
@@ -148,25 +159,25 @@ export class Server {
     clearTimeout(timer);
   }
 
-  /** Tells that connections cannot be accepted, once a minute at the most. */
-  #reportAccept(error: Error): void {
-    const now = performance.now();
-    if (now - this.#acceptReported < 60_000) return;
-    this.#acceptReported = now;
-    this.#log("error", "accept", { error: describeError(error) });
-  }
-
   /** Takes note that a connection is over. */
   #release(remote: RemoteAddress): void {
     this.#connections--;
-    this.#addresses.remove(remote);
+    this.#counts.remove(remote);
     if (this.#connections === 0 && this.#draining.signal.aborted) {
       this.#drained.resolve();
     }
   }
 
   async #handle(received: HttpRequest): Promise<Response | WebSocketUpgrade> {
-    const id = ++this.#lastId;
+    const page = this.#pages?.answer(received, {
+      connections: this.#counts.total,
+      isDraining: this.#draining.signal.aborted,
+      over: this.#over.signal,
+      uptime: Math.floor((performance.now() - this.#started) / 1000),
+    });
+    if (page !== undefined) return await page;
+    // Each thread has numbers of its own.
+    const id = this.#lastId += this.#thread.count;
     const telemetry = this.#telemetry.handshake(received.headers);
     let request = received;
     try {
@@ -178,7 +189,8 @@ export class Server {
       };
       const handshake = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
-      this.#checkLimits(request, core);
+      const tooMany = this.#counts.add(request.remote, core);
+      if (tooMany !== undefined) throw unavailable(tooMany);
       return await this.#accept({ id, handshake, request, telemetry });
     } catch (error) {
       const refusal = toRefusal(error, request);
@@ -189,36 +201,17 @@ export class Server {
     }
   }
 
-  #checkLimits({ remote }: HttpRequest, core: CoreConfig): void {
-    const { maxConnections, maxConnectionsPerAddress: most } = core;
-    if (maxConnections > 0 && this.#connections >= maxConnections) {
-      throw unavailable("too many connections");
-    }
-    if (most > 0 && this.#addresses.count(remote) >= most) {
-      throw unavailable("too many connections from this address");
-    }
-  }
-
   async #accept(client: Client): Promise<WebSocketUpgrade> {
     const { request, telemetry } = client;
     const { remote, local } = request;
     const settings = this.#settings;
     const { core, backend, framings } = settings.current;
-    const controller = new AbortController();
-    const timer = setTimeout(
-      () => controller.abort(new RequestError(504, "peer took too long")),
-      core.connectTimeout * 1000,
-    );
-    const givenUp = [request.signal, this.#draining.signal];
-    function giveUp(this: AbortSignal): void {
-      controller.abort(this.reason);
-    }
-    for (const signal of givenUp) {
-      if (signal.aborted) controller.abort(signal.reason);
-      signal.addEventListener("abort", giveUp);
-    }
+    const deadline = new Deadline({
+      milliseconds: core.connectTimeout * 1000,
+      reason: () => new RequestError(504, "peer took too long"),
+      signals: [request.signal, this.#draining.signal],
+    });
     this.#connections++;
-    this.#addresses.add(remote);
     settings.take();
     try {
       const connection = await connect(
@@ -228,7 +221,7 @@ export class Server {
           backendName: core.backend,
           framings,
           maxMessage: core.maxMessage,
-          signal: controller.signal,
+          signal: deadline.signal,
           allowed: core.allowPeer,
           local,
           telemetry,
@@ -240,8 +233,7 @@ export class Server {
       throw error;
     } finally {
       settings.release();
-      clearTimeout(timer);
-      for (const signal of givenUp) signal.removeEventListener("abort", giveUp);
+      deadline.release();
     }
   }
 

@@ -7,9 +7,13 @@
 import type { Backend } from "./api.ts";
 import { describeError } from "./errors.ts";
 import type { FramingTable } from "./framing_table.ts";
+import type { ConnectionCounts } from "./connection_counts.ts";
 import type { Log } from "./log.ts";
 import type { CoreConfig } from "./config/options.ts";
-import type { ServerCertificate } from "./websocket.ts";
+import type { Pages } from "./pages/pages.ts";
+import type { Telemetry } from "./telemetry/telemetry.ts";
+import type { ThreadPlace } from "./threads/thread_place.ts";
+import type { ServerCertificate, WebSocketEngine } from "./websocket.ts";
 
 /** What new connections are made with; it can be replaced while the server runs. */
 export interface ServerSettings {
@@ -21,6 +25,34 @@ export interface ServerSettings {
   readonly framings: FramingTable;
   /** The certificate for clients; absent: read from the files that `core` names, if it does. */
   readonly certificate?: ServerCertificate | undefined;
+  /** What is answered beside WebSockets; absent: what `core` asks for. */
+  readonly pages?: Pages | undefined;
+}
+
+/** Options for `Server.listen`. */
+export interface ServerOptions extends ServerSettings {
+  /** The WebSocket engine. */
+  readonly engine: WebSocketEngine;
+  /** The log. */
+  readonly log: Log;
+  /**
+   * Takes note of connections for those who watch.
+   *
+   * @default {noTelemetry}
+   */
+  readonly telemetry?: Telemetry;
+  /**
+   * Counts connections, for the limits on them.
+   *
+   * @default {new LocalCounts()}
+   */
+  readonly counts?: ConnectionCounts;
+  /**
+   * Which of several threads that listen on the same port it is.
+   *
+   * @default {{ index: 0, count: 1 }}
+   */
+  readonly thread?: ThreadPlace;
 }
 
 /** Settings, whose backend is told when the last query to it is over. */

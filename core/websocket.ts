@@ -158,6 +158,8 @@ export interface EngineOptions {
   readonly listen: ListenAddress;
   /** Listen port; 0: any free port. */
   readonly port: number;
+  /** Whether other threads listen on the same port, and share its connections. */
+  readonly isShared?: boolean;
   /** Permissions of a Unix socket; absent: what the umask leaves. */
   readonly listenMode?: number | undefined;
   /** Shown to clients, who speak TLS then. */

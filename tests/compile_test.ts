@@ -16,16 +16,19 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { targets } from "../tools/compile.ts";
 import { stdArguments } from "../tools/std.ts";
+import { freePort } from "./e2e_peer.ts";
+import { otlpVariables } from "./otlp_receiver.ts";
 
 const root = join(import.meta.dirname!, "..");
 const decoder = new TextDecoder();
 
-async function runCompile(args: readonly string[]): Promise<
-  { readonly code: number; readonly stderr: string }
-> {
+async function runCompile(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ readonly code: number; readonly stderr: string }> {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", join(root, "tools", "compile.ts"), ...args],
-    env: { DENORT_BIN: Deno.execPath(), NO_COLOR: "1" },
+    env: { DENORT_BIN: Deno.execPath(), NO_COLOR: "1", ...env },
   }).output();
   return { code, stderr: decoder.decode(stderr) };
 }
@@ -101,8 +104,16 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
     assertEquals(embedded.includes(unrelated), false);
 
     const text = embedded.toString("latin1");
-    // The package that main.ts imports where Deno exports telemetry.
-    assertStringIncludes(text, "opentelemetry.js.api.${major}");
+    // Packages that are imported only where they are needed.
+    const lazy = [
+      "opentelemetry.js.api.${major}",
+      "/* es-module-lexer 1.7.0 */",
+      "module.exports = fresh",
+      "exports.contentType = contentType",
+      "module.exports = rangeParser",
+      "application/vnd.fdsn.mseed",
+    ];
+    for (const part of lazy) assert(text.includes(part), part);
     const permissions = /"permissions":(\{.*?\})/.exec(text)?.[1];
     const granted = Object.entries(JSON.parse(permissions!));
     assertEquals(
@@ -116,6 +127,31 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
         ["prompt", false],
       ],
     );
+    assertEquals(exportsTelemetry(text), false);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+/** Whether a program that was compiled exports telemetry: it is decided then. */
+function exportsTelemetry(text: string): boolean {
+  const config = /"otel_config":\{[^}]*\}/.exec(text)?.[0];
+  assertStringIncludes(config!, '"metrics_enabled":');
+  return config!.includes('"metrics_enabled":true');
+}
+
+Deno.test("compile.ts makes a program that exports telemetry where Deno does", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const output = join(directory, "websocksy");
+    const { code, stderr } = await runCompile(["--output", output], {
+      ...otlpVariables(freePort()),
+    });
+    assertEquals(code, 0, stderr);
+    const program = await Deno.readFile(output);
+    const { size } = await Deno.stat(Deno.execPath());
+    const embedded = Buffer.from(program.buffer).subarray(size - 65_536);
+    assertEquals(exportsTelemetry(embedded.toString("latin1")), true);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -114,6 +114,35 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
       ["listen on unix:/x, engine native", "backend defaultpeer"],
     ],
     [
+      [
+        core("console", "/c"),
+        core("health", "/h"),
+        core("web", "www"),
+      ],
+      [
+        "listen on [::]:8001, engine native",
+        "backend defaultpeer",
+        "console at /c",
+        "health at /h",
+        "files of www",
+      ],
+    ],
+    [
+      [core("web", "www"), core("web-listing", "true")],
+      [
+        "listen on [::]:8001, engine native",
+        "backend defaultpeer",
+        "files of www, with listings",
+      ],
+    ],
+    [
+      [core("threads", "auto")],
+      [
+        "listen on [::]:8001, engine native, threads auto",
+        "backend defaultpeer",
+      ],
+    ],
+    [
       [core("tls-cert", "c.pem"), core("tls-key", "k.pem")],
       ["listen on wss://[::]:8001/, engine native", "backend defaultpeer"],
     ],
@@ -162,5 +191,17 @@ Deno.test("describeDemo() gives a URL to connect to and a command to try", {
     assertEquals(/["$`!]/.test(script), false, script);
     // It has the syntax of a program.
     new Function(script);
+    assertEquals(text.includes("browser"), false);
   }
+  const tls = { ...defaultCoreConfig, tlsCert: "c.pem", tlsKey: "k.pem" };
+  assertStringIncludes(
+    describeDemo({ ...defaultCoreConfig, console: "/" }, 9001, "deno"),
+    "Open http://localhost:9001/ in a browser",
+  );
+  assertStringIncludes(
+    describeDemo({ ...tls, console: "/debug" }, 9001, "deno"),
+    "Open https://localhost:9001/debug in a browser",
+  );
+  const onPath = describeDemo({ ...unix, console: "/" }, 0, "deno");
+  assertEquals(onPath.includes("browser"), false);
 });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers";
 import {
   formatRequest,
+  opcodes,
   openResettable,
   RawClient,
   request,
@@ -215,6 +216,50 @@ testEngines(
     assertLess(grown, 200, `${grown} MiB more are resident`);
   },
   { ignore: noProc },
+);
+
+testEngines(
+  "shutDown() delivers all small messages that were read for a slow client",
+  async (_, engine) => {
+    await using directory = new TemporaryDirectory();
+    const path = join(directory.path, "socket");
+    const lines = new Uint8Array(65_536).fill(0x0a);
+    await using peer = TestPeer.tcp(async (connection) => {
+      let isOver = false;
+      const over = readAll(connection, () => {}).then(() => isOver = true);
+      while (!isOver) await writeAll(connection, lines);
+      await over;
+    });
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: [
+        ...["-l", `unix:${path}`, "--drain-timeout", "20"],
+        ...["-c", "framing=newline", "-c", "framing-config=lf"],
+      ],
+    });
+    using client = await RawClient.connectUnix(path);
+    await client.upgrade();
+    // Reads become larger while they are full.
+    let received = 0;
+    while (received < 100_000) {
+      await client.readFrame();
+      received++;
+    }
+    command.kill("SIGTERM");
+    await command.event("shutdown");
+    for (;;) {
+      const frame = await client.readFrame();
+      if (frame?.opcode !== opcodes.binary && frame?.opcode !== opcodes.text) {
+        assertEquals(frame?.opcode, opcodes.close);
+        break;
+      }
+      received++;
+    }
+    await client.sendClose(1001);
+    const closed = await command.event("close");
+    assertEquals(received, closed["to-client-messages"]);
+  },
 );
 
 testEngines(

@@ -16,9 +16,13 @@ const names = Object.fromEntries(
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const clientSpanId = "b7ad6b7169203331";
 
-/** A backend that names a peer, none, a dead one, never any, or dies. */
-function backendPlugin(peer: string, dead: string): string {
+/**
+ * A backend that names a peer, none, a dead one, never any, or dies; it starts
+ * if a file says so.
+ */
+function backendPlugin(peer: string, dead: string, health: string): string {
   return plugin(`
+    if (Deno.readTextFileSync("${health}") !== "well") throw new Error("ill");
     const peers = {
       "/echo": { address: "${peer}", framing: "binary" },
       "/dead": { address: "${dead}" },
@@ -59,10 +63,15 @@ testEngines(
       const module = join(directory, "finder.js");
       const file = join(directory, "websocksy.ini");
       const dead = `tcp://127.0.0.1:${freePort()}`;
-      await Deno.writeTextFile(module, backendPlugin(peer.host, dead));
+      const health = join(directory, "health");
+      await Deno.writeTextFile(health, "well");
+      await Deno.writeTextFile(module, backendPlugin(peer.host, dead, health));
       await Deno.writeTextFile(
         file,
-        `[core]\nbackend = finder\n[plugin finder]\nurl = ${module}\n`,
+        [
+          ...["[core]", "backend = finder"],
+          ...["[plugin finder]", `url = ${module}`, `read = ${health}`, ""],
+        ].join("\n"),
       );
       await using command = await Command.start({
         engine,
@@ -116,11 +125,18 @@ testEngines(
       leaving[Symbol.dispose]();
       await receiver.until(1, names.handshakes, outcome("abandoned"));
 
-      // A plugin that dies.
+      // A plugin that dies, and cannot be started again at once.
+      const finder = { "websocksy.plugin.name": "finder" };
+      await Deno.writeTextFile(health, "ill");
       const crash = await request(port, { target: "/crash" });
       assertEquals(crash.status, 500);
+      await receiver.untilSome(names.restarts, {
+        ...finder,
+        ...outcome("failed"),
+      });
+      await Deno.writeTextFile(health, "well");
       await receiver.until(1, names.restarts, {
-        "websocksy.plugin.name": "finder",
+        ...finder,
         ...outcome("running"),
       });
 
@@ -153,6 +169,45 @@ testEngines(
       await Deno.remove(directory, { recursive: true });
     }
   },
+);
+
+testEngines(
+  "The command exports what all of its threads have done, added up",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using receiver = OtlpReceiver.start();
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: ["--threads", "2"],
+      permissions: ["--allow-net", "--allow-read"],
+      env: receiver.env,
+    });
+    using stack = new DisposableStack();
+    const clients: RawClient[] = [];
+    const threads = new Set<number>();
+    for (let index = 0; index < 30; index++) {
+      const client = stack.use(await RawClient.open(command.port));
+      clients.push(client);
+      threads.add(Number((await command.event("open")).id) % 2);
+      await exchange(client, 10);
+    }
+    assertEquals(threads.size, 2);
+    await receiver.until(30, names.open);
+    await receiver.until(300, names.bytes, dir("to_peer"));
+    for (const client of clients) {
+      await client.sendClose(1000);
+      await client.readClose();
+    }
+    await receiver.until(30, names.closed);
+    await receiver.until(30, names.connectionDuration);
+    command.kill("SIGTERM");
+    assertEquals((await command.status).code, 0);
+    assertEquals(receiver.value(names.open), 0);
+    assertEquals(receiver.value(names.bytes), 600);
+    assertEquals(receiver.value(names.handshakes, outcome("accepted")), 30);
+  },
+  { ignore: Deno.build.os !== "linux" },
 );
 
 function dir(direction: "to_peer" | "to_client"): Record<string, string> {

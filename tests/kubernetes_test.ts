@@ -141,7 +141,7 @@ Deno.test("Kubernetes schemas refuse what is wrong", () => {
     ["Deployment", `${container}.name`],
     ["Deployment", `${container}.args`, "/etc/websocksy/config.ini"],
     ["Deployment", `${container}.ports.0.containerPort`, "8001"],
-    ["Deployment", `${container}.readinessProbe.tcpSocket.port`],
+    ["Deployment", `${container}.readinessProbe.httpGet.port`],
     ["Deployment", `${container}.resources.limits.memory`, "512Mb"],
     ["Deployment", `${container}.lifecycle.preStop.sleep.seconds`, "10s"],
     ["Service", "spec.ports.0.port", "http"],
@@ -250,7 +250,9 @@ function findMisfits(objects: ReadonlyMap<string, Json>): string[] {
   for (
     const [what, probe] of Object.entries({ readinessProbe, livenessProbe })
   ) {
-    expect(probe.tcpSocket.port, ports[0].name, `port of ${what}`);
+    const { path, port } = probe.httpGet;
+    expect(port, ports[0].name, `port of ${what}`);
+    expect(path, core.health, `path of ${what}`);
   }
   const ending = lifecycle.preStop.sleep.seconds + core.drainTimeout;
   if (spec.terminationGracePeriodSeconds <= ending) {
@@ -289,9 +291,15 @@ Deno.test("Kubernetes example's objects fit each other, and websocksy", () => {
       ["Deployment", `${container}.args`, ["/config.ini"], "args"],
       [
         "Deployment",
-        `${container}.readinessProbe.tcpSocket.port`,
+        `${container}.readinessProbe.httpGet.port`,
         "http",
         "port of r",
+      ],
+      [
+        "Deployment",
+        `${container}.livenessProbe.httpGet.path`,
+        "/healthz",
+        "path of l",
       ],
       ["Deployment", `${container}.securityContext`, {}, "securityContext"],
       ["Deployment", `${pod}.terminationGracePeriodSeconds`, 30, "killed"],

@@ -53,8 +53,8 @@ export interface OtlpSpan {
 export class OtlpReceiver implements AsyncDisposable {
   /** All spans. */
   readonly spans: OtlpSpan[] = [];
-  /** Paths of the requests that came. */
-  readonly requests: string[] = [];
+  /** Names of the services that exported. */
+  readonly services = new Set<string>();
   #series = new Map<string, OtlpSeries>();
   #server: Deno.HttpServer<Deno.NetAddr>;
   #stop = new AbortController();
@@ -67,8 +67,7 @@ export class OtlpReceiver implements AsyncDisposable {
       onListen: () => {},
       signal: this.#stop.signal,
     }, async (request) => {
-      const { pathname } = new URL(request.url);
-      this.#take(pathname, await request.json());
+      this.#take(await request.json());
       // A promise that nobody ever resolves is an answer that never comes.
       return answers ? Response.json({}) : await new Promise(() => {});
     });
@@ -135,14 +134,25 @@ export class OtlpReceiver implements AsyncDisposable {
     }
   }
 
+  /**
+   * Waits until a metric is not 0.
+   *
+   * @param name Its name.
+   * @param attributes As for {@linkcode OtlpReceiver.value}.
+   */
+  async untilSome(name: string, attributes: OtlpAttributes): Promise<void> {
+    while (this.value(name, attributes) === 0) await this.#arrived.promise;
+  }
+
   /** Waits for the next request, answered or not. */
   async next(): Promise<void> {
     await this.#arrived.promise;
   }
 
-  #take(path: string, body: Export): void {
-    this.requests.push(path);
-    for (const { scopeMetrics } of body.resourceMetrics ?? []) {
+  #take(body: Export): void {
+    for (const { resource, scopeMetrics } of body.resourceMetrics ?? []) {
+      const { "service.name": service } = toAttributes(resource.attributes);
+      this.services.add(String(service));
       for (const { scope, metrics } of scopeMetrics) {
         for (const metric of metrics) this.#takeMetric(scope.name, metric);
       }
@@ -203,6 +213,7 @@ export function otlpVariables(port: number): Record<string, string> {
 /** What a request has; the fields that matter here. */
 interface Export {
   readonly resourceMetrics?: readonly {
+    readonly resource: { readonly attributes: readonly ExportedAttribute[] };
     readonly scopeMetrics: readonly {
       readonly scope: { readonly name: string };
       readonly metrics: readonly ExportedMetric[];

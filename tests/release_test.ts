@@ -9,7 +9,7 @@ import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { join } from "node:path";
 import manifest from "../deno.json" with { type: "json" };
 import { archiveName, formatChecksums, pack } from "../tools/archive.ts";
-import { targets, workers } from "../tools/compile.ts";
+import { lazyPackages, targets, workers } from "../tools/compile.ts";
 import { release } from "../tools/release.ts";
 import { makeSbom, type ModuleGraph, readModuleGraph } from "../tools/sbom.ts";
 import { root } from "./e2e_command.ts";
@@ -127,7 +127,11 @@ interface Bill {
 }
 
 Deno.test("makeSbom() names every package of the program", async () => {
-  const entries = [join(root, "main.ts"), ...await workers()];
+  const entries = [
+    join(root, "main.ts"),
+    ...await workers(),
+    ...lazyPackages,
+  ];
   const graphs = await Promise.all(entries.map(readModuleGraph));
   const bill = makeSbom(graphs, options) as unknown as Bill;
   await assertValidSbom(bill);
@@ -140,10 +144,18 @@ Deno.test("makeSbom() names every package of the program", async () => {
     .filter((specifier) => !/^(file|node):/.test(specifier));
   for (const specifier of external) {
     const [, npm, scope, name, version] =
-      /^(?:npm:\/([^/]+@[^/]+)|https:\/\/jsr\.io\/@([^/]+)\/([^/]+)\/([^/]+)\/.*)$/
+      /^(?:npm:\/((?:@[^/]+\/)?[^/]+@[^/]+)|https:\/\/jsr\.io\/@([^/]+)\/([^/]+)\/([^/]+)\/.*)$/
         .exec(specifier)!;
-    const part = npm ?? `${scope}__${name}@${version}`;
+    const part = npm?.replace(/^@/, "%40") ?? `${scope}__${name}@${version}`;
     assert(purls.some((purl) => purl.includes(part)), specifier);
+  }
+  // What is loaded only where it is needed, and what that needs.
+  assert(purls.some((purl) => purl.includes("mime-db@")));
+  const { dependsOn } = bill.dependencies.find(({ ref }) =>
+    ref === "websocksy@1.2.3"
+  )!;
+  for (const specifier of lazyPackages) {
+    assert(dependsOn.includes(specifier), specifier);
   }
 });
 

@@ -3,7 +3,13 @@
 import { assertEquals } from "@std/assert";
 import type { Backend, PeerInfo } from "../core/api.ts";
 import { defaultCoreConfig } from "../core/config/options.ts";
-import { Server, type ServerOptions } from "../core/server.ts";
+import { Server } from "../core/server.ts";
+import type { ServerOptions } from "../core/settings.ts";
+import {
+  type HandshakeTelemetry,
+  noTelemetry,
+  type Telemetry,
+} from "../core/telemetry/telemetry.ts";
 import type {
   EngineOptions,
   EngineServer,
@@ -36,9 +42,14 @@ class FakeEngine implements WebSocketEngine {
 
   /** A client asks for a WebSocket. */
   async ask(
-    { signal = new AbortController().signal, method = "GET" } = {},
+    {
+      signal = new AbortController().signal,
+      method = "GET",
+      target = "/",
+      isPlain = false,
+    } = {},
   ): Promise<Response | WebSocketUpgrade> {
-    const headers = new Headers({
+    const headers = isPlain ? new Headers() : new Headers({
       connection: "Upgrade",
       upgrade: "websocket",
       "sec-websocket-version": "13",
@@ -47,7 +58,7 @@ class FakeEngine implements WebSocketEngine {
     const remote = { address: "192.0.2.1", port: 1 };
     return await this.#options!.handle({
       method,
-      target: "/",
+      target,
       headers,
       remote,
       signal,
@@ -317,4 +328,44 @@ Deno.test("Server opens no peer for a client that is gone already", async () => 
   const status = await engine.refused({ signal: AbortSignal.abort() });
   assertEquals([status, peer.count], [400, 0]);
   await server.shutDown();
+});
+
+Deno.test("Server counts no page as a handshake", async () => {
+  let handshakes = 0;
+  const telemetry: Telemetry = {
+    ...noTelemetry,
+    handshake(headers): HandshakeTelemetry {
+      handshakes++;
+      return noTelemetry.handshake(headers);
+    },
+  };
+  const backend = fixed("tcp://h:1");
+  const { server, engine, log } = await start({
+    core: { ...core, health: "/health" },
+    backend,
+    telemetry,
+  });
+  const target = "/health";
+  const page = { target, isPlain: true };
+  assertEquals(await engine.refused(page), 200);
+  assertEquals(await engine.refused({ ...page, method: "HEAD" }), 200);
+  assertEquals(await engine.refused({ ...page, method: "PUT" }), 405);
+  const gone = { ...page, signal: AbortSignal.abort() };
+  assertEquals(await engine.refused(gone), 200);
+  assertEquals(handshakes, 0);
+  assertEquals(log.events, ["page", "page", "page", "page"]);
+  assertEquals(await engine.refused({ isPlain: true }), 426);
+  assertEquals(handshakes, 1);
+  // It is asked for no more, then again: both without a restart.
+  await server.reconfigure({ core, framings, backend });
+  assertEquals(await engine.refused(page), 426);
+  await server.reconfigure({
+    core: { ...core, health: "/" },
+    framings,
+    backend,
+  });
+  assertEquals(await engine.refused({ isPlain: true }), 200);
+  const done = server.shutDown();
+  assertEquals(await engine.refused({ isPlain: true }), 503);
+  await done;
 });

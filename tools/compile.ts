@@ -40,8 +40,17 @@ const permissions: readonly string[] = [
   "--no-prompt",
 ];
 
-/** Imported only where Deno exports telemetry, by a name that Deno does not follow. */
-const telemetryApi = manifest.imports["@opentelemetry/api"];
+/**
+ * Packages that are imported only where they are needed, by a name that Deno
+ * does not follow: where it exports telemetry, for plugins, and to serve files.
+ */
+export const lazyPackages: readonly string[] = ([
+  "@opentelemetry/api",
+  "es-module-lexer",
+  "fresh",
+  "mime-types",
+  "range-parser",
+] as const).map((name) => manifest.imports[name]);
 
 const root = join(import.meta.dirname!, "..");
 
@@ -62,7 +71,7 @@ interface Job {
 export async function compile(args: readonly string[]): Promise<number> {
   const jobs = toJobs(args);
   const std = await stdArguments();
-  const included = [...await workers(), telemetryApi];
+  const included = [...await workers(), ...lazyPackages];
   for (const { target, output } of jobs) {
     const { code } = await new Deno.Command(Deno.execPath(), {
       args: [

@@ -49,8 +49,8 @@ export function formatManPage(
     ...[configurationFile, pluginSection, exitStatus, signals, files, examples]
       .flatMap(formatSection),
     ".SH SEE ALSO",
-    "The project's files README.md, backends/README.md, framing/README.md and",
-    "docs/install.md.",
+    "The project's files README.md, docs/guide.md, backends/README.md,",
+    "framing/README.md and docs/install.md.",
     "",
   ].join("\n");
 }

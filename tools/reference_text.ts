@@ -150,10 +150,6 @@ export const files: Section = {
         "/etc/websocksy/config.ini",
         "The configuration file, where the [systemd unit](install.md#systemd) and the [container image](install.md#docker) look for it. The program itself reads none that it is not told of.",
       ],
-      [
-        "/dev/null",
-        "`engine = stream` opens it to see whether file descriptors have run out.",
-      ],
     ],
   }],
 };

@@ -61,7 +61,7 @@ interface Component {
 /**
  * Asks Deno what a program is made of.
  *
- * @param entry Path of its first module.
+ * @param entry Path of its first module, or the specifier of a package.
  * @returns The graph of its modules.
  * @throws {Error} If Deno cannot tell.
  */
@@ -82,7 +82,8 @@ export async function readModuleGraph(entry: string): Promise<ModuleGraph> {
 /**
  * Makes the bill.
  *
- * @param graphs The graphs of the program and of its workers.
+ * @param graphs The graphs of the program, its workers, and the packages that
+ * no import leads to.
  * @param options Whose bill it is.
  * @returns A document of CycloneDX, for `JSON.stringify()`.
  * @throws {Error} If a module is missing, or from where packages have no name.
@@ -138,7 +139,7 @@ interface Bill {
 }
 
 function addGraph(graph: ModuleGraph, { add, edges, own }: Bill): void {
-  const { modules, redirects, npmPackages = {} } = graph;
+  const { roots, modules, redirects, npmPackages = {} } = graph;
   const bySpecifier = new Map(modules.map((one) => [one.specifier, one]));
   function refOf({ specifier, error, npmPackage }: Module): string | undefined {
     if (error !== undefined) throw new Error(`Cannot make the bill: ${error}`);
@@ -163,17 +164,21 @@ function addGraph(graph: ModuleGraph, { add, edges, own }: Bill): void {
     }
     return ref;
   }
+  function addEdge(ref: string, leadsTo: string | undefined): void {
+    let specifier = leadsTo;
+    while (specifier !== undefined && specifier in redirects) {
+      specifier = redirects[specifier];
+    }
+    const target = bySpecifier.get(specifier ?? "");
+    const other = target === undefined ? undefined : refOf(target);
+    if (other !== undefined && other !== ref) edges.get(ref)!.add(other);
+  }
+  for (const root of roots) addEdge(own, root);
   for (const module of modules) {
     const ref = refOf(module);
     if (ref === undefined) continue;
     for (const { code } of module.dependencies ?? []) {
-      let specifier = code?.specifier;
-      while (specifier !== undefined && specifier in redirects) {
-        specifier = redirects[specifier];
-      }
-      const target = bySpecifier.get(specifier ?? "");
-      const other = target === undefined ? undefined : refOf(target);
-      if (other !== undefined && other !== ref) edges.get(ref)!.add(other);
+      addEdge(ref, code?.specifier);
     }
   }
 }

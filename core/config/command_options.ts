@@ -75,7 +75,8 @@ export const flags: readonly Flag[] = [
   {
     name: "demo",
     help: "start a small service and bridge to it",
-    details: "It prints a command that talks to the service.",
+    details:
+      "It prints the address of a page to open in a browser, and a command, that talk to the service. The page is the [console](pages.md#console), at `/` unless `console` says otherwise.",
   },
   {
     name: "help",

@@ -13,6 +13,7 @@ import {
   coreOptions,
   defaultCoreConfig,
 } from "./options.ts";
+import { findPageConflict } from "./page_options.ts";
 import {
   checkPluginName,
   type PluginConfig,
@@ -105,6 +106,11 @@ export function resolveConfig(settings: readonly Setting[]): Config {
     }
   }
   checkTls(core, origins);
+  const conflict = findPageConflict(core);
+  if (conflict !== undefined) {
+    const [name, why] = conflict;
+    throw new ConfigError(`cannot use ${name}: ${why}`, origins[name]);
+  }
   return { core, backend, plugins: resolvePlugins(plugins) };
 }
 

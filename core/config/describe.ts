@@ -8,6 +8,7 @@ import { formatHost } from "../peers/address.ts";
 import type { Config } from "./config.ts";
 import { ConfigError, describeError } from "../errors.ts";
 import { type CoreConfig, formatListen } from "./options.ts";
+import type { PageConfig } from "./page_options.ts";
 import { grantNames, type PluginConfig } from "../plugins/plugin_config.ts";
 
 /**
@@ -98,11 +99,25 @@ export function describeConfig({ core, backend, plugins }: Config): string {
     : formatUrl(core, core.port);
   return [
     "The configuration is valid.",
-    `listen on ${where}, engine ${core.engine}`,
+    `listen on ${where}, engine ${core.engine}${
+      core.threads === 1 ? "" : `, threads ${core.threads}`
+    }`,
     `backend ${core.backend}${options.length === 0 ? "" : ", with"}`,
     ...options,
+    ...describePages(core),
     ...plugins.map(describePlugin),
   ].join("\n");
+}
+
+function describePages(
+  { console: path, health, web, webListing }: PageConfig,
+): string[] {
+  const lists = webListing ? ", with listings" : "";
+  return [
+    ...path === undefined ? [] : [`console at ${path}`],
+    ...health === undefined ? [] : [`health at ${health}`],
+    ...web === undefined ? [] : [`files of ${web}${lists}`],
+  ];
 }
 
 function describePlugin(
@@ -136,11 +151,17 @@ export function describeDemo(
   const isAny = listen.transport === "unix" ||
     ["::", "0.0.0.0"].includes(listen.hostname);
   const host = isAny ? "localhost" : formatHost(listen.hostname);
-  const url = `${schemeOf(core)}://${host}:${port}/`;
+  const place = `${host}:${port}`;
+  const url = `${schemeOf(core)}://${place}/`;
   const script = `const s = new WebSocket('${url}'); let n = 0; ` +
     `s.onopen = () => s.send('hello\\n'); ` +
     `s.onmessage = (e) => { console.log(e.data); if (++n === 2) s.close(); };`;
+  const page = `${schemeOf(core).replace("ws", "http")}://${place}`;
   return [
+    // No browser can open a Unix socket.
+    ...core.console === undefined || listen.transport === "unix"
+      ? []
+      : [`Open ${page}${core.console} in a browser to talk to it.`, ""],
     `Connect a WebSocket to ${url}, or try it with this command:`,
     "",
     `  ${deno} eval "${script}"`,

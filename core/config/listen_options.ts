@@ -13,6 +13,8 @@ export interface ListenConfig {
   readonly port: number;
   /** Where to listen. */
   readonly listen: ListenAddress;
+  /** Threads that serve clients; `auto`: one for each processor. */
+  readonly threads: number | "auto";
   /** Permissions of the Unix socket; absent: what the umask leaves. */
   readonly listenMode: number | undefined;
   /** File of the certificate for clients, PEM; absent: no TLS. */
@@ -52,6 +54,19 @@ export const listenOptions: readonly CoreOption[] = [
       "A Unix socket replaces one at PATH that nobody listens on any more, and nothing else that is there; it is removed at the end. With `deno run`, it needs `--allow-read` and `--allow-write` for its path.",
     example: "127.0.0.1",
     parse: (value) => ({ listen: parseListen(value) }),
+  },
+  {
+    name: "threads",
+    placeholder: "NUMBER",
+    value: ["auto"],
+    default: "1",
+    help: "threads that serve clients; auto: one for each processor",
+    details:
+      "They listen on the same port, and the system shares its connections out among them; each has the backend and the plugins for itself. There is one log, one reload and one shutdown, and the limits on connections hold for all of them together. That takes Linux, and a TCP port: elsewhere there is one thread, and the log says so. A reload cannot change it. With `deno run`, threads need `--allow-read` for the program's own folder.",
+    example: "auto",
+    parse: (value) => ({
+      threads: value === "auto" ? value : parseInteger(value, 1, 256),
+    }),
   },
   {
     name: "listen-mode",

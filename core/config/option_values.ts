@@ -100,3 +100,18 @@ export function parseMode(value: string): number | undefined {
   }
   return parseInt(value, 8);
 }
+
+/**
+ * Parses the path of a URL.
+ *
+ * @param value A slash, and what follows it; empty: none.
+ * @returns The path, if there is one.
+ * @throws {SyntaxError} If it is no such path.
+ */
+export function parsePath(value: string): string | undefined {
+  if (value === "") return undefined;
+  if (!/^\/[!"$->@-~]*$/.test(value)) {
+    throw new SyntaxError(`it is a path such as /path, not "${value}"`);
+  }
+  return value;
+}

@@ -15,12 +15,14 @@ import {
 import { type NetworkConfig, networkOptions } from "./network_options.ts";
 import type { CoreOption } from "./option.ts";
 import { parseChoice, parseName, parseSeconds } from "./option_values.ts";
+import { type PageConfig, pageOptions } from "./page_options.ts";
 
 export type { ListenAddress } from "./listen_options.ts";
 export type { CoreOption } from "./option.ts";
 
 /** The `[core]` options, parsed. */
-export interface CoreConfig extends ListenConfig, LimitConfig, NetworkConfig {
+export interface CoreConfig
+  extends ListenConfig, LimitConfig, NetworkConfig, PageConfig {
   /** Seconds without traffic from a client before it is sent a ping; 0: never. */
   readonly ping: number;
   /** Name of a built-in backend or a plugin, or path or URL of a plugin. */
@@ -94,6 +96,7 @@ export const coreOptions: readonly CoreOption[] = [
   },
   ...limitOptions,
   ...networkOptions,
+  ...pageOptions,
   {
     name: "log",
     placeholder: "LEVEL",

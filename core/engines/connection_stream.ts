@@ -134,8 +134,7 @@ export class ConnectionStream implements ByteStream {
 
   closeSoon(): void {
     this.#closesSoon = true;
-    this.end();
-    if (this.#wroteEnd) this.close();
+    if (!this.#isWriting) this.close();
   }
 
   close(): void {
@@ -210,7 +209,8 @@ export class ConnectionStream implements ByteStream {
         if (this.isClosed) return;
         for (const { sent } of this.#writes.splice(0, count)) sent?.();
       }
-      if (this.#isEnding && !this.#wroteEnd) {
+      if (this.#closesSoon) this.close();
+      else if (this.#isEnding && !this.#wroteEnd) {
         await this.#connection.closeWrite();
         this.#wroteEnd = true;
         if (this.#closesSoon || this.hasEnded) this.close();

@@ -28,6 +28,7 @@ export const nativeEngine: WebSocketEngine = {
 
 async function listen(options: EngineOptions): Promise<EngineServer> {
   const { listen, listenMode, certificate, handle, onError } = options;
+  const { isShared = false } = options;
   async function answer(
     request: Request,
     info: Deno.ServeHandlerInfo,
@@ -56,9 +57,12 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
 
   async function serve(): Promise<Deno.HttpServer<Deno.Addr>> {
     await path?.prepare();
-    const where = listen.transport === "unix"
-      ? { path: listen.path }
-      : { hostname: listen.hostname, port, ...certificate };
+    const where = listen.transport === "unix" ? { path: listen.path } : {
+      hostname: listen.hostname,
+      port,
+      reusePort: isShared,
+      ...certificate,
+    };
     const server = Deno.serve({ ...where, onListen: () => {} }, answer);
     try {
       path?.claim();

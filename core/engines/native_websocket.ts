@@ -40,6 +40,8 @@ export class NativeWebSocket implements ServerWebSocket {
   #hasEnded = false;
   /** Messages that were given to Deno since nothing waited. */
   #unsent = 0;
+  /** Resolves when all that was given to `send` has been given to Deno. */
+  #sending: Promise<void> | undefined;
   #closing: { readonly code: number; readonly reason: string } | undefined;
   #error = "";
 
@@ -85,7 +87,7 @@ export class NativeWebSocket implements ServerWebSocket {
     if (this.#socket.bufferedAmount === 0) this.#unsent = 0;
     const sent = this.#sendSome(messages, 0);
     if (sent < messages.messages.length || this.#isFull) {
-      return this.#sendRest(messages, sent);
+      return this.#sending = this.#sendRest(messages, sent);
     }
   }
 
@@ -118,15 +120,22 @@ export class NativeWebSocket implements ServerWebSocket {
   }
 
   async #makeRoom(): Promise<void> {
-    // Deno's own ping waits behind what the client does not take.
-    const { ping } = this.#limits;
-    const patience = ping === 0 ? Infinity : ping * 2000;
     const level = this.#unsent >= mostUnsent ? 0 : highWaterMark;
-    await this.#drained(level, patience);
+    await this.#drained(level);
     if (level === 0) this.#unsent = 0;
     if (this.#socket.bufferedAmount > level && !this.#hasEnded) {
-      this.#giveUp(1001, "nothing was taken, and no ping answered");
+      const why = "nothing was taken, and no ping answered";
+      const { code, reason } = this.#closing ?? { code: 1001, reason: why };
+      this.#giveUp(code, reason);
     }
+  }
+
+  /** Milliseconds without progress after which a client is no longer waited for. */
+  get #patience(): number {
+    if (this.#closing !== undefined) return closeTimeout;
+    // Deno's own ping waits behind what the client does not take.
+    const { ping } = this.#limits;
+    return ping === 0 ? Infinity : ping * 2000;
   }
 
   get pending(): number {
@@ -142,7 +151,8 @@ export class NativeWebSocket implements ServerWebSocket {
   async #close(code: number, reason: string): Promise<void> {
     // A message that comes after the close frame was queued would make Deno
     // drop the connection, and with it what the client has not yet taken.
-    await this.#drained(0, closeTimeout);
+    await this.#sending;
+    await this.#drained(0);
     if (this.#hasEnded) return;
     this.#socket.close(code, cutReason(reason));
     const timer = setTimeout(() => this.#endInOrder(), closeTimeout);
@@ -161,15 +171,16 @@ export class NativeWebSocket implements ServerWebSocket {
 
   /**
    * Waits until no more than `level` bytes wait to be sent, the WebSocket has
-   * ended, or nothing was sent for `patience` milliseconds.
+   * ended, or the client has taken nothing for too long.
    *
    * There is no event for it. A turn of the event loop costs least and is what
    * a fast client needs; a slow one is looked at less and less often.
    */
-  async #drained(level: number, patience: number): Promise<void> {
+  async #drained(level: number): Promise<void> {
     let amount = this.#socket.bufferedAmount;
     let turns = 0;
     let waited = 0;
+    let patience = this.#patience;
     while (amount > level && !this.#hasEnded && waited < patience) {
       if (turns < 8) {
         await new Promise<void>((resolve) => setImmediate(resolve));
@@ -180,7 +191,9 @@ export class NativeWebSocket implements ServerWebSocket {
       }
       const now = this.#socket.bufferedAmount;
       turns = now < amount ? 0 : turns + 1;
-      if (now < amount) waited = 0;
+      // From the moment of its close, it is waited for anew.
+      if (now < amount || patience !== this.#patience) waited = 0;
+      patience = this.#patience;
       amount = now;
     }
   }

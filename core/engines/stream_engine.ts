@@ -12,12 +12,14 @@ import { toInternetRemote } from "../peers/address.ts";
 import type { RemoteAddress } from "../api.ts";
 import { ConnectionStream } from "./connection_stream.ts";
 import { DuplexStream } from "./duplex_stream.ts";
+import { asksForWebSocket } from "../handshake.ts";
 import { HttpConnection } from "./http_connection.ts";
+import { sendAnswer, sendLastAnswer } from "./http_answer.ts";
 import { formatHead, formatResponse } from "./http_response.ts";
 import { RawHeaders } from "./raw_headers.ts";
 import { toTarget } from "./request_target.ts";
 import { StreamListener } from "./stream_listener.ts";
-import { createStreamServer, failTimeout } from "./stream_server.ts";
+import { createStreamServer } from "./stream_server.ts";
 import { StreamWebSocket } from "./stream_websocket.ts";
 import type {
   EngineOptions,
@@ -41,6 +43,8 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   const { server, accept, useCertificate, close } = createStreamServer(options);
   /** Answers that are still being made. */
   const answering = new Set<Promise<void>>();
+  /** The last answer on each connection. */
+  const turns = new WeakMap<Duplex, Promise<void>>();
   let onEmpty: (() => void) | undefined;
 
   function track(answer: Promise<void>): void {
@@ -54,14 +58,23 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   }
 
   server.on("request", (request, response) => {
-    const controller = new AbortController();
-    response.once("close", () => {
-      controller.abort(new Error("The client is gone"));
-    });
-    track(answer(request, response, handle, controller.signal));
+    const { socket } = request;
+    // Each that has come at once with others waits for those before it: it could
+    // not send anything, but would hold the file that it is to send.
+    const turn = turns.get(socket);
+    const answered = turn === undefined
+      ? answer(request, response, handle)
+      : turn.then(async () => {
+        if (!socket.destroyed) await answer(request, response, handle);
+      });
+    turns.set(socket, answered);
+    track(answered);
   });
 
   server.on("upgrade", (request: IncomingMessage, duplex: Duplex, head) => {
+    if (!asksForWebSocket(new RawHeaders(request.rawHeaders))) {
+      return track(answerOther(request, duplex, handle));
+    }
     const stream = duplex instanceof HttpConnection
       ? new ConnectionStream(duplex.detach(), head)
       : new DuplexStream(duplex, head);
@@ -94,27 +107,44 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   handle: RequestHandler,
-  signal: AbortSignal,
 ): Promise<void> {
+  const signal = whileOpen(response);
   const answer = await handle(toRequest(request, signal));
-  if (!(answer instanceof Response)) {
+  if (answer instanceof Response) {
+    await sendAnswer(request, response, answer);
+  } else {
     // It was no request for an upgrade, so nothing was to be accepted.
     answer.abandon();
     response.destroy();
-    return;
   }
-  const body = await answer.bytes();
-  answer.headers.set("content-length", `${body.length}`);
-  if (!request.complete) {
-    // Nobody wants the rest of its body, which might take for ever.
-    answer.headers.set("connection", "close");
-    const { socket } = request;
-    const timer = setTimeout(() => socket.destroy(), failTimeout);
-    socket.once("close", () => clearTimeout(timer));
-    request.resume();
+}
+
+/**
+ * Answers a request for an upgrade to something else than a WebSocket: as if it
+ * asked for none, and by the end of a connection that nobody reads any more.
+ */
+async function answerOther(
+  request: IncomingMessage,
+  socket: Duplex,
+  handle: RequestHandler,
+): Promise<void> {
+  // That the client is gone, its close tells, too.
+  socket.on("error", () => {});
+  const answer = await handle(toRequest(request, whileOpen(socket)));
+  if (answer instanceof Response) {
+    await sendLastAnswer(request, socket, answer);
+  } else {
+    answer.abandon();
+    socket.destroy();
   }
-  response.writeHead(answer.status, Object.fromEntries(answer.headers));
-  response.end(body);
+}
+
+function whileOpen(stream: ServerResponse | Duplex): AbortSignal {
+  const controller = new AbortController();
+  stream.once("close", () => {
+    controller.abort(new Error("The client is gone"));
+  });
+  return controller.signal;
 }
 
 /** Answers a request that asks for an upgrade. */

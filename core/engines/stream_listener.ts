@@ -12,8 +12,11 @@ import type { EngineOptions } from "../websocket.ts";
 const acceptPause = 500;
 
 /** Where a server listens, and how. */
-export interface ListenOptions
-  extends Pick<EngineOptions, "listen" | "listenMode" | "port" | "onError"> {
+export interface ListenOptions extends
+  Pick<
+    EngineOptions,
+    "listen" | "listenMode" | "port" | "isShared" | "onError"
+  > {
   /** Takes a connection that was accepted. */
   readonly onConnection: (connection: HttpConnection) => void;
 }
@@ -51,10 +54,10 @@ export class StreamListener {
    * @throws {Error} If it cannot listen there.
    */
   static async start(options: ListenOptions): Promise<StreamListener> {
-    const { listen, listenMode, port } = options;
+    const { listen, listenMode, port, isShared = false } = options;
     if (listen.transport === "tcp") {
       const { hostname } = listen;
-      const listener = Deno.listen({ hostname, port });
+      const listener = Deno.listen({ hostname, port, reusePort: isShared });
       return new StreamListener(listener, undefined, options);
     }
     const path = new UnixSocketPath(listen.path, listenMode);

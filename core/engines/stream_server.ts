@@ -9,15 +9,13 @@ import { createServer, type Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import type { HttpConnection } from "./http_connection.ts";
+import { dropRest } from "./http_answer.ts";
 import { formatHead } from "./http_response.ts";
 import { startTls } from "./stream_tls.ts";
 import type { EngineOptions, ServerCertificate } from "../websocket.ts";
 
 /** Bytes: the largest head of a request, as Deno's own server has it. */
 const maxHead = 64 * 1024;
-
-/** Milliseconds that a client whose request is refused has to read why. */
-export const failTimeout = 2_000;
 
 /** An HTTP server, for connections that somebody else accepts. */
 export interface StreamServer {
@@ -113,13 +111,7 @@ function refuse(error: Error & { code?: string }, socket: Duplex): void {
     ["content-length", `${body.length}`],
   ]);
   socket.end(head + body);
-  // What still comes is dropped: unread, it would reset the connection before
-  // the client has read the answer.
-  socket.removeAllListeners("data");
-  socket.on("data", () => {});
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), failTimeout);
-  socket.once("close", () => clearTimeout(timer));
+  dropRest(socket);
 }
 
 /** Status and body; nothing if no HTTP can be spoken with the client. */

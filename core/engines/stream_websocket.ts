@@ -5,6 +5,11 @@
  * @module
  */
 
+import {
+  cancelSharedTimer,
+  type SharedTimer,
+  startSharedTimer,
+} from "../shared_timers.ts";
 import type { ByteStream, ByteStreamHandler } from "./byte_stream.ts";
 import type {
   EngineLimits,
@@ -54,8 +59,10 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   #pinged = false;
   /** The client has sent something since the wait for its end was looked at. */
   #hasSpoken = false;
+  /** Until the first look whether the client is alive, and until others. */
+  #firstTimer: SharedTimer | undefined;
   #aliveTimer: ReturnType<typeof setTimeout> | undefined;
-  #destroyTimer: ReturnType<typeof setTimeout> | undefined;
+  #destroyTimer: SharedTimer | undefined;
 
   /**
    * Constructs a new instance.
@@ -110,7 +117,12 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     const handler = accepted.open(this);
     this.#handler = handler;
     this.#lastActivity = performance.now();
-    this.#watch(this.#limits.ping * 1000);
+    if (this.#limits.ping > 0) {
+      this.#firstTimer = startSharedTimer(
+        () => this.#checkAlive(),
+        this.#limits.ping * 1000,
+      );
+    }
     this.#run(handler);
   }
 
@@ -157,6 +169,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   /** Hands what the client sends to the handler, until the WebSocket has ended. */
   async #run(handler: WebSocketHandler): Promise<void> {
     let isOver = false;
+    let isClosed = false;
     while (!isOver) {
       const next = this.#stream.next();
       const chunk = next instanceof Promise ? await next : next;
@@ -171,12 +184,18 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
         this.#stream.readAhead();
         await busy;
       }
-      if (close !== undefined) this.#endAs({ ...close, by: "client" });
+      if (close !== undefined) {
+        isClosed = true;
+        this.#endAs({ ...close, by: "client" });
+      }
       if (failure !== undefined) this.#endAs({ ...failure, by: "server" });
     }
+    cancelSharedTimer(this.#firstTimer);
     clearTimeout(this.#aliveTimer);
     this.#end ??= { code: 1006, reason: "", by: "client" };
-    this.#hangUp(failTimeout);
+    // A client sends nothing after its close frame (RFC 6455 section 5.5.1).
+    if (isClosed) this.destroy();
+    else this.#hangUp(failTimeout);
     handler.end(this.#end);
   }
 
@@ -202,7 +221,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   onClose(): void {
-    clearTimeout(this.#destroyTimer);
+    cancelSharedTimer(this.#destroyTimer);
     this.#onClose(this);
   }
 
@@ -227,7 +246,6 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   #watch(milliseconds: number): void {
-    if (this.#limits.ping === 0) return;
     this.#aliveTimer = setTimeout(() => this.#checkAlive(), milliseconds);
   }
 
@@ -265,11 +283,11 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
 
   /** Destroys the socket when nothing has moved for a while, or it takes too long. */
   #destroyAfter(milliseconds: number, looks = 6): void {
-    clearTimeout(this.#destroyTimer);
+    cancelSharedTimer(this.#destroyTimer);
     if (this.#stream.isClosed) return;
     const waiting = this.#stream.pending;
     this.#hasSpoken = false;
-    this.#destroyTimer = setTimeout(() => {
+    this.#destroyTimer = startSharedTimer(() => {
       if (this.#stream.pending < waiting) {
         this.#destroyAfter(milliseconds);
       } else if (this.#hasSpoken && looks > 0) {

@@ -210,7 +210,8 @@ function receive(batch: readonly Call[]): void {
     while (next < batch.length) guarded.runInThisContext({ timeout: longest });
   } catch (error) {
     port.onmessage = null;
-    tellWorker(toText(error));
+    const { code } = Object(error);
+    tellWorker(code === timedOut ? tooLong : toText(error));
   }
 }
 
@@ -218,6 +219,8 @@ let pending: readonly Call[] = [];
 let next = 0;
 /** The server looks at the time itself, and is to be the first to tell. */
 const longest = Math.ceil(timeout * 1.5);
+const timedOut = "ERR_SCRIPT_EXECUTION_TIMEOUT";
+const tooLong = `it did not answer for ${timeout / 1000} seconds`;
 const guarded = new Script("performCalls()");
 
 /** Makes the calls that are next, until answers have waited for long enough. */

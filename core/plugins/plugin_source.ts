@@ -122,13 +122,18 @@ function toJavaScript({ url, bytes, type }: FetchedModule): string {
     : text;
 }
 
+/**
+ * Not named within the `import` itself: Deno would look the package up at each
+ * start, though only a program with plugins needs it.
+ */
+const lexer = "es-module-lexer";
+
 /** Finds what a module imports under names that stand in its text. */
 async function findImports(
   source: string,
   importer: string,
 ): Promise<string[]> {
-  // Only a program with plugins needs the package to be there.
-  const { init, parse } = await import("npm:es-module-lexer@1.7.0");
+  const { init, parse }: typeof import("es-module-lexer") = await import(lexer);
   await init;
   const [imports] = parse(source);
   return imports.flatMap(({ n: specifier, d: dynamic, a: attributes }) => {

@@ -7,7 +7,7 @@ import { Example } from "./example.ts";
 /** DNS in a page. */
 export const dns: Application = {
   name: "A page asks dnsmasq over UDP",
-  programs: ["dnsmasq", "python3"],
+  programs: ["dnsmasq"],
   test: testDns,
 };
 

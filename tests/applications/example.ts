@@ -15,37 +15,27 @@ import { TemporaryDirectory } from "../e2e_service.ts";
 /** What a page's own words are replaced by, for a test. */
 export type Replacements = Readonly<Record<string, string | number>>;
 
-/** Where what all pages have listens, in place of what they say. */
-interface Ports {
-  /** The bridge, in place of 8001. */
-  readonly bridge: number;
-  /** The web server, in place of 8000. */
-  readonly web: number;
-}
-
-/** The program of the command that serves the page. */
-const web = "python3";
-
 /** A page of the documentation, and the folder in which it is done. */
 export class Example implements AsyncDisposable {
   /** The folder. */
   readonly path: string;
   readonly #config: string;
   readonly #commands: string[];
-  readonly #ports: Ports;
+  /** Where the bridge listens, in place of 8001. */
+  readonly #port: number;
   readonly #stack: AsyncDisposableStack;
 
   private constructor(
     name: string,
     path: string,
     commands: string[],
-    ports: Ports,
+    port: number,
     stack: AsyncDisposableStack,
   ) {
     this.path = path;
     this.#config = `${name}.ini`;
     this.#commands = commands;
-    this.#ports = ports;
+    this.#port = port;
     this.#stack = stack;
   }
 
@@ -65,16 +55,12 @@ export class Example implements AsyncDisposable {
     const markdown = await Deno.readTextFile(
       join(root, "docs/applications", `${name}.md`),
     );
-    const ports = { bridge: freePort(), web: freePort() };
+    const port = freePort();
     const commands: string[] = [];
     await using stack = new AsyncDisposableStack();
     const directory = stack.use(new TemporaryDirectory());
     const blocks = markdown.matchAll(/^```(\w+)\n([^]*?)^```$/gm);
-    const words = {
-      ...replacements,
-      "8000": ports.web,
-      "8001": ports.bridge,
-    };
+    const words = { ...replacements, "8001": port };
     // All in one pass, as a port may have another one's digits; long ones first.
     const pattern = new RegExp(
       Object.keys(words).toSorted((a, b) => b.length - a.length)
@@ -92,7 +78,7 @@ export class Example implements AsyncDisposable {
       else await writeNamed(directory, text);
     }
     assertEquals([...unused], [], `They are not in ${name}.md`);
-    return new Example(name, directory.path, commands, ports, stack.move());
+    return new Example(name, directory.path, commands, port, stack.move());
   }
 
   /** Takes the page's command that runs a program. */
@@ -102,9 +88,7 @@ export class Example implements AsyncDisposable {
     );
     assert(index >= 0, `There is no command ${program} that was not run`);
     const [command] = this.#commands.splice(index, 1);
-    // What Python prints into a pipe would wait for more.
-    return `export PYTHONUNBUFFERED=1
-      cd '${this.path}' && echo started && exec ${command}`;
+    return `cd '${this.path}' && echo started && exec ${command}`;
   }
 
   /**
@@ -138,8 +122,8 @@ export class Example implements AsyncDisposable {
   }
 
   /**
-   * Starts the bridge with the page's configuration, when all commands but that
-   * of the web server were run.
+   * Starts the bridge with the page's configuration, when all other commands
+   * were run.
    *
    * @param engine Its engine.
    * @param args More arguments.
@@ -149,29 +133,25 @@ export class Example implements AsyncDisposable {
     engine: EngineName,
     args: readonly string[] = [],
   ): Promise<Command> {
-    const rest = this.#commands.filter((command) => !command.startsWith(web));
-    assertEquals(rest, [`websocksy ${this.#config}`]);
+    assertEquals(this.#commands, [`websocksy ${this.#config}`]);
     return await Command.start({
       engine,
       file: this.#config,
       cwd: this.path,
-      args: ["--port", String(this.#ports.bridge), ...args],
+      args: ["--port", String(this.#port), ...args],
     });
   }
 
   /**
    * Opens the example's page, at the address that the page of the documentation
-   * names; the first time, the web server is started with that one's command.
+   * names.
    *
    * @param context Where in the browser.
    * @returns The page.
    */
   async visit(context: BrowserContext): Promise<Page> {
-    if (this.#commands.some((command) => command.startsWith(web))) {
-      this.#stack.use(await this.start(web, /^Serving HTTP/));
-    }
     const page = await context.newPage();
-    await page.goto(`http://localhost:${this.#ports.web}/`);
+    await page.goto(`http://localhost:${this.#port}/`);
     return page;
   }
 

@@ -9,7 +9,7 @@ import { Example } from "./example.ts";
 /** A chat in a page. */
 export const irc: Application = {
   name: "Two pages talk in a channel of ngIRCd",
-  programs: ["ngircd", "python3"],
+  programs: ["ngircd"],
   test: testIrc,
 };
 

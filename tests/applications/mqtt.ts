@@ -8,7 +8,7 @@ import { Example } from "./example.ts";
 /** MQTT in a page. */
 export const mqtt: Application = {
   name: "MQTT.js publishes and subscribes at Mosquitto",
-  programs: ["mosquitto", "npm", "python3"],
+  programs: ["mosquitto", "npm"],
   test: testMqtt,
 };
 

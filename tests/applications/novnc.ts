@@ -17,7 +17,7 @@ const red: Colour = [205, 0, 0];
 /** The desktop in a page. */
 export const novnc: Application = {
   name: "noVNC shows a desktop of TigerVNC and types on it",
-  programs: ["Xvnc", "xterm", "npm", "python3"],
+  programs: ["Xvnc", "xterm", "npm"],
   test: testNovnc,
 };
 

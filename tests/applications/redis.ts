@@ -8,7 +8,7 @@ import { Example } from "./example.ts";
 /** Redis in a page. */
 export const redis: Application = {
   name: "A page counts its visits in Redis",
-  programs: ["redis-server", "python3"],
+  programs: ["redis-server"],
   test: testRedis,
 };
 

@@ -9,7 +9,7 @@ import { Example } from "./example.ts";
 /** The terminal in a page. */
 export const terminal: Application = {
   name: "xterm.js runs a shell behind a Unix socket",
-  programs: ["socat", "bash", "npm", "python3"],
+  programs: ["socat", "bash", "npm"],
   test: testTerminal,
 };
 

@@ -1,0 +1,97 @@
+/**
+ * Responses on the connections of the HTTP server of `node:http`. A body is
+ * read no faster than the client takes it, and not to its end if the client is
+ * gone.
+ *
+ * @module
+ */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Duplex, Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { formatHead } from "./http_response.ts";
+
+/** Milliseconds that a client has to read the last answer that it gets. */
+export const lastTimeout = 2_000;
+
+/**
+ * Sends a response to a request.
+ *
+ * @param request The request.
+ * @param response Where the response goes.
+ * @param answer The response.
+ * @returns A promise that resolves when it is sent, or never will be.
+ */
+export async function sendAnswer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: Response,
+): Promise<void> {
+  const isLast = !request.complete;
+  if (isLast) {
+    // Nobody wants the rest of its body, which might take for ever.
+    answer.headers.set("connection", "close");
+    request.resume();
+  }
+  response.writeHead(answer.status, Object.fromEntries(answer.headers));
+  await sendBody(answer, response);
+  if (isLast) endSoon(request.socket);
+}
+
+/**
+ * Sends a response on a connection that is no longer the HTTP server's, and
+ * ends it.
+ *
+ * @param request The request.
+ * @param socket The connection.
+ * @param answer The response.
+ * @returns A promise that resolves when it is sent, or never will be.
+ */
+export async function sendLastAnswer(
+  { method }: IncomingMessage,
+  socket: Duplex,
+  answer: Response,
+): Promise<void> {
+  answer.headers.set("connection", "close");
+  socket.write(formatHead(answer.status, answer.headers));
+  if (method === "HEAD") {
+    await answer.body?.cancel();
+    socket.end();
+  } else await sendBody(answer, socket);
+  dropRest(socket);
+}
+
+async function sendBody(
+  { body }: Response,
+  to: ServerResponse | Duplex,
+): Promise<void> {
+  if (body === null) {
+    to.end();
+    return;
+  }
+  try {
+    await pipeline(Readable.fromWeb(body), to);
+  } catch {
+    // Of an answer that had begun, a client learns by its end alone.
+    to.destroy();
+  }
+}
+
+/**
+ * Drops what still comes: unread, it would reset the connection before the
+ * client has read its last answer.
+ *
+ * @param socket The connection; it is ended after a while.
+ */
+export function dropRest(socket: Duplex): void {
+  socket.removeAllListeners("data");
+  socket.on("data", () => {});
+  socket.resume();
+  endSoon(socket);
+}
+
+function endSoon(socket: Duplex): void {
+  if (socket.closed) return;
+  const timer = setTimeout(() => socket.destroy(), lastTimeout);
+  socket.once("close", () => clearTimeout(timer));
+}

@@ -1,0 +1,84 @@
+/**
+ * Bytes of a file as the body of a response.
+ *
+ * @module
+ */
+
+/** Bytes: most that are read at once. */
+const mostRead = 64 * 1024;
+
+/** Options for {@linkcode streamFile}. */
+export interface FileStreamOptions {
+  /** How many bytes are wanted. */
+  readonly length: number;
+  /**
+   * Aborted when nobody wants the rest: a stream whose first byte was never
+   * asked for would not be told.
+   */
+  readonly signals: readonly AbortSignal[];
+  /**
+   * Milliseconds within which what was read has to be taken.
+   *
+   * @default {60000}
+   */
+  readonly patience?: number;
+}
+
+/**
+ * Reads a file no faster than what was read is taken.
+ *
+ * @param file The file, at the first byte that is wanted; it is closed at the
+ * end, and when nobody wants the rest.
+ * @param options What is wanted of it.
+ * @returns The bytes. An error if the file has fewer.
+ */
+export function streamFile(
+  file: Deno.FsFile,
+  { length, signals, patience = 60_000 }: FileStreamOptions,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let left = length;
+  let isClosed = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let giveUp = (): void => {};
+  function close(): void {
+    if (isClosed) return;
+    isClosed = true;
+    clearTimeout(timer);
+    for (const signal of signals) signal.removeEventListener("abort", giveUp);
+    file.close();
+  }
+  return new ReadableStream({
+    start(controller): void {
+      giveUp = () => {
+        close();
+        controller.error(new Error("Nobody takes the rest of the file"));
+      };
+      if (signals.some(({ aborted }) => aborted)) return giveUp();
+      for (const signal of signals) signal.addEventListener("abort", giveUp);
+    },
+    async pull(controller): Promise<void> {
+      clearTimeout(timer);
+      try {
+        if (left > 0) {
+          const chunk = new Uint8Array(Math.min(mostRead, left));
+          const count = await file.read(chunk);
+          // What the head has promised cannot be taken back.
+          if (count === null) throw new Error("The file was cut off");
+          if (isClosed) return;
+          left -= count;
+          controller.enqueue(chunk.subarray(0, count));
+        }
+        if (left > 0) {
+          timer = setTimeout(giveUp, patience);
+        } else {
+          close();
+          controller.close();
+        }
+      } catch (error) {
+        close();
+        controller.error(error);
+      }
+    },
+    cancel: close,
+  }, { highWaterMark: 0 });
+}

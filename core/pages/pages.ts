@@ -1,0 +1,145 @@
+/**
+ * What the server answers over HTTP beside WebSockets: from a request to a
+ * page, the same with either engine.
+ *
+ * @module
+ */
+
+import type { PageConfig } from "../config/page_options.ts";
+import { describeError, RequestError } from "../errors.ts";
+import { asksForWebSocket } from "../handshake.ts";
+import type { Log } from "../log.ts";
+import { formatRemote } from "../peers/address.ts";
+import { formatRefusal, toRefusal } from "../refusal.ts";
+import type { HttpRequest } from "../websocket.ts";
+import { formatHealth } from "./health_page.ts";
+
+/** What pages tell of the server. */
+export interface ServerState {
+  /** Number of open connections. */
+  readonly connections: number;
+  /** Whether it shuts down. */
+  readonly isDraining: boolean;
+  /** Seconds since it has listened. */
+  readonly uptime: number;
+  /** Aborted when it waits no longer for what is still being sent. */
+  readonly over: AbortSignal;
+}
+
+/** A page: answers GET; the body is left out for HEAD. */
+export type Page = (
+  request: HttpRequest,
+  state: ServerState,
+) => Response | Promise<Response>;
+
+/** The pages that the options ask for. */
+export class Pages {
+  /** Pages, by their paths. */
+  #pages: ReadonlyMap<string, Page>;
+  /** The one for all other paths; absent: they have none. */
+  #folder: Page | undefined;
+  #log: Log;
+
+  private constructor(
+    pages: ReadonlyMap<string, Page>,
+    folder: Page | undefined,
+    log: Log,
+  ) {
+    this.#pages = pages;
+    this.#folder = folder;
+    this.#log = log;
+  }
+
+  /**
+   * Loads pages.
+   *
+   * @param core Which.
+   * @param log Told what is answered.
+   * @returns The pages.
+   * @throws {ConfigError} If a folder cannot be served.
+   */
+  static async load(core: PageConfig, log: Log): Promise<Pages> {
+    const pages = new Map<string, Page>();
+    if (core.console !== undefined) {
+      const { formatConsole } = await import("./console_page.ts");
+      pages.set(core.console, formatConsole);
+    }
+    if (core.health !== undefined) pages.set(core.health, formatHealth);
+    let folder: Page | undefined;
+    if (core.web !== undefined) {
+      const { openFolder } = await import("./web_folder.ts");
+      folder = await openFolder(core.web, core);
+    }
+    return new Pages(pages, folder, log);
+  }
+
+  /** Whether the options ask for pages. */
+  static areIn(core: PageConfig): boolean {
+    return [core.console, core.health, core.web].some((one) =>
+      one !== undefined
+    );
+  }
+
+  /**
+   * Answers a request for a page.
+   *
+   * @param request The request.
+   * @param state What is told of the server.
+   * @returns The answer, whose promise never rejects; `undefined` if no page is
+   * asked for.
+   */
+  answer(
+    request: HttpRequest,
+    state: ServerState,
+  ): Promise<Response> | undefined {
+    const page = this.#pages.get(pathOf(request.target)) ?? this.#folder;
+    if (page === undefined || asksForWebSocket(request.headers)) {
+      return undefined;
+    }
+    return this.#answer(page, request, state);
+  }
+
+  async #answer(
+    page: Page,
+    request: HttpRequest,
+    state: ServerState,
+  ): Promise<Response> {
+    const fields = {
+      remote: formatRemote(request.remote),
+      method: request.method,
+      target: request.target,
+    };
+    try {
+      checkMethod(request);
+      const response = await page(request, state);
+      const { status, headers } = response;
+      this.#log("debug", "page", { ...fields, status });
+      if (request.method !== "HEAD") return response;
+      await response.body?.cancel();
+      return new Response(null, { status, headers });
+    } catch (error) {
+      const refusal = toRefusal(error, request);
+      const { status } = refusal;
+      const why = describeError(refusal);
+      // With a cause, it is not the client's fault alone.
+      this.#log(refusal.cause === undefined ? "debug" : "warn", "page", {
+        ...fields,
+        status,
+        why,
+      });
+      return formatRefusal(refusal);
+    }
+  }
+}
+
+function checkMethod({ method }: HttpRequest): void {
+  if (method === "GET" || method === "HEAD") return;
+  throw new RequestError(405, "method not allowed: use GET or HEAD", {
+    headers: { allow: "GET, HEAD" },
+  });
+}
+
+function pathOf(target: string): string {
+  const question = target.indexOf("?");
+  return question < 0 ? target : target.slice(0, question);
+}

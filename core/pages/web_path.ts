@@ -1,0 +1,57 @@
+/**
+ * From the target of a request to a place below a folder.
+ *
+ * @module
+ */
+
+/** A place below a folder. */
+export interface WebPath {
+  /** The names on the way, decoded, and safe to join; none: the folder itself. */
+  readonly names: readonly string[];
+  /** Whether a slash stands at the end: a folder is meant. */
+  readonly isFolder: boolean;
+  /** The last name as sent; empty if there is none. */
+  readonly last: string;
+  /** The query string, with its `?`, or empty. */
+  readonly query: string;
+}
+
+/**
+ * Parses the target of a request.
+ *
+ * @param target A path, and perhaps a query string, as sent.
+ * @returns The place; `undefined` if it can be none: a name in it leads
+ * elsewhere, is hidden, empty, or no text.
+ */
+export function parseWebPath(target: string): WebPath | undefined {
+  const [, path, query] = /^([^?]*)(.*)$/s.exec(target)!;
+  const [root, ...sent] = path!.split("/");
+  if (root !== "" || sent.length === 0) return undefined;
+  const isFolder = sent.at(-1) === "";
+  if (isFolder) sent.pop();
+  const names = sent.map(decode);
+  return names.every(isPlainName)
+    ? { names, isFolder, last: sent.at(-1) ?? "", query: query! }
+    : undefined;
+}
+
+/**
+ * Tells whether a file or folder of a name is served: whether it is one name on
+ * any system, and not hidden.
+ *
+ * @param name The name.
+ */
+export function isPlainName(name: string | undefined): name is string {
+  // A colon is behind a drive, or before another stream of a file, on Windows.
+  return name !== undefined && name !== "" && !name.startsWith(".") &&
+    !/[/\\\0]/.test(name) && !(Deno.build.os === "windows" && /:/.test(name));
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Its escapes are not UTF-8.
+    return undefined;
+  }
+}

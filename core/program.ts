@@ -1,0 +1,204 @@
+/**
+ * From the settings of a configuration to a server that runs, is configured
+ * anew, and ends.
+ *
+ * @module
+ */
+
+import type { Backend } from "./api.ts";
+import { type BackendTable, loadBackend } from "./backend_host.ts";
+import { readCertificate } from "./certificate.ts";
+import { type Config, resolveConfig, type Setting } from "./config/config.ts";
+import { describeFailure } from "./config/describe.ts";
+import type { CoreConfig } from "./config/options.ts";
+import type { ConnectionCounts } from "./connection_counts.ts";
+import type { FramingTable } from "./framing_table.ts";
+import type { LineBuffer } from "./line_buffer.ts";
+import { createLog, type Log } from "./log.ts";
+import { Pages } from "./pages/pages.ts";
+import { Plugins } from "./plugins/plugin_host.ts";
+import { Server } from "./server.ts";
+import type { ServerSettings } from "./settings.ts";
+import { loadTelemetry } from "./telemetry/load_telemetry.ts";
+import type { Telemetry } from "./telemetry/telemetry.ts";
+import type { ThreadPlace } from "./threads/thread_place.ts";
+import type { ServerCertificate, WebSocketEngine } from "./websocket.ts";
+
+/** What a program is made of beside its configuration. */
+export interface ProgramParts {
+  /** The built-in backends. */
+  readonly backends: BackendTable;
+  /** The built-in framing functions. */
+  readonly framings: FramingTable;
+  /** The engines, by name. */
+  readonly engines: Readonly<Record<CoreConfig["engine"], WebSocketEngine>>;
+  /** Takes the lines of the log. */
+  readonly log: LineBuffer;
+}
+
+/** Options for {@linkcode Program.listen}. */
+export interface ProgramListenOptions {
+  /** Listen port. */
+  readonly port: number;
+  /** Counts that are shared with other threads. */
+  readonly counts?: ConnectionCounts;
+  /** Which of several threads it runs in. */
+  readonly thread?: ThreadPlace;
+}
+
+/** What a configuration has loaded. */
+interface Loaded {
+  readonly config: Config;
+  readonly backend: Backend;
+  readonly plugins: Plugins;
+  readonly certificate: ServerCertificate | undefined;
+  readonly pages: Pages;
+}
+
+/** The same one whatever is loaded anew. */
+let telemetryLoading: Promise<Telemetry> | undefined;
+
+/** A configuration that is loaded, and the server that runs with it. */
+export class Program {
+  /** The log; it stays as it is when the configuration changes. */
+  readonly log: Log;
+  #parts: ProgramParts;
+  #telemetry: Telemetry;
+  #loaded: Loaded;
+  #server: Server | undefined;
+  /** Reloads come one after another: each ends what the one before has loaded. */
+  #reloading = Promise.resolve();
+  #isEnding = false;
+
+  private constructor(
+    parts: ProgramParts,
+    log: Log,
+    telemetry: Telemetry,
+    loaded: Loaded,
+  ) {
+    this.#parts = parts;
+    this.log = log;
+    this.#telemetry = telemetry;
+    this.#loaded = loaded;
+  }
+
+  /**
+   * Loads what a configuration names.
+   *
+   * @param settings The settings, in order.
+   * @param parts What there is to load.
+   * @returns The program; it does not listen yet.
+   * @throws {ConfigError} If something is not valid, or cannot be loaded.
+   */
+  static async load(
+    settings: readonly Setting[],
+    parts: ProgramParts,
+  ): Promise<Program> {
+    const config = resolveConfig(settings);
+    const { log: level, logFormat: format } = config.core;
+    const write = (line: string): void => parts.log.add(line);
+    const log = createLog({ level, format, write });
+    const telemetry = await (telemetryLoading ??= loadTelemetry(log));
+    const loaded = await load(config, parts, log, telemetry);
+    return new Program(parts, log, telemetry, loaded);
+  }
+
+  /** The configuration. */
+  get config(): Config {
+    return this.#loaded.config;
+  }
+
+  /** The port that it listens on; 0 on a Unix socket. */
+  get port(): number {
+    return this.#server!.port;
+  }
+
+  /**
+   * Starts the server.
+   *
+   * @param options Where, and with whom.
+   * @throws {Error} If it cannot listen there.
+   */
+  async listen({ port, ...others }: ProgramListenOptions): Promise<void> {
+    const settings = toServerSettings(this.#loaded);
+    this.#server = await Server.listen({
+      ...settings,
+      ...others,
+      core: { ...settings.core, port },
+      engine: this.#parts.engines[settings.core.engine],
+      log: this.log,
+      telemetry: this.#telemetry,
+    });
+  }
+
+  /**
+   * Lets new connections use another configuration, if it is valid; if not, the
+   * log says why, and nothing changes.
+   *
+   * @param read Gives its settings.
+   * @returns Whether it was valid.
+   */
+  async reload(
+    read: () => readonly Setting[] | Promise<readonly Setting[]>,
+  ): Promise<boolean> {
+    const before = this.#reloading;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#reloading = promise;
+    await before;
+    try {
+      return !this.#isEnding && await this.#replace(await read());
+    } catch (error) {
+      this.log("error", "reload", { error: describeFailure(error) });
+      return false;
+    } finally {
+      resolve();
+    }
+  }
+
+  async #replace(settings: readonly Setting[]): Promise<boolean> {
+    const loaded = await load(
+      resolveConfig(settings),
+      this.#parts,
+      this.log,
+      this.#telemetry,
+    );
+    await this.#server!.reconfigure(toServerSettings(loaded));
+    const retired = this.#loaded.plugins;
+    this.#loaded = loaded;
+    // It takes as long as the connections that use them.
+    retired.retire();
+    return true;
+  }
+
+  /** Ends it; connections have as long as the configuration says. */
+  async end(): Promise<void> {
+    this.#isEnding = true;
+    if (this.#server !== undefined) await this.#server.shutDown();
+    else await this.#loaded.backend.cleanup?.();
+    await this.#loaded.plugins.end();
+  }
+}
+
+async function load(
+  config: Config,
+  { backends, framings }: ProgramParts,
+  log: Log,
+  telemetry: Telemetry,
+): Promise<Loaded> {
+  const certificate = await readCertificate(config.core);
+  const pages = await Pages.load(config.core, log);
+  const builtIn = { backends, framings, log, telemetry };
+  const plugins = await Plugins.load(config, builtIn);
+  try {
+    const backend = await loadBackend(config.backend, plugins);
+    return { config, backend, plugins, certificate, pages };
+  } catch (error) {
+    await plugins.end();
+    throw error;
+  }
+}
+
+function toServerSettings(loaded: Loaded): ServerSettings {
+  const { config: { core }, plugins, ...others } = loaded;
+  return { ...others, core, framings: plugins.framings };
+}
