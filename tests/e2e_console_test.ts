@@ -3,10 +3,13 @@
  *
  * `playwright-core` leads the browser, as it does for the applications: it waits
  * for what is to be seen, and types and clicks as people do, which the bare
- * DevTools protocol does not.
+ * DevTools protocol does not. `axe-core` knows what people with a screen reader
+ * need.
  *
- * With `WEBSOCKSY_SCREENSHOTS=docs/images`, it makes the pictures of
- * `docs/console.md`.
+ * The pictures of `docs/console.md` are made by it, too:
+ *
+ *     WEBSOCKSY_SCREENSHOTS=docs/images deno task test tests/e2e_console_test.ts
+ *     pngquant --force --ext .png docs/images/console-*.png
  */
 
 import {
