@@ -378,6 +378,7 @@ async function testViews({ open }: ConsoleBed): Promise<void> {
     '0000  7b 22 69 64 22 3a 31 32  33 34 35 36 37 38 39 30  |{"id":1234567890|',
   );
   // The list has the view of the message, too; others keep theirs.
+  await ui.waitForRow(/^received text .* 7b 22 69 64 /);
   const [, sent, received] = await ui.rows();
   assertEquals(sent!.content, written);
   assertMatch(received!.content, /^7b 22 69 64 /);
