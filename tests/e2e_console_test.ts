@@ -315,6 +315,17 @@ async function testReconnecting({ open, command }: ConsoleBed): Promise<void> {
   await opened.nth(1).waitFor();
   await page.getByRole("button", { name: "Reconnect", exact: true }).click();
   await opened.nth(2).waitFor();
+  // What was asked for by hand is no attempt.
+  const first = page.evaluate(`new Promise((resolve) => {
+    const status = document.querySelector("#status");
+    new MutationObserver(() => {
+      const [again] = /^Connecting again . attempt \\d+/.exec(status.textContent) ?? [];
+      if (again !== undefined) resolve(again);
+    }).observe(status, { childList: true });
+  })`);
+  await ui.send("x");
+  assertEquals(await first, "Connecting again \u00b7 attempt 1");
+  await opened.nth(3).waitFor();
   await page.getByRole("button", { name: "Disconnect" }).click();
   await ui.waitForState("idle");
 
@@ -352,6 +363,12 @@ async function testViews({ open }: ConsoleBed): Promise<void> {
   await ui.select(/^received text/);
   assertEquals(await view.locator(":checked").inputValue(), "json");
   assertEquals(await ui.content(), indented);
+  assertEquals(await page.locator(".json-name").allTextContents(), [
+    ...['"id"', '"list"', '"a"', '"e"', '"a"', '"a"'],
+  ]);
+  assertEquals(await page.locator(".json-value").allTextContents(), [
+    ...["12345678901234567890", "1", "null", "1", "2"],
+  ]);
   await view.getByRole("radio", { name: "Text" }).check();
   assertEquals(await ui.content(), written);
   await view.getByRole("radio", { name: "Hex" }).check();
@@ -395,6 +412,11 @@ async function testList({ open }: ConsoleBed): Promise<void> {
   await filter.fill("/^p.a/");
   await ui.waitForText("counts", /^2 of 7 /);
   assertEquals(await contents(), ["pear", "pear"]);
+  // At once, with what is in the filter then.
+  await filter.fill("pear");
+  await page.getByRole("button", { name: "Copy all" }).click();
+  await ui.waitForText("feedback", /^Copied 2 lines$/);
+  await filter.fill("/^p.a/");
   await filter.fill("/(/");
   await page.locator("#filter[aria-invalid]").waitFor();
   assertEquals(await contents(), ["pear", "pear"]);
@@ -601,6 +623,29 @@ async function testHostileContent({ open }: ConsoleBed): Promise<void> {
   assertEquals(await ui.clipboard(), marks);
   assertEquals(await page.locator("img, script").count(), 1);
   assertStringIncludes(await page.title(), "Connected");
+  // A server that means harm has a word in what is said of the connection, too.
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => {
+      const { socket, response } = Deno.upgradeWebSocket(request);
+      socket.onopen = () => socket.close(4000, `${marks}<img src=x>`);
+      return response;
+    },
+  );
+  await page.getByRole("button", { name: "Disconnect" }).click();
+  await ui.waitForState("idle");
+  await page.locator("#endpoint").fill(
+    `ws://127.0.0.1:${server.addr.port}/${markup}`,
+  );
+  await page.locator("#connect").click();
+  await ui.waitForRow(/^close .* 4000 /);
+  assertStringIncludes(
+    (await ui.rows()).at(-1)!.content,
+    `4000 private use: ${visibleMarks}<img src=x>`,
+  );
+  await ui.select(/^close .* 4000 /);
+  assertStringIncludes(await ui.content(), `${visibleMarks}<img src=x>`);
+  assertEquals(await page.locator("img, script").count(), 1);
   // Rows and marks, and nothing of what was sent.
   assertGreater(elements + 100, await page.locator("*").count());
   assertEquals(ui.said, []);
