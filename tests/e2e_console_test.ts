@@ -17,6 +17,7 @@ import {
   assertEquals,
   assertGreater,
   assertMatch,
+  assertNotEquals,
   assertStringIncludes,
 } from "@std/assert";
 import axe from "axe-core";
@@ -377,6 +378,7 @@ async function testViews({ open }: ConsoleBed): Promise<void> {
     '0000  7b 22 69 64 22 3a 31 32  33 34 35 36 37 38 39 30  |{"id":1234567890|',
   );
   // The list has the view of the message, too; others keep theirs.
+  await ui.waitForRow(/^received text .* 7b 22 69 64 /);
   const [, sent, received] = await ui.rows();
   assertEquals(sent!.content, written);
   assertMatch(received!.content, /^7b 22 69 64 /);
@@ -605,6 +607,17 @@ async function testHostileContent({ open }: ConsoleBed): Promise<void> {
   assertEquals(await ui.content(), markup);
   await ui.select(/^received .*gnp/);
   assertEquals(await ui.content(), visibleMarks);
+  // Indented, it would have a billion characters.
+  const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+  await ui.send(deep);
+  await ui.select(/^sent text 40 kB/);
+  await ui.waitForText("content-note", /^This is the beginning of 40 kB/);
+  assertEquals((await ui.content()).length, 64 * 1024);
+  await page.locator("#copy").click();
+  await ui.waitForText("feedback", /Copied/);
+  assertEquals(await ui.clipboard(), deep);
+  await ui.select(/^received .*gnp/);
+
   // A copy is the content itself.
   await page.locator("#copy").click();
   await ui.waitForText("feedback", /Copied/);
@@ -725,7 +738,7 @@ async function testLargeMessages(
     );
   }
   await page.locator("#list").press("End");
-  await ui.waitForText("content-note", /^This is the beginning, of 14 MB/);
+  await ui.waitForText("content-note", /^This is the beginning of 14 MB: /);
   const lines = (await ui.content()).split("\n");
   assertMatch(lines[0]!, /^0000 {2}61 61 61 61 /);
   assertEquals(lines.length * parseInt(lines[1]!.slice(0, 4), 16), 64 * 1024);
@@ -776,6 +789,10 @@ async function testLinks({ open, url }: ConsoleBed): Promise<void> {
   }
   assert(await page.getByLabel("Reconnect automatically").isChecked());
   await page.getByRole("button", { name: "Options" }).click();
+  const background = "getComputedStyle(document.body).backgroundColor";
+  const dark = await page.evaluate(background);
+  await page.getByLabel("Colours").selectOption("light");
+  assertNotEquals(await page.evaluate(background), dark);
   await page.getByLabel("Colours").selectOption("as the system");
   const { hash } = new URL(page.url());
   assertEquals(
