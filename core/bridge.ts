@@ -179,7 +179,9 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     if (this.#ending) return;
     try {
       if (!(this.#error instanceof CloseError)) {
-        await this.#send(await this.#framer.end());
+        const last = await this.#framer.end();
+        await this.#send(last);
+        if (last.failure !== undefined) throw last.failure;
       }
     } catch (error) {
       this.#error ??= error;
@@ -199,26 +201,26 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       // The client is gone: what the peer still says is read so that closing
       // the connection does not reset it and lose what it has not yet taken.
       if (this.#ending) continue;
-      const framed = this.#framer.push(count);
-      await this.#send(framed instanceof Promise ? await framed : framed);
+      const framing = this.#framer.push(count);
+      const framed = framing instanceof Promise ? await framing : framing;
+      // No promise where none is needed: this is done for every read.
+      const room = this.#send(framed);
+      if (room !== undefined) await room;
+      this.#clientIsFull = false;
+      if (framed.failure !== undefined) throw framed.failure;
     }
   }
 
-  async #send(framed: FramedRead): Promise<void> {
-    const { messages, failure } = framed;
-    if (messages.length > 0) {
-      const room = this.#socket.send(framed);
-      this.toClient.messages += messages.length;
-      for (const { start, end } of messages) {
-        this.toClient.bytes += end - start;
-      }
-      if (room !== undefined) {
-        this.#clientIsFull = true;
-        await room;
-        this.#clientIsFull = false;
-      }
+  #send(framed: FramedRead): void | Promise<void> {
+    const { messages } = framed;
+    if (messages.length === 0) return;
+    const room = this.#socket.send(framed);
+    this.#clientIsFull = room !== undefined;
+    this.toClient.messages += messages.length;
+    for (const { start, end } of messages) {
+      this.toClient.bytes += end - start;
     }
-    if (failure !== undefined) throw failure;
+    return room;
   }
 
   #fail(error: unknown): void {

@@ -14,7 +14,7 @@ import type { OutgoingMessage, OutgoingMessages } from "./websocket.ts";
 /** The messages that a read has completed. */
 export interface FramedRead extends OutgoingMessages {
   /** Why nothing can be framed any more; the messages are those before. */
-  readonly failure?: CloseError;
+  readonly failure?: CloseError | undefined;
 }
 
 /** What the bridge needs of a framer, wherever that runs. */
@@ -107,7 +107,7 @@ export class MessageFramer implements StreamFramer {
       messages: hasText ? demoteInvalidText(data, messages) : messages,
       // What lies before has been sent, or was never used.
       headroom: messages[0]?.start ?? 0,
-      ...(failure && { failure }),
+      failure,
     };
   }
 

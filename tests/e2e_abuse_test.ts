@@ -300,40 +300,80 @@ testEngines(
   "bridge gives a slow client that goes on talking all that its peer said",
   async (_, engine) => {
     const total = 4 * MiB;
-    const seconds = 13;
-    await using peer = TestPeer.tcp(async (connection) => {
-      await writeAll(connection, new Uint8Array(total));
-      await connection.closeWrite();
-      await readAll(connection, () => {});
-    });
+    await using peer = peerThatSays(total);
     await using command = await Command.start({
       engine,
       host: peer.host,
       args: ["-k", "0", "-c", "framing=binary"],
     });
     using client = await RawClient.open(command.port);
-    let received = 0;
-    const start = performance.now();
-    for (;;) {
-      const frame = await client.readFrame();
-      assert(frame !== null, `the end came after ${received} bytes`);
-      if (frame.opcode === 8) {
-        assertEquals([...frame.payload], [1000 >> 8, 1000 & 0xff]);
-        break;
-      }
-      received += frame.payload.length;
-      const due = start + received / total * seconds * 1000;
-      await new Promise((resolve) =>
-        setTimeout(resolve, Math.max(0, due - performance.now()))
-      );
-      await client.sendBytes(text("hello"));
-    }
-    assertEquals(received, total);
+    await readSlowly(
+      client,
+      { total, seconds: 13 },
+      () => client.sendBytes(text("hello")),
+    );
     await client.sendClose(1000);
     await client.readEnd();
   },
   { only: ["stream"], timeout: 60_000 },
 );
+
+testEngines(
+  "bridge takes a client for alive that says nothing, but takes what it is sent",
+  async (_, engine) => {
+    await using directory = new TemporaryDirectory();
+    const path = join(directory.path, "socket");
+    const total = 2 * MiB;
+    await using peer = peerThatSays(total);
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: ["-l", `unix:${path}`, "-k", "1", "-c", "framing=binary"],
+    });
+    using client = await RawClient.connectUnix(path);
+    await client.upgrade();
+    await readSlowly(client, { total, seconds: 5 }, () => {});
+    await client.sendClose(1000);
+    const closed = await command.event("close");
+    assertEquals([closed.code, closed["to-client-bytes"]], [1000, total]);
+  },
+  { only: ["stream"], timeout: 60_000 },
+);
+
+/** Starts a peer that says some bytes, ends its stream and waits for the other end. */
+function peerThatSays(total: number): TestPeer {
+  return TestPeer.tcp(async (connection) => {
+    await writeAll(connection, new Uint8Array(total));
+    await connection.closeWrite();
+    await readAll(connection, () => {});
+  });
+}
+
+/** Takes all that a peer has to say in so many seconds, until a close frame comes. */
+async function readSlowly(
+  client: RawClient,
+  { total, seconds }: { readonly total: number; readonly seconds: number },
+  onMessage: () => void | Promise<void>,
+): Promise<void> {
+  let received = 0;
+  const start = performance.now();
+  for (;;) {
+    const frame = await client.readFrame();
+    assert(frame !== null, `the end came after ${received} bytes`);
+    if (frame.opcode === opcodes.ping) continue;
+    if (frame.opcode === opcodes.close) {
+      assertEquals([...frame.payload], [1000 >> 8, 1000 & 0xff]);
+      break;
+    }
+    received += frame.payload.length;
+    const due = start + received / total * seconds * 1000;
+    await new Promise((resolve) =>
+      setTimeout(resolve, Math.max(0, due - performance.now()))
+    );
+    await onMessage();
+  }
+  assertEquals(received, total);
+}
 
 const excesses: Readonly<Record<number, Uint8Array>> = {
   1009: binary(new Uint8Array(200_000)),

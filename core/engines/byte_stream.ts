@@ -18,6 +18,8 @@ export interface ByteStream {
   readonly isClosed: boolean;
   /** Bytes that wait to be sent. */
   readonly pending: number;
+  /** Bytes that the system has taken so far. */
+  readonly sent: number;
   /** Whether so much waits that {@linkcode ByteStreamHandler.onDrain} will follow. */
   readonly isFull: boolean;
   /**
@@ -27,13 +29,18 @@ export interface ByteStream {
    */
   start(handler: ByteStreamHandler): void;
   /**
-   * Takes the next chunk. It must not be called again before its promise has
-   * resolved.
+   * Takes the chunk that waits.
    *
-   * @returns The chunk, at once or when it has been read, `undefined` at the
-   * end. Its bytes may be changed; they are valid until the next call.
+   * @returns The chunk, or `undefined` if none does. Its bytes may be changed;
+   * they are valid until the next call.
    */
-  next(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  next(): Uint8Array | undefined;
+  /**
+   * Reads.
+   *
+   * @returns A promise that resolves when a chunk waits, or none will.
+   */
+  more(): Promise<void>;
   /** Reads on while the chunk that was taken last is still in use, so that an end is noticed. */
   readAhead(): void;
   /** Drops what waits, and what still comes. */
@@ -41,11 +48,17 @@ export interface ByteStream {
   /**
    * Sends bytes. After the end of either side it does nothing.
    *
-   * @param bytes The bytes; they must not be changed before they are sent.
-   * @param sent Called when they are, or will never be.
+   * @param bytes The bytes; they must not be changed.
    * @returns Whether there is room for more.
    */
-  write(bytes: Uint8Array, sent?: () => void): boolean;
+  write(bytes: Uint8Array): boolean;
+  /**
+   * Sends bytes, as {@linkcode write} does.
+   *
+   * @returns A promise that resolves when they are sent, or will never be: they
+   * may be changed from then on.
+   */
+  transfer(bytes: Uint8Array): Promise<void>;
   /** Ends our side, after what was written. */
   end(): void;
   /** Releases the connection once what was written is sent, or cannot be. */

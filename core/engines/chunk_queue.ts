@@ -14,7 +14,7 @@ export class ChunkQueue {
   #socket: Duplex;
   #chunks: Uint8Array[] = [];
   #waiting = 0;
-  #wanted: ((chunk: Uint8Array | undefined) => void) | undefined;
+  #wanted: (() => void) | undefined;
   #hasEnded = false;
 
   /**
@@ -43,42 +43,40 @@ export class ChunkQueue {
    */
   push(chunk: Uint8Array): void {
     if (this.#hasEnded) return;
-    if (this.#wanted !== undefined) {
-      const wanted = this.#wanted;
-      this.#wanted = undefined;
-      return wanted(chunk);
-    }
     this.#chunks.push(chunk);
     this.#waiting += chunk.length;
     if (this.#waiting >= readAhead) this.#socket.pause();
+    this.#tell();
   }
 
   /**
-   * Takes the next chunk. It must not be called again before its promise has
-   * resolved.
+   * Takes the chunk that waits.
    *
-   * @returns The chunk, at once or when it has been read; `undefined` at the end.
+   * @returns The chunk; `undefined` if none does.
    */
-  next(): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+  next(): Uint8Array | undefined {
     const chunk = this.#chunks.shift();
-    if (chunk !== undefined) {
-      this.#waiting -= chunk.length;
-      return chunk;
-    }
-    if (this.#hasEnded) return undefined;
-    const { promise, resolve } = Promise.withResolvers<
-      Uint8Array | undefined
-    >();
-    this.#wanted = resolve;
-    if (this.#socket.isPaused()) this.#socket.resume();
-    return promise;
+    this.#waiting -= chunk?.length ?? 0;
+    return chunk;
+  }
+
+  /**
+   * Reads on. It must not be called again before its promise has resolved.
+   *
+   * @returns A promise that resolves when a chunk waits, or none will.
+   */
+  more(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wanted = resolve;
+      if (this.isWaiting || this.#hasEnded) this.#tell();
+      else if (this.#socket.isPaused()) this.#socket.resume();
+    });
   }
 
   /** Ends it, after the chunks that wait. */
   end(): void {
     this.#hasEnded = true;
-    this.#wanted?.(undefined);
-    this.#wanted = undefined;
+    this.#tell();
   }
 
   /** Ends it at once: what waits, and what still comes, is dropped. */
@@ -87,5 +85,10 @@ export class ChunkQueue {
     this.#chunks = [];
     this.#waiting = 0;
     this.#socket.resume();
+  }
+
+  #tell(): void {
+    this.#wanted?.();
+    this.#wanted = undefined;
   }
 }

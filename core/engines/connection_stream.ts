@@ -41,13 +41,15 @@ interface Chunk {
  */
 export class ConnectionStream implements ByteStream {
   pending = 0;
+  sent = 0;
   isFull = false;
   isClosed = false;
   hasEnded = false;
   #connection: Deno.Conn;
   #handler: ByteStreamHandler | undefined;
   #begun: BegunRead | undefined;
-  #isReading = false;
+  /** Resolves when the read that has begun has ended. */
+  #reading: Promise<void> | undefined;
   #isDropping = false;
   #readSize = smallestRead;
   /** Chunks that wait: one, or two where the first came with the request. */
@@ -56,8 +58,9 @@ export class ConnectionStream implements ByteStream {
   #lent: Uint8Array<ArrayBuffer> | undefined;
   /** Memory that nobody uses. */
   #spare: Uint8Array<ArrayBuffer> | undefined;
-  #wanted: ((chunk: Uint8Array | undefined) => void) | undefined;
   #writes: Write[] = [];
+  /** How many of them are being sent. */
+  #joined = 0;
   #isWriting = false;
   #isEnding = false;
   /** Our side has ended, and everything before is sent. */
@@ -82,48 +85,43 @@ export class ConnectionStream implements ByteStream {
 
   start(handler: ByteStreamHandler): void {
     this.#handler = handler;
-    this.#read();
+    this.#reading = this.#read();
   }
 
-  next(): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+  next(): Uint8Array | undefined {
     this.#spare = this.#lent ?? this.#spare;
-    this.#lent = undefined;
-    const chunk = this.#held.shift();
-    if (chunk !== undefined) {
-      this.#lent = chunk.memory;
-      return chunk.bytes;
-    }
-    if (this.hasEnded) return undefined;
-    const { promise, resolve } = Promise.withResolvers<
-      Uint8Array | undefined
-    >();
-    this.#wanted = resolve;
+    const chunk = this.#held.length > 0 ? this.#held.shift() : undefined;
+    this.#lent = chunk?.memory;
+    return chunk?.bytes;
+  }
+
+  more(): Promise<void> {
     this.readAhead();
-    return promise;
+    return this.#reading ?? Promise.resolve();
   }
 
   readAhead(): void {
-    if (this.#isReading || this.hasEnded || this.isWaiting) return;
-    this.#read();
+    if (this.#reading || this.hasEnded || this.isWaiting) return;
+    this.#reading = this.#read();
   }
 
   drop(): void {
     this.#isDropping = true;
     this.#held = [];
-    this.#give(undefined);
     this.readAhead();
   }
 
-  write(bytes: Uint8Array, sent?: () => void): boolean {
-    if (this.isClosed || this.#isEnding) {
-      sent?.();
-      return true;
-    }
-    this.pending += bytes.length;
-    this.#writes.push({ bytes, sent });
-    if (!this.#isWriting) this.#flush();
-    if (this.pending >= highWaterMark) this.isFull = true;
+  write(bytes: Uint8Array): boolean {
+    this.#queue(bytes, undefined);
     return !this.isFull;
+  }
+
+  transfer(bytes: Uint8Array): Promise<void> {
+    if (this.#isWriting || this.isClosed || this.#isEnding) {
+      return new Promise((resolve) => this.#queue(bytes, resolve));
+    }
+    this.#count(bytes.length);
+    return this.#flush(bytes);
   }
 
   end(): void {
@@ -150,7 +148,6 @@ export class ConnectionStream implements ByteStream {
   }
 
   async #read(): Promise<void> {
-    this.#isReading = true;
     const { memory, count } = this.#begun ?? this.#begin();
     this.#begun = undefined;
     let length: number | null;
@@ -161,7 +158,7 @@ export class ConnectionStream implements ByteStream {
       this.#fail(error);
       return;
     }
-    this.#isReading = false;
+    this.#reading = undefined;
     if (this.isClosed) {
       giveMemory(memory);
     } else if (length === null) {
@@ -175,7 +172,7 @@ export class ConnectionStream implements ByteStream {
         this.#spare = memory;
         this.readAhead();
       } else {
-        this.#give({ bytes: memory.subarray(0, length), memory });
+        this.#held.push({ bytes: memory.subarray(0, length), memory });
       }
     }
   }
@@ -186,28 +183,44 @@ export class ConnectionStream implements ByteStream {
     return { memory, count: this.#connection.read(memory) };
   }
 
-  /** Gives a chunk to whoever waits for it, or keeps it; `undefined` is the end. */
-  #give(chunk: Chunk | undefined): void {
-    const wanted = this.#wanted;
-    this.#wanted = undefined;
-    if (wanted !== undefined) {
-      this.#lent = chunk?.memory;
-      wanted(chunk?.bytes);
-    } else if (chunk !== undefined) this.#held.push(chunk);
+  #queue(bytes: Uint8Array, sent: (() => void) | undefined): void {
+    if (this.isClosed || this.#isEnding) {
+      sent?.();
+      return;
+    }
+    this.#writes.push({ bytes, sent });
+    this.#count(bytes.length);
+    if (!this.#isWriting) this.#flush();
   }
 
-  async #flush(): Promise<void> {
+  #count(length: number): void {
+    this.pending += length;
+    if (this.pending >= highWaterMark) this.isFull = true;
+  }
+
+  /**
+   * Sends what waits, and ends our side if it is to end then.
+   *
+   * @param first What is sent before.
+   */
+  async #flush(first?: Uint8Array): Promise<void> {
     this.#isWriting = true;
+    this.#joined = 0;
     try {
-      while (this.#writes.length > 0) {
-        const count = this.#countToJoin();
-        await this.#writeAll(
-          count === 1 ? this.#writes[0]!.bytes : Buffer.concat(
-            this.#writes.slice(0, count).map(({ bytes }) => bytes),
-          ),
-        );
-        if (this.isClosed) return;
-        for (const { sent } of this.#writes.splice(0, count)) sent?.();
+      for (
+        let bytes = first ?? this.#join();
+        bytes !== undefined;
+        bytes = this.#join()
+      ) {
+        while (bytes.length > 0) {
+          const count: number = await this.#connection.write(bytes);
+          if (this.isClosed) return;
+          this.pending -= count;
+          this.sent += count;
+          if (count === bytes.length) break;
+          bytes = bytes.subarray(count);
+        }
+        for (const { sent } of this.#writes.splice(0, this.#joined)) sent?.();
       }
       if (this.#closesSoon) this.close();
       else if (this.#isEnding && !this.#wroteEnd) {
@@ -225,8 +238,8 @@ export class ConnectionStream implements ByteStream {
     this.#handler!.onDrain();
   }
 
-  /** How many writes are joined to the next one. */
-  #countToJoin(): number {
+  /** Takes the writes that wait, as far as they are joined to one. */
+  #join(): Uint8Array | undefined {
     let count = 0;
     let length = 0;
     for (const { bytes } of this.#writes) {
@@ -234,22 +247,16 @@ export class ConnectionStream implements ByteStream {
       if (count > 0 && length > joinLimit) break;
       count++;
     }
-    return count;
-  }
-
-  async #writeAll(bytes: Uint8Array): Promise<void> {
-    for (let rest = bytes; rest.length > 0 && !this.isClosed;) {
-      const count = await this.#connection.write(rest);
-      this.pending -= count;
-      rest = rest.subarray(count);
-    }
+    this.#joined = count;
+    return count < 2
+      ? this.#writes[0]?.bytes
+      : Buffer.concat(this.#writes.slice(0, count).map(({ bytes }) => bytes));
   }
 
   #onEnd(reason: string): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.#handler?.onGone(reason);
-    this.#give(undefined);
   }
 
   /** The connection is lost, unless it was closed by us. */

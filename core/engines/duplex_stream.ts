@@ -12,6 +12,7 @@ import { ChunkQueue } from "./chunk_queue.ts";
 export class DuplexStream implements ByteStream {
   #stream: Duplex;
   #chunks: ChunkQueue;
+  #written = 0;
 
   /**
    * Constructs a new instance.
@@ -41,6 +42,10 @@ export class DuplexStream implements ByteStream {
     return this.#stream.writableLength;
   }
 
+  get sent(): number {
+    return this.#written - this.pending;
+  }
+
   get isFull(): boolean {
     return this.#stream.writableNeedDrain;
   }
@@ -64,8 +69,12 @@ export class DuplexStream implements ByteStream {
     });
   }
 
-  next(): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+  next(): Uint8Array | undefined {
     return this.#chunks.next();
+  }
+
+  more(): Promise<void> {
+    return this.#chunks.more();
   }
 
   /** It reads ahead by itself. */
@@ -75,8 +84,16 @@ export class DuplexStream implements ByteStream {
     this.#chunks.drop();
   }
 
-  write(bytes: Uint8Array, sent?: () => void): boolean {
-    return this.#stream.write(bytes, sent);
+  write(bytes: Uint8Array): boolean {
+    this.#written += bytes.length;
+    return this.#stream.write(bytes);
+  }
+
+  transfer(bytes: Uint8Array): Promise<void> {
+    this.#written += bytes.length;
+    return new Promise((resolve) => {
+      this.#stream.write(bytes, () => resolve());
+    });
   }
 
   end(): void {

@@ -34,9 +34,6 @@ const closeTimeout = 10_000;
 /** Milliseconds that a client which broke the protocol has to read why. */
 const failTimeout = 2_000;
 
-/** A message of at least this many bytes is written from where it lies. */
-const large = 32 * 1024;
-
 /**
  * A WebSocket, from the request for it to its end. The connection is read from the
  * start, so that a client that goes away is noticed; little is read ahead of what
@@ -56,6 +53,8 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   /** A ping that could not be answered yet, for want of room. */
   #pong: Uint8Array | undefined;
   #lastActivity = 0;
+  /** Bytes that had been sent when it was last looked whether the client is alive. */
+  #sent = 0;
   #pinged = false;
   /** The client has sent something since the wait for its end was looked at. */
   #hasSpoken = false;
@@ -117,6 +116,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     const handler = accepted.open(this);
     this.#handler = handler;
     this.#lastActivity = performance.now();
+    this.#sent = this.#stream.sent;
     if (this.#limits.ping > 0) {
       this.#firstTimer = startSharedTimer(
         () => this.#checkAlive(),
@@ -128,24 +128,13 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
 
   send(messages: OutgoingMessages): void | Promise<void> {
     if (this.#end !== undefined) return;
-    const { start, end } = messages.messages[0]!;
-    if (messages.messages.length === 1 && end - start >= large) {
+    if (messages.messages.length === 1) {
       const frame = encodeInPlace(messages);
-      if (frame !== undefined) return this.#sendInPlace(frame);
+      if (frame !== undefined) return this.#stream.transfer(frame);
     }
     if (this.#stream.write(encodeMessages(messages))) return;
     this.#room ??= Promise.withResolvers();
     return this.#room.promise;
-  }
-
-  /** Sends a frame from where it lies, and waits until that may be changed. */
-  #sendInPlace(frame: Uint8Array): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#stream.write(frame, () => {
-      this.#lastActivity = performance.now();
-      resolve();
-    });
-    return promise;
   }
 
   get pending(): number {
@@ -171,9 +160,12 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     let isOver = false;
     let isClosed = false;
     while (!isOver) {
-      const next = this.#stream.next();
-      const chunk = next instanceof Promise ? await next : next;
-      if (chunk === undefined) break;
+      const chunk = this.#stream.next();
+      if (chunk === undefined) {
+        if (this.#stream.hasEnded) break;
+        await this.#stream.more();
+        continue;
+      }
       const { messages, pong, close, failure } = this.#protocol.receive(chunk);
       if (pong !== undefined) this.#answerPing(pong);
       isOver = close !== undefined || failure !== undefined;
@@ -226,7 +218,6 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   onDrain(): void {
-    this.#lastActivity = performance.now();
     if (this.#pong !== undefined) this.#answerPing(this.#pong);
     this.#makeRoom();
   }
@@ -252,6 +243,9 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   #checkAlive(): void {
     const period = this.#limits.ping * 1000;
     const silence = performance.now() - this.#lastActivity;
+    const { pending, sent } = this.#stream;
+    const isTaking = pending > 0 && sent > this.#sent;
+    this.#sent = sent;
     if (this.#stream.isWaiting) {
       // It is not the client that is silent: its peer is slow. But a socket that
       // is not read tells that the client has gone only to one who writes.
@@ -261,6 +255,11 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       return this.#watch(period);
     }
     if (silence < period) return this.#watch(period - silence);
+    if (isTaking) {
+      // It takes what is sent, slowly: it may not have come to the ping yet.
+      this.#pinged = false;
+      return this.#watch(period);
+    }
     if (!this.#pinged) {
       this.#pinged = true;
       this.#stream.write(encodePing(new Uint8Array(0)));

@@ -62,7 +62,7 @@ export function encodeMessages(messages: OutgoingMessages): Uint8Array {
   for (const { start, end, text } of messages.messages) {
     const length = end - start;
     offset = writeHeader(
-      to,
+      frames,
       offset,
       text ? OPCODE_TEXT : OPCODE_BINARY,
       length,
@@ -104,9 +104,8 @@ export function encodeInPlace(
   const { start, end, text } = messages[0]!;
   const size = headerSize(end - start);
   if (size > headroom) return undefined;
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const opcode = text ? OPCODE_TEXT : OPCODE_BINARY;
-  writeHeader(view, start - size, opcode, end - start);
+  writeHeader(data, start - size, opcode, end - start);
   return data.subarray(start - size, end);
 }
 
@@ -224,24 +223,25 @@ function headerSize(length: number): number {
  * offset after it.
  */
 function writeHeader(
-  view: DataView,
+  bytes: Uint8Array,
   offset: number,
   opcode: number,
   length: number,
 ): number {
-  view.setUint8(offset, FINAL | opcode);
+  bytes[offset] = FINAL | opcode;
   if (length < 126) {
-    view.setUint8(offset + 1, length);
+    bytes[offset + 1] = length;
     return offset + 2;
   }
   if (length < 0x1_0000) {
-    view.setUint8(offset + 1, 126);
-    view.setUint16(offset + 2, length);
+    bytes[offset + 1] = 126;
+    bytes[offset + 2] = length >>> 8;
+    bytes[offset + 3] = length;
     return offset + 4;
   }
-  view.setUint8(offset + 1, 127);
-  view.setUint32(offset + 2, Math.floor(length / 0x1_0000_0000));
-  view.setUint32(offset + 6, length >>> 0);
+  bytes[offset + 1] = 127;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + offset + 2, 8);
+  view.setBigUint64(0, BigInt(length));
   return offset + 10;
 }
 

@@ -125,7 +125,9 @@ export class WebSocketProtocol {
     if (this.#over) return NOTHING;
     // Node's sockets give a Buffer: code that meets both kinds is slower with either.
     const { buffer, byteOffset, length } = chunk;
-    const bytes = new Uint8Array(buffer, byteOffset, length);
+    const bytes = chunk.constructor === Uint8Array
+      ? chunk
+      : new Uint8Array(buffer, byteOffset, length);
     const view = new DataView(buffer, byteOffset, length);
     this.#messages.beginRead(bytes, view);
     let position = 0;
