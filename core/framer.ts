@@ -7,7 +7,7 @@
 
 import type { Frame, Framer } from "./api.ts";
 import { CloseError } from "./errors.ts";
-import { ReadBuffer } from "./read_buffer.ts";
+import { largestRead, ReadBuffer } from "./read_buffer.ts";
 import { isValidUtf8 } from "./utf8.ts";
 import type { OutgoingMessage, OutgoingMessages } from "./websocket.ts";
 
@@ -102,6 +102,10 @@ export class MessageFramer implements StreamFramer {
       );
     }
     const data = buffer.bytes;
+    // A plain relay of much: one large message goes out from where it lies.
+    if (
+      count >= largestRead && messages.length === 1 && buffer.length === 0
+    ) buffer.readBulk();
     return {
       data,
       messages: hasText ? demoteInvalidText(data, messages) : messages,

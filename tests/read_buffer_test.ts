@@ -28,7 +28,7 @@ function holdsFrom(buffer: ReadBuffer, place: number): boolean {
 }
 
 Deno.test(
-  "ReadBuffer offers 4 KiB at first, and more than asked for never less",
+  "ReadBuffer offers 1 KiB at first, and more than asked for never less",
   {
     permissions,
   },
@@ -69,6 +69,38 @@ Deno.test(
     for (let turn = 0; turn < 5; turn++) readAll();
     readAll(1);
     assertLess(buffer.room(1).buffer.byteLength, 2 * KiB);
+  },
+);
+
+Deno.test(
+  "ReadBuffer offers 1 MiB to 16 at a time that read in bulk, as long as reads bring much",
+  { permissions },
+  () => {
+    function size(buffer: ReadBuffer): number {
+      return buffer.room(1).length / KiB;
+    }
+    const buffers = Array.from({ length: 17 }, () => new ReadBuffer());
+    for (const buffer of buffers) {
+      buffer.readBulk();
+      buffer.readBulk();
+    }
+    assertEquals(buffers.map(size), [...new Array(16).fill(1024), 1]);
+    const [first, second, last] = [buffers[0]!, buffers[1]!, buffers[16]!];
+    read(first, 128 * KiB + 1, 0);
+    first.consume(first.length);
+    assertEquals(size(first), 1024);
+    // One that brings no more than an eighth makes room for another.
+    read(first, 128 * KiB, 0);
+    first.consume(first.length);
+    assertEquals(size(first), 256);
+    last.readBulk();
+    first.readBulk();
+    assertEquals([size(last), size(first)], [1024, 256]);
+    // So does one that ends.
+    second.release();
+    first.readBulk();
+    assertEquals(size(first), 1024);
+    for (const buffer of buffers) buffer.release();
   },
 );
 

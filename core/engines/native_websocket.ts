@@ -16,8 +16,12 @@ import type {
 } from "../websocket.ts";
 import { cutReason } from "../protocol/websocket_frames.ts";
 
-/** While more than this many bytes wait to be sent, there is no room for more. */
-const highWaterMark = 1024 * 1024;
+/**
+ * While more than this many bytes wait to be sent, there is no room for more: one
+ * large message waits, and not two. For several of them, the allocator asks the
+ * system for memory again and again, which can cost as much as to send them.
+ */
+const highWaterMark = 256 * 1024;
 
 /**
  * After so many messages, what waits has to be sent before there is room for
