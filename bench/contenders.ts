@@ -54,6 +54,7 @@ export interface Settings {
 
 const HOST = "127.0.0.1";
 const MAIN = join(import.meta.dirname!, "..", "main.ts");
+const DENO_RELAY = join(import.meta.dirname!, "deno_relay.ts");
 const WS_BRIDGE = join(import.meta.dirname!, "ws_bridge.mjs");
 
 const relay = {
@@ -104,6 +105,19 @@ export const contenders: readonly Contender[] = [
       "-b262144",
       `TCP-LISTEN:${port},bind=${HOST},reuseaddr,fork,nodelay,backlog=1024`,
       `TCP:${new URL(peer.address).host},nodelay`,
+    ],
+  },
+  {
+    ...relay,
+    name: "deno-relay",
+    command: ({ port, peer }) => [
+      Deno.execPath(),
+      "run",
+      "--quiet",
+      "--allow-net",
+      DENO_RELAY,
+      String(port),
+      new URL(peer.address).port,
     ],
   },
   {

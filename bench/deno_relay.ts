@@ -1,0 +1,37 @@
+/**
+ * A plain TCP relay in Deno, to be measured beside websocksy: what the reads and
+ * writes of `Deno.Conn` cost a bridge that does nothing else.
+ *
+ *     deno run --allow-net deno_relay.ts PORT PEER-PORT
+ *
+ * @module
+ */
+
+import { writeAll } from "./frames.ts";
+
+const hostname = "127.0.0.1";
+/** Bytes that a read is given room for. */
+const READ_SIZE = 256 * 1024;
+
+const [port, peerPort] = Deno.args.map(Number);
+for await (const client of Deno.listen({ hostname, port: port! })) {
+  serve(client);
+}
+
+async function serve(client: Deno.TcpConn): Promise<void> {
+  const peer = await Deno.connect({ hostname, port: peerPort! });
+  client.setNoDelay(true);
+  peer.setNoDelay(true);
+  await Promise.allSettled([pass(client, peer), pass(peer, client)]);
+  client.close();
+  peer.close();
+}
+
+async function pass(from: Deno.Conn, to: Deno.Conn): Promise<void> {
+  const buffer = new Uint8Array(READ_SIZE);
+  for (;;) {
+    const count = await from.read(buffer);
+    if (count === null) return await to.closeWrite();
+    await writeAll(to, buffer.subarray(0, count));
+  }
+}
