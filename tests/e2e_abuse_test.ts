@@ -192,13 +192,7 @@ testEngines(
   async (_, engine) => {
     await using directory = new TemporaryDirectory();
     const path = join(directory.path, "socket");
-    const lines = new Uint8Array(65_536).fill(0x0a);
-    await using peer = TestPeer.tcp(async (connection) => {
-      let isOver = false;
-      const over = readAll(connection, () => {}).then(() => isOver = true);
-      while (!isOver) await writeAll(connection, lines);
-      await over;
-    });
+    await using peer = peerThatFloods(new Uint8Array(65_536).fill(0x0a));
     await using command = await Command.start({
       engine,
       host: peer.host,
@@ -223,13 +217,7 @@ testEngines(
   async (_, engine) => {
     await using directory = new TemporaryDirectory();
     const path = join(directory.path, "socket");
-    const lines = new Uint8Array(65_536).fill(0x0a);
-    await using peer = TestPeer.tcp(async (connection) => {
-      let isOver = false;
-      const over = readAll(connection, () => {}).then(() => isOver = true);
-      while (!isOver) await writeAll(connection, lines);
-      await over;
-    });
+    await using peer = peerThatFloods(new Uint8Array(65_536).fill(0x0a));
     await using command = await Command.start({
       engine,
       host: peer.host,
@@ -339,6 +327,16 @@ testEngines(
   },
   { only: ["stream"], timeout: 60_000 },
 );
+
+/** Starts a peer that says the same again and again, until the client has gone. */
+function peerThatFloods(bytes: Uint8Array): TestPeer {
+  return TestPeer.tcp(async (connection) => {
+    let isOver = false;
+    const over = readAll(connection, () => {}).then(() => isOver = true);
+    while (!isOver) await writeAll(connection, bytes);
+    await over;
+  });
+}
 
 /** Starts a peer that says some bytes, ends its stream and waits for the other end. */
 function peerThatSays(total: number): TestPeer {
