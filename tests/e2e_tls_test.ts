@@ -265,6 +265,23 @@ testEngines(
   { ignore, only: ["stream"] },
 );
 
+testEngines(
+  "websocksy with TLS drops a client that takes nothing while its peer floods it",
+  async (_, engine) => {
+    await using files = new TlsFiles();
+    const { cert } = await files.make();
+    await using peer = TestPeer.tcp(async (connection) => {
+      for (;;) await writeAll(connection, new Uint8Array(64 * 1024));
+    });
+    await using command = await start(files, engine, peer.host, ["-k", "1"]);
+    using client = await connectTls(command.port, cert);
+    await client.write(encoder.encode(formatRequest()));
+    const { code, by } = await command.event("close");
+    assertEquals({ code, by }, { code: 1001, by: "server" });
+  },
+  { ignore, timeout: 60_000 },
+);
+
 testEngines("websocksy with TLS leaves no descriptor behind", async (
   _,
   engine,
