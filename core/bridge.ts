@@ -6,6 +6,7 @@
 
 import { CloseError } from "./errors.ts";
 import type { FramedRead, StreamFramer } from "./framer.ts";
+import { giveWay } from "./give_way.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import type { Peer } from "./peers/peer.ts";
 import {
@@ -155,6 +156,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       await this.#peer.write(messages);
       this.toPeer.messages += messages.ends.length;
       this.toPeer.bytes += messages.data.length;
+      await giveWay(messages.data.length);
     } catch (error) {
       this.#canWrite = false;
       // A peer that has ended its stream need not take more.
@@ -208,6 +210,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       if (room !== undefined) await room;
       this.#clientIsFull = false;
       if (framed.failure !== undefined) throw framed.failure;
+      const turn = giveWay(count);
+      if (turn !== undefined) await turn;
     }
   }
 
@@ -278,12 +282,9 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     } catch (error) {
       this.#error ??= error;
     }
-    return {
-      toPeer: this.toPeer,
-      toClient: this.toClient,
-      end,
-      ...(this.#error !== undefined && { error: this.#error }),
-    };
+    const { toPeer, toClient } = this;
+    const error = this.#error;
+    return { toPeer, toClient, end, ...(error !== undefined && { error }) };
   }
 
   /** Ends the stream to the peer and waits until the peer has ended its own. */

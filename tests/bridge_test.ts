@@ -1,6 +1,7 @@
 import {
   assertEquals,
   assertInstanceOf,
+  assertLess,
   assertMatch,
   assertStrictEquals,
 } from "@std/assert";
@@ -794,3 +795,25 @@ Deno.test("Bridge closes a client that takes nothing of what waits for it", {
   ends.socket.drain();
   assertEquals((await finish(ends)).end.code, 1001);
 });
+
+Deno.test(
+  "Bridge leaves others a turn while its peer and its client never wait",
+  {
+    permissions,
+  },
+  async () => {
+    const connected = connect({ framing: "binary" });
+    let reads = 0;
+    let readsAtTurn: number | undefined;
+    connected.peer.read = (buffer) => {
+      if (reads === 0) setTimeout(() => readsAtTurn = reads, 0);
+      reads++;
+      return Promise.resolve(reads > 1000 ? null : buffer.length);
+    };
+    // It takes everything at once, and keeps nothing.
+    connected.socket.send = () => {};
+    connected.peer.say("a");
+    await connected.bridge.finished;
+    assertLess(readsAtTurn ?? Infinity, 500);
+  },
+);
