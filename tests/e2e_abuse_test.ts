@@ -263,6 +263,11 @@ testEngines(
     using client = await RawClient.open(command.port);
     const connection = await peer.next();
     await flood(client, total);
+    if (engine === "native") {
+      // Deno drops a connection on which a message comes after it has said 1001.
+      await client.sendFrame({ opcode: opcodes.ping, payload: "" });
+      assertEquals((await client.readFrame())?.opcode, opcodes.pong);
+    }
     command.kill("SIGTERM");
     await command.event("shutdown");
     async function leave(): Promise<void> {
