@@ -156,7 +156,6 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       await this.#peer.write(messages);
       this.toPeer.messages += messages.ends.length;
       this.toPeer.bytes += messages.data.length;
-      await giveWay(messages.data.length);
     } catch (error) {
       this.#canWrite = false;
       // A peer that has ended its stream need not take more.
@@ -200,6 +199,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       const count = await this.#peer.read(this.#framer.room(minimumRead));
       if (count === null) return;
       this.#reads++;
+      const turn = giveWay(count);
+      if (turn !== undefined) await turn;
       // The client is gone: what the peer still says is read so that closing
       // the connection does not reset it and lose what it has not yet taken.
       if (this.#ending) continue;
@@ -210,8 +211,6 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       if (room !== undefined) await room;
       this.#clientIsFull = false;
       if (framed.failure !== undefined) throw framed.failure;
-      const turn = giveWay(count);
-      if (turn !== undefined) await turn;
     }
   }
 

@@ -6,27 +6,27 @@
 
 import { setImmediate } from "node:timers";
 
-/** Bytes that are passed on, by all connections together, in one turn of the event loop. */
+/** Bytes that all connections together read in one turn of the event loop. */
 const budget = 4 * 1024 * 1024;
 
-let passed = 0;
+let read = 0;
 let turn: Promise<void> | undefined;
 
 /**
- * Counts what was passed on. Where one side of a connection sends and the other
- * takes without a pause, reads and writes end as soon as they begin, and the
- * event loop would not come to anybody else.
+ * Counts what was read. Where somebody sends without a pause, and what becomes of
+ * it does not wait either, reads end as soon as they begin, and the event loop
+ * would not come to anybody else.
  *
- * @param count Bytes that were passed on.
- * @returns A promise to wait for before more is passed on, once it is somebody
+ * @param count Bytes that were read.
+ * @returns A promise to wait for before the next read, once it is somebody
  * else's turn.
  */
 export function giveWay(count: number): Promise<void> | undefined {
-  passed += count;
-  if (passed < budget) return undefined;
+  read += count;
+  if (read < budget) return undefined;
   turn ??= new Promise((resolve) =>
     setImmediate(() => {
-      passed = 0;
+      read = 0;
       turn = undefined;
       resolve();
     })

@@ -71,7 +71,8 @@ export function nextReadSize(size: number, count: number): number {
  * Memory for reads, in which bytes stay until they are consumed. What it offers
  * for the next read grows with the traffic and shrinks again: an idle
  * connection holds 1 KiB, a busy one reads 256 KiB at a time, and a few in bulk
- * 1 MiB. Bytes are moved only where room for the next read is needed behind some that are held.
+ * 1 MiB. Bytes are moved only where room for the next read is needed behind some
+ * that are held.
  */
 export class ReadBuffer {
   #bytes = takeMemory(smallestRead);

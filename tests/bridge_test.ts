@@ -796,24 +796,32 @@ Deno.test("Bridge closes a client that takes nothing of what waits for it", {
   assertEquals((await finish(ends)).end.code, 1001);
 });
 
-Deno.test(
-  "Bridge leaves others a turn while its peer and its client never wait",
-  {
-    permissions,
-  },
-  async () => {
-    const connected = connect({ framing: "binary" });
-    let reads = 0;
-    let readsAtTurn: number | undefined;
-    connected.peer.read = (buffer) => {
-      if (reads === 0) setTimeout(() => readsAtTurn = reads, 0);
-      reads++;
-      return Promise.resolve(reads > 1000 ? null : buffer.length);
-    };
-    // It takes everything at once, and keeps nothing.
-    connected.socket.send = () => {};
-    connected.peer.say("a");
-    await connected.bridge.finished;
-    assertLess(readsAtTurn ?? Infinity, 500);
-  },
-);
+for (const isGone of [false, true]) {
+  Deno.test(
+    `Bridge leaves others a turn while its peer never pauses and its client ${
+      isGone ? "is gone" : "takes all"
+    }`,
+    { permissions },
+    async () => {
+      const { bridge, peer, socket } = connect({ framing: "binary" });
+      let reads = 0;
+      let readsAtTurn: number | undefined;
+      peer.read = (buffer) => {
+        reads++;
+        if (reads === 50) {
+          setTimeout(() => readsAtTurn = reads, 0);
+          if (isGone) {
+            bridge.ending();
+            bridge.end({ code: 1006, reason: "", by: "client" });
+          }
+        }
+        return Promise.resolve(reads > 1000 ? null : buffer.length);
+      };
+      // It takes everything at once, and keeps nothing.
+      socket.send = () => {};
+      peer.say("a");
+      await bridge.finished;
+      assertLess(readsAtTurn ?? Infinity, 1000);
+    },
+  );
+}

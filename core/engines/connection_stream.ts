@@ -5,6 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { giveWay } from "../give_way.ts";
 import {
   giveMemory,
   nextReadSize,
@@ -158,6 +159,8 @@ export class ConnectionStream implements ByteStream {
       this.#fail(error);
       return;
     }
+    const turn = giveWay(length ?? 0);
+    if (turn !== undefined) await turn;
     this.#reading = undefined;
     if (this.isClosed) {
       giveMemory(memory);
