@@ -3,18 +3,27 @@ import { ConnectionStream } from "../core/engines/connection_stream.ts";
 
 const permissions = "none";
 
-/** How many reads a client that never pauses has given; then its stream ends. */
-const mostReads = 1000;
+/** So many reads that a timer of a millisecond is long due. */
+const mostReads = 1_000_000;
 
-/** A client's connection that is never waited for. */
-function readyConnection(): { connection: Deno.Conn; reads: () => number } {
-  let reads = 0;
-  const connection = {
-    read: (buffer: Uint8Array) =>
-      Promise.resolve(reads++ < mostReads ? buffer.length : null),
-    close: () => {},
+/** A client's connection that is never waited for, until a timer has its turn. */
+class ReadyConnection {
+  /** Chunks that it has given. */
+  chunks = 0;
+  /** A timer has had its turn. */
+  leftTurn = false;
+  readonly connection = {
+    read: (buffer: Uint8Array): Promise<number | null> => {
+      const isOver = this.leftTurn || this.chunks === mostReads;
+      if (!isOver) this.chunks++;
+      return Promise.resolve(isOver ? null : buffer.length);
+    },
+    close: (): void => {},
   } as unknown as Deno.Conn;
-  return { connection, reads: () => reads };
+
+  constructor() {
+    setTimeout(() => this.leftTurn = true, 0);
+  }
 }
 
 function start(connection: Deno.Conn, onGone: () => void): ConnectionStream {
@@ -30,18 +39,16 @@ Deno.test(
   "ConnectionStream leaves others a turn while its client never pauses",
   { permissions },
   async () => {
-    const { connection, reads } = readyConnection();
-    let readsAtTurn = Infinity;
-    setTimeout(() => readsAtTurn = reads(), 0);
-    const stream = start(connection, () => {});
+    const client = new ReadyConnection();
+    const stream = start(client.connection, () => {});
     let chunks = 0;
     for (;;) {
       if (stream.next() !== undefined) chunks++;
       else if (stream.hasEnded) break;
       else await stream.more();
     }
-    assertEquals(chunks, mostReads);
-    assertLess(readsAtTurn, mostReads);
+    assertEquals(chunks, client.chunks);
+    assertLess(chunks, mostReads);
     stream.close();
   },
 );
@@ -50,14 +57,12 @@ Deno.test(
   "ConnectionStream leaves others a turn while it drops what its client sends",
   { permissions },
   async () => {
-    const { connection, reads } = readyConnection();
-    let readsAtTurn = Infinity;
-    setTimeout(() => readsAtTurn = reads(), 0);
+    const client = new ReadyConnection();
     const { promise, resolve } = Promise.withResolvers<void>();
-    const stream = start(connection, resolve);
+    const stream = start(client.connection, resolve);
     stream.drop();
     await promise;
-    assertLess(readsAtTurn, mostReads);
+    assertLess(client.chunks, mostReads);
     stream.close();
   },
 );
