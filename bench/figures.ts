@@ -28,7 +28,7 @@ const BASES = ["bulk-to-client", "round-trips-1", "round-trips-100"];
  * Lists the figures of a set.
  *
  * @param set Name of the set.
- * @param connections Number of idle connections whose memory is measured.
+ * @param connections Number of connections that do nothing whose memory is measured.
  */
 export function createFigures(
   set: FigureSet,
@@ -114,6 +114,13 @@ function mainFigures(connections: number): readonly Figure[] {
     idleMemory("idle-memory", connections),
     idleMemory("idle-memory-5000", 5000),
     {
+      ...idleMemory("quiet-memory", connections),
+      title:
+        `Resident memory, ${connections} connections that had 1 MiB echoed, one after another`,
+      service: { ...service, kind: "echo" },
+      size: 2 ** 20,
+    },
+    {
       ...defaults,
       name: "start-up",
       title: "From start to the first connection accepted",
@@ -132,6 +139,7 @@ function idleMemory(name: string, connections: number): Figure {
     load: "idle",
     service: { ...defaults.service, kind: "greet" },
     clients: connections,
+    size: 0,
     unit: "kB per connection",
   };
 }

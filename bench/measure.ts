@@ -6,6 +6,7 @@
  */
 
 import { Client } from "./client.ts";
+import { maskedFrame } from "./frames.ts";
 import { type LoadOptions, RunningLoad } from "./loads.ts";
 import type { PeerLink } from "./peer_link.ts";
 import {
@@ -127,18 +128,30 @@ async function measureIdle(
   }
 }
 
-/** Opens clients that have received the peer's first byte, and do nothing more. */
+/**
+ * Opens clients that have received the peer's first byte, or what they sent if
+ * they send a message, and do nothing more.
+ */
 async function openIdle(
   request: LoadRequest,
   count: number,
 ): Promise<Client[]> {
+  const { size } = request;
+  const payload = new Uint8Array(size);
+  const message = request.websocket && size > 0
+    ? maskedFrame(payload)
+    : payload;
   const clients: Client[] = [];
-  const buffer = new Uint8Array(256);
+  const buffer = new Uint8Array(Math.max(256, size));
   try {
     while (clients.length < count) {
       const client = await Client.open(request);
       clients.push(client);
-      while (client.counter.bytes === 0) await client.read(buffer);
+      const sending = client.write(message);
+      while (client.counter.bytes < Math.max(1, size)) {
+        await client.read(buffer);
+      }
+      await sending;
     }
   } catch (error) {
     for (const client of clients) client.close();

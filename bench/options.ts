@@ -55,7 +55,7 @@ ${wrap([...main, ...growth])}
                          chart (ws-bridge,websockify,haproxy)
   --rounds N             measurements of each contender (3; quick: 1)
   --seconds S            length of one measurement (1.5; quick: 0.5)
-  --connections N        connections of the figure idle-memory (1000)
+  --connections N        connections of idle-memory and quiet-memory (1000)
   --json FILE            writes the results there, too
   --svg FILE             writes a chart of them there
   --deno-args ARGS       arguments for "deno run" of websocksy
