@@ -7,7 +7,8 @@
 
 import type { Frame, Framer } from "./api.ts";
 import { CloseError } from "./errors.ts";
-import { largestRead, ReadBuffer } from "./read_buffer.ts";
+import { ReadBuffer } from "./read_buffer.ts";
+import { largestRead } from "./read_size.ts";
 import { isValidUtf8 } from "./utf8.ts";
 import type { OutgoingMessage, OutgoingMessages } from "./websocket.ts";
 

@@ -1,6 +1,6 @@
 /** What runs short: file descriptors, memory, and peers that do not answer. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertLess } from "@std/assert";
 import { formatRequest, RawClient } from "./e2e_client.ts";
 import { Command, testEngines } from "./e2e_command.ts";
 import { echo, TestPeer, writeAll } from "./e2e_peer.ts";
@@ -151,6 +151,29 @@ testEngines(
     assert(grown < 64 * MiB, `${grown} bytes more`);
     assertEquals((await client.readResponse()).status, 504);
     await flooding;
+  },
+  { ignore, only: ["stream"] },
+);
+
+testEngines(
+  "bridge gives back the memory of connections that were busy and are quiet",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using command = await Command.start({ engine, host: peer.host });
+    using clients = new DisposableStack();
+    const message = binary(new Uint8Array(500_000));
+    const before = command.residentMemory();
+    for (let index = 0; index < 400; index++) {
+      const client = clients.use(await RawClient.open(command.port));
+      const sending = client.sendBytes(message);
+      for (let received = 0; received < 500_000;) {
+        received += (await client.readFrame())!.payload.length;
+      }
+      await sending;
+    }
+    // It is 350 MiB where each read waits with as much as was read before.
+    const grown = command.residentMemory() - before;
+    assertLess(grown, 200 * MiB, `${grown / MiB} MiB more`);
   },
   { ignore, only: ["stream"] },
 );

@@ -55,7 +55,7 @@ Deno.test(
       buffer.consume(buffer.length);
     }
     for (let turn = 0; turn < 6; turn++) readAll();
-    assertEquals(sizes, [1, 4, 16, 64, 256, 256]);
+    assertEquals(sizes, [1, 4, 16, 256, 256, 256]);
     // A read that fills an eighth is no reason to shrink, one of less is.
     sizes.length = 0;
     for (

@@ -6,12 +6,8 @@
 
 import { Buffer } from "node:buffer";
 import { giveWay } from "../give_way.ts";
-import {
-  giveMemory,
-  nextReadSize,
-  smallestRead,
-  takeMemory,
-} from "../read_buffer.ts";
+import { giveMemory, takeMemory } from "../memory.ts";
+import { ReadSize } from "../read_size.ts";
 import {
   type ByteStream,
   type ByteStreamHandler,
@@ -36,9 +32,9 @@ interface Chunk {
 }
 
 /**
- * A `Deno.Conn` as a {@linkcode ByteStream}. It reads into memory of its own,
- * whose size follows the traffic; two pieces of it take turns while chunks are
- * taken more slowly than they come.
+ * A `Deno.Conn` as a {@linkcode ByteStream}. It reads into memory that others
+ * use as well, and whose size follows the traffic: one piece of it, and another
+ * while chunks are taken more slowly than they come.
  */
 export class ConnectionStream implements ByteStream {
   pending = 0;
@@ -52,13 +48,11 @@ export class ConnectionStream implements ByteStream {
   /** Resolves when the read that has begun has ended. */
   #reading: Promise<void> | undefined;
   #isDropping = false;
-  #readSize = smallestRead;
+  #readSize = new ReadSize();
   /** Chunks that wait: one, or two where the first came with the request. */
   #held: Chunk[] = [];
   /** Memory of the chunk that was taken last. */
   #lent: Uint8Array<ArrayBuffer> | undefined;
-  /** Memory that nobody uses. */
-  #spare: Uint8Array<ArrayBuffer> | undefined;
   #writes: Write[] = [];
   /** How many of them are being sent. */
   #joined = 0;
@@ -90,7 +84,7 @@ export class ConnectionStream implements ByteStream {
   }
 
   next(): Uint8Array | undefined {
-    this.#spare = this.#lent ?? this.#spare;
+    if (this.#lent !== undefined) giveMemory(this.#lent);
     const chunk = this.#held.length > 0 ? this.#held.shift() : undefined;
     this.#lent = chunk?.memory;
     return chunk?.bytes;
@@ -143,8 +137,7 @@ export class ConnectionStream implements ByteStream {
     this.#onEnd("");
     for (const { sent } of this.#writes.splice(0)) sent?.();
     this.pending = 0;
-    if (this.#spare !== undefined) giveMemory(this.#spare);
-    this.#spare = undefined;
+    this.#readSize.release();
     this.#handler?.onClose();
   }
 
@@ -169,10 +162,10 @@ export class ConnectionStream implements ByteStream {
       this.#onEnd("");
       if (this.#wroteEnd) this.close();
     } else {
-      this.#readSize = nextReadSize(this.#readSize, length);
+      this.#readSize.follow(length);
       this.#handler!.onData();
       if (this.#isDropping) {
-        this.#spare = memory;
+        giveMemory(memory);
         this.readAhead();
       } else {
         this.#held.push({ bytes: memory.subarray(0, length), memory });
@@ -181,8 +174,7 @@ export class ConnectionStream implements ByteStream {
   }
 
   #begin(): BegunRead {
-    const memory = takeMemory(this.#readSize, this.#spare);
-    this.#spare = undefined;
+    const memory = takeMemory(this.#readSize.bytes);
     return { memory, count: this.#connection.read(memory) };
   }
 

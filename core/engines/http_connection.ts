@@ -5,12 +5,8 @@
  */
 
 import { Duplex } from "node:stream";
-import {
-  giveMemory,
-  nextReadSize,
-  smallestRead,
-  takeMemory,
-} from "../read_buffer.ts";
+import { giveMemory, takeMemory } from "../memory.ts";
+import { ReadSize } from "../read_size.ts";
 
 /** Bytes: most that a read takes, as long as nothing is known of the client. */
 const largestRead = 64 * 1024;
@@ -43,7 +39,7 @@ export class HttpConnection extends Duplex {
   readonly localPort: number | undefined;
   #connection: Deno.Conn;
   #begun: BegunRead | undefined;
-  #readSize = smallestRead;
+  #readSize = new ReadSize(largestRead);
   #isDetached = false;
   #isStopped = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -107,7 +103,7 @@ export class HttpConnection extends Duplex {
     if (this.#begun !== undefined || this.#isStopped || this.#isDetached) {
       return;
     }
-    const memory = takeMemory(this.#readSize);
+    const memory = takeMemory(this.#readSize.bytes);
     this.#begun = { memory, count: this.#connection.read(memory) };
     this.#finishRead(this.#begun);
   }
@@ -127,8 +123,7 @@ export class HttpConnection extends Duplex {
       this.push(null);
       return;
     }
-    const size = nextReadSize(this.#readSize, length);
-    this.#readSize = Math.min(size, largestRead);
+    this.#readSize.follow(length);
     if (length * 4 > memory.length) {
       this.push(memory.subarray(0, length));
     } else {
@@ -161,6 +156,7 @@ export class HttpConnection extends Duplex {
     done: (error?: Error | null) => void,
   ): void {
     clearTimeout(this.#timer);
+    this.#readSize.release();
     if (!this.#isDetached) this.#connection.close();
     done(error);
   }

@@ -260,6 +260,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       this.#pinged = false;
       return this.#watch(period);
     }
+    this.#protocol.trim();
     if (!this.#pinged) {
       this.#pinged = true;
       this.#stream.write(encodePing(new Uint8Array(0)));

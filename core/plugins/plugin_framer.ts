@@ -13,7 +13,7 @@ import {
   type SandboxFrames,
 } from "./plugin_messages.ts";
 import type { PluginProcess } from "./plugin_process.ts";
-import { largestRead, nextReadSize, smallestRead } from "../read_buffer.ts";
+import { largestRead, ReadSize } from "../read_size.ts";
 import type { OutgoingMessage } from "../websocket.ts";
 
 let lastId = 0;
@@ -27,7 +27,7 @@ export class PluginFramer implements StreamFramer {
   #link: PluginLink;
   #id: number;
   #memory = new Uint8Array(0);
-  #readSize = smallestRead;
+  #readSize = new ReadSize();
   #closed = false;
 
   private constructor(process: PluginProcess, link: PluginLink, id: number) {
@@ -58,22 +58,17 @@ export class PluginFramer implements StreamFramer {
   }
 
   room(minimum: number): Uint8Array<ArrayBuffer> {
-    const size = Math.max(this.#readSize, minimum);
+    const size = Math.max(this.#readSize.bytes, minimum);
     // Also gives up memory that is much larger than what is read.
     const { length } = this.#memory;
-    if (
-      length < size || length > 2 * largestRead ||
-      size === smallestRead && length > size
-    ) {
-      this.#memory = new Uint8Array(size);
-    }
+    if (length < size || length > 4 * size) this.#memory = new Uint8Array(size);
     return this.#memory.subarray(0, size);
   }
 
   async push(count: number): Promise<FramedRead> {
     const isLarge = count > copiedBytes;
     const bytes = isLarge ? this.#memory : this.#memory.slice(0, count);
-    this.#readSize = nextReadSize(this.#readSize, count);
+    this.#readSize.follow(count);
     const frames = await this.#call(() =>
       this.#link.call(
         "push",
@@ -81,7 +76,9 @@ export class PluginFramer implements StreamFramer {
         ...isLarge ? [bytes.buffer] : [],
       )
     );
-    if (frames.data.byteLength >= this.#readSize) this.#memory = frames.data;
+    if (frames.data.byteLength >= this.#readSize.bytes) {
+      this.#memory = frames.data;
+    }
     return this.#toRead(frames);
   }
 
@@ -94,6 +91,7 @@ export class PluginFramer implements StreamFramer {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#readSize.release();
     this.#link.tell("close", [this.#id]);
     this.#process.release();
   }

@@ -15,11 +15,13 @@ import { Worker } from "node:worker_threads";
 import api from "../api.ts" with { type: "text" };
 import errors from "../errors.ts" with { type: "text" };
 import framer from "../framer.ts" with { type: "text" };
+import memory from "../memory.ts" with { type: "text" };
 import exports from "./plugin_exports.ts" with { type: "text" };
 import hooks from "./plugin_hooks.ts" with { type: "text" };
 import messages from "./plugin_messages.ts" with { type: "text" };
 import sandbox from "./plugin_sandbox.ts" with { type: "text" };
 import readBuffer from "../read_buffer.ts" with { type: "text" };
+import readSize from "../read_size.ts" with { type: "text" };
 import utf8 from "../utf8.ts" with { type: "text" };
 import type { ModuleSources } from "./plugin_hooks.ts";
 import type { WorkerEnd, WorkerStart } from "./plugin_messages.ts";
@@ -32,11 +34,13 @@ const sources: Readonly<Record<string, string>> = {
   "../api.ts": api,
   "../errors.ts": errors,
   "../framer.ts": framer,
+  "../memory.ts": memory,
   "./plugin_exports.ts": exports,
   "./plugin_hooks.ts": hooks,
   "./plugin_messages.ts": messages,
   "./plugin_sandbox.ts": sandbox,
   "../read_buffer.ts": readBuffer,
+  "../read_size.ts": readSize,
   "../utf8.ts": utf8,
 };
 
