@@ -41,7 +41,7 @@ const bulk = new Places(16);
  *
  * What a read waits with cannot be taken from it: a connection that has gone
  * quiet keeps it. So, of many connections, only some wait with much; the others
- * are given it once a read was filled, when more is most likely there.
+ * are given more once a read was filled, when there is most likely more to come.
  */
 export class ReadSize {
   #bytes = smallestSize;
@@ -72,8 +72,9 @@ export class ReadSize {
   follow(count: number): void {
     const size = this.#bytes;
     if (count >= size) {
-      this.#bytes = size < quietRead ? size * 4 : Math.max(size, this.#most);
-      this.#move(placesFor(this.#bytes));
+      const next = size < quietRead ? size * 4 : Math.max(size, this.#most);
+      const hasPlace = this.#move(placesFor(next));
+      this.#bytes = hasPlace ? next : Math.min(next, size * 4);
     } else if (size > smallestSize) {
       let next = size;
       while (next > smallestSize && count * 8 <= next) next /= 4;

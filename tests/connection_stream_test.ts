@@ -5,6 +5,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { ConnectionStream } from "../core/engines/connection_stream.ts";
+import { settled } from "./bridge_fakes.ts";
 
 const permissions = "none";
 
@@ -72,16 +73,26 @@ Deno.test(
   },
 );
 
-/** A client's connection whose reads end when the test says so. */
+/** A client's connection whose reads and writes end when the test says so. */
 class ManualConnection {
-  /** The memory of the read that waits. */
+  /** The memory of the read that waits, and how much of it there is room for. */
   memory: ArrayBufferLike | undefined;
+  room = 0;
+  /** What is being written. */
+  written: Uint8Array | undefined;
   #reading: PromiseWithResolvers<number | null> | undefined;
+  #writing: PromiseWithResolvers<number> | undefined;
   readonly connection = {
     read: (buffer: Uint8Array): Promise<number | null> => {
       this.memory = buffer.buffer;
+      this.room = buffer.length;
       this.#reading = Promise.withResolvers();
       return this.#reading.promise;
+    },
+    write: (bytes: Uint8Array): Promise<number> => {
+      this.written = bytes;
+      this.#writing = Promise.withResolvers();
+      return this.#writing.promise;
     },
     close: (): void => {},
   } as unknown as Deno.Conn;
@@ -99,6 +110,16 @@ class ManualConnection {
     const more = this.stream.more();
     this.#reading!.reject(new Deno.errors.Interrupted("operation canceled"));
     await more;
+  }
+
+  /** All of what is being written is sent. */
+  send(): void {
+    this.#writing!.resolve(this.written!.length);
+  }
+
+  /** What is being written fails, as it does when the connection is closed. */
+  failWrite(): void {
+    this.#writing!.reject(new Deno.errors.Interrupted("operation canceled"));
   }
 }
 
@@ -132,3 +153,68 @@ Deno.test("ConnectionStream gives memory away once it is done with it", {
   assertStrictEquals(others[3]!.memory, last);
   for (const { stream } of others) stream.close();
 });
+
+Deno.test("ConnectionStream ends a transfer no sooner than its write", {
+  permissions,
+}, async () => {
+  const client = new ManualConnection();
+  const ended: string[] = [];
+  function transfer(name: string): Promise<void> {
+    return client.stream.transfer(new Uint8Array(20_000)).then(() => {
+      ended.push(name);
+    });
+  }
+  // It waits for a pong, say, and is then written from where it lies.
+  client.stream.write(new Uint8Array(6));
+  const first = transfer("first");
+  const second = transfer("second");
+  client.send();
+  await settled();
+  assertEquals(client.written!.length, 20_000);
+  assertEquals(ended, []);
+  client.stream.close();
+  // The second will never be sent. Of the first, the system may still take some.
+  await second;
+  assertEquals(ended, ["second"]);
+  client.failWrite();
+  await first;
+  assertEquals(ended, ["second", "first"]);
+  await client.fail();
+});
+
+Deno.test(
+  "ConnectionStream leaves its place for large reads when it is closed",
+  {
+    permissions,
+  },
+  async () => {
+    async function grow(): Promise<ManualConnection> {
+      const client = new ManualConnection();
+      for (let turn = 0; turn < 4; turn++) {
+        await client.say(client.room);
+        client.stream.next();
+        client.stream.readAhead();
+      }
+      await client.say(client.room - 1);
+      client.stream.next();
+      client.stream.readAhead();
+      return client;
+    }
+    for (let turn = 0; turn < 100; turn++) {
+      const client = await grow();
+      assertLess(256 * 1024, client.room);
+      client.stream.close();
+      await client.fail();
+    }
+    // A message of 16 KiB fills no read: it does not look as if more were to come.
+    const client = new ManualConnection();
+    for (const count of [1040, 4112, 16 * 1024]) {
+      await client.say(count);
+      client.stream.next();
+      client.stream.readAhead();
+    }
+    assertEquals(client.room, 16 * 1024 + 16);
+    client.stream.close();
+    await client.fail();
+  },
+);

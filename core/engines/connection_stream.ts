@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { giveWay } from "../give_way.ts";
-import { giveMemory, takeMemory } from "../memory.ts";
+import { giveMemory, headroom, takeMemory } from "../memory.ts";
 import { ReadSize } from "../read_size.ts";
 import {
   type ByteStream,
@@ -135,7 +135,9 @@ export class ConnectionStream implements ByteStream {
     this.isClosed = true;
     this.#connection.close();
     this.#onEnd("");
-    for (const { sent } of this.#writes.splice(0)) sent?.();
+    // Those that are being sent may still be looked at: they end with the write.
+    const waiting = this.#writes.splice(this.#isWriting ? this.#joined : 0);
+    for (const { sent } of waiting) sent?.();
     this.pending = 0;
     this.#readSize.release();
     this.#handler?.onClose();
@@ -162,7 +164,8 @@ export class ConnectionStream implements ByteStream {
       this.#onEnd("");
       if (this.#wroteEnd) this.close();
     } else {
-      this.#readSize.follow(length);
+      // The room for a header is read into as well.
+      this.#readSize.follow(length - headroom);
       this.#handler!.onData();
       if (this.#isDropping) {
         giveMemory(memory);
@@ -215,7 +218,7 @@ export class ConnectionStream implements ByteStream {
           if (count === bytes.length) break;
           bytes = bytes.subarray(count);
         }
-        for (const { sent } of this.#writes.splice(0, this.#joined)) sent?.();
+        this.#endJoined();
       }
       if (this.#closesSoon) this.close();
       else if (this.#isEnding && !this.#wroteEnd) {
@@ -227,10 +230,17 @@ export class ConnectionStream implements ByteStream {
       this.#fail(error);
     } finally {
       this.#isWriting = false;
+      this.#endJoined();
     }
     if (!this.isFull || this.isClosed) return;
     this.isFull = false;
     this.#handler!.onDrain();
+  }
+
+  /** Tells that those which were sent together are, or never will be. */
+  #endJoined(): void {
+    for (const { sent } of this.#writes.splice(0, this.#joined)) sent?.();
+    this.#joined = 0;
   }
 
   /** Takes the writes that wait, as far as they are joined to one. */

@@ -5,7 +5,7 @@
  */
 
 import { Duplex } from "node:stream";
-import { giveMemory, takeMemory } from "../memory.ts";
+import { giveMemory, headroom, takeMemory } from "../memory.ts";
 import { ReadSize } from "../read_size.ts";
 
 /** Bytes: most that a read takes, as long as nothing is known of the client. */
@@ -123,7 +123,8 @@ export class HttpConnection extends Duplex {
       this.push(null);
       return;
     }
-    this.#readSize.follow(length);
+    // The room for a header is read into as well.
+    this.#readSize.follow(length - headroom);
     if (length * 4 > memory.length) {
       this.push(memory.subarray(0, length));
     } else {
