@@ -1,6 +1,6 @@
 /**
- * Memory that connections of a thread share: who needs it takes some, and gives
- * it back before somebody else is waited for.
+ * Memory that connections of a thread share: who reads takes some, and gives it
+ * back when nothing looks at it any more, a write that is under way included.
  *
  * @module
  */
