@@ -6,7 +6,7 @@
 
 import type { RemoteAddress } from "./api.ts";
 import { formatIp, type IpAddress } from "./peers/network.ts";
-import { ipOf } from "./remote.ts";
+import { ipOf } from "./trusted_proxies.ts";
 
 /** How many connections there may be. */
 export interface ConnectionLimits {

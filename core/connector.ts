@@ -23,7 +23,8 @@ import {
   openFramer,
 } from "./framing_table.ts";
 import { chooseProtocol } from "./handshake.ts";
-import { openPeer, type OpenPeerOptions, type Peer } from "./peers/peer.ts";
+import { openPeer, type OpenPeerOptions } from "./peers/open_peer.ts";
+import type { Peer } from "./peers/peer.ts";
 import { encodeProxyHeader } from "./peers/proxy_protocol.ts";
 import {
   type HandshakeTelemetry,

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { LogLevel } from "./config/options.ts";
+/** Level of a line in the log, the most severe first. */
+export type LogLevel = "error" | "warn" | "info" | "debug";
 
 /** What a line tells beside its event; fields that are `undefined` are left out. */
 export type LogFields = Readonly<

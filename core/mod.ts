@@ -44,8 +44,9 @@ export {
   type LogLevel,
 } from "./config/options.ts";
 export type { PageConfig } from "./config/page_options.ts";
-export type { Pages, ServerState } from "./pages/pages.ts";
-export { parseTrustedProxies, type TrustedProxies } from "./remote.ts";
+export type { ServerState } from "./pages/page.ts";
+export type { Pages } from "./pages/pages.ts";
+export { parseTrustedProxies, type TrustedProxies } from "./trusted_proxies.ts";
 export type {
   ConnectionCounts,
   ConnectionLimits,

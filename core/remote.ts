@@ -8,43 +8,8 @@
 import type { RemoteAddress } from "./api.ts";
 import { RequestError } from "./errors.ts";
 import type { RequestHeaders } from "./websocket.ts";
-import {
-  formatIp,
-  type IpAddress,
-  isInNetwork,
-  type Network,
-  parseIp,
-  parseNetwork,
-} from "./peers/network.ts";
-
-/** The proxies that are believed when they say who their client is. */
-export interface TrustedProxies {
-  /** Where they are. */
-  readonly networks: readonly Network[];
-  /** Whether those who connect to a Unix socket are among them. */
-  readonly unix: boolean;
-}
-
-/**
- * Parses the proxies that are trusted.
- *
- * @param value IP addresses, networks and the word `unix`, separated by commas;
- * or `none`.
- * @returns The proxies.
- * @throws {SyntaxError | RangeError} If one of them is not valid.
- */
-export function parseTrustedProxies(value: string): TrustedProxies {
-  const names = value.split(",").map((name) => name.trim())
-    .filter((name) => name !== "");
-  if (names.length === 0) throw new SyntaxError("it names no proxy");
-  if (names.length === 1 && names[0] === "none") {
-    return { networks: [], unix: false };
-  }
-  return {
-    networks: names.filter((name) => name !== "unix").map(parseNetwork),
-    unix: names.includes("unix"),
-  };
-}
+import { formatIp, type IpAddress, parseIp } from "./peers/network.ts";
+import { ipOf, isTrusted, type TrustedProxies } from "./trusted_proxies.ts";
 
 /**
  * Finds the address of the client. Each proxy adds the address that it was
@@ -62,7 +27,8 @@ export function parseTrustedProxies(value: string): TrustedProxies {
  *
  * @example Usage
  * ```ts
- * import { parseTrustedProxies, resolveRemote } from "./remote.ts";
+ * import { resolveRemote } from "./remote.ts";
+ * import { parseTrustedProxies } from "./trusted_proxies.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const trusted = parseTrustedProxies("127.0.0.1, 10.0.0.0/8");
@@ -100,20 +66,6 @@ export function resolveRemote(
     return byForwarded.port === undefined ? byOlder : byForwarded;
   }
   return byForwarded ?? byOlder ?? remote;
-}
-
-/**
- * Parses the IP address of a client.
- *
- * @param remote The client.
- * @returns Its address; `undefined` for a client on a Unix socket.
- */
-export function ipOf({ address }: RemoteAddress): IpAddress | undefined {
-  return parseIp(address.replace(/%.*$/, ""));
-}
-
-function isTrusted(ip: IpAddress, { networks }: TrustedProxies): boolean {
-  return networks.some((network) => isInNetwork(network, ip));
 }
 
 /** Walks from node to node, the last one that was added first. */

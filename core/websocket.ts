@@ -9,7 +9,7 @@
  */
 
 import type { RemoteAddress } from "./api.ts";
-import type { ListenAddress } from "./config/options.ts";
+import type { ListenAddress } from "./peers/address.ts";
 
 /** Messages from a client, in order. */
 export interface IncomingMessages {

@@ -59,6 +59,7 @@ const pure = [
   "core/read_buffer.ts",
   "core/read_size.ts",
   "core/remote.ts",
+  "core/trusted_proxies.ts",
   "core/utf8.ts",
   "core/websocket.ts",
   "core/protocol/websocket_assembly.ts",
@@ -271,7 +272,7 @@ Deno.test("Pure files touch no system, no clock and no promise", () => {
 });
 
 Deno.test("Imports make no cycle", () => {
-  assertEquals(findCycle(sources, ({ isType }) => !isType), undefined);
+  assertEquals(findCycle(sources, () => true), undefined);
 });
 
 Deno.test("findCycle() finds a cycle", () => {

@@ -5,7 +5,8 @@ import {
   assertRejects,
 } from "@std/assert";
 import { CloseError, describeError } from "../core/errors.ts";
-import { openPeer, type Peer } from "../core/peers/peer.ts";
+import { openPeer } from "../core/peers/open_peer.ts";
+import type { Peer } from "../core/peers/peer.ts";
 import { decode, encode } from "./framing_driver.ts";
 
 const { signal } = new AbortController();

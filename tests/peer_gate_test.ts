@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { parseAddress } from "../core/peers/address.ts";
 import { parseAllowedPeers } from "../core/peers/allow_peer.ts";
-import { openPeer } from "../core/peers/peer.ts";
+import { openPeer } from "../core/peers/open_peer.ts";
 import { locatePeer, type PeerPlace } from "../core/peers/peer_gate.ts";
 import { TemporaryDirectory } from "./e2e_service.ts";
 

@@ -1,7 +1,8 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import type { RemoteAddress } from "../core/api.ts";
 import { RequestError } from "../core/errors.ts";
-import { parseTrustedProxies, resolveRemote } from "../core/remote.ts";
+import { resolveRemote } from "../core/remote.ts";
+import { parseTrustedProxies } from "../core/trusted_proxies.ts";
 
 const permissions = "none";
 

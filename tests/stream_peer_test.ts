@@ -6,7 +6,8 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { describeError } from "../core/errors.ts";
-import { openPeer, type Peer } from "../core/peers/peer.ts";
+import { openPeer } from "../core/peers/open_peer.ts";
+import type { Peer } from "../core/peers/peer.ts";
 import type { IncomingMessages } from "../core/websocket.ts";
 import { decode, encode } from "./framing_driver.ts";
 

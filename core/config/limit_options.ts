@@ -30,7 +30,7 @@ export interface LimitConfig {
 }
 
 /** These options. */
-export const limitOptions: readonly CoreOption[] = [
+export const limitOptions: readonly CoreOption<LimitConfig>[] = [
   {
     name: "head-timeout",
     placeholder: "SECONDS",

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ListenAddress } from "../peers/address.ts";
 import type { CoreOption } from "./option.ts";
 import { parseInteger, parseMode } from "./option_values.ts";
 
@@ -23,13 +24,8 @@ export interface ListenConfig {
   readonly tlsKey: string | undefined;
 }
 
-/** Where the server listens. */
-export type ListenAddress =
-  | { readonly transport: "tcp"; readonly hostname: string }
-  | { readonly transport: "unix"; readonly path: string };
-
 /** These options. */
-export const listenOptions: readonly CoreOption[] = [
+export const listenOptions: readonly CoreOption<ListenConfig>[] = [
   {
     name: "port",
     short: "p",

@@ -10,7 +10,7 @@ import {
   parseAllowedPeers,
 } from "../peers/allow_peer.ts";
 import type { CoreOption } from "./option.ts";
-import { parseTrustedProxies, type TrustedProxies } from "../remote.ts";
+import { parseTrustedProxies, type TrustedProxies } from "../trusted_proxies.ts";
 
 /** These options, parsed. */
 export interface NetworkConfig {
@@ -21,7 +21,7 @@ export interface NetworkConfig {
 }
 
 /** These options. */
-export const networkOptions: readonly CoreOption[] = [
+export const networkOptions: readonly CoreOption<NetworkConfig>[] = [
   {
     name: "trusted-proxy",
     placeholder: "ADDRESS,...",

@@ -6,8 +6,6 @@
  * @module
  */
 
-import type { CoreConfig } from "./options.ts";
-
 /**
  * What the value of an option is, so far as a shell can complete it:
  *
@@ -52,7 +50,7 @@ export interface CommandOption extends OptionText {
 }
 
 /** An option of the `[core]` section, which is also `--NAME VALUE`. */
-export interface CoreOption extends CommandOption {
+export interface CoreOption<Fields> extends CommandOption {
   /** Its name in the configuration file. */
   readonly name: string;
   /** What stands for its value in the help. */
@@ -65,12 +63,12 @@ export interface CoreOption extends CommandOption {
    * @throws {SyntaxError | RangeError} If it is not valid; the message goes
    * behind the name of the option.
    */
-  readonly parse: (value: string) => Partial<CoreConfig>;
+  readonly parse: (value: string) => Partial<Fields>;
   /** Adds a value to what those before it have made; absent: it replaces them. */
   readonly join?: (
-    before: CoreConfig,
-    parsed: Partial<CoreConfig>,
-  ) => Partial<CoreConfig>;
+    before: Fields,
+    parsed: Partial<Fields>,
+  ) => Partial<Fields>;
 }
 
 /**

@@ -5,20 +5,21 @@
  * @module
  */
 
-import { formatHost } from "../peers/address.ts";
+import type { LogLevel } from "../log.ts";
+import { formatHost, type ListenAddress } from "../peers/address.ts";
 import { type LimitConfig, limitOptions } from "./limit_options.ts";
 import {
-  type ListenAddress,
   type ListenConfig,
   listenOptions,
 } from "./listen_options.ts";
 import { type NetworkConfig, networkOptions } from "./network_options.ts";
-import type { CoreOption } from "./option.ts";
+import type { CoreOption as Option } from "./option.ts";
 import { parseChoice, parseName, parseSeconds } from "./option_values.ts";
 import { type PageConfig, pageOptions } from "./page_options.ts";
 
-export type { ListenAddress } from "./listen_options.ts";
-export type { CoreOption } from "./option.ts";
+export type { LogLevel } from "../log.ts";
+export type { ListenAddress } from "../peers/address.ts";
+
 
 /** The `[core]` options, parsed. */
 export interface CoreConfig
@@ -37,8 +38,8 @@ export interface CoreConfig
   readonly logFormat: "text" | "json";
 }
 
-/** Level of a line in the log, the most severe first. */
-export type LogLevel = "error" | "warn" | "info" | "debug";
+/** A `[core]` option. */
+export type CoreOption = Option<CoreConfig>;
 
 const engines = ["native", "stream"] as const;
 const logLevels = ["error", "warn", "info", "debug"] as const;

@@ -22,7 +22,7 @@ export interface PageConfig {
 const booleans = ["true", "false"] as const;
 
 /** These options. */
-export const pageOptions: readonly CoreOption[] = [
+export const pageOptions: readonly CoreOption<PageConfig>[] = [
   {
     name: "console",
     placeholder: "PATH",

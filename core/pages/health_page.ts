@@ -6,7 +6,7 @@
 
 import manifest from "../../deno.json" with { type: "json" };
 import type { HttpRequest } from "../websocket.ts";
-import type { ServerState } from "./pages.ts";
+import type { ServerState } from "./page.ts";
 import { formatText } from "./text_page.ts";
 
 /**

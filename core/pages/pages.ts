@@ -13,24 +13,7 @@ import { formatRemote } from "../peers/address.ts";
 import { formatRefusal, toRefusal } from "../refusal.ts";
 import type { HttpRequest } from "../websocket.ts";
 import { formatHealth } from "./health_page.ts";
-
-/** What pages tell of the server. */
-export interface ServerState {
-  /** Number of open connections. */
-  readonly connections: number;
-  /** Whether it shuts down. */
-  readonly isDraining: boolean;
-  /** Seconds since it has listened. */
-  readonly uptime: number;
-  /** Aborted when it waits no longer for what is still being sent. */
-  readonly over: AbortSignal;
-}
-
-/** A page: answers GET; the body is left out for HEAD. */
-export type Page = (
-  request: HttpRequest,
-  state: ServerState,
-) => Response | Promise<Response>;
+import type { Page, ServerState } from "./page.ts";
 
 /** The pages that the options ask for. */
 export class Pages {

@@ -7,7 +7,7 @@
 
 import { RequestError } from "../errors.ts";
 import type { HttpRequest } from "../websocket.ts";
-import type { ServerState } from "./pages.ts";
+import type { ServerState } from "./page.ts";
 import { streamFile } from "./file_stream.ts";
 import type { Fields, Range, WebLibraries } from "./web_libraries.ts";
 

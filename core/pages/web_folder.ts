@@ -7,7 +7,7 @@
 import { join, relative, sep } from "node:path";
 import type { PageConfig } from "../config/page_options.ts";
 import { ConfigError, describeError, RequestError } from "../errors.ts";
-import type { Page } from "./pages.ts";
+import type { Page } from "./page.ts";
 import { type Asked, formatFile } from "./web_file.ts";
 import { loadWebLibraries, type WebLibraries } from "./web_libraries.ts";
 import { formatListing } from "./web_listing.ts";

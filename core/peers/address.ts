@@ -42,6 +42,11 @@ export interface UnixAddress<
   readonly path: string;
 }
 
+/** Where the server listens. */
+export type ListenAddress =
+  | { readonly transport: "tcp"; readonly hostname: string }
+  | { readonly transport: "unix"; readonly path: string };
+
 const ADDRESS = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i;
 const HOST_AND_PORT = /^(\[[0-9a-f:.%a-z]+\]|[^\s:/?#@[\]]+)(?::(\d+))?\/?$/i;
 
