@@ -6,28 +6,28 @@
 
 import manifest from "./deno.json" with { type: "json" };
 import { backends } from "./backends/mod.ts";
-import { type Arguments, parseArguments } from "./core/config/arguments.ts";
-import type { Shell } from "./core/config/command_options.ts";
+import { type Arguments, parseArguments } from "./core/cli/arguments.ts";
+import type { Shell } from "./core/cli/command_options.ts";
 import { parseConfigFile, type Setting } from "./core/config/config.ts";
-import { startDemoService } from "./core/demo.ts";
+import { startDemoService } from "./core/cli/demo.ts";
 import {
   describeConfig,
   describeDemo,
   describeFailure,
   explainListenError,
   formatUrl,
-} from "./core/config/describe.ts";
-import { formatHelp } from "./core/config/help.ts";
+} from "./core/cli/describe.ts";
+import { formatHelp } from "./core/cli/help.ts";
 import { ConfigError, describeError } from "./core/errors.ts";
-import { nativeEngine } from "./core/engines/native_engine.ts";
-import { streamEngine } from "./core/engines/stream_engine.ts";
-import { LineBuffer } from "./core/line_buffer.ts";
-import { outliveErrors } from "./core/outlive_errors.ts";
+import { nativeEngine } from "./core/websocket/native/engine.ts";
+import { streamEngine } from "./core/websocket/stream/engine.ts";
+import { LineBuffer } from "./core/log/line_buffer.ts";
+import { outliveErrors } from "./core/log/uncaught_errors.ts";
 import { Program, type ProgramParts } from "./core/program.ts";
-import { isTelemetryOn } from "./core/telemetry/load_telemetry.ts";
+import { isTelemetryOn } from "./core/telemetry/load.ts";
 import { SharedCounts } from "./core/threads/shared_counts.ts";
-import { isThread, runThread } from "./core/threads/thread.ts";
-import { checkPort, countThreads, Threads } from "./core/threads/threads.ts";
+import { isThread, runThread } from "./core/threads/worker.ts";
+import { checkPort, countThreads, Threads } from "./core/threads/pool.ts";
 import { framings } from "./framing/mod.ts";
 
 /** What there is to load, and where the log goes. */
@@ -76,7 +76,7 @@ async function main(): Promise<void> {
 
 async function printCompletions(shell: Shell): Promise<void> {
   const { formatCompletions } = await import(
-    "./core/completions/completions.ts"
+    "./core/cli/completions/completions.ts"
   );
   write(Deno.stdout, formatCompletions(shell, Object.keys(backends)));
 }

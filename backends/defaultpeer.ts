@@ -9,7 +9,7 @@ import {
   hasScheme,
   parseAddress,
   type PeerAddress,
-} from "../core/peers/address.ts";
+} from "../core/net/address.ts";
 import type { Backend, PeerInfo } from "../core/api.ts";
 
 /** The port of peers for which none is given. */

@@ -6,7 +6,7 @@
 
 import type { Backend } from "../core/api.ts";
 import { createDefaultPeer } from "./defaultpeer.ts";
-import { createFile } from "./file.ts";
+import { createFile } from "./file/file.ts";
 
 /**
  * The built-in backends, by name.

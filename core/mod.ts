@@ -25,15 +25,20 @@ export {
   parseAllowedPeers,
   type PeerPattern,
   type UnixPattern,
-} from "./peers/allow_peer.ts";
+} from "./net/allowed_peers.ts";
 export type * from "./api.ts";
 export { apiVersion } from "./api.ts";
 export { CloseError, ConfigError } from "./errors.ts";
-export type { FramedRead, StreamFramer } from "./framer.ts";
-export type { FramingTable, IsolatedFraming } from "./framing_table.ts";
-export { createLog, type Log, type LogFields, type LogOptions } from "./log.ts";
-export { nativeEngine } from "./engines/native_engine.ts";
-export type { IpAddress, Network } from "./peers/network.ts";
+export type { FramedRead, StreamFramer } from "./bridge/message_framer.ts";
+export type { FramingTable, IsolatedFraming } from "./bridge/framing_table.ts";
+export {
+  createLog,
+  type Log,
+  type LogFields,
+  type LogOptions,
+} from "./log/log.ts";
+export { nativeEngine } from "./websocket/native/engine.ts";
+export type { IpAddress, Network } from "./net/ip_address.ts";
 export type { LimitConfig } from "./config/limit_options.ts";
 export type { ListenConfig } from "./config/listen_options.ts";
 export type { NetworkConfig } from "./config/network_options.ts";
@@ -46,17 +51,20 @@ export {
 export type { PageConfig } from "./config/page_options.ts";
 export type { ServerState } from "./pages/page.ts";
 export type { Pages } from "./pages/pages.ts";
-export { parseTrustedProxies, type TrustedProxies } from "./trusted_proxies.ts";
+export {
+  parseTrustedProxies,
+  type TrustedProxies,
+} from "./net/trusted_proxies.ts";
 export type {
   ConnectionCounts,
   ConnectionLimits,
   TooMany,
-} from "./connection_counts.ts";
-export type { ThreadPlace } from "./threads/thread_place.ts";
-export { streamEngine } from "./engines/stream_engine.ts";
-export { Server } from "./server.ts";
-export type { ServerOptions, ServerSettings } from "./settings.ts";
-export { loadTelemetry } from "./telemetry/load_telemetry.ts";
+} from "./server/connection_counts.ts";
+export type { ThreadPlace } from "./threads/place.ts";
+export { streamEngine } from "./websocket/stream/engine.ts";
+export { Server } from "./server/server.ts";
+export type { ServerOptions, ServerSettings } from "./server/options.ts";
+export { loadTelemetry } from "./telemetry/load.ts";
 export type {
   ConnectionTelemetry,
   ConnectionTraffic,
@@ -80,4 +88,4 @@ export type {
   WebSocketEngine,
   WebSocketHandler,
   WebSocketUpgrade,
-} from "./websocket.ts";
+} from "./websocket/engine.ts";

@@ -6,23 +6,23 @@
  */
 
 import type { Backend } from "./api.ts";
-import { type BackendTable, loadBackend } from "./backend_host.ts";
-import { readCertificate } from "./certificate.ts";
+import { type BackendTable, loadBackend } from "./accept/backend.ts";
+import { readCertificate } from "./server/certificate.ts";
 import { type Config, resolveConfig, type Setting } from "./config/config.ts";
-import { describeFailure } from "./config/describe.ts";
+import { describeFailure } from "./cli/describe.ts";
 import type { CoreConfig } from "./config/options.ts";
-import type { ConnectionCounts } from "./connection_counts.ts";
-import type { FramingTable } from "./framing_table.ts";
-import type { LineBuffer } from "./line_buffer.ts";
-import { createLog, type Log } from "./log.ts";
+import type { ConnectionCounts } from "./server/connection_counts.ts";
+import type { FramingTable } from "./bridge/framing_table.ts";
+import type { LineBuffer } from "./log/line_buffer.ts";
+import { createLog, type Log } from "./log/log.ts";
 import { Pages } from "./pages/pages.ts";
-import { Plugins } from "./plugins/plugin_host.ts";
-import { Server } from "./server.ts";
-import type { ServerSettings } from "./settings.ts";
-import { loadTelemetry } from "./telemetry/load_telemetry.ts";
+import { Plugins } from "./plugins/host.ts";
+import { Server } from "./server/server.ts";
+import type { ServerSettings } from "./server/options.ts";
+import { loadTelemetry } from "./telemetry/load.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
-import type { ThreadPlace } from "./threads/thread_place.ts";
-import type { ServerCertificate, WebSocketEngine } from "./websocket.ts";
+import type { ThreadPlace } from "./threads/place.ts";
+import type { ServerCertificate, WebSocketEngine } from "./websocket/engine.ts";
 
 /** What a program is made of beside its configuration. */
 export interface ProgramParts {

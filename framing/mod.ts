@@ -9,7 +9,7 @@ import { createAuto } from "./auto.ts";
 import { createBinary } from "./binary.ts";
 import { createDynamic32 } from "./dynamic32.ts";
 import { createFixedLength } from "./fixedlength.ts";
-import { createJson } from "./json.ts";
+import { createJson } from "./json/json.ts";
 import { createNewline } from "./newline.ts";
 import { createSeparator } from "./separator.ts";
 

@@ -9,7 +9,7 @@
  */
 
 import { join } from "node:path";
-import { commandOptions } from "../core/config/command_options.ts";
+import { commandOptions } from "../core/cli/command_options.ts";
 import manifest from "../deno.json" with { type: "json" };
 import { formatConfigurationPage } from "./configuration_page.ts";
 import { formatManPage } from "./man_page.ts";

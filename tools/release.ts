@@ -17,7 +17,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { backends } from "../backends/mod.ts";
-import { formatCompletions } from "../core/completions/completions.ts";
+import { formatCompletions } from "../core/cli/completions/completions.ts";
 import manifest from "../deno.json" with { type: "json" };
 import { archiveName, formatChecksums, pack } from "./archive.ts";
 import { compile, lazyPackages, targets, workers } from "./compile.ts";

@@ -19,7 +19,7 @@ import {
   type PluginConfig,
   type PluginSetting,
   resolvePlugins,
-} from "../plugins/plugin_config.ts";
+} from "./plugin_options.ts";
 
 /** One option with its value, as it was written somewhere. */
 export type Setting =

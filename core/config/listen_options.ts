@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ListenAddress } from "../peers/address.ts";
+import type { ListenAddress } from "../net/address.ts";
 import type { CoreOption } from "./option.ts";
 import { parseInteger, parseMode } from "./option_values.ts";
 

@@ -8,9 +8,12 @@ import {
   type AllowedPeers,
   joinAllowedPeers,
   parseAllowedPeers,
-} from "../peers/allow_peer.ts";
+} from "../net/allowed_peers.ts";
 import type { CoreOption } from "./option.ts";
-import { parseTrustedProxies, type TrustedProxies } from "../trusted_proxies.ts";
+import {
+  parseTrustedProxies,
+  type TrustedProxies,
+} from "../net/trusted_proxies.ts";
 
 /** These options, parsed. */
 export interface NetworkConfig {

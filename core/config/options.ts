@@ -5,21 +5,17 @@
  * @module
  */
 
-import type { LogLevel } from "../log.ts";
-import { formatHost, type ListenAddress } from "../peers/address.ts";
+import type { LogLevel } from "../log/log.ts";
+import { formatHost, type ListenAddress } from "../net/address.ts";
 import { type LimitConfig, limitOptions } from "./limit_options.ts";
-import {
-  type ListenConfig,
-  listenOptions,
-} from "./listen_options.ts";
+import { type ListenConfig, listenOptions } from "./listen_options.ts";
 import { type NetworkConfig, networkOptions } from "./network_options.ts";
 import type { CoreOption as Option } from "./option.ts";
 import { parseChoice, parseName, parseSeconds } from "./option_values.ts";
 import { type PageConfig, pageOptions } from "./page_options.ts";
 
-export type { LogLevel } from "../log.ts";
-export type { ListenAddress } from "../peers/address.ts";
-
+export type { LogLevel } from "../log/log.ts";
+export type { ListenAddress } from "../net/address.ts";
 
 /** The `[core]` options, parsed. */
 export interface CoreConfig

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { HttpRequest } from "../websocket.ts";
+import type { HttpRequest } from "../websocket/engine.ts";
 
 /** What pages tell of the server. */
 export interface ServerState {

@@ -7,12 +7,12 @@
 
 import type { PageConfig } from "../config/page_options.ts";
 import { describeError, RequestError } from "../errors.ts";
-import { asksForWebSocket } from "../handshake.ts";
-import type { Log } from "../log.ts";
-import { formatRemote } from "../peers/address.ts";
-import { formatRefusal, toRefusal } from "../refusal.ts";
-import type { HttpRequest } from "../websocket.ts";
-import { formatHealth } from "./health_page.ts";
+import { asksForWebSocket } from "../websocket/handshake.ts";
+import type { Log } from "../log/log.ts";
+import { formatRemote } from "../net/address.ts";
+import { formatRefusal, toRefusal } from "../accept/refusal.ts";
+import type { HttpRequest } from "../websocket/engine.ts";
+import { formatHealth } from "./health.ts";
 import type { Page, ServerState } from "./page.ts";
 
 /** The pages that the options ask for. */
@@ -44,13 +44,13 @@ export class Pages {
   static async load(core: PageConfig, log: Log): Promise<Pages> {
     const pages = new Map<string, Page>();
     if (core.console !== undefined) {
-      const { formatConsole } = await import("./console_page.ts");
+      const { formatConsole } = await import("./console.ts");
       pages.set(core.console, formatConsole);
     }
     if (core.health !== undefined) pages.set(core.health, formatHealth);
     let folder: Page | undefined;
     if (core.web !== undefined) {
-      const { openFolder } = await import("./web_folder.ts");
+      const { openFolder } = await import("./web/folder.ts");
       folder = await openFolder(core.web, core);
     }
     return new Pages(pages, folder, log);

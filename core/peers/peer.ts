@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { IncomingMessages } from "../websocket.ts";
+import type { IncomingMessages } from "../websocket/engine.ts";
 
 /** A connection to a peer. */
 export interface Peer {

@@ -6,7 +6,12 @@
  */
 
 import type { RemoteAddress } from "../api.ts";
-import { formatIp, type IpAddress, parseIp, toIpv6 } from "./network.ts";
+import {
+  formatIp,
+  type IpAddress,
+  parseIp,
+  toIpv6,
+} from "../net/ip_address.ts";
 
 /** Between whom a connection is. */
 export interface ProxiedConnection {

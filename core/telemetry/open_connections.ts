@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { WebSocketEnd } from "../websocket.ts";
+import type { WebSocketEnd } from "../websocket/engine.ts";
 import type { Instruments } from "./instruments.ts";
 import { attributes } from "./metrics.ts";
 import type {

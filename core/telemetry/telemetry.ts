@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { RequestHeaders, WebSocketEnd } from "../websocket.ts";
+import type { RequestHeaders, WebSocketEnd } from "../websocket/engine.ts";
 
 /** What went one way. */
 export interface Traffic {

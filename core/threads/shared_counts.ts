@@ -10,7 +10,7 @@ import {
   type ConnectionCounts,
   type ConnectionLimits,
   type TooMany,
-} from "../connection_counts.ts";
+} from "../server/connection_counts.ts";
 
 /** Most addresses that can have connections at once; a power of two. */
 const capacity = 2 ** 17;

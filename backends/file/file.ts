@@ -1,0 +1,207 @@
+/**
+ * The `file` backend.
+ *
+ * @module
+ */
+
+import type { Backend, BackendQuery, PeerInfo } from "../../core/api.ts";
+import {
+  evaluateExpression,
+  type Expression,
+  parseExpression,
+} from "./expression.ts";
+import { choosePeer, parsePeerFile } from "./lines.ts";
+
+/** The largest peer file, in bytes. */
+const MAX_FILE_SIZE = 1024 * 1024;
+
+/** Bytes read at once: most peer files are smaller. */
+const READ_SIZE = 8192;
+
+const OPTIONS = ["path", "expression"];
+
+/**
+ * Makes a backend that looks the peer up in files, whose names it makes of what
+ * the client sent.
+ *
+ * Its options: `path`, the directory of the files, and `expression`, which may
+ * be given several times; the first expression that leads to a file with a line
+ * for the client decides. It needs Deno's read permission for `path`.
+ *
+ * @returns The backend. Its `configure` throws a `SyntaxError` if a value is not
+ * valid and a `TypeError` if there is no such option; its `query` throws if a
+ * file cannot be read or has a malformed line, or if an option is missing.
+ *
+ * @example Usage
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { createFile } from "./file.ts";
+ *
+ * const path = await Deno.makeTempDir();
+ * await Deno.writeTextFile(`${path}/chat`, "tcp://127.0.0.1:6667 * newline\n");
+ *
+ * const backend = createFile();
+ * await backend.configure?.("path", path);
+ * await backend.configure?.("expression", "%endpoint%");
+ *
+ * const peer = await backend.query({
+ *   endpoint: "/chat",
+ *   query: "",
+ *   protocols: ["irc"],
+ *   headers: [],
+ *   remote: { address: "127.0.0.1", port: 50000 },
+ * });
+ *
+ * assertEquals(peer, {
+ *   address: "tcp://127.0.0.1:6667",
+ *   protocol: "*",
+ *   framing: "newline",
+ * });
+ * await Deno.remove(path, { recursive: true });
+ * ```
+ */
+export function createFile(): Backend {
+  const expressions: Expression[] = [];
+  let directory: string | undefined;
+
+  function checkComplete(): string {
+    if (directory === undefined || expressions.length === 0) {
+      const missing = directory === undefined ? "path" : "expression";
+      throw new TypeError(
+        `Cannot find peer: option "${missing}" of backend "file" is not set`,
+      );
+    }
+    return directory;
+  }
+
+  return {
+    async configure(option: string, value: string): Promise<void> {
+      switch (option) {
+        case "path":
+          await checkDirectory(value);
+          directory = value;
+          break;
+        case "expression":
+          expressions.push(parseExpression(value));
+          break;
+        default:
+          throw new TypeError(
+            `Cannot set option "${option}": the options of backend "file" are ${
+              OPTIONS.join(", ")
+            }`,
+          );
+      }
+    },
+    start(): undefined {
+      checkComplete();
+    },
+    async query(request: BackendQuery): Promise<PeerInfo | undefined> {
+      const directory = checkComplete();
+      const windows = Deno.build.os === "windows";
+      for (const expression of expressions) {
+        const names = evaluateExpression(expression, request, { windows });
+        if (names === undefined) continue;
+        const text = await readPeerFile(directory, names);
+        if (text === undefined) continue;
+        const lines = parsePeerFile(text, `${directory}/${names.join("/")}`);
+        const peer = choosePeer(lines, request.protocols);
+        if (peer !== undefined) return peer;
+      }
+      return undefined;
+    },
+  };
+}
+
+async function checkDirectory(path: string): Promise<void> {
+  if (path === "" || path.includes("\0")) {
+    throw new SyntaxError(`Cannot use path "${path}": it names no directory`);
+  }
+  let isDirectory: boolean;
+  try {
+    ({ isDirectory } = await Deno.stat(path));
+  } catch (error) {
+    throw explain(error, `Cannot use path "${path}"`, path);
+  }
+  if (!isDirectory) {
+    throw new SyntaxError(`Cannot use path "${path}": it is not a directory`);
+  }
+}
+
+/**
+ * Reads a peer file.
+ *
+ * @param directory The directory of the peer files.
+ * @param names Names of directories below it and of the file.
+ * @returns Its text; `undefined` if there is no regular file of that name.
+ * @throws {Error} If it cannot be read, or lies outside the directory.
+ */
+async function readPeerFile(
+  directory: string,
+  names: readonly string[],
+): Promise<string | undefined> {
+  const path = `${directory}/${names.join("/")}`;
+  try {
+    const root = await Deno.realPath(directory);
+    const target = await findFile(path);
+    if (target === undefined) return undefined;
+    // Deno's read permission for a directory also covers where links in it lead.
+    if (!isBelow(target, root)) {
+      throw new Error(`it is a link that leads out of "${directory}"`);
+    }
+    return await readText(path);
+  } catch (error) {
+    throw explain(error, `Cannot read peer file "${path}"`, directory);
+  }
+}
+
+/** Where a regular file really lies; a FIFO or a device could block its reader. */
+async function findFile(path: string): Promise<string | undefined> {
+  try {
+    const { isFile } = await Deno.stat(path);
+    return isFile ? await Deno.realPath(path) : undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.NotADirectory ||
+    error instanceof Error && "code" in error && error.code === "ENAMETOOLONG";
+}
+
+function isBelow(path: string, directory: string): boolean {
+  const separator = Deno.build.os === "windows" ? "\\" : "/";
+  return path.startsWith(
+    directory.endsWith(separator) ? directory : directory + separator,
+  );
+}
+
+async function readText(path: string): Promise<string> {
+  using file = await Deno.open(path);
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const buffer = new Uint8Array(READ_SIZE);
+  let size = 0;
+  let text = "";
+  while (true) {
+    const count = await file.read(buffer);
+    if (count === null) return text + decoder.decode();
+    size += count;
+    if (size > MAX_FILE_SIZE) {
+      throw new RangeError(`it is larger than ${MAX_FILE_SIZE} bytes`);
+    }
+    text += decoder.decode(buffer.subarray(0, count), { stream: true });
+  }
+}
+
+/** Says what could not be done, and for a missing permission what to add. */
+function explain(cause: unknown, what: string, directory: string): Error {
+  if (cause instanceof Deno.errors.NotCapable) {
+    return new Deno.errors.NotCapable(
+      `${what}: the program lacks the permission, run it with "--allow-read=${directory}"`,
+      { cause },
+    );
+  }
+  return new Error(what, { cause });
+}

@@ -1,0 +1,156 @@
+/**
+ * Loads and configures the backend, as the settings say, in their order.
+ *
+ * @module
+ */
+
+import { untilAborted } from "../time/abortable.ts";
+import { isStreamAddress, parseAddress } from "../net/address.ts";
+import type { Backend, BackendQuery, PeerInfo } from "../api.ts";
+import type { BackendStep } from "../config/config.ts";
+import { ConfigError, describeError } from "../errors.ts";
+import { type FramingTable, openFramer } from "../bridge/framing_table.ts";
+
+/** The backends that can be loaded, by name. */
+export type BackendTable = Readonly<
+  Record<string, () => Backend | Promise<Backend>>
+>;
+
+/** Options for {@linkcode loadBackend}. */
+export interface LoadBackendOptions {
+  /** What can be loaded. */
+  readonly backends: BackendTable;
+  /** The framing functions that a backend may name. */
+  readonly framings: FramingTable;
+}
+
+/**
+ * Carries out steps, one after another, and starts the backend that is loaded
+ * at the end.
+ *
+ * @param steps What to load and configure; the first one loads.
+ * @param options What there is.
+ * @returns The backend.
+ * @throws {ConfigError} If a backend, a framing function or an option is
+ * unknown or missing, or a value is not valid; what was loaded is unloaded then.
+ */
+export async function loadBackend(
+  steps: readonly BackendStep[],
+  options: LoadBackendOptions,
+): Promise<Backend> {
+  let backend: Backend | undefined;
+  let origin: string | undefined;
+  try {
+    for (const step of steps) {
+      ({ origin } = step);
+      if (step.step === "load") {
+        await backend?.cleanup?.();
+        backend = undefined;
+        backend = await createBackend(step.name, options.backends);
+      } else {
+        await configure(backend!, step.option, step.value);
+      }
+    }
+    origin = steps.findLast(({ step }) => step === "load")?.origin;
+    const info = await backend!.start?.();
+    origin = originOfFraming(steps) ?? origin;
+    await checkFraming(toPeerInfo(info), options.framings);
+    return backend!;
+  } catch (error) {
+    await backend?.cleanup?.();
+    throw new ConfigError(describeError(error), origin, { cause: error });
+  }
+}
+
+function createBackend(
+  name: string,
+  backends: BackendTable,
+): Backend | Promise<Backend> {
+  const create = Object.hasOwn(backends, name) ? backends[name] : undefined;
+  if (create !== undefined) return create();
+  const names = Object.keys(backends).join(", ");
+  throw new TypeError(`unknown backend "${name}"; there is ${names}`);
+}
+
+async function configure(
+  backend: Backend,
+  option: string,
+  value: string,
+): Promise<void> {
+  if (backend.configure === undefined) {
+    throw new TypeError(`unknown option "${option}": the backend takes none`);
+  }
+  await backend.configure(option, value);
+}
+
+/** Where the framing function of a backend that knows its peer is named. */
+function originOfFraming(steps: readonly BackendStep[]): string | undefined {
+  return steps.findLast((step) =>
+    step.step === "configure" && step.option.startsWith("framing")
+  )?.origin;
+}
+
+/** Makes a framer of a peer that is known before the first query, to see that it can be. */
+async function checkFraming(
+  info: PeerInfo | undefined,
+  framings: FramingTable,
+): Promise<void> {
+  if (info === undefined) return;
+  (await openFramer(info, framings, { maxMessage: 1 })).close();
+}
+
+/**
+ * Asks a backend for a peer.
+ *
+ * @param backend The backend.
+ * @param query What to ask.
+ * @param signal Gives up when it is aborted.
+ * @returns The peer, its fields checked; `undefined` if there is none.
+ * @throws {TypeError} If the answer is no peer.
+ * @throws {Error} What the backend throws, or `signal`'s reason.
+ */
+export async function queryBackend(
+  backend: Backend,
+  query: BackendQuery,
+  signal: AbortSignal,
+): Promise<PeerInfo | undefined> {
+  const answer = backend.query(query);
+  const info = answer instanceof Promise
+    ? await untilAborted(answer, signal)
+    : answer;
+  return toPeerInfo(info);
+}
+
+const peerFields = [
+  "address",
+  "framing",
+  "framingConfig",
+  "protocol",
+  "proxyProtocol",
+] as const;
+
+/** A backend's answer is checked, never trusted. */
+function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
+  if (info === undefined || info === null) return undefined;
+  for (const field of peerFields) {
+    const value: unknown = info[field];
+    if (typeof value === "string") continue;
+    if (value === undefined && field !== "address") continue;
+    throw new TypeError(
+      `Cannot use the backend's answer: its ${field} is no string`,
+    );
+  }
+  // What a plugin answers has other values than the type says.
+  const version: string | undefined = info.proxyProtocol;
+  if (version !== undefined && version !== "v1" && version !== "v2") {
+    throw new TypeError(
+      `Cannot use the backend's answer: its proxyProtocol is v1 or v2, not "${version}"`,
+    );
+  }
+  if (version !== undefined && !isStreamAddress(parseAddress(info.address))) {
+    throw new TypeError(
+      `Cannot use the PROXY protocol with peer "${info.address}": it is no stream`,
+    );
+  }
+  return info;
+}

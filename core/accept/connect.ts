@@ -1,0 +1,175 @@
+/**
+ * From a request to everything that a bridge needs: asks the backend, chooses
+ * the subprotocol, makes the framer, opens the peer.
+ *
+ * @module
+ */
+
+import { untilAborted } from "../time/abortable.ts";
+import {
+  formatAddress,
+  hasScheme,
+  parseAddress,
+  type PeerAddress,
+} from "../net/address.ts";
+import type { AllowedPeers } from "../net/allowed_peers.ts";
+import type { Backend, BackendQuery, PeerInfo, RemoteAddress } from "../api.ts";
+import { queryBackend } from "./backend.ts";
+import { RequestError } from "../errors.ts";
+import type { StreamFramer } from "../bridge/message_framer.ts";
+import {
+  defaultFraming,
+  type FramingTable,
+  openFramer,
+} from "../bridge/framing_table.ts";
+import { chooseProtocol } from "../websocket/handshake.ts";
+import { openPeer, type OpenPeerOptions } from "../peers/open.ts";
+import type { Peer } from "../peers/peer.ts";
+import { encodeProxyHeader } from "../peers/proxy_protocol.ts";
+import {
+  type HandshakeTelemetry,
+  unwatchedHandshake,
+} from "../telemetry/telemetry.ts";
+
+/** What a connection is made with. */
+export interface ConnectOptions {
+  /** Answers which peer. */
+  readonly backend: Backend;
+  /** The framing functions. */
+  readonly framings: FramingTable;
+  /** Bytes: most that a framing function may hold back. */
+  readonly maxMessage: number;
+  /** Gives up when it is aborted. */
+  readonly signal: AbortSignal;
+  /**
+   * The peers that may be opened.
+   *
+   * @default {"*"}
+   */
+  readonly allowed?: AllowedPeers;
+  /** The address that the client has connected to, if it is known. */
+  readonly local?: RemoteAddress | undefined;
+  /** Name of the backend, for the telemetry. */
+  readonly backendName?: string;
+  /** Takes the time of each step. */
+  readonly telemetry?: HandshakeTelemetry;
+}
+
+/** A peer that is open, and how to talk to it. */
+export interface Connection {
+  /** The peer. */
+  readonly peer: Peer;
+  /** Its address, with a scheme. */
+  readonly address: string;
+  /** Makes messages of what it sends. */
+  readonly framer: StreamFramer;
+  /** Name of the framing function. */
+  readonly framing: string;
+  /** The subprotocol, as the client wrote it. */
+  readonly protocol: string | undefined;
+  /** Something that the administrator should know. */
+  readonly note: string | undefined;
+}
+
+/**
+ * Finds and opens the peer of a WebSocket that a client wants to open.
+ *
+ * @param query What the client asks for.
+ * @param options Where to look it up.
+ * @returns The connection; whoever asked for it closes it.
+ * @throws {RequestError} If there is none: 404, 400, 500 or 502; `signal`'s
+ * reason if that was aborted.
+ */
+export async function connect(
+  query: BackendQuery,
+  options: ConnectOptions,
+): Promise<Connection> {
+  const { signal, allowed = "*", telemetry = unwatchedHandshake } = options;
+  const info = await telemetry.queryBackend(
+    options.backendName ?? "",
+    () => askBackend(query, options),
+  );
+  const protocol = chooseProtocol(query.protocols, info.protocol);
+  const address = parsePeerAddress(info);
+  const preface = info.proxyProtocol === undefined
+    ? new Uint8Array()
+    : encodeProxyHeader(info.proxyProtocol, {
+      source: query.remote,
+      destination: options.local,
+    });
+  const framer = await makeFramer(info, options);
+  const peer = await telemetry.connectPeer(
+    address.transport,
+    () => openPeerFor(framer, address, { signal, allowed, preface }),
+  );
+  return {
+    peer,
+    address: formatAddress(address),
+    framer,
+    framing: info.framing ?? defaultFraming,
+    protocol,
+    note: hasScheme(info.address)
+      ? undefined
+      : `peer address "${info.address}" names no scheme, tcp is assumed`,
+  };
+}
+
+async function askBackend(
+  query: BackendQuery,
+  { backend, signal }: ConnectOptions,
+): Promise<PeerInfo> {
+  let info: PeerInfo | undefined;
+  try {
+    info = await queryBackend(backend, query, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new RequestError(500, "backend failed", { cause: error });
+  }
+  if (info === undefined) {
+    throw new RequestError(404, "no peer for this request");
+  }
+  return info;
+}
+
+async function openPeerFor(
+  framer: StreamFramer,
+  address: PeerAddress,
+  options: OpenPeerOptions,
+): Promise<Peer> {
+  try {
+    return await openPeer(address, options);
+  } catch (error) {
+    framer.close();
+    options.signal.throwIfAborted();
+    throw new RequestError(502, "peer connection failed", { cause: error });
+  }
+}
+
+function parsePeerAddress(info: PeerInfo): PeerAddress {
+  try {
+    const address = parseAddress(info.address);
+    if ("hostname" in address && address.port === undefined) {
+      throw new TypeError(
+        `Cannot use peer address "${info.address}": it names no port`,
+      );
+    }
+    return address;
+  } catch (error) {
+    throw new RequestError(500, "backend failed", { cause: error });
+  }
+}
+
+async function makeFramer(
+  info: PeerInfo,
+  { framings, maxMessage, signal }: ConnectOptions,
+): Promise<StreamFramer> {
+  try {
+    const framer = openFramer(info, framings, { maxMessage });
+    return framer instanceof Promise
+      ? await untilAborted(framer, signal, (late) => late.close())
+      : framer;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new RequestError(500, "framing failed", { cause: error });
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The script for bash.
+ *
+ * @module
+ */
+
+import {
+  type Completable,
+  listenHosts,
+  quote,
+  takesPair,
+  takesValue,
+} from "./completable.ts";
+import { type CommandOption, optionNames } from "../../config/option.ts";
+
+/**
+ * Makes the script for bash, 4.0 or later. It needs nothing of the package
+ * `bash-completion`.
+ *
+ * @param command What is completed.
+ * @returns The script.
+ */
+export function formatBash({ options, backends }: Completable): string {
+  const names = options.flatMap(optionNames);
+  const valued = options.filter(takesValue);
+  const cases = valued.flatMap((option) => {
+    const action = actionFor(option, backends);
+    return action === undefined ? [] : [
+      `        ${optionNames(option).join(" | ")})`,
+      ...action.map((line) => `          ${line}`),
+      "          ;;",
+    ];
+  });
+  // bash cuts words at "=" and ":", and readline replaces what is behind: the
+  // value of an option may be several words, and only the last is completed.
+  return `# Completions of websocksy for bash.
+_websocksy() {
+  local word option='' value='' first=1 cur=\${COMP_WORDS[COMP_CWORD]}
+  COMPREPLY=()
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in
+      ${valued.flatMap(optionNames).join(" | ")})
+        option=$word value='' first=''
+        ;;
+      -*) option='' ;;
+      *) [[ $option ]] && value+=$word || first='' ;;
+    esac
+  done
+  if [[ $option ]]; then
+    [[ $cur == [=:] ]] && value+=$cur cur=''
+    [[ $option == --* ]] && value=\${value#=}
+    if [[ $value == '' ]]; then
+      case $option in
+${cases.join("\n")}
+      esac
+      return
+    fi
+    case $option$value in
+      ${patternsFor(valued, takesPair, "*=")} | \\
+      ${patternsFor(valued, isListen, "unix:")})
+        compopt -o default
+        return
+        ;;
+    esac
+  fi
+  if [[ $cur == -* || ! $first ]]; then
+    mapfile -t COMPREPLY < <(compgen -W ${quote(names.join(" "))} -- "$cur")
+  else
+    compopt -o default
+  fi
+}
+complete -F _websocksy websocksy
+`;
+}
+
+/** Commands that complete an option's value; with no words, readline takes over. */
+function actionFor(
+  { value }: CommandOption,
+  backends: readonly string[],
+): readonly string[] | undefined {
+  switch (value) {
+    case undefined:
+      return undefined;
+    case "file":
+      return ["compopt -o default"];
+    case "directory":
+      return ["compopt -o dirnames"];
+    case "backend":
+      return ["compopt -o default", compgen(backends)];
+    case "listen":
+      return [
+        compgen([...listenHosts, "unix:"]),
+        "[[ ${COMPREPLY[*]} == unix: ]] && compopt -o nospace",
+      ];
+    default:
+      return [compgen(value)];
+  }
+}
+
+function compgen(words: readonly string[]): string {
+  return `mapfile -t COMPREPLY < <(compgen -W ${
+    quote(words.join(" "))
+  } -- "$cur")`;
+}
+
+/** Patterns for those options with a value behind them. */
+function patternsFor(
+  options: readonly CommandOption[],
+  choose: (option: CommandOption) => boolean,
+  value: string,
+): string {
+  return options.filter(choose).flatMap(optionNames)
+    .map((name) => `${name}${value}`).join(" | ");
+}
+
+function isListen({ value }: CommandOption): boolean {
+  return value === "listen";
+}

@@ -1,0 +1,60 @@
+/**
+ * What the scripts for all shells have in common.
+ *
+ * @module
+ */
+
+import type { CommandOption } from "../../config/option.ts";
+
+/** What is completed. */
+export interface Completable {
+  /** Its options. */
+  readonly options: readonly CommandOption[];
+  /** Names of the built-in backends. */
+  readonly backends: readonly string[];
+}
+
+/** What `-l` is offered beside `unix:PATH`; its default need not be completed. */
+export const listenHosts: readonly string[] = [
+  "localhost",
+  "127.0.0.1",
+  "0.0.0.0",
+];
+
+/**
+ * Tells whether an option takes a value.
+ *
+ * @param option The option.
+ */
+export function takesValue({ placeholder }: CommandOption): boolean {
+  return placeholder !== undefined;
+}
+
+/**
+ * Tells whether the value of an option is a name, `=`, and a value.
+ *
+ * @param option The option.
+ */
+export function takesPair({ placeholder = "" }: CommandOption): boolean {
+  return /^[A-Z]+=[A-Z]+$/.test(placeholder);
+}
+
+/**
+ * Shortens the meaning of an option to what fits beside its name.
+ *
+ * @param option The option.
+ * @returns Its first clause.
+ */
+export function summarize({ help }: CommandOption): string {
+  return /^(?:\([^)]*\)|[^;])*/.exec(help)![0];
+}
+
+/**
+ * Quotes a text for a shell.
+ *
+ * @param text Any text.
+ * @returns It in single quotes, as bash and zsh read them.
+ */
+export function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,98 @@
+/**
+ * The script for zsh.
+ *
+ * @module
+ */
+
+import {
+  type Completable,
+  listenHosts,
+  quote,
+  summarize,
+  takesPair,
+  takesValue,
+} from "./completable.ts";
+import { type CommandOption, optionNames } from "../../config/option.ts";
+
+/**
+ * Makes the script for zsh: a file `_websocksy` in a directory of `fpath`, or
+ * one that is sourced behind `compinit`.
+ *
+ * @param command What is completed.
+ * @returns The script.
+ */
+export function formatZsh({ options, backends }: Completable): string {
+  const specs = options.flatMap((option) => specsFor(option, backends));
+  return `#compdef websocksy
+# Completions of websocksy for zsh.
+_websocksy_listen() {
+  if compset -P unix:; then
+    _files
+  else
+    compadd -- ${listenHosts.join(" ")}
+    compadd -S '' -- unix:
+  fi
+}
+_websocksy_backend() {
+  compadd -- ${backends.join(" ")}
+  _files
+}
+_websocksy_pair() {
+  compset -P '*=' && _files
+}
+_websocksy() {
+  _arguments -S : \\
+${specs.map((spec) => `    ${quote(spec)} \\`).join("\n")}
+    '1:configuration file:_files'
+}
+if [[ $funcstack[1] == _websocksy ]]; then
+  _websocksy "$@"
+else
+  compdef _websocksy websocksy
+fi
+`;
+}
+
+/** What `_arguments` is told of each name of an option. */
+function specsFor(
+  option: CommandOption,
+  backends: readonly string[],
+): string[] {
+  const meaning = `[${escape(summarize(option))}]`;
+  if (!takesValue(option)) {
+    const others = optionNames(option).join(" ");
+    return optionNames(option).map((name) => `(${others})${name}${meaning}`);
+  }
+  // Any number of times, and no configuration file after it.
+  const argument = `:${option.placeholder}:${actionFor(option, backends)}`;
+  return optionNames(option).map((name) =>
+    `(1)*${name.startsWith("--") ? `${name}=` : name}${meaning}${argument}`
+  );
+}
+
+function actionFor(
+  option: CommandOption,
+  backends: readonly string[],
+): string {
+  const { value } = option;
+  if (takesPair(option)) return "_websocksy_pair";
+  switch (value) {
+    case undefined:
+      return " ";
+    case "file":
+      return "_files";
+    case "directory":
+      return "_files -/";
+    case "backend":
+      return backends.length === 0 ? "_files" : "_websocksy_backend";
+    case "listen":
+      return "_websocksy_listen";
+    default:
+      return `(${value.join(" ")})`;
+  }
+}
+
+/** Hides what ends a meaning. */
+function escape(text: string): string {
+  return text.replaceAll(/[\\[\]:]/g, "\\$&");
+}

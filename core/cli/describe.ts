@@ -1,0 +1,171 @@
+/**
+ * What the command says to its user: texts, and no printing.
+ *
+ * @module
+ */
+
+import { formatHost } from "../net/address.ts";
+import type { Config } from "../config/config.ts";
+import { ConfigError, describeError } from "../errors.ts";
+import { type CoreConfig, formatListen } from "../config/options.ts";
+import type { PageConfig } from "../config/page_options.ts";
+import { grantNames, type PluginConfig } from "../config/plugin_options.ts";
+
+/**
+ * Formats an error as one line.
+ *
+ * @param error What was thrown.
+ * @returns `websocksy: `, where it stands in the configuration, and why.
+ */
+export function describeFailure(error: unknown): string {
+  const origin = error instanceof ConfigError ? error.origin : undefined;
+  const where = origin === undefined ? "" : `${origin}: `;
+  // The cause of a configuration error is part of its message already.
+  const what = error instanceof ConfigError
+    ? error.message
+    : describeError(error);
+  return `websocksy: ${where}${what}`.replaceAll(/\s*[\r\n]+\s*/g, " ");
+}
+
+/**
+ * Tells why the server cannot listen, and what to do.
+ *
+ * @param error What listening threw.
+ * @param core Where it was to listen.
+ * @returns An error with a message for the user.
+ */
+export function explainListenError(error: unknown, core: CoreConfig): Error {
+  const where = formatListen(core.listen, core.port);
+  const isPath = core.listen.transport === "unix";
+  const why = isPath && whyNoPath(error) || whyNotListening(error);
+  return new Error(`Cannot listen on ${where}: ${why}`);
+}
+
+function whyNoPath(error: unknown): string | undefined {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "it is in use; stop the program that uses it, or choose another path with -l";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "the system denies it; choose a path with -l where files may be made, or run with the privilege for it";
+  }
+  return undefined;
+}
+
+function whyNotListening(error: unknown): string {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "it is in use; stop the program that uses it, or choose another port with -p";
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return "this machine has no such address; choose one that it has with -l";
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return "the system denies it; choose a port of 1024 or more with -p, or run with the privilege for it";
+  }
+  // Deno's own words for a permission that is missing name the flag to add.
+  return describeError(error);
+}
+
+/**
+ * Formats the address that clients connect to.
+ *
+ * @param core Where the server listens.
+ * @param port The port, once it is known.
+ * @returns A WebSocket URL, `wss:` with a certificate, or `unix:PATH`.
+ */
+export function formatUrl(core: CoreConfig, port: number): string {
+  const { listen } = core;
+  return listen.transport === "unix"
+    ? formatListen(listen, port)
+    : `${schemeOf(core)}://${formatHost(listen.hostname)}:${port}/`;
+}
+
+function schemeOf({ tlsCert }: CoreConfig): "ws" | "wss" {
+  return tlsCert === undefined ? "ws" : "wss";
+}
+
+/**
+ * Tells what a configuration would do, for `--check`.
+ *
+ * @param config The configuration, valid.
+ * @returns Lines for stdout.
+ */
+export function describeConfig({ core, backend, plugins }: Config): string {
+  const loaded = backend.findLastIndex(({ step }) => step === "load");
+  const options = backend.slice(loaded + 1).map((step) =>
+    step.step === "configure" ? `  ${step.option} = ${step.value}` : ""
+  );
+  const where = core.tlsCert === undefined
+    ? formatListen(core.listen, core.port)
+    : formatUrl(core, core.port);
+  return [
+    "The configuration is valid.",
+    `listen on ${where}, engine ${core.engine}${
+      core.threads === 1 ? "" : `, threads ${core.threads}`
+    }`,
+    `backend ${core.backend}${options.length === 0 ? "" : ", with"}`,
+    ...options,
+    ...describePages(core),
+    ...plugins.map(describePlugin),
+  ].join("\n");
+}
+
+function describePages(
+  { console: path, health, web, webListing }: PageConfig,
+): string[] {
+  const lists = webListing ? ", with listings" : "";
+  return [
+    ...path === undefined ? [] : [`console at ${path}`],
+    ...health === undefined ? [] : [`health at ${health}`],
+    ...web === undefined ? [] : [`files of ${web}${lists}`],
+  ];
+}
+
+function describePlugin(
+  { name, specifier, trusted, grants }: PluginConfig,
+): string {
+  const granted = grantNames.filter((kind) => grants[kind].length > 0).map(
+    (kind) => `${kind} ${grants[kind].join(", ")}`,
+  );
+  const rights = trusted
+    ? "with the program's permissions"
+    : granted.length === 0
+    ? "with no permission"
+    : `granted ${granted.join("; ")}`;
+  return `plugin ${name} from ${specifier}, ${rights}`;
+}
+
+/**
+ * Tells how to try the demo.
+ *
+ * @param core Where the server listens.
+ * @param port The port.
+ * @param deno The command that runs Deno.
+ * @returns Lines for stdout.
+ */
+export function describeDemo(
+  core: CoreConfig,
+  port: number,
+  deno: string,
+): string {
+  const { listen } = core;
+  const isAny = listen.transport === "unix" ||
+    ["::", "0.0.0.0"].includes(listen.hostname);
+  const host = isAny ? "localhost" : formatHost(listen.hostname);
+  const place = `${host}:${port}`;
+  const url = `${schemeOf(core)}://${place}/`;
+  const script = `const s = new WebSocket('${url}'); let n = 0; ` +
+    `s.onopen = () => s.send('hello\\n'); ` +
+    `s.onmessage = (e) => { console.log(e.data); if (++n === 2) s.close(); };`;
+  const page = `${schemeOf(core).replace("ws", "http")}://${place}`;
+  return [
+    // No browser can open a Unix socket.
+    ...core.console === undefined || listen.transport === "unix"
+      ? []
+      : [`Open ${page}${core.console} in a browser to talk to it.`, ""],
+    `Connect a WebSocket to ${url}, or try it with this command:`,
+    "",
+    `  ${deno} eval "${script}"`,
+    "",
+    "Press Ctrl-C to stop.",
+  ].join("\n");
+}

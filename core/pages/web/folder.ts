@@ -1,0 +1,167 @@
+/**
+ * A folder of files beside the bridge.
+ *
+ * @module
+ */
+
+import { join, relative, sep } from "node:path";
+import type { PageConfig } from "../../config/page_options.ts";
+import { ConfigError, describeError, RequestError } from "../../errors.ts";
+import type { Page } from "../page.ts";
+import { type Asked, formatFile } from "./file.ts";
+import { loadWebLibraries, type WebLibraries } from "./libraries.ts";
+import { formatListing } from "./listing.ts";
+import { isPlainName, parseWebPath, type WebPath } from "./path.ts";
+
+/** The file that stands for its folder. */
+const indexName = "index.html";
+
+/** A folder that is served, and how. */
+interface Folder {
+  readonly path: string;
+  readonly hasListing: boolean;
+  readonly libraries: WebLibraries;
+}
+
+/** A file or folder that may be served. */
+interface Place {
+  /** Its real path. */
+  readonly path: string;
+  readonly info: Deno.FileInfo;
+}
+
+/**
+ * Checks that a folder can be served.
+ *
+ * @param path Its path.
+ * @param options How.
+ * @returns The page that serves what is below it.
+ * @throws {ConfigError} If it cannot be served.
+ */
+export async function openFolder(
+  path: string,
+  { webListing: hasListing }: Pick<PageConfig, "webListing">,
+): Promise<Page> {
+  await checkFolder(path);
+  const libraries = await loadWebLibraries();
+  const folder = { path, hasListing, libraries };
+  return (request, state) => serve(folder, { request, state });
+}
+
+async function checkFolder(path: string): Promise<void> {
+  let why = "it is no directory";
+  let cause: unknown;
+  try {
+    // The dot asks whether what is in it can be reached.
+    if ((await Deno.stat(`${path}${sep}.`)).isDirectory) return;
+  } catch (error) {
+    cause = error;
+    if (error instanceof Deno.errors.NotFound) {
+      why = "there is no such directory";
+    } else if (!(error instanceof Deno.errors.NotADirectory)) {
+      why = describeError(error);
+    }
+  }
+  throw new ConfigError(
+    `cannot use web: cannot serve "${path}": ${why}`,
+    undefined,
+    { cause },
+  );
+}
+
+async function serve(folder: Folder, asked: Asked): Promise<Response> {
+  const path = parseWebPath(asked.request.target);
+  if (path === undefined) throw notFound();
+  const place = await find(folder, path.names);
+  if (place.info.isDirectory) {
+    return await serveFolder(folder, asked, path, place);
+  }
+  // A file has nothing below it.
+  if (path.isFolder) throw notFound();
+  return await serveFile(folder, asked, place);
+}
+
+async function serveFolder(
+  folder: Folder,
+  asked: Asked,
+  { names, isFolder, last, query }: WebPath,
+  { path }: Place,
+): Promise<Response> {
+  if (!isFolder) {
+    // Relative: a proxy in front may have taken away what was before.
+    const location = `./${last}/${query}`;
+    return new Response(null, {
+      status: 301,
+      headers: { location, "content-length": "0" },
+    });
+  }
+  try {
+    const index = await find(folder, [...names, indexName]);
+    return await serveFile(folder, asked, index);
+  } catch (error) {
+    if (!(error instanceof RequestError) || error.status !== 404) throw error;
+    if (folder.hasListing) return await formatListing(path, names);
+    throw error;
+  }
+}
+
+async function serveFile(
+  { libraries }: Folder,
+  asked: Asked,
+  { path, info }: Place,
+): Promise<Response> {
+  // To open a pipe or a device could take for ever.
+  if (!info.isFile) throw notFound();
+  const name = path.slice(path.lastIndexOf(sep) + 1);
+  const file = await reach(Deno.open(path));
+  try {
+    const info = await file.stat();
+    return formatFile(asked, { file, info, name }, libraries);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** Follows links to where a file really is, which is below the folder. */
+async function find(
+  { path: root }: Folder,
+  names: readonly string[],
+): Promise<Place> {
+  const [folder, path] = await Promise.all([
+    reach(Deno.realPath(root)),
+    reach(Deno.realPath(join(root, ...names))),
+  ]);
+  const inside = relative(folder, path);
+  if (inside !== "" && !inside.split(sep).every(isPlainName)) throw notFound();
+  return { path, info: await reach(Deno.stat(path)) };
+}
+
+/** Tells a client what it means that a file cannot be reached. */
+async function reach<T>(reaching: Promise<T>): Promise<T> {
+  try {
+    return await reaching;
+  } catch (error) {
+    if (isAbsent(error)) throw notFound();
+    if (
+      error instanceof Deno.errors.PermissionDenied ||
+      error instanceof Deno.errors.NotCapable
+    ) {
+      throw new RequestError(403, "this may not be read", { cause: error });
+    }
+    throw error;
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.NotADirectory ||
+    error instanceof Deno.errors.FilesystemLoop ||
+    // No file can have such a name.
+    error instanceof Error && "code" in error &&
+      ["ENAMETOOLONG", "EINVAL"].includes(String(error.code));
+}
+
+function notFound(): RequestError {
+  return new RequestError(404, "there is no such file");
+}

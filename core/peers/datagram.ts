@@ -1,0 +1,216 @@
+/**
+ * Peers that take and send datagrams: UDP and Unix datagram sockets.
+ *
+ * @module
+ */
+
+import { lookup } from "node:dns/promises";
+import { untilAborted } from "../time/abortable.ts";
+import type { DatagramAddress } from "../net/address.ts";
+import { CloseError } from "../errors.ts";
+import type { Peer } from "./peer.ts";
+import type { PeerPlace } from "./locate.ts";
+import type { IncomingMessages } from "../websocket/engine.ts";
+
+/** A datagram of UDP has at most 65,507 bytes of payload. */
+const udpRoom = 64 * 1024;
+
+/**
+ * A datagram of a Unix socket has at most as many bytes as its sender's buffer,
+ * 212,992 unless it was made larger.
+ */
+const unixRoom = 256 * 1024;
+
+/**
+ * Opens a socket for datagrams to and from a peer.
+ *
+ * @param address Its address.
+ * @param signal Gives up when it is aborted.
+ * @returns The socket; a Unix socket has a path of its own in a private
+ * temporary directory, which is removed when it is closed.
+ * @throws {Error} If it cannot be opened.
+ */
+export async function openDatagramPeer(
+  address: PeerPlace<DatagramAddress>,
+  signal: AbortSignal,
+): Promise<Peer> {
+  if (Deno.listenDatagram === undefined) {
+    throw new TypeError(
+      `${address.transport} needs Deno's unstable flag "net": run with --unstable-net`,
+    );
+  }
+  return address.transport === "udp"
+    ? await openUdp(address, signal)
+    : await openUnixDatagram(address.path);
+}
+
+async function openUdp(
+  address: PeerPlace<DatagramAddress & { transport: "udp" }>,
+  signal: AbortSignal,
+): Promise<Peer> {
+  const { port } = address;
+  if (port === undefined) throw new TypeError("the address names no port");
+  const name = address.resolved?.[0] ?? address.hostname;
+  const hostname = await untilAborted(resolve(name), signal);
+  const socket = Deno.listenDatagram({
+    transport: "udp",
+    hostname: hostname.includes(":") ? "::" : "0.0.0.0",
+    port: 0,
+  });
+  return new DatagramPeer(
+    { sender: socket, receiver: socket },
+    { transport: "udp", hostname, port },
+    (from) =>
+      from.transport === "udp" && from.hostname === hostname &&
+      from.port === port,
+  );
+}
+
+/** The first address of a name, as `receive` will name it. */
+async function resolve(hostname: string): Promise<string> {
+  const { address, family } = await lookup(hostname);
+  // The shortest form of an IPv6 address, by way of the URL parser.
+  return family === 6 && !address.includes("%")
+    ? new URL(`http://[${address}]`).hostname.slice(1, -1)
+    : address;
+}
+
+async function openUnixDatagram(path: string): Promise<Peer> {
+  // A peer that is not there is told at once, as for the other transports; the
+  // first message would find out only after the WebSocket is open.
+  const { isSocket } = await Deno.stat(path);
+  if (!isSocket) throw new TypeError(`"${path}" is not a socket`);
+  const directory = await Deno.makeTempDir({ prefix: "websocksy-" });
+  try {
+    return new DatagramPeer(
+      await bindPair(directory),
+      { transport: "unixpacket", path },
+      () => true,
+      directory,
+    );
+  } catch (error) {
+    await Deno.remove(directory, { recursive: true });
+    throw error;
+  }
+}
+
+/**
+ * Binds two sockets to one path. Deno (2.9) lets no Unix datagram socket send
+ * while it waits for a datagram: one sends, and the other one, which has taken
+ * over the path that the first one tells the peer, receives.
+ */
+async function bindPair(directory: string): Promise<SocketPair> {
+  const path = `${directory}/socket`;
+  const sender = Deno.listenDatagram({ transport: "unixpacket", path });
+  try {
+    const takeover = `${directory}/receiver`;
+    const receiver = Deno.listenDatagram({
+      transport: "unixpacket",
+      path: takeover,
+    });
+    try {
+      await Deno.rename(takeover, path);
+      return { sender, receiver };
+    } catch (error) {
+      receiver.close();
+      throw error;
+    }
+  } catch (error) {
+    sender.close();
+    throw error;
+  }
+}
+
+/** The sockets of a connection: for UDP one is both. */
+interface SocketPair {
+  readonly sender: Deno.DatagramConn;
+  readonly receiver: Deno.DatagramConn;
+}
+
+class DatagramPeer implements Peer {
+  readonly minimumRead: number;
+  readonly isDatagram = true;
+  written = 0;
+  #sockets: SocketPair;
+  #address: Deno.Addr;
+  #isPeer: (from: Deno.Addr) => boolean;
+  #directory: string | undefined;
+  #closed = false;
+
+  constructor(
+    sockets: SocketPair,
+    address: Deno.Addr,
+    isPeer: (from: Deno.Addr) => boolean,
+    directory?: string,
+  ) {
+    this.#sockets = sockets;
+    this.#address = address;
+    this.#isPeer = isPeer;
+    this.#directory = directory;
+    this.minimumRead = directory === undefined ? udpRoom : unixRoom;
+  }
+
+  async read(buffer: Uint8Array): Promise<number> {
+    for (;;) {
+      const [datagram, from] = await this.#sockets.receiver.receive(buffer);
+      if (!this.#isPeer(from)) continue;
+      // What fills the room may have been cut off.
+      if (datagram.length >= this.minimumRead) {
+        throw new CloseError(
+          1009,
+          `datagram from the peer has ${this.minimumRead} bytes or more`,
+        );
+      }
+      return datagram.length;
+    }
+  }
+
+  async write({ data, ends }: IncomingMessages): Promise<void> {
+    let start = 0;
+    for (const end of ends) {
+      try {
+        await this.#sockets.sender.send(
+          data.subarray(start, end),
+          this.#address,
+        );
+      } catch (error) {
+        throw isTooLong(error)
+          ? new CloseError(1009, "message too large for a datagram", {
+            cause: error,
+          })
+          : error;
+      }
+      this.written += end - start;
+      start = end;
+    }
+  }
+
+  async closeWrite(): Promise<void> {
+    // Datagrams have no end.
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { sender, receiver } = this.#sockets;
+    receiver.close();
+    if (sender !== receiver) sender.close();
+    if (this.#directory !== undefined) removeDirectory(this.#directory);
+  }
+}
+
+function removeDirectory(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    // Someone who cleans up temporary files may have been faster.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** EMSGSIZE, for which Deno has no error class of its own. */
+function isTooLong(error: unknown): boolean {
+  return error instanceof Error &&
+    (("code" in error && error.code === "EMSGSIZE") ||
+      error.message.startsWith("Message too long"));
+}

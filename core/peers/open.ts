@@ -1,0 +1,58 @@
+/**
+ * How a peer is opened.
+ *
+ * @module
+ */
+
+import { formatAddress, type PeerAddress } from "../net/address.ts";
+import type { AllowedPeers } from "../net/allowed_peers.ts";
+import { openDatagramPeer } from "./datagram.ts";
+import type { Peer } from "./peer.ts";
+import { locatePeer } from "./locate.ts";
+import { openStreamPeer } from "./stream.ts";
+
+/** Options for {@linkcode openPeer}. */
+export interface OpenPeerOptions {
+  /** Gives up when it is aborted. */
+  readonly signal: AbortSignal;
+  /**
+   * The peers that may be opened.
+   *
+   * @default {"*"}
+   */
+  readonly allowed?: AllowedPeers;
+  /**
+   * What is written to a stream before everything else, TLS included.
+   *
+   * @default {new Uint8Array()}
+   */
+  readonly preface?: Uint8Array;
+}
+
+/**
+ * Opens a connection to a peer.
+ *
+ * @param address Its address, with a port where the transport has one.
+ * @param options When to give up.
+ * @returns The connection; whoever asked for it closes it.
+ * @throws {Error} If it cannot be opened: refused, unreachable, unknown name,
+ * permission missing, not allowed; `signal`'s reason if that was aborted.
+ */
+export async function openPeer(
+  address: PeerAddress,
+  options: OpenPeerOptions,
+): Promise<Peer> {
+  const { signal, allowed = "*", preface = new Uint8Array() } = options;
+  signal.throwIfAborted();
+  try {
+    const place = await locatePeer(address, allowed, signal);
+    return place.transport === "udp" || place.transport === "unix-dgram"
+      ? await openDatagramPeer(place, signal)
+      : await openStreamPeer(place, { signal, preface });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new Error(`Cannot open peer ${formatAddress(address)}`, {
+      cause: error,
+    });
+  }
+}

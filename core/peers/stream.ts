@@ -1,0 +1,188 @@
+/**
+ * Peers that are streams: TCP, TLS and Unix sockets.
+ *
+ * @module
+ */
+
+import { untilAborted } from "../time/abortable.ts";
+import type { InternetAddress, StreamAddress } from "../net/address.ts";
+import type { Peer } from "./peer.ts";
+import type { PeerPlace } from "./locate.ts";
+import type { IncomingMessages } from "../websocket/engine.ts";
+
+/** Options for {@linkcode openStreamPeer}. */
+export interface OpenStreamPeerOptions {
+  /** Gives up when it is aborted. */
+  readonly signal: AbortSignal;
+  /** What is written before everything else, TLS included. */
+  readonly preface: Uint8Array;
+}
+
+/**
+ * Opens a connection to a peer that is a stream. A name with several addresses
+ * is tried with each of them until one answers.
+ *
+ * @param address Its address.
+ * @param options When to give up, and what is written first.
+ * @returns The connection.
+ * @throws {Error} If it cannot be opened.
+ */
+export async function openStreamPeer(
+  address: PeerPlace<StreamAddress>,
+  options: OpenStreamPeerOptions,
+): Promise<Peer> {
+  const { signal, preface } = options;
+  switch (address.transport) {
+    case "unix": {
+      const connection = await connectUnix(address.path, signal);
+      return new StreamPeer(await begin(connection, preface));
+    }
+    case "tcp":
+      return new StreamPeer(await connectTcp(address, options));
+    case "tls":
+      return new StreamPeer(await connectTls(address, options));
+  }
+}
+
+async function connectTcp(
+  address: PeerPlace<InternetAddress>,
+  { signal, preface }: OpenStreamPeerOptions,
+): Promise<Deno.TcpConn> {
+  const { hostname, port, resolved = [hostname] } = address;
+  if (port === undefined) throw new TypeError("the address names no port");
+  const connection = await connectToOne(resolved, port, signal);
+  // Messages are written as they come; to hold back the last of several would
+  // only delay it.
+  connection.setNoDelay(true);
+  return await begin(connection, preface);
+}
+
+/** Connects to the first host that answers. */
+async function connectToOne(
+  hostnames: readonly string[],
+  port: number,
+  signal: AbortSignal,
+): Promise<Deno.TcpConn> {
+  let failure: unknown;
+  for (const hostname of hostnames) {
+    try {
+      return await connectUntilAborted({ hostname, port }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/** Milliseconds that a connection which is not wanted any longer has to be made, and closed. */
+const lateTimeout = 1000;
+
+/**
+ * Deno loses the socket when its own signal is aborted in the moment in which
+ * the connection is made: it is aborted only some time after.
+ */
+function connectUntilAborted(
+  options: { readonly hostname: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<Deno.TcpConn> {
+  const late = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  function abortLate(): void {
+    timer = setTimeout(() => late.abort(), lateTimeout);
+  }
+  function settle(): void {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abortLate);
+  }
+  const connecting = Deno.connect({ ...options, signal: late.signal });
+  signal.addEventListener("abort", abortLate, { once: true });
+  connecting.then(settle, settle);
+  return untilAborted(connecting, signal, (late) => late.close());
+}
+
+/** Writes what is to be written first; there is room for it in a new connection. */
+async function begin<T extends Deno.Conn>(
+  connection: T,
+  preface: Uint8Array,
+): Promise<T> {
+  try {
+    let rest = preface;
+    while (rest.length > 0) {
+      rest = rest.subarray(await connection.write(rest));
+    }
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+async function connectTls(
+  address: PeerPlace<InternetAddress>,
+  options: OpenStreamPeerOptions,
+): Promise<Deno.TlsConn> {
+  const { signal } = options;
+  const tcp = await connectTcp(address, options);
+  const connection = await Deno.startTls(tcp, { hostname: address.hostname });
+  function abort(): void {
+    connection.close();
+  }
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    await connection.handshake();
+    signal.throwIfAborted();
+    return connection;
+  } catch (error) {
+    if (!signal.aborted) connection.close();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** `Deno.connect` takes no signal for Unix sockets. */
+function connectUnix(
+  path: string,
+  signal: AbortSignal,
+): Promise<Deno.UnixConn> {
+  const connecting = Deno.connect({ transport: "unix", path });
+  return untilAborted(connecting, signal, (late) => late.close());
+}
+
+class StreamPeer implements Peer {
+  readonly minimumRead = 1;
+  readonly isDatagram = false;
+  written = 0;
+  #connection: Deno.Conn;
+  #closed = false;
+
+  constructor(connection: Deno.Conn) {
+    this.#connection = connection;
+  }
+
+  read(buffer: Uint8Array): Promise<number | null> {
+    return this.#connection.read(buffer);
+  }
+
+  async write({ data }: IncomingMessages): Promise<void> {
+    let rest = data;
+    while (rest.length > 0) {
+      const count = await this.#connection.write(rest);
+      this.written += count;
+      if (count === rest.length) return;
+      rest = rest.subarray(count);
+    }
+  }
+
+  async closeWrite(): Promise<void> {
+    await this.#connection.closeWrite();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#connection.close();
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The backend of a plugin that runs in a worker.
+ *
+ * @module
+ */
+
+import type { Backend, BackendQuery, PeerInfo } from "../api.ts";
+import type { PluginProcess } from "./process.ts";
+import { withinTime } from "./time.ts";
+
+/** Milliseconds that the backend's cleanup may take. */
+const cleanupTimeout = 1000;
+
+/** Passes what is asked of a backend on to a plugin. */
+export class PluginBackend implements Backend {
+  #process: PluginProcess;
+
+  private constructor(process: PluginProcess) {
+    this.#process = process;
+  }
+
+  /**
+   * Lets a plugin make its backend.
+   *
+   * @param process The plugin.
+   * @returns The backend.
+   * @throws {Error} If the plugin makes none.
+   */
+  static async create(process: PluginProcess): Promise<PluginBackend> {
+    await process.step("create", []);
+    return new PluginBackend(process);
+  }
+
+  async configure(option: string, value: string): Promise<void> {
+    await this.#process.step("configure", [option, value]);
+  }
+
+  async start(): Promise<PeerInfo | undefined> {
+    return await this.#process.step("start", []) as PeerInfo | undefined;
+  }
+
+  /** The answer is checked by the one who asked. */
+  async query(request: BackendQuery): Promise<PeerInfo | undefined> {
+    const link = await this.#process.running();
+    return await link.call("query", [request]) as PeerInfo | undefined;
+  }
+
+  async cleanup(): Promise<void> {
+    const process = this.#process;
+    process.clearSteps();
+    try {
+      await withinTime(this.#cleanUp(), {
+        timeout: cleanupTimeout,
+        what: "it",
+      });
+    } catch (error) {
+      process.warn("cleanup failed", error);
+    }
+  }
+
+  async #cleanUp(): Promise<void> {
+    const link = await this.#process.running();
+    await link.call("cleanup", []);
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * Loads the plugins of a configuration, and adds what they bring to what is built in.
+ *
+ * @module
+ */
+
+import type { CreateFraming } from "../api.ts";
+import type { BackendTable } from "../accept/backend.ts";
+import type { Config } from "../config/config.ts";
+import { ConfigError, describeError } from "../errors.ts";
+import type { FramingTable, IsolatedFraming } from "../bridge/framing_table.ts";
+import type { Log } from "../log/log.ts";
+import type { CoreConfig } from "../config/options.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import { PluginBackend } from "./backend.ts";
+import {
+  isSpecifier,
+  noGrants,
+  type PluginConfig,
+} from "../config/plugin_options.ts";
+import { PluginFramer } from "./framer.ts";
+import { checkGrants, toPermissions } from "./permissions.ts";
+import { PluginProcess } from "./process.ts";
+import { loadSources } from "./source.ts";
+import { importTrusted } from "./trusted.ts";
+
+/** Options for {@linkcode Plugins.load}. */
+export interface LoadPluginsOptions {
+  /** The built-in backends. */
+  readonly backends: BackendTable;
+  /** The built-in framing functions. */
+  readonly framings: FramingTable;
+  /** The log. */
+  readonly log: Log;
+  /** Told when a plugin was started again. */
+  readonly telemetry?: Telemetry;
+}
+
+type CreateBackend = BackendTable[string];
+
+/** The plugins of a configuration, and what can be used with them. */
+export class Plugins {
+  #builtIn: LoadPluginsOptions;
+  #core: CoreConfig;
+  #backends: Record<string, CreateBackend>;
+  #framings: Record<string, CreateFraming | IsolatedFraming>;
+  /** For each framing function of a plugin, the plugin's name. */
+  #owners = new Map<string, string>();
+  #processes: PluginProcess[] = [];
+
+  private constructor(core: CoreConfig, options: LoadPluginsOptions) {
+    this.#core = core;
+    this.#builtIn = options;
+    this.#backends = { ...options.backends };
+    this.#framings = { ...options.framings };
+  }
+
+  /**
+   * Loads the plugins that a configuration declares, and those that it names
+   * as backends by their path or URL.
+   *
+   * @param config The configuration.
+   * @param options What is built in.
+   * @returns The plugins; whoever asked for them ends them.
+   * @throws {ConfigError} If one cannot be loaded.
+   */
+  static async load(
+    config: Config,
+    options: LoadPluginsOptions,
+  ): Promise<Plugins> {
+    const plugins = new Plugins(config.core, options);
+    try {
+      for (const plugin of [...config.plugins, ...undeclared(config)]) {
+        await plugins.#add(plugin);
+      }
+      return plugins;
+    } catch (error) {
+      await plugins.end();
+      throw error;
+    }
+  }
+
+  /** The backends that can be loaded, by name. */
+  get backends(): BackendTable {
+    return this.#backends;
+  }
+
+  /** The framing functions that can be used, by name. */
+  get framings(): FramingTable {
+    return this.#framings;
+  }
+
+  /**
+   * Ends each plugin when the last connection that uses it has ended.
+   *
+   * @returns A promise that resolves when all are gone.
+   */
+  async retire(): Promise<void> {
+    await Promise.all(this.#processes.map((process) => process.retire()));
+  }
+
+  /**
+   * Ends the plugins at once.
+   *
+   * @returns A promise that resolves when all are gone.
+   */
+  async end(): Promise<void> {
+    await Promise.all(this.#processes.map((process) => process.end()));
+  }
+
+  async #add(plugin: PluginConfig): Promise<void> {
+    try {
+      if (Object.hasOwn(this.#builtIn.backends, plugin.name)) {
+        throw new TypeError("a built-in backend has this name");
+      }
+      await checkGrants(plugin.grants);
+      const timeout = this.#core.connectTimeout * 1000;
+      const sources = await loadSources(plugin.specifier, {
+        timeout,
+        sha256: plugin.sha256,
+      });
+      if (plugin.trusted) {
+        const { createBackend, framings } = await importTrusted(sources);
+        if (createBackend !== undefined) {
+          this.#backends[plugin.name] = createBackend;
+        }
+        this.#addFramings(plugin, framings);
+        return;
+      }
+      const process = await PluginProcess.start({
+        name: plugin.name,
+        sources,
+        permissions: toPermissions(plugin.grants),
+        maxMessage: this.#core.maxMessage,
+        timeout: this.#core.pluginTimeout * 1000,
+        startTimeout: timeout,
+        log: this.#builtIn.log,
+        telemetry: this.#builtIn.telemetry,
+      });
+      this.#processes.push(process);
+      const { backend, framings } = process.exports;
+      if (backend) {
+        this.#backends[plugin.name] = () => PluginBackend.create(process);
+      }
+      this.#addFramings(
+        plugin,
+        Object.fromEntries(framings.map((name): [string, IsolatedFraming] => [
+          name,
+          { open: (config) => PluginFramer.open(process, name, config) },
+        ])),
+      );
+    } catch (error) {
+      const why = describeError(error).replace(`plugin "${plugin.name}": `, "");
+      throw new ConfigError(
+        `cannot load plugin "${plugin.name}": ${why}`,
+        plugin.origin,
+        { cause: error },
+      );
+    }
+  }
+
+  #addFramings(
+    plugin: PluginConfig,
+    framings: Readonly<Record<string, CreateFraming | IsolatedFraming>>,
+  ): void {
+    for (const [name, framing] of Object.entries(framings)) {
+      const owner = this.#owners.get(name);
+      if (owner !== undefined) {
+        throw new TypeError(
+          `its framing "${name}" is one of plugin "${owner}", too`,
+        );
+      }
+      if (Object.hasOwn(this.#builtIn.framings, name) && !plugin.trusted) {
+        throw new TypeError(
+          `its framing "${name}" has the name of a built-in one, which takes trust = full`,
+        );
+      }
+      this.#owners.set(name, plugin.name);
+      this.#framings[name] = framing;
+    }
+  }
+}
+
+/** Backends that are named by where their module is are plugins without any grant. */
+function undeclared({ backend, plugins }: Config): PluginConfig[] {
+  const found = new Map<string, PluginConfig>();
+  for (const step of backend) {
+    if (step.step !== "load" || !isSpecifier(step.name)) continue;
+    const { name, origin } = step;
+    if (plugins.some((plugin) => plugin.name === name)) continue;
+    found.set(name, {
+      name,
+      specifier: name,
+      trusted: false,
+      grants: noGrants,
+      origin,
+    });
+  }
+  return [...found.values()];
+}

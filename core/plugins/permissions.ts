@@ -1,0 +1,75 @@
+/**
+ * From what a plugin is granted to the permissions of its worker.
+ *
+ * @module
+ */
+
+import {
+  type GrantName,
+  grantNames,
+  type PluginGrants,
+} from "../config/plugin_options.ts";
+
+/**
+ * Makes the permissions of a plugin's worker: what it is granted, and nothing else.
+ *
+ * @param grants What it is granted.
+ */
+export function toPermissions(
+  grants: PluginGrants,
+): Deno.PermissionOptionsObject {
+  function list(name: GrantName): string[] | false {
+    return grants[name].length === 0 ? false : [...grants[name]];
+  }
+  return {
+    net: list("net"),
+    read: list("read"),
+    write: list("write"),
+    env: list("env"),
+    import: list("import"),
+    run: false,
+    ffi: false,
+    sys: false,
+  };
+}
+
+/**
+ * Checks that the program itself may do what it grants.
+ *
+ * @param grants What it grants.
+ * @throws {Deno.errors.NotCapable} If it may not.
+ */
+export async function checkGrants(grants: PluginGrants): Promise<void> {
+  for (const name of grantNames) {
+    for (const value of grants[name]) {
+      if (!await isOwned(name, value)) {
+        throw new Deno.errors.NotCapable(
+          `it is granted ${name} = ${value}, which the program itself lacks; run it with --allow-${name}=${value}`,
+        );
+      }
+    }
+  }
+}
+
+async function isOwned(name: GrantName, value: string): Promise<boolean> {
+  // No query knows of these; whether they can be granted shows when they are.
+  if (value.includes("*") && name !== "env") return true;
+  const { state } = await Deno.permissions.query(toDescriptor(name, value));
+  return state === "granted";
+}
+
+function toDescriptor(
+  name: GrantName,
+  value: string,
+): Deno.PermissionDescriptor {
+  switch (name) {
+    case "net":
+    case "import":
+      return { name, host: value };
+    case "read":
+    case "write":
+      return { name, path: value };
+    case "env":
+      return { name, variable: value };
+  }
+}

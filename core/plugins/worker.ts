@@ -1,0 +1,115 @@
+/**
+ * The worker of a plugin: it has the plugin's permissions, and starts the
+ * sandbox, a thread of its own with the same permissions and a limit on its memory.
+ *
+ * Two are needed. Deno limits the permissions of a Web Worker but not its
+ * memory, and one that has none left ends the whole process; a worker of
+ * node:worker_threads is the other way round. And what runs here stays able to
+ * answer: it gives up a sandbox that is caught in an endless loop.
+ *
+ * @module
+ */
+
+import { stripTypeScriptTypes } from "node:module";
+import { Worker } from "node:worker_threads";
+import api from "../api.ts" with { type: "text" };
+import errors from "../errors.ts" with { type: "text" };
+import framer from "../bridge/message_framer.ts" with { type: "text" };
+import memory from "../memory/buffer_pool.ts" with { type: "text" };
+import exports from "./exports.ts" with { type: "text" };
+import hooks from "./hooks.ts" with { type: "text" };
+import messages from "./messages.ts" with { type: "text" };
+import sandbox from "./sandbox.ts" with { type: "text" };
+import readBuffer from "../memory/read_buffer.ts" with { type: "text" };
+import readSize from "../memory/read_size.ts" with { type: "text" };
+import utf8 from "../websocket/utf8.ts" with { type: "text" };
+import type { ModuleSources } from "./hooks.ts";
+import type { WorkerEnd, WorkerStart } from "./messages.ts";
+
+/**
+ * Without permission to read, the sandbox cannot load its own modules: here they
+ * are, by their path from this one.
+ */
+const sources: Readonly<Record<string, string>> = {
+  "../api.ts": api,
+  "../errors.ts": errors,
+  "../bridge/message_framer.ts": framer,
+  "../memory/buffer_pool.ts": memory,
+  "./exports.ts": exports,
+  "./hooks.ts": hooks,
+  "./messages.ts": messages,
+  "./sandbox.ts": sandbox,
+  "../memory/read_buffer.ts": readBuffer,
+  "../memory/read_size.ts": readSize,
+  "../websocket/utf8.ts": utf8,
+};
+
+/** Megabytes of objects that a plugin may hold. */
+const memoryLimit = 256;
+
+const base = "https://websocksy.invalid/core/plugins/";
+const scope = globalThis as unknown as {
+  onmessage: (event: MessageEvent<WorkerStart | "end">) => void;
+  postMessage(message: WorkerEnd): void;
+};
+let thread: Worker | undefined;
+let reason: string | undefined;
+
+scope.onmessage = async ({ data }): Promise<void> => {
+  if (data !== "end") return start(data);
+  reason ??= "";
+  await thread?.terminate();
+  scope.postMessage({ why: "" });
+};
+
+function start({ port, ...plugin }: WorkerStart): void {
+  const boot = [
+    stripTypeScriptTypes(hooks, { mode: "transform" }),
+    `import { workerData } from "node:worker_threads";`,
+    `const { core } = workerData;`,
+    `delete workerData.core;`,
+    `await importFromMemory(core);`,
+  ].join("\n");
+  thread = new Worker(
+    new URL(`data:text/javascript,${encodeURIComponent(boot)}`),
+    {
+      workerData: { port, ...plugin, core: coreModules() },
+      transferList: [port as never],
+      env: {},
+      resourceLimits: {
+        maxOldGenerationSizeMb: memoryLimit,
+        maxYoungGenerationSizeMb: 32,
+      },
+    },
+  );
+  // Nobody reads these; what the plugin prints is on its way already.
+  thread.stdout.resume();
+  thread.stderr.resume();
+  thread.on("message", (message) => {
+    tellEnd(String(message));
+    // It need not wait until the server has seen this: more may follow.
+    thread?.terminate();
+  });
+  thread.on("error", (error) => tellEnd(error.message));
+  thread.on(
+    "exit",
+    (status) => tellEnd(`it ended itself with status ${status}`),
+  );
+}
+
+function coreModules(): ModuleSources {
+  const modules = new Map(
+    Object.entries(sources).map(([name, source]) => [
+      new URL(name, base).href,
+      stripTypeScriptTypes(source, { mode: "transform" }),
+    ]),
+  );
+  return { entry: `${base}sandbox.ts`, modules, redirects: new Map() };
+}
+
+/** The first reason counts; the others follow from it. */
+function tellEnd(why: string): void {
+  if (reason !== undefined) return;
+  reason = why;
+  scope.postMessage({ why: why.split("\n", 1)[0]!.slice(0, 1000) });
+}

@@ -1,0 +1,131 @@
+/**
+ * The certificate that clients are shown: read from its files, and checked.
+ *
+ * @module
+ */
+
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { ConfigError, describeError } from "../errors.ts";
+import type { Log } from "../log/log.ts";
+import type { CoreConfig } from "../config/options.ts";
+import type { EngineServer, ServerCertificate } from "../websocket/engine.ts";
+
+/**
+ * Reads the certificate that `tls-cert` and `tls-key` name.
+ *
+ * @param core The options.
+ * @returns The certificate; nothing if the server speaks without TLS.
+ * @throws {ConfigError} If a file cannot be read, is not what it should be, or
+ * the key is not that of the certificate.
+ */
+export async function readCertificate(
+  { tlsCert, tlsKey }: Pick<CoreConfig, "tlsCert" | "tlsKey">,
+): Promise<ServerCertificate | undefined> {
+  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  // One file may have both, in any order, which not every parser takes.
+  const cert = blocksOf(await readPem("tls-cert", tlsCert), /^CERTIFICATE$/)
+    .join("");
+  const [key = ""] = blocksOf(
+    await readPem("tls-key", tlsKey),
+    /^(\w+ )?PRIVATE KEY$/,
+  );
+  const certificate = parse("tls-cert", tlsCert, "certificate", () => {
+    if (cert === "") throw new SyntaxError("no such block in it");
+    return new X509Certificate(cert);
+  });
+  const privateKey = parse<KeyObject>(
+    "tls-key",
+    tlsKey,
+    "private key without a passphrase",
+    () => createPrivateKey(key),
+  );
+  // Neither engine would notice before a client comes.
+  if (!certificate.checkPrivateKey(privateKey)) {
+    throw new ConfigError(
+      `cannot use tls-key: "${tlsKey}" is not the key of the certificate in "${tlsCert}"`,
+    );
+  }
+  return { cert, key };
+}
+
+async function readPem(option: string, file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : describeError(error);
+    throw new ConfigError(
+      `cannot use ${option}: cannot read "${file}": ${why}`,
+      undefined,
+      { cause: error },
+    );
+  }
+}
+
+/** The blocks of a PEM text whose label matches, each with the end of its line. */
+function blocksOf(text: string, label: RegExp): string[] {
+  const blocks = text.matchAll(
+    /^-----BEGIN ([A-Z0-9 ]+)-----\r?$[^]*?^-----END \1-----$/gm,
+  );
+  return [...blocks].filter(([, name]) => label.test(name!))
+    .map(([block]) => `${block}\n`);
+}
+
+function parse<T>(
+  option: string,
+  file: string,
+  what: string,
+  parse: () => T,
+): T {
+  try {
+    return parse();
+  } catch (error) {
+    // The parser's own words name a place in its source, not in the file.
+    throw new ConfigError(
+      `cannot use ${option}: "${file}" has no ${what}, in PEM`,
+      undefined,
+      { cause: error },
+    );
+  }
+}
+
+/** Options for {@linkcode replaceCertificate}. */
+export interface ReplaceCertificateOptions {
+  /** The server that shows it. */
+  readonly engine: EngineServer;
+  /** Told whether it could be replaced. */
+  readonly log: Log;
+}
+
+/**
+ * Lets new connections be shown another certificate, if the engine can.
+ *
+ * @param old The one that is shown.
+ * @param certificate The one that is wanted.
+ * @param options Where, and who is told.
+ * @returns The one that is shown from now on.
+ */
+export function replaceCertificate(
+  old: ServerCertificate | undefined,
+  certificate: ServerCertificate | undefined,
+  { engine, log }: ReplaceCertificateOptions,
+): ServerCertificate | undefined {
+  if (old?.cert === certificate?.cert && old?.key === certificate?.key) {
+    return old;
+  }
+  if (old === undefined || certificate === undefined) {
+    log("warn", "certificate", {
+      error: "TLS is switched on or off by a restart",
+    });
+    return old;
+  }
+  if (engine.useCertificate(certificate)) {
+    log("info", "certificate");
+    return certificate;
+  }
+  log("warn", "certificate", {
+    error: "the native engine shows another one after a restart only",
+  });
+  return old;
+}

@@ -1,0 +1,96 @@
+/**
+ * How many connections there are, and how many each address has.
+ *
+ * @module
+ */
+
+import type { RemoteAddress } from "../api.ts";
+import { formatIp, type IpAddress } from "../net/ip_address.ts";
+import { ipOf } from "../net/trusted_proxies.ts";
+
+/** How many connections there may be. */
+export interface ConnectionLimits {
+  /** Most connections at once; 0: no limit. */
+  readonly maxConnections: number;
+  /** Most connections of one client's address at once; 0: no limit. */
+  readonly maxConnectionsPerAddress: number;
+}
+
+/** Why a connection is one too many, in words; `undefined`: it is not. */
+export type TooMany =
+  | "too many connections"
+  | "too many connections from this address"
+  | undefined;
+
+/** Counts connections. */
+export interface ConnectionCounts {
+  /** Number of connections. */
+  readonly total: number;
+  /**
+   * Counts one more connection, unless it is one too many.
+   *
+   * @param remote The client; those of an IPv6 network of 64 bits are one, and
+   * those on a Unix socket, who have no address, are not counted by it.
+   * @param limits How many there may be.
+   * @returns Why it is not counted.
+   */
+  add(remote: RemoteAddress, limits: ConnectionLimits): TooMany;
+  /** Takes note that a connection, which was counted, is over. */
+  remove(remote: RemoteAddress): void;
+}
+
+/** Counts the connections of one server. */
+export class LocalCounts implements ConnectionCounts {
+  total = 0;
+  #addresses = new Map<string, number>();
+
+  /** Number of addresses that have connections. */
+  get addresses(): number {
+    return this.#addresses.size;
+  }
+
+  add(remote: RemoteAddress, limits: ConnectionLimits): TooMany {
+    const { maxConnections: most, maxConnectionsPerAddress: each } = limits;
+    if (most > 0 && this.total >= most) return "too many connections";
+    const key = keyOf(remote);
+    if (key !== undefined) {
+      const count = this.#addresses.get(key) ?? 0;
+      if (each > 0 && count >= each) {
+        return "too many connections from this address";
+      }
+      this.#addresses.set(key, count + 1);
+    }
+    this.total++;
+    return undefined;
+  }
+
+  remove(remote: RemoteAddress): void {
+    this.total--;
+    const key = keyOf(remote);
+    if (key === undefined) return;
+    const count = this.#addresses.get(key)! - 1;
+    if (count > 0) this.#addresses.set(key, count);
+    else this.#addresses.delete(key);
+  }
+}
+
+/** What can be nothing else than an IPv4 address, which has one text alone. */
+const ipv4 = /^(?:\d+\.){3}\d+$/;
+
+function keyOf(remote: RemoteAddress): string | undefined {
+  if (ipv4.test(remote.address)) return remote.address;
+  const client = clientOf(remote);
+  return client?.family === 4 ? formatIp(client) : client?.value.toString(16);
+}
+
+/**
+ * Tells who a client is for the limits.
+ *
+ * @param remote The client.
+ * @returns Its IPv4 address, or the first 64 bits of its IPv6 address, as the
+ * other ones it may choose at will; `undefined` on a Unix socket.
+ */
+export function clientOf(remote: RemoteAddress): IpAddress | undefined {
+  const ip = ipOf(remote);
+  return ip?.family === 6 ? { family: 6, value: ip.value >> 64n } : ip;
+}

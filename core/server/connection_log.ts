@@ -1,0 +1,88 @@
+/**
+ * The lines that the log has for a connection.
+ *
+ * @module
+ */
+
+import { formatRemote } from "../net/address.ts";
+import type { BridgeSummary } from "../bridge/bridge.ts";
+import type { Client } from "../accept/client_request.ts";
+import type { Connection } from "../accept/connect.ts";
+import { describeError, type RequestError } from "../errors.ts";
+import type { Log } from "../log/log.ts";
+import type { HttpRequest } from "../websocket/engine.ts";
+
+/** Logs that a request was not accepted. */
+export function logRefusal(
+  log: Log,
+  id: number,
+  { remote, target }: HttpRequest,
+  refusal: RequestError,
+): void {
+  log(refusal.status < 500 ? "info" : "warn", "refuse", {
+    id,
+    remote: formatRemote(remote),
+    target,
+    status: refusal.status,
+    why: describeError(refusal),
+  });
+}
+
+/** Logs that a client was gone before its WebSocket was open. */
+export function logAbandon(log: Log, { id, request }: Client): void {
+  log("info", "abandon", { id, remote: formatRemote(request.remote) });
+}
+
+/** Logs that a WebSocket is open, and what it is connected to. */
+export function logOpen(
+  log: Log,
+  { id, handshake, request }: Client,
+  { address, framing, protocol, note }: Connection,
+): void {
+  log("info", "open", {
+    id,
+    remote: formatRemote(request.remote),
+    endpoint: handshake.endpoint,
+    peer: address,
+    framing,
+    protocol,
+    note,
+  });
+}
+
+/** Logs that a bridge has ended, what went through it, and why it ended. */
+export function logClose(
+  log: Log,
+  id: number,
+  milliseconds: number,
+  { toPeer, toClient, end, error }: BridgeSummary,
+): void {
+  log(error === undefined ? "info" : "warn", "close", {
+    id,
+    seconds: Math.round(milliseconds) / 1000,
+    "to-peer-messages": toPeer.messages,
+    "to-peer-bytes": toPeer.bytes,
+    "to-client-messages": toClient.messages,
+    "to-client-bytes": toClient.bytes,
+    code: end.code,
+    by: end.by,
+    reason: end.reason === "" ? undefined : end.reason,
+    error: error === undefined ? undefined : describeError(error),
+  });
+}
+
+/**
+ * Makes a report of connections that cannot be accepted.
+ *
+ * @param log The log.
+ * @returns Logs an error, once a minute at the most.
+ */
+export function createAcceptReport(log: Log): (error: Error) => void {
+  let last = -Infinity;
+  return function report(error): void {
+    const now = performance.now();
+    if (now - last < 60_000) return;
+    last = now;
+    log("error", "accept", { error: describeError(error) });
+  };
+}

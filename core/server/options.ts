@@ -1,0 +1,101 @@
+/**
+ * What new connections are made with, and how long it is needed.
+ *
+ * @module
+ */
+
+import type { Backend } from "../api.ts";
+import { describeError } from "../errors.ts";
+import type { FramingTable } from "../bridge/framing_table.ts";
+import type { ConnectionCounts } from "./connection_counts.ts";
+import type { Log } from "../log/log.ts";
+import type { CoreConfig } from "../config/options.ts";
+import type { Pages } from "../pages/pages.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { ThreadPlace } from "../threads/place.ts";
+import type {
+  ServerCertificate,
+  WebSocketEngine,
+} from "../websocket/engine.ts";
+
+/** What new connections are made with; it can be replaced while the server runs. */
+export interface ServerSettings {
+  /** The `[core]` options. */
+  readonly core: CoreConfig;
+  /** Answers which peer. */
+  readonly backend: Backend;
+  /** The framing functions, by name. */
+  readonly framings: FramingTable;
+  /** The certificate for clients; absent: read from the files that `core` names, if it does. */
+  readonly certificate?: ServerCertificate | undefined;
+  /** What is answered beside WebSockets; absent: what `core` asks for. */
+  readonly pages?: Pages | undefined;
+}
+
+/** Options for `Server.listen`. */
+export interface ServerOptions extends ServerSettings {
+  /** The WebSocket engine. */
+  readonly engine: WebSocketEngine;
+  /** The log. */
+  readonly log: Log;
+  /**
+   * Takes note of connections for those who watch.
+   *
+   * @default {noTelemetry}
+   */
+  readonly telemetry?: Telemetry;
+  /**
+   * Counts connections, for the limits on them.
+   *
+   * @default {new LocalCounts()}
+   */
+  readonly counts?: ConnectionCounts;
+  /**
+   * Which of several threads that listen on the same port it is.
+   *
+   * @default {{ index: 0, count: 1 }}
+   */
+  readonly thread?: ThreadPlace;
+}
+
+/** Settings, whose backend is told when the last query to it is over. */
+export class SettingsInUse {
+  /** The settings. */
+  readonly current: ServerSettings;
+  #log: Log;
+  #users = 1;
+  #unused = Promise.withResolvers<void>();
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param current The settings.
+   * @param log Told if the backend cannot be cleaned up.
+   */
+  constructor(current: ServerSettings, log: Log) {
+    this.current = current;
+    this.#log = log;
+  }
+
+  /** Takes note that a query begins. */
+  take(): void {
+    this.#users++;
+  }
+
+  /** Takes note that a query is over. */
+  release(): void {
+    this.#users--;
+    if (this.#users === 0) this.#unused.resolve();
+  }
+
+  /** Cleans the backend up when nobody uses it any more. */
+  async retire(): Promise<void> {
+    this.release();
+    await this.#unused.promise;
+    try {
+      await this.current.backend.cleanup?.();
+    } catch (error) {
+      this.#log("error", "cleanup", { error: describeError(error) });
+    }
+  }
+}

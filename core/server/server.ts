@@ -1,0 +1,282 @@
+/**
+ * The server: requests in, bridges out, the limits on them, and their end.
+ *
+ * @module
+ */
+
+import type { RemoteAddress } from "../api.ts";
+import { Bridge } from "../bridge/bridge.ts";
+import {
+  createAcceptReport,
+  logAbandon,
+  logClose,
+  logOpen,
+  logRefusal,
+} from "./connection_log.ts";
+import { readCertificate, replaceCertificate } from "./certificate.ts";
+import { type Client, toQuery } from "../accept/client_request.ts";
+import { type ConnectionCounts, LocalCounts } from "./connection_counts.ts";
+import { connect, type Connection } from "../accept/connect.ts";
+import { Deadline } from "../time/deadline.ts";
+import { RequestError } from "../errors.ts";
+import { checkHandshake } from "../websocket/handshake.ts";
+import type { Log } from "../log/log.ts";
+import { Pages } from "../pages/pages.ts";
+import { formatRefusal, toRefusal, unavailable } from "../accept/refusal.ts";
+import { resolveRemote } from "../accept/client_address.ts";
+import {
+  type ServerOptions,
+  type ServerSettings,
+  SettingsInUse,
+} from "./options.ts";
+import { noTelemetry, type Telemetry } from "../telemetry/telemetry.ts";
+import type { ThreadPlace } from "../threads/place.ts";
+import type {
+  EngineServer,
+  HttpRequest,
+  ServerCertificate,
+  WebSocketUpgrade,
+} from "../websocket/engine.ts";
+
+/** A server that bridges WebSockets to peers. */
+export class Server {
+  #settings: SettingsInUse;
+  #log: Log;
+  #telemetry: Telemetry;
+  #engine: EngineServer | undefined;
+  #certificate: ServerCertificate | undefined;
+  #pages: Pages | undefined;
+  #thread: ThreadPlace;
+  #lastId: number;
+  /** Connections from the backend's query to the end of their bridge. */
+  #connections = 0;
+  #counts: ConnectionCounts;
+  #bridges = new Set<Bridge>();
+  #draining = new AbortController();
+  /** Nothing is waited for any longer. */
+  #over = new AbortController();
+  #started = performance.now();
+  /** Resolves when no connection is left while the server shuts down. */
+  #drained = Promise.withResolvers<void>();
+
+  private constructor(options: ServerOptions) {
+    this.#settings = new SettingsInUse(options, options.log);
+    this.#log = options.log;
+    this.#telemetry = options.telemetry ?? noTelemetry;
+    this.#counts = options.counts ?? new LocalCounts();
+    this.#thread = options.thread ?? { index: 0, count: 1 };
+    this.#lastId = this.#thread.index + 1 - this.#thread.count;
+  }
+
+  /**
+   * Starts a server.
+   *
+   * @param options What it serves, where, and how.
+   * @returns The server; it owns the backend from then on.
+   * @throws {ConfigError} If its certificate cannot be used.
+   * @throws {Error} If it cannot listen there.
+   */
+  static async listen(options: ServerOptions): Promise<Server> {
+    const server = new Server(options);
+    const { listen, port, listenMode, headTimeout } = options.core;
+    server.#certificate = options.certificate ??
+      await readCertificate(options.core);
+    server.#pages = options.pages ??
+      await Pages.load(options.core, options.log);
+    server.#engine = await options.engine.listen({
+      listen,
+      port,
+      isShared: server.#thread.count > 1,
+      listenMode,
+      headTimeout,
+      certificate: server.#certificate,
+      limits: () => server.#settings.current.core,
+      handle: (request) => server.#handle(request),
+      onError: createAcceptReport(options.log),
+    });
+    return server;
+  }
+
+  /** The port that it listens on; 0 on a Unix socket. */
+  get port(): number {
+    return this.#engine!.port;
+  }
+
+  /**
+   * Replaces what new connections are made with. Open ones stay as they are;
+   * where the server listens, and its engine, cannot be changed. Whoever connects
+   * from then on is shown the new certificate, if the engine can.
+   *
+   * @param settings The new ones; the server owns the backend from then on.
+   * @throws {ConfigError} If the certificate cannot be used; nothing is changed then.
+   */
+  async reconfigure(settings: ServerSettings): Promise<void> {
+    const { core } = settings;
+    let { certificate, pages } = settings;
+    // Nothing else is waited for: who comes after the call gets the new settings.
+    if (core.tlsCert !== undefined) {
+      certificate ??= await readCertificate(core);
+    }
+    if (Pages.areIn(core)) pages ??= await Pages.load(core, this.#log);
+    this.#pages = pages;
+    this.#certificate = replaceCertificate(this.#certificate, certificate, {
+      engine: this.#engine!,
+      log: this.#log,
+    });
+    const previous = this.#settings;
+    this.#settings = new SettingsInUse(settings, this.#log);
+    await previous.retire();
+  }
+
+  /**
+   * Ends the server: what is buffered is sent, every WebSocket closed with
+   * 1001, every peer closed, all within the drain time-out.
+   *
+   * @returns A promise that resolves when that is done, or the time is over.
+   */
+  async shutDown(): Promise<void> {
+    if (this.#draining.signal.aborted) return;
+    this.#draining.abort(unavailable("server is shutting down"));
+    const { core } = this.#settings.current;
+    let timedOut = false;
+    const { promise: timeout, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      timedOut = true;
+      this.#over.abort();
+      resolve();
+    }, core.drainTimeout * 1000);
+    for (const bridge of this.#bridges) {
+      bridge.shutDown(1001, "server is shutting down");
+    }
+    if (this.#connections === 0) this.#drained.resolve();
+    await Promise.race([this.#drained.promise, timeout]);
+    if (timedOut) {
+      this.#log("warn", "drain-timeout", { open: this.#connections });
+      for (const bridge of this.#bridges) bridge.abort();
+    }
+    await Promise.race([this.#engine!.close(), timeout]);
+    await Promise.race([this.#settings.retire(), timeout]);
+    clearTimeout(timer);
+  }
+
+  /** Takes note that a connection is over. */
+  #release(remote: RemoteAddress): void {
+    this.#connections--;
+    this.#counts.remove(remote);
+    if (this.#connections === 0 && this.#draining.signal.aborted) {
+      this.#drained.resolve();
+    }
+  }
+
+  async #handle(received: HttpRequest): Promise<Response | WebSocketUpgrade> {
+    const page = this.#pages?.answer(received, {
+      connections: this.#counts.total,
+      isDraining: this.#draining.signal.aborted,
+      over: this.#over.signal,
+      uptime: Math.floor((performance.now() - this.#started) / 1000),
+    });
+    if (page !== undefined) return await page;
+    // Each thread has numbers of its own.
+    const id = this.#lastId += this.#thread.count;
+    const telemetry = this.#telemetry.handshake(received.headers);
+    let request = received;
+    try {
+      const { core } = this.#settings.current;
+      const { remote, headers } = received;
+      request = {
+        ...received,
+        remote: resolveRemote(remote, headers, core.trustedProxy),
+      };
+      const handshake = checkHandshake(request, core);
+      this.#draining.signal.throwIfAborted();
+      const tooMany = this.#counts.add(request.remote, core);
+      if (tooMany !== undefined) throw unavailable(tooMany);
+      return await this.#accept({ id, handshake, request, telemetry });
+    } catch (error) {
+      const refusal = toRefusal(error, request);
+      logRefusal(this.#log, id, request, refusal);
+      if (request.signal.aborted) telemetry.abandon();
+      else telemetry.refuse(refusal.status);
+      return formatRefusal(refusal);
+    }
+  }
+
+  async #accept(client: Client): Promise<WebSocketUpgrade> {
+    const { request, telemetry } = client;
+    const { remote, local } = request;
+    const settings = this.#settings;
+    const { core, backend, framings } = settings.current;
+    const deadline = new Deadline({
+      milliseconds: core.connectTimeout * 1000,
+      reason: () => new RequestError(504, "peer took too long"),
+      signals: [request.signal, this.#draining.signal],
+    });
+    this.#connections++;
+    settings.take();
+    try {
+      const connection = await connect(
+        toQuery(client),
+        {
+          backend,
+          backendName: core.backend,
+          framings,
+          maxMessage: core.maxMessage,
+          signal: deadline.signal,
+          allowed: core.allowPeer,
+          local,
+          telemetry,
+        },
+      );
+      return this.#toUpgrade(client, connection, core.idleTimeout * 1000);
+    } catch (error) {
+      this.#release(remote);
+      throw error;
+    } finally {
+      settings.release();
+      deadline.release();
+    }
+  }
+
+  #toUpgrade(
+    client: Client,
+    connection: Connection,
+    idleTimeout: number,
+  ): WebSocketUpgrade {
+    const { peer, framer, protocol } = connection;
+    return {
+      ...(protocol !== undefined && { protocol }),
+      open: (socket) =>
+        this.#open(
+          new Bridge({ socket, ...connection }, { idleTimeout }),
+          client,
+          connection,
+        ),
+      abandon: () => {
+        this.#release(client.request.remote);
+        peer.close();
+        framer.close();
+        logAbandon(this.#log, client);
+        client.telemetry.abandon();
+      },
+    };
+  }
+
+  #open(bridge: Bridge, client: Client, connection: Connection): Bridge {
+    const opened = performance.now();
+    // Nothing else of the request is kept while the connection is open.
+    const { id, request: { remote } } = client;
+    logOpen(this.#log, client, connection);
+    const telemetry = client.telemetry.open(bridge);
+    this.#bridges.add(bridge);
+    bridge.finished.then((summary) => {
+      this.#bridges.delete(bridge);
+      this.#release(remote);
+      logClose(this.#log, id, performance.now() - opened, summary);
+      telemetry.close(summary.end);
+    });
+    if (this.#draining.signal.aborted) {
+      bridge.shutDown(1001, "server is shutting down");
+    }
+    return bridge;
+  }
+}

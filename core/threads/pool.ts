@@ -1,0 +1,140 @@
+/**
+ * The threads that serve clients beside the first one.
+ *
+ * @module
+ */
+
+import type { Setting } from "../config/config.ts";
+import type { CoreConfig } from "../config/options.ts";
+import type { FromThread, ThreadOrder, ToThread } from "./messages.ts";
+
+/** Options for {@linkcode Threads.start}. */
+export interface ThreadsOptions {
+  /** URL of the module that calls `runThread`. */
+  readonly module: string;
+  /** How many threads there are, the first one too. */
+  readonly count: number;
+  /** The settings, in order. */
+  readonly settings: readonly Setting[];
+  /** The port that the first one listens on. */
+  readonly port: number;
+  /** Memory of the counts that they share. */
+  readonly memory: SharedArrayBuffer;
+  /** Learns that a thread has ended without being told to. */
+  readonly onError: (error: Error) => void;
+}
+
+/** Threads that listen on the port of the first one. */
+export class Threads {
+  #threads: readonly Thread[];
+
+  private constructor(threads: readonly Thread[]) {
+    this.#threads = threads;
+  }
+
+  /**
+   * Starts threads.
+   *
+   * @param options How many, and what they do.
+   * @returns The threads, when all of them listen.
+   * @throws {Error} If one of them cannot start.
+   */
+  static async start(options: ThreadsOptions): Promise<Threads> {
+    const { module, count, settings, port, memory, onError } = options;
+    const threads = Array.from(
+      { length: count - 1 },
+      (_, index) => new Thread(module, `thread ${index + 2}`, onError),
+    );
+    await Promise.all(threads.map((thread, index) => {
+      const place = { index: index + 1, count };
+      return thread.order({ kind: "start", settings, port, memory, place });
+    }));
+    return new Threads(threads);
+  }
+
+  /**
+   * Lets them use another configuration for new connections.
+   *
+   * @param settings Its settings, which are valid.
+   */
+  async reload(settings: readonly Setting[]): Promise<void> {
+    await this.#orderAll({ kind: "reload", settings });
+  }
+
+  /**
+   * Ends them.
+   *
+   * @returns A promise that resolves when they have: each waits for its
+   * connections as long as its configuration says.
+   */
+  async end(): Promise<void> {
+    await this.#orderAll({ kind: "end" });
+  }
+
+  async #orderAll(order: ThreadOrder): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.order(order)));
+  }
+}
+
+/** A worker that carries out orders. */
+class Thread {
+  #worker: Worker;
+  #lastId = 0;
+  #orders = new Map<number, PromiseWithResolvers<void>>();
+
+  constructor(module: string, name: string, onError: (error: Error) => void) {
+    this.#worker = new Worker(module, { type: "module", name });
+    this.#worker.onmessage = ({ data }: MessageEvent<FromThread>): void => {
+      const { id, failure } = data;
+      const order = this.#orders.get(id)!;
+      this.#orders.delete(id);
+      if (failure === undefined) order.resolve();
+      else order.reject(new Error(failure));
+    };
+    this.#worker.onerror = (event): void => {
+      event.preventDefault();
+      onError(new Error(`${name} has ended: ${event.message}`));
+    };
+  }
+
+  /** Gives an order; its promise resolves when that is carried out. */
+  order(order: ThreadOrder): Promise<void> {
+    const id = ++this.#lastId;
+    const carriedOut = Promise.withResolvers<void>();
+    this.#orders.set(id, carriedOut);
+    const message: ToThread = { id, order };
+    this.#worker.postMessage(message);
+    return carriedOut.promise;
+  }
+}
+
+/**
+ * Tells how many threads a configuration comes to.
+ *
+ * @param core The configuration.
+ * @returns Their number, and why there is but one where more were asked for.
+ */
+export function countThreads(
+  { threads, listen }: CoreConfig,
+): { readonly count: number; readonly why?: string } {
+  const count = threads === "auto" ? navigator.hardwareConcurrency : threads;
+  if (count === 1) return { count };
+  if (listen.transport === "unix") {
+    return { count: 1, why: "a Unix socket is not shared by threads" };
+  }
+  return Deno.build.os === "linux"
+    ? { count }
+    : { count: 1, why: "this system does not share a port among threads" };
+}
+
+/**
+ * Makes sure that nobody else listens where threads are to: they could share
+ * the port with whoever does.
+ *
+ * @param core Where.
+ * @throws {Deno.errors.AddrInUse} If somebody does.
+ */
+export function checkPort({ listen, port }: CoreConfig): void {
+  if (listen.transport !== "tcp" || port === 0) return;
+  Deno.listen({ hostname: listen.hostname, port }).close();
+}

@@ -1,0 +1,231 @@
+/**
+ * The seam between the bridge and a WebSocket engine: what a WebSocket that
+ * was accepted can do, and what it tells the one who uses it.
+ *
+ * Messages cross it in batches, each one buffer with the places of its
+ * messages: small ones then cost what their bytes cost.
+ *
+ * @module
+ */
+
+import type { RemoteAddress } from "../api.ts";
+import type { ListenAddress } from "../net/address.ts";
+
+/** Messages from a client, in order. */
+export interface IncomingMessages {
+  /** The payloads of all messages, one after another and nothing else. */
+  readonly data: Uint8Array;
+  /** For each message, the offset in `data` at which it ends and the next one starts. */
+  readonly ends: readonly number[];
+}
+
+/** Messages for a client, in order. */
+export interface OutgoingMessages {
+  /** The bytes in which the messages lie. */
+  readonly data: Uint8Array;
+  /** Where they lie, in order; bytes between them are not sent. */
+  readonly messages: readonly OutgoingMessage[];
+  /**
+   * Bytes before the first message that nobody needs any more: the header of its
+   * frame may be written there.
+   *
+   * @default {0}
+   */
+  readonly headroom?: number;
+}
+
+/** One message for a client, as a place in {@linkcode OutgoingMessages.data}. */
+export interface OutgoingMessage {
+  /** Offset of its first byte. */
+  readonly start: number;
+  /** Offset after its last byte. */
+  readonly end: number;
+  /** Whether it is a text message; its bytes are valid UTF-8 then. */
+  readonly text: boolean;
+}
+
+/** How a WebSocket ended. */
+export interface WebSocketEnd {
+  /**
+   * The close code: the client's, or the one that was sent to it; 1005 for a
+   * close frame without one, 1006 for a connection that ended without a close frame.
+   */
+  readonly code: number;
+  /** Why, in words; empty if nobody said. */
+  readonly reason: string;
+  /** Who ended it. */
+  readonly by: "client" | "server";
+}
+
+/** A WebSocket that was accepted, for sending. */
+export interface ServerWebSocket {
+  /**
+   * Sends messages. It must not be called again before what it returned is
+   * resolved; the bytes of `messages` may be changed only then. After the
+   * WebSocket has ended, it does nothing.
+   *
+   * @returns Nothing if there is room for more, else a promise that resolves
+   * when there is, or when the WebSocket has ended.
+   */
+  send(messages: OutgoingMessages): void | Promise<void>;
+  /**
+   * Sends what was given to `send`, then a close frame, and ends the
+   * connection when the client has answered, or after a time-out. A second
+   * call does nothing.
+   *
+   * @param code Close code, RFC 6455 section 7.4.
+   * @param reason Why; at most 123 bytes of UTF-8 are sent.
+   */
+  close(code: number, reason: string): void;
+  /** Bytes that wait to be sent: whether a slow client makes progress. */
+  readonly pending: number;
+}
+
+/** The one who uses a WebSocket: what happens on it is told here. */
+export interface WebSocketHandler {
+  /**
+   * Takes messages from the client. The next ones are given only when the
+   * promise that it returned has resolved, and `messages` may be reused then.
+   * The promise never rejects.
+   */
+  receive(messages: IncomingMessages): void | Promise<void>;
+  /**
+   * Learns that no more will come from the client than what waits for
+   * {@linkcode receive} now. It may be told more than once, before {@linkcode end}.
+   */
+  ending(): void;
+  /**
+   * Learns that the WebSocket has ended. It is called once, after all messages
+   * that came before were taken; where the engine itself ended the WebSocket,
+   * those that were not yet taken are lost.
+   */
+  end(end: WebSocketEnd): void;
+}
+
+/** What the server answers to a request that it accepts as a WebSocket. */
+export interface WebSocketUpgrade {
+  /** The subprotocol, as the client wrote it; absent: none. */
+  readonly protocol?: string;
+  /**
+   * Takes the WebSocket once it is open.
+   *
+   * @returns Who is told what happens on it.
+   */
+  open(socket: ServerWebSocket): WebSocketHandler;
+  /** Learns that the client was gone before the WebSocket was open. */
+  abandon(): void;
+}
+
+/** The header fields of a request; `Headers` is one of these. */
+export interface RequestHeaders
+  extends Iterable<[name: string, value: string]> {
+  /**
+   * Looks fields up.
+   *
+   * @param name Their name, in lower case.
+   * @returns Their values, joined by `, `; `null` if there are none.
+   */
+  get(name: string): string | null;
+}
+
+/** A request, as an engine gives it: nothing in it is normalised. */
+export interface HttpRequest {
+  /** Its method. */
+  readonly method: string;
+  /** Its target as sent: a path, and perhaps a query string. */
+  readonly target: string;
+  /** Its header fields. */
+  readonly headers: RequestHeaders;
+  /** The client's address. */
+  readonly remote: RemoteAddress;
+  /** The address that the client has connected to; absent if it is not known. */
+  readonly local?: RemoteAddress;
+  /** Aborted when the client is gone before it has an answer. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Answers a request: with an HTTP response, or by accepting a WebSocket. Its
+ * promise never rejects.
+ */
+export type RequestHandler = (
+  request: HttpRequest,
+) => Promise<Response | WebSocketUpgrade>;
+
+/** Options for {@linkcode WebSocketEngine.listen}. */
+export interface EngineOptions {
+  /** Where to listen. */
+  readonly listen: ListenAddress;
+  /** Listen port; 0: any free port. */
+  readonly port: number;
+  /** Whether other threads listen on the same port, and share its connections. */
+  readonly isShared?: boolean;
+  /** Permissions of a Unix socket; absent: what the umask leaves. */
+  readonly listenMode?: number | undefined;
+  /** Shown to clients, who speak TLS then. */
+  readonly certificate?: ServerCertificate | undefined;
+  /** Seconds for a request's head and for the TLS handshake, each, where the engine can limit them. */
+  readonly headTimeout: number;
+  /** Asked for each WebSocket that is opened: what holds for it. */
+  readonly limits: () => EngineLimits;
+  /** Answers the requests. */
+  readonly handle: RequestHandler;
+  /** Learns what goes wrong with no request to blame: connections cannot be accepted. */
+  readonly onError: (error: Error) => void;
+}
+
+/** A certificate that a server shows to its clients, and its key. */
+export interface ServerCertificate {
+  /** The certificate, and those that lead to its authority, PEM. */
+  readonly cert: string;
+  /** Its private key, PEM. */
+  readonly key: string;
+}
+
+/** What holds for a WebSocket. */
+export interface EngineLimits {
+  /** Seconds without traffic from the client before it is sent a ping; 0: never. */
+  readonly ping: number;
+  /** Bytes: largest message from the client. */
+  readonly maxMessage: number;
+  /** Bytes from the client that may wait for {@linkcode WebSocketHandler.receive}. */
+  readonly maxBuffer: number;
+}
+
+/** A server that listens. */
+export interface EngineServer {
+  /** The port that it listens on; 0 on a Unix socket. */
+  readonly port: number;
+  /**
+   * Shows another certificate to those who connect from now on.
+   *
+   * @param certificate The certificate.
+   * @returns Whether the engine can; else it goes on with the old one.
+   */
+  useCertificate(certificate: ServerCertificate): boolean;
+  /**
+   * Stops listening and ends whatever is still open.
+   *
+   * @returns A promise that resolves when nothing is left.
+   */
+  close(): Promise<void>;
+}
+
+/** An implementation of WebSocket on top of HTTP. */
+export interface WebSocketEngine {
+  /**
+   * Whether it reads a client no faster than its messages are taken. One that
+   * cannot ends a connection with 1013 when more than `maxBuffer` bytes wait.
+   */
+  readonly pausesClients: boolean;
+  /** Bytes: the largest message that it can take from a client, whatever the options say. */
+  readonly maxMessage: number;
+  /**
+   * Starts a server.
+   *
+   * @param options Where, and what for.
+   * @returns The server.
+   * @throws {Error} If it cannot listen there.
+   */
+  listen(options: EngineOptions): EngineServer | Promise<EngineServer>;
+}

@@ -1,0 +1,136 @@
+/**
+ * The `native` engine: `Deno.serve` and `Deno.upgradeWebSocket`.
+ *
+ * @module
+ */
+
+import { toInternetRemote } from "../../net/address.ts";
+import type { RemoteAddress } from "../../api.ts";
+import { NativeWebSocket } from "./websocket.ts";
+import { toTarget } from "../request_target.ts";
+import { UnixSocketPath } from "../unix_socket_path.ts";
+import type {
+  EngineOptions,
+  EngineServer,
+  WebSocketEngine,
+  WebSocketUpgrade,
+} from "../engine.ts";
+
+/** Milliseconds before it listens again when connections could not be accepted. */
+const acceptPause = 500;
+
+/** The engine on top of `Deno.upgradeWebSocket`. */
+export const nativeEngine: WebSocketEngine = {
+  pausesClients: false,
+  maxMessage: 64 * 1024 * 1024,
+  listen,
+};
+
+async function listen(options: EngineOptions): Promise<EngineServer> {
+  const { listen, listenMode, certificate, handle, onError } = options;
+  const { isShared = false } = options;
+  async function answer(
+    request: Request,
+    info: Deno.ServeHandlerInfo,
+  ): Promise<Response> {
+    const { method, headers } = request;
+    const answer = await handle({
+      method,
+      headers,
+      target: toTarget(request.url),
+      remote: toRemote(info.remoteAddr),
+      local: toRemote(server.addr),
+      signal: request.signal,
+    });
+    return answer instanceof Response
+      ? answer
+      : upgrade(request, answer, options);
+  }
+
+  const path = listen.transport === "unix"
+    ? new UnixSocketPath(listen.path, listenMode)
+    : undefined;
+  let port = options.port;
+  let isClosing = false;
+  let server = await serve();
+  port = server.addr.transport === "tcp" ? server.addr.port : 0;
+
+  async function serve(): Promise<Deno.HttpServer<Deno.Addr>> {
+    await path?.prepare();
+    const where = listen.transport === "unix" ? { path: listen.path } : {
+      hostname: listen.hostname,
+      port,
+      reusePort: isShared,
+      ...certificate,
+    };
+    const server = Deno.serve({ ...where, onListen: () => {} }, answer);
+    try {
+      path?.claim();
+    } catch (error) {
+      await server.shutdown();
+      throw error;
+    }
+    server.finished.catch((error) => {
+      onError(error);
+      serveAgain();
+    });
+    return server;
+  }
+
+  /** Deno stops listening for good at the first connection that it cannot accept. */
+  function serveAgain(): void {
+    setTimeout(async () => {
+      if (isClosing) return;
+      try {
+        server = await serve();
+        if (isClosing) await server.shutdown();
+      } catch (error) {
+        onError(error as Error);
+        serveAgain();
+      }
+    }, acceptPause);
+  }
+
+  return {
+    port,
+    // What Deno.serve was given at its start is what it shows for good.
+    useCertificate: () => false,
+    async close(): Promise<void> {
+      isClosing = true;
+      path?.release();
+      await server.shutdown();
+    },
+  };
+}
+
+function toRemote(address: Deno.Addr): RemoteAddress {
+  return address.transport === "tcp" || address.transport === "udp"
+    ? toInternetRemote(address.hostname, address.port)
+    : { address: "path" in address ? address.path : address.transport };
+}
+
+function upgrade(
+  request: Request,
+  accepted: WebSocketUpgrade,
+  options: EngineOptions,
+): Response {
+  const { signal } = request;
+  try {
+    signal.throwIfAborted();
+    const limits = options.limits();
+    // Deno sends the ping after half of its idle time-out.
+    const { socket, response } = Deno.upgradeWebSocket(request, {
+      idleTimeout: limits.ping * 2,
+    });
+    if (accepted.protocol !== undefined) {
+      response.headers.set("sec-websocket-protocol", accepted.protocol);
+    }
+    const webSocket = new NativeWebSocket(socket, accepted, limits);
+    // No event of the socket tells that the client was gone before it opened.
+    signal.addEventListener("abort", () => webSocket.abandon());
+    return response;
+  } catch (error) {
+    accepted.abandon();
+    throw error;
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * One WebSocket of the `native` engine: what `Deno.upgradeWebSocket` gives, as
+ * the bridge wants it.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+import { MessageQueue } from "./message_queue.ts";
+import type {
+  EngineLimits,
+  OutgoingMessages,
+  ServerWebSocket,
+  WebSocketHandler,
+  WebSocketUpgrade,
+} from "../engine.ts";
+import { cutReason } from "../protocol/frames.ts";
+
+/**
+ * While more than this many bytes wait to be sent, there is no room for more: one
+ * large message waits, and not two. For several of them, the allocator asks the
+ * system for memory again and again, which can cost as much as to send them.
+ */
+const highWaterMark = 256 * 1024;
+
+/**
+ * After so many messages, what waits has to be sent before there is room for
+ * more: Deno needs a kilobyte for each that waits, and counts its bytes alone.
+ */
+const mostUnsent = 4096;
+
+/** Milliseconds without progress after which a close no longer waits for the client. */
+const closeTimeout = 10_000;
+
+/** Turns a WebSocket of Deno into one that waits, and that ends in order. */
+export class NativeWebSocket implements ServerWebSocket {
+  #socket: WebSocket;
+  #limits: EngineLimits;
+  /** Until it is open; it holds the request, which is not needed any longer then. */
+  #accepted: WebSocketUpgrade | undefined;
+  #handler: WebSocketHandler | undefined;
+  #queue: MessageQueue | undefined;
+  #ended = Promise.withResolvers<void>();
+  #hasEnded = false;
+  /** Messages that were given to Deno since nothing waited. */
+  #unsent = 0;
+  /** Resolves when all that was given to `send` has been given to Deno. */
+  #sending: Promise<void> | undefined;
+  #closing: { readonly code: number; readonly reason: string } | undefined;
+  #error = "";
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param socket The WebSocket, before it is open.
+   * @param accepted Takes it, or is told that the client is gone.
+   * @param limits What holds for it.
+   */
+  constructor(
+    socket: WebSocket,
+    accepted: WebSocketUpgrade,
+    limits: EngineLimits,
+  ) {
+    this.#socket = socket;
+    this.#accepted = accepted;
+    this.#limits = limits;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.#onOpen();
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onerror = (event) => {
+      if (event instanceof ErrorEvent) this.#error = event.message;
+    };
+    socket.onclose = (event) => this.#onClose(event);
+  }
+
+  /** Learns that the client is gone, which matters unless it is open. */
+  abandon(): void {
+    this.#accepted?.abandon();
+    this.#accepted = undefined;
+  }
+
+  #onOpen(): void {
+    if (this.#accepted === undefined) return this.#socket.close();
+    const handler = this.#accepted.open(this);
+    this.#accepted = undefined;
+    this.#handler = handler;
+    this.#queue = new MessageQueue((messages) => handler.receive(messages));
+  }
+
+  send(messages: OutgoingMessages): void | Promise<void> {
+    if (this.#socket.bufferedAmount === 0) this.#unsent = 0;
+    const sent = this.#sendSome(messages, 0);
+    if (sent < messages.messages.length || this.#isFull) {
+      return this.#sending = this.#sendRest(messages, sent);
+    }
+  }
+
+  /** Gives messages to Deno, up to those for which there is no room. */
+  #sendSome({ data, messages }: OutgoingMessages, first: number): number {
+    const last = Math.min(messages.length, first + mostUnsent - this.#unsent);
+    for (let index = first; index < last; index++) {
+      const { start, end, text } = messages[index]!;
+      const bytes = data.subarray(start, end);
+      // Deno copies what it is given.
+      this.#socket.send(
+        text ? decoder.decode(bytes) : bytes as Uint8Array<ArrayBuffer>,
+      );
+    }
+    this.#unsent += last - first;
+    return last;
+  }
+
+  async #sendRest(messages: OutgoingMessages, next: number): Promise<void> {
+    for (;;) {
+      await this.#makeRoom();
+      if (this.#hasEnded || next === messages.messages.length) return;
+      next = this.#sendSome(messages, next);
+    }
+  }
+
+  get #isFull(): boolean {
+    return this.#unsent >= mostUnsent ||
+      this.#socket.bufferedAmount > highWaterMark;
+  }
+
+  async #makeRoom(): Promise<void> {
+    const level = this.#unsent >= mostUnsent ? 0 : highWaterMark;
+    await this.#drained(level);
+    if (level === 0) this.#unsent = 0;
+    if (this.#socket.bufferedAmount > level && !this.#hasEnded) {
+      const why = "nothing was taken, and no ping answered";
+      const { code, reason } = this.#closing ?? { code: 1001, reason: why };
+      this.#giveUp(code, reason);
+    }
+  }
+
+  /** Milliseconds without progress after which a client is no longer waited for. */
+  get #patience(): number {
+    if (this.#closing !== undefined) return closeTimeout;
+    // Deno's own ping waits behind what the client does not take.
+    const { ping } = this.#limits;
+    return ping === 0 ? Infinity : ping * 2000;
+  }
+
+  get pending(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closing !== undefined || this.#hasEnded) return;
+    this.#closing = { code, reason };
+    this.#close(code, reason);
+  }
+
+  async #close(code: number, reason: string): Promise<void> {
+    // A message that comes after the close frame was queued would make Deno
+    // drop the connection, and with it what the client has not yet taken.
+    await this.#sending;
+    await this.#drained(0);
+    if (this.#hasEnded) return;
+    this.#socket.close(code, cutReason(reason));
+    const timer = setTimeout(() => this.#endInOrder(), closeTimeout);
+    await this.#ended.promise;
+    clearTimeout(timer);
+  }
+
+  /** Ends a WebSocket that we have closed, after what the client sent before. */
+  async #endInOrder(): Promise<void> {
+    this.#hasEnded = true;
+    this.#ended.resolve();
+    this.#handler!.ending();
+    await this.#queue!.empty;
+    this.#handler!.end({ ...this.#closing!, by: "server" });
+  }
+
+  /**
+   * Waits until no more than `level` bytes wait to be sent, the WebSocket has
+   * ended, or the client has taken nothing for too long.
+   *
+   * There is no event for it. A turn of the event loop costs least and is what
+   * a fast client needs; a slow one is looked at less and less often.
+   */
+  async #drained(level: number): Promise<void> {
+    let amount = this.#socket.bufferedAmount;
+    let turns = 0;
+    let waited = 0;
+    let patience = this.#patience;
+    while (amount > level && !this.#hasEnded && waited < patience) {
+      if (turns < 8) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      } else {
+        const milliseconds = Math.min(turns - 7, 100);
+        await new Promise((resolve) => setTimeout(resolve, milliseconds));
+        waited += milliseconds;
+      }
+      const now = this.#socket.bufferedAmount;
+      turns = now < amount ? 0 : turns + 1;
+      // From the moment of its close, it is waited for anew.
+      if (now < amount || patience !== this.#patience) waited = 0;
+      patience = this.#patience;
+      amount = now;
+    }
+  }
+
+  #receive(data: string | ArrayBuffer): void {
+    const { maxMessage, maxBuffer } = this.#limits;
+    const queue = this.#queue;
+    if (queue === undefined || this.#hasEnded) return;
+    // A UTF-16 unit is one to three bytes of UTF-8.
+    const message = typeof data === "string"
+      ? data.length * 3 > maxMessage ? encoder.encode(data) : data
+      : new Uint8Array(data);
+    if (message.length > maxMessage) {
+      this.#giveUp(1009, `message exceeds ${maxMessage} bytes`);
+    } else {
+      queue.push(message);
+      if (queue.waiting > maxBuffer) {
+        this.#giveUp(1013, `more than ${maxBuffer} bytes wait for the peer`);
+      }
+    }
+  }
+
+  /** Ends the WebSocket without waiting for anything. */
+  #giveUp(code: number, reason: string): void {
+    this.#hasEnded = true;
+    this.#ended.resolve();
+    this.#queue!.clear();
+    this.#handler!.end({ code, reason, by: "server" });
+    // Within this event, the next message would come before the close frame,
+    // and make Deno drop the connection without it.
+    setImmediate(() => this.#socket.close(code, cutReason(reason)));
+  }
+
+  /** It comes twice after a ping was not answered. */
+  async #onClose({ code, reason }: CloseEvent): Promise<void> {
+    this.abandon();
+    if (this.#hasEnded || this.#handler === undefined) return;
+    if (this.#closing !== undefined) return this.#endInOrder();
+    this.#hasEnded = true;
+    this.#ended.resolve();
+    this.#handler.ending();
+    await this.#queue!.empty;
+    if (code === 1001 && this.#error !== "") {
+      this.#handler.end({ code, reason: this.#error, by: "server" });
+    } else if (code === 0) {
+      this.#handler.end({ code: 1006, reason: this.#error, by: "client" });
+    } else {
+      this.#handler.end({ code, reason, by: "client" });
+    }
+  }
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder();

@@ -1,0 +1,250 @@
+/**
+ * From a client's data frames to messages, RFC 6455 sections 5.4 and 5.6.
+ *
+ * Payloads are unmasked where they lie and moved together, over the headers
+ * between them: all messages of one read become one buffer without being
+ * copied elsewhere. Only a message that a read leaves unfinished is.
+ *
+ * @module
+ */
+
+import { endOfCharacters, isValidUtf8 } from "../utf8.ts";
+import type { IncomingMessages } from "../engine.ts";
+import { MessageAssembly } from "./message_assembly.ts";
+import type { ProtocolFailure } from "./close.ts";
+import { OPCODE_CONTINUATION, OPCODE_TEXT } from "./frames.ts";
+import { unmask } from "./mask.ts";
+
+const NO_BYTES = new Uint8Array();
+const NO_VIEW = new DataView(NO_BYTES.buffer);
+
+/** Reads the messages of one connection. Its methods do nothing more after a failure. */
+export class MessageReader {
+  /** How the client broke the protocol; those messages that were complete before are still given. */
+  failure: ProtocolFailure | undefined;
+
+  readonly #maxMessage: number;
+
+  // The message that is being read: `#opcode` is 0 between two. Its bytes lie
+  // in the assembly if it began in an earlier read, else from `#start` to
+  // `#out` in `#bytes`; of a text, the first `#checked` are known to be valid.
+  readonly #assembly = new MessageAssembly();
+  #opcode = 0;
+  #final = false;
+  #fragmented = false;
+  #assembled = false;
+  #announced = 0;
+  #start = 0;
+  #checked = 0;
+
+  // The read: its messages lie from `#batchStart` to `#out`. Those from index
+  // `#unchecked` on are texts yet to be checked, all at once; -1: there are none.
+  #bytes: Uint8Array = NO_BYTES;
+  #view: DataView = NO_VIEW;
+  #batches: IncomingMessages[] = [];
+  #batchStart = 0;
+  #out = 0;
+  #ends: number[] = [];
+  #unchecked = -1;
+
+  /** Constructs a new instance that takes messages of at most `maxMessage` bytes. */
+  constructor(maxMessage: number) {
+    this.#maxMessage = maxMessage;
+  }
+
+  /** Bytes allocated for an unfinished message and for those to come. */
+  get held(): number {
+    return this.#assembly.capacity;
+  }
+
+  /** Drops the buffers that are kept for reuse. */
+  trim(): void {
+    this.#assembly.trim();
+  }
+
+  /** Begins with the bytes of a read, given as both kinds of view. */
+  beginRead(bytes: Uint8Array, view: DataView): void {
+    this.#bytes = bytes;
+    this.#view = view;
+  }
+
+  /**
+   * Begins with a data frame.
+   *
+   * @param opcode Its opcode: continuation, text or binary.
+   * @param final Whether it is the last one of its message.
+   * @param length Length of its payload in bytes.
+   * @param position Offset of its payload in the bytes of the read.
+   */
+  startFrame(
+    opcode: number,
+    final: boolean,
+    length: number,
+    position: number,
+  ): void {
+    if (opcode === OPCODE_CONTINUATION) {
+      if (this.#opcode === 0) {
+        this.fail(1002, "Continuation frame without a message to continue");
+        return;
+      }
+      this.#fragmented = true;
+    } else {
+      if (this.#opcode !== 0) {
+        this.fail(1002, "Message begins before the one before it is complete");
+        return;
+      }
+      this.#opcode = opcode;
+      this.#fragmented = !final;
+      this.#assembled = false;
+      this.#announced = 0;
+      this.#checked = 0;
+      if (this.#ends.length === 0) this.#batchStart = this.#out = position;
+      this.#start = this.#out;
+    }
+    this.#final = final;
+    this.#announced += length;
+    if (this.#announced > this.#maxMessage) {
+      this.fail(1009, `Message is over ${this.#maxMessage} bytes`);
+    }
+  }
+
+  /**
+   * Takes some of the frame's payload.
+   *
+   * @param position Its offset in the bytes of the read.
+   * @param length Its length in bytes.
+   * @param mask The mask for its first byte.
+   */
+  takePayload(position: number, length: number, mask: number): void {
+    if (!this.#assembled) {
+      unmask(this.#view, position, this.#out, length, mask);
+      this.#out += length;
+      return;
+    }
+    const offset = this.#assembly.length;
+    this.#assemble(position, position + length);
+    unmask(this.#assembly.view, offset, offset, length, mask);
+  }
+
+  /** Ends the frame: all of its payload has been taken. */
+  endFrame(): void {
+    if (this.#assembled || this.#fragmented) {
+      this.#endFragment();
+      return;
+    }
+    if (this.#opcode === OPCODE_TEXT) {
+      if (
+        this.#start < this.#out && (this.#bytes[this.#start]! & 0xc0) === 0x80
+      ) {
+        // Joined to the text before it, it could pass for the rest of a character.
+        this.#failText();
+        return;
+      }
+      if (this.#unchecked < 0) this.#unchecked = this.#ends.length;
+    } else if (this.#unchecked >= 0) {
+      this.checkTexts();
+      if (this.failure !== undefined) return;
+    }
+    this.#ends.push(this.#out - this.#batchStart);
+    this.#opcode = 0;
+  }
+
+  /**
+   * Checks those texts that wait for it: before anything is done that must not
+   * happen if one of them is not valid.
+   *
+   * All of them are checked at once. This is sound, as none starts within a
+   * character: where the whole is valid, every part is.
+   */
+  checkTexts(): void {
+    const first = this.#unchecked;
+    if (first < 0) return;
+    this.#unchecked = -1;
+    const base = this.#batchStart;
+    let start = base + (first === 0 ? 0 : this.#ends[first - 1]!);
+    if (isValidUtf8(this.#bytes, start, base + this.#ends.at(-1)!)) return;
+    for (let index = first; index < this.#ends.length; index++) {
+      const end = base + this.#ends[index]!;
+      if (!isValidUtf8(this.#bytes, start, end)) {
+        this.#ends.length = index;
+        this.#failText();
+        return;
+      }
+      start = end;
+    }
+  }
+
+  /** Ends reading with a failure, unless a text before it is not valid. */
+  fail(code: ProtocolFailure["code"], reason: string): void {
+    this.checkTexts();
+    this.failure ??= { code, reason };
+  }
+
+  /**
+   * Ends the read.
+   *
+   * @param last Whether no other read follows: an unfinished message is dropped.
+   * @returns The messages, in batches, in order.
+   */
+  endRead(last: boolean): IncomingMessages[] {
+    this.checkTexts();
+    if (!last && this.failure === undefined && this.#opcode !== 0) {
+      this.#checkFragments(false);
+      if (this.failure === undefined && !this.#assembled) {
+        this.#assemble(this.#start, this.#out);
+        this.#assembled = true;
+      }
+    }
+    const batches = this.#batches;
+    if (this.#ends.length > 0) {
+      const length = this.#ends.at(-1)!;
+      const start = this.#bytes.byteOffset + this.#batchStart;
+      const data = new Uint8Array(this.#bytes.buffer, start, length);
+      batches.push({ data, ends: this.#ends });
+    }
+    // Nothing of a read is kept while the connection is quiet.
+    this.#bytes = NO_BYTES;
+    this.#view = NO_VIEW;
+    this.#batches = [];
+    this.#ends = [];
+    if (last || this.failure !== undefined) this.#assembly.drop();
+    return batches;
+  }
+
+  /** Appends bytes of the read to the assembly. */
+  #assemble(start: number, end: number): void {
+    // Where more fragments may follow, their length is not known.
+    const limit = this.#final ? this.#announced : this.#maxMessage;
+    this.#assembly.append(this.#bytes, start, end, limit);
+  }
+
+  /** Ends a frame of a message that has several, or came in several reads. */
+  #endFragment(): void {
+    this.checkTexts();
+    if (this.failure === undefined) this.#checkFragments(this.#final);
+    if (this.failure !== undefined || !this.#final) return;
+    if (this.#assembled) {
+      const data = this.#assembly.take();
+      this.#batches.push({ data, ends: [data.length] });
+    } else {
+      this.#ends.push(this.#out - this.#batchStart);
+    }
+    this.#opcode = 0;
+  }
+
+  /** Checks what has come of a text since the last time, but for a character that lacks bytes. */
+  #checkFragments(whole: boolean): void {
+    if (this.#opcode !== OPCODE_TEXT) return;
+    const data = this.#assembled ? this.#assembly.bytes() : this.#bytes;
+    const base = this.#assembled ? 0 : this.#start;
+    const end = this.#assembled ? data.length : this.#out;
+    const start = base + this.#checked;
+    const stop = whole ? end : endOfCharacters(data, start, end);
+    if (!isValidUtf8(data, start, stop)) this.#failText();
+    this.#checked = stop - base;
+  }
+
+  #failText(): void {
+    this.fail(1007, "Text is not valid UTF-8");
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * The receiving side of RFC 6455 for a server: bytes in, events out.
+ *
+ * @module
+ */
+
+import type { IncomingMessages } from "../engine.ts";
+import {
+  decodeClose,
+  type ProtocolFailure,
+  type ReceivedClose,
+} from "./close.ts";
+import {
+  MAX_CONTROL_PAYLOAD,
+  OPCODE_CLOSE,
+  OPCODE_PING,
+  OPCODE_PONG,
+} from "./frames.ts";
+import { FrameHeader } from "./frame_header.ts";
+import { rotateMask, unmask } from "./mask.ts";
+import { MessageReader } from "./message_reader.ts";
+
+export type { ProtocolFailure, ReceivedClose } from "./close.ts";
+
+/** Options for {@linkcode WebSocketProtocol}. */
+export interface WebSocketProtocolOptions {
+  /** The largest message that is taken, in bytes. */
+  readonly maxMessage: number;
+}
+
+/** What one read from a client came to. */
+export interface ProtocolEvents {
+  /** The messages that are complete now, in order; each batch has at least one. */
+  readonly messages: readonly IncomingMessages[];
+  /**
+   * The payload of the latest ping, which is to be answered with a pong;
+   * earlier ones need no answer then (RFC 6455 section 5.5.3). It is a copy.
+   */
+  readonly pong?: Uint8Array;
+  /** Whether a pong came. */
+  readonly ponged: boolean;
+  /** The client's close frame; nothing that follows it is looked at. */
+  readonly close?: ReceivedClose;
+  /** How the client broke the protocol; nothing that follows is looked at. */
+  readonly failure?: ProtocolFailure;
+}
+
+const NOTHING: ProtocolEvents = Object.freeze({
+  messages: Object.freeze([]),
+  ponged: false,
+});
+
+/**
+ * What a client sends on one connection, after the handshake.
+ *
+ * It holds what has come of an unfinished message, up to twice that in
+ * allocated memory, at most 14 bytes of a header and 125 of a control frame,
+ * and two buffers of at most 128 KiB for reuse; see {@linkcode WebSocketProtocol.trim}.
+ *
+ * @example A masked frame, cut in two
+ * ```ts
+ * import { WebSocketProtocol } from "./receiver.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const protocol = new WebSocketProtocol({ maxMessage: 1024 });
+ * const first = protocol.receive(new Uint8Array([0x82, 0x82, 1, 2, 3, 4, 0x61]));
+ * assertEquals(first.messages, []);
+ * const second = protocol.receive(new Uint8Array([0x60]));
+ * assertEquals(second.messages, [{ data: new Uint8Array([0x60, 0x62]), ends: [2] }]);
+ * ```
+ */
+export class WebSocketProtocol {
+  readonly #header = new FrameHeader();
+  readonly #messages: MessageReader;
+  #over = false;
+
+  // What is still to come of the payload that is being read, -1 between two
+  // frames, and the mask for it.
+  #remaining = -1;
+  #mask = 0;
+
+  readonly #control = new Uint8Array(MAX_CONTROL_PAYLOAD);
+  #controlLength = 0;
+  #pong: Uint8Array | undefined;
+  #ponged = false;
+  #close: ReceivedClose | undefined;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @throws {RangeError} If `maxMessage` is not a whole number of at least 0.
+   */
+  constructor(options: WebSocketProtocolOptions) {
+    const { maxMessage } = options;
+    if (!Number.isSafeInteger(maxMessage) || maxMessage < 0) {
+      throw new RangeError(
+        `Cannot read WebSocket frames: "maxMessage" must be a whole number of at least 0: current value is ${maxMessage}`,
+      );
+    }
+    this.#messages = new MessageReader(maxMessage);
+  }
+
+  /** Bytes allocated for an unfinished message and for those to come. */
+  get held(): number {
+    return this.#messages.held;
+  }
+
+  /**
+   * Drops the buffers that are kept for reuse: for a connection that has gone
+   * quiet. Messages that were handed out stay as they are.
+   */
+  trim(): void {
+    this.#messages.trim();
+  }
+
+  /**
+   * Takes the bytes of one read.
+   *
+   * @param chunk The bytes. They are changed, and messages may lie among them:
+   * they have to be left alone as long as those are in use.
+   * @returns What happened. Its messages are valid until the next call. After
+   * a close frame or a failure, nothing ever happens again.
+   */
+  receive(chunk: Uint8Array): ProtocolEvents {
+    if (this.#over) return NOTHING;
+    // Node's sockets give a Buffer: code that meets both kinds is slower with either.
+    const { buffer, byteOffset, length } = chunk;
+    const bytes = chunk.constructor === Uint8Array
+      ? chunk
+      : new Uint8Array(buffer, byteOffset, length);
+    const view = new DataView(buffer, byteOffset, length);
+    this.#messages.beginRead(bytes, view);
+    let position = 0;
+    while (!this.#over) {
+      if (this.#remaining < 0) {
+        position = this.#header.take(bytes, position);
+        this.#startFrame(position);
+        if (this.#remaining < 0) break;
+      }
+      const taken = Math.min(this.#remaining, length - position);
+      if (taken > 0) this.#takePayload(bytes, position, taken);
+      position += taken;
+      if (this.#remaining > 0) break;
+      this.#remaining = -1;
+      this.#endFrame();
+    }
+    return this.#endRead();
+  }
+
+  /** Begins with the frame whose header has been read; -1: it has not. */
+  #startFrame(position: number): void {
+    const { opcode, final, length, mask, problem } = this.#header;
+    if (problem !== undefined) {
+      this.#messages.fail(1002, problem);
+    } else if (position < 0) {
+      return;
+    } else if (opcode < OPCODE_CLOSE) {
+      this.#messages.startFrame(opcode, final, length, position);
+    } else {
+      this.#controlLength = 0;
+    }
+    if (this.#messages.failure !== undefined) {
+      this.#over = true;
+      return;
+    }
+    this.#remaining = length;
+    this.#mask = mask;
+  }
+
+  #takePayload(bytes: Uint8Array, position: number, length: number): void {
+    if (this.#header.opcode < OPCODE_CLOSE) {
+      this.#messages.takePayload(position, length, this.#mask);
+    } else {
+      const control = this.#control;
+      for (let index = 0; index < length; index++) {
+        control[this.#controlLength++] = bytes[position + index]!;
+      }
+    }
+    this.#remaining -= length;
+    if (this.#remaining > 0) this.#mask = rotateMask(this.#mask, length);
+  }
+
+  #endFrame(): void {
+    if (this.#header.opcode < OPCODE_CLOSE) this.#messages.endFrame();
+    else this.#endControl();
+    if (this.#messages.failure !== undefined) this.#over = true;
+  }
+
+  /** Ends a control frame, RFC 6455 section 5.5. */
+  #endControl(): void {
+    // Nothing is answered that comes after a text that is not valid.
+    this.#messages.checkTexts();
+    if (this.#messages.failure !== undefined) return;
+    const { opcode, mask } = this.#header;
+    const payload = this.#control.slice(0, this.#controlLength);
+    unmask(new DataView(payload.buffer), 0, 0, payload.length, mask);
+    if (opcode === OPCODE_PING) {
+      this.#pong = payload;
+    } else if (opcode === OPCODE_PONG) {
+      this.#ponged = true;
+    } else {
+      const close = decodeClose(payload);
+      if ("failure" in close) {
+        this.#messages.fail(close.failure.code, close.failure.reason);
+      } else {
+        this.#close = close;
+        this.#over = true;
+      }
+    }
+  }
+
+  #endRead(): ProtocolEvents {
+    const messages = this.#messages.endRead(this.#over);
+    const failure = this.#messages.failure;
+    const events: {
+      -readonly [Key in keyof ProtocolEvents]: ProtocolEvents[Key];
+    } = {
+      messages,
+      ponged: this.#ponged,
+    };
+    if (this.#pong !== undefined) events.pong = this.#pong;
+    if (this.#close !== undefined) events.close = this.#close;
+    if (failure !== undefined) {
+      events.failure = failure;
+      this.#over = true;
+    }
+    this.#pong = undefined;
+    this.#ponged = false;
+    return events;
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * A connection that was accepted, as the HTTP server of `node:http` takes it.
+ *
+ * @module
+ */
+
+import { Duplex } from "node:stream";
+import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
+import { ReadSize } from "../../memory/read_size.ts";
+
+/** Bytes: most that a read takes, as long as nothing is known of the client. */
+const largestRead = 64 * 1024;
+
+/** A connection that is no longer the HTTP server's. */
+export interface DetachedConnection {
+  /** The connection. */
+  readonly connection: Deno.Conn;
+  /** A read that has begun and not ended. */
+  readonly begun: BegunRead | undefined;
+}
+
+/** A read that has begun. */
+export interface BegunRead {
+  /** The memory that is read into. */
+  readonly memory: Uint8Array<ArrayBuffer>;
+  /** How much was read; `null` at the end. */
+  readonly count: Promise<number | null>;
+}
+
+/** A `Deno.Conn` as a stream of Node.js: read only as far as it is asked for. */
+export class HttpConnection extends Duplex {
+  /** The client's IP address; absent on a Unix socket. */
+  readonly remoteAddress: string | undefined;
+  /** The client's port. */
+  readonly remotePort: number | undefined;
+  /** The IP address that the client has connected to; absent on a Unix socket. */
+  readonly localAddress: string | undefined;
+  /** The port that the client has connected to. */
+  readonly localPort: number | undefined;
+  #connection: Deno.Conn;
+  #begun: BegunRead | undefined;
+  #readSize = new ReadSize(largestRead);
+  #isDetached = false;
+  #isStopped = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param connection The connection, which it owns from then on.
+   */
+  constructor(connection: Deno.Conn) {
+    super({ allowHalfOpen: true });
+    this.#connection = connection;
+    const { remoteAddr, localAddr } = connection;
+    if (remoteAddr.transport === "tcp") {
+      this.remoteAddress = remoteAddr.hostname;
+      this.remotePort = remoteAddr.port;
+    }
+    if (localAddr.transport === "tcp") {
+      this.localAddress = localAddr.hostname;
+      this.localPort = localAddr.port;
+    }
+  }
+
+  /**
+   * Takes the connection out of the stream, which ends.
+   *
+   * @returns The connection.
+   */
+  detach(): DetachedConnection {
+    this.#isDetached = true;
+    this.destroy();
+    return { connection: this.#connection, begun: this.#begun };
+  }
+
+  /** Stops reading, whoever asks for more. */
+  stopReading(): void {
+    this.#isStopped = true;
+  }
+
+  /** Reads again. */
+  continueReading(): void {
+    this.#isStopped = false;
+    this._read();
+  }
+
+  /**
+   * Emits `timeout` after a while, as `node:http` asks of a socket: for a client
+   * that sends no further request.
+   *
+   * @param milliseconds How long; 0: never.
+   */
+  setTimeout(milliseconds: number): this {
+    clearTimeout(this.#timer);
+    if (milliseconds > 0) {
+      this.#timer = setTimeout(() => this.emit("timeout"), milliseconds);
+    }
+    return this;
+  }
+
+  override _read(): void {
+    if (this.#begun !== undefined || this.#isStopped || this.#isDetached) {
+      return;
+    }
+    const memory = takeMemory(this.#readSize.bytes);
+    this.#begun = { memory, count: this.#connection.read(memory) };
+    this.#finishRead(this.#begun);
+  }
+
+  async #finishRead({ memory, count }: BegunRead): Promise<void> {
+    let length: number | null;
+    try {
+      length = await count;
+    } catch (error) {
+      if (!this.#isDetached) this.destroy(error as Error);
+      return;
+    }
+    if (this.#isDetached) return;
+    this.#begun = undefined;
+    if (length === null) {
+      giveMemory(memory);
+      this.push(null);
+      return;
+    }
+    // The room for a header is read into as well.
+    this.#readSize.follow(length - headroom);
+    if (length * 4 > memory.length) {
+      this.push(memory.subarray(0, length));
+    } else {
+      const chunk = memory.slice(0, length);
+      giveMemory(memory);
+      this.push(chunk);
+    }
+  }
+
+  override _write(
+    chunk: Uint8Array,
+    _encoding: BufferEncoding,
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#writeAll(chunk).then(() => done(), done);
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let rest = bytes; rest.length > 0;) {
+      rest = rest.subarray(await this.#connection.write(rest));
+    }
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#connection.closeWrite().then(() => done(), done);
+  }
+
+  override _destroy(
+    error: Error | null,
+    done: (error?: Error | null) => void,
+  ): void {
+    clearTimeout(this.#timer);
+    this.#readSize.release();
+    if (!this.#isDetached) this.#connection.close();
+    done(error);
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Listening for the `stream` engine.
+ *
+ * @module
+ */
+
+import { HttpConnection } from "./http_connection.ts";
+import { UnixSocketPath } from "../unix_socket_path.ts";
+import type { EngineOptions } from "../engine.ts";
+
+/** Milliseconds before another connection is accepted when one could not be. */
+const acceptPause = 500;
+
+/** Where a server listens, and how. */
+export interface ListenOptions extends
+  Pick<
+    EngineOptions,
+    "listen" | "listenMode" | "port" | "isShared" | "onError"
+  > {
+  /** Takes a connection that was accepted. */
+  readonly onConnection: (connection: HttpConnection) => void;
+}
+
+/**
+ * Accepts connections. One that cannot be accepted, for want of a file
+ * descriptor, is told of, and waits in the system's queue until it can.
+ */
+export class StreamListener {
+  /** The port; 0 on a Unix socket. */
+  readonly port: number;
+  #listener: Deno.TcpListener | Deno.UnixListener;
+  #path: UnixSocketPath | undefined;
+  #options: ListenOptions;
+  #isClosing = false;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+
+  private constructor(
+    listener: Deno.TcpListener | Deno.UnixListener,
+    path: UnixSocketPath | undefined,
+    options: ListenOptions,
+  ) {
+    this.#listener = listener;
+    this.#path = path;
+    this.#options = options;
+    this.port = listener.addr.transport === "tcp" ? listener.addr.port : 0;
+    this.#accept();
+  }
+
+  /**
+   * Starts listening.
+   *
+   * @param options Where, and who gets the connections.
+   * @returns The listener.
+   * @throws {Error} If it cannot listen there.
+   */
+  static async start(options: ListenOptions): Promise<StreamListener> {
+    const { listen, listenMode, port, isShared = false } = options;
+    if (listen.transport === "tcp") {
+      const { hostname } = listen;
+      const listener = Deno.listen({ hostname, port, reusePort: isShared });
+      return new StreamListener(listener, undefined, options);
+    }
+    const path = new UnixSocketPath(listen.path, listenMode);
+    await path.prepare();
+    const listener = Deno.listen({ transport: "unix", path: listen.path });
+    try {
+      path.claim();
+    } catch (error) {
+      listener.close();
+      throw error;
+    }
+    return new StreamListener(listener, path, options);
+  }
+
+  /** Stops listening; connections go on. */
+  close(): void {
+    this.#isClosing = true;
+    clearTimeout(this.#retry);
+    this.#path?.release();
+    this.#listener.close();
+  }
+
+  async #accept(): Promise<void> {
+    for (;;) {
+      try {
+        const connection = await this.#listener.accept();
+        if ("setNoDelay" in connection) sendAtOnce(connection);
+        this.#options.onConnection(new HttpConnection(connection));
+      } catch (error) {
+        if (this.#isClosing) return;
+        if (isLost(error)) continue;
+        this.#options.onError(error as Error);
+        this.#retry = setTimeout(() => this.#accept(), acceptPause);
+        return;
+      }
+    }
+  }
+}
+
+/** Frames are written as they come; to hold one back would only delay it. */
+function sendAtOnce(connection: Deno.TcpConn): void {
+  try {
+    connection.setNoDelay(true);
+  } catch {
+    // Some systems refuse once the client is gone, which reading tells, too.
+  }
+}
+
+/** Whether the client was gone before its connection was accepted. */
+function isLost(error: unknown): boolean {
+  return error instanceof Deno.errors.NotConnected ||
+    error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.ConnectionAborted;
+}

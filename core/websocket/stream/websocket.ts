@@ -1,0 +1,300 @@
+/**
+ * One WebSocket of the `stream` engine: RFC 6455 between a client's connection
+ * and the bridge.
+ *
+ * @module
+ */
+
+import {
+  cancelSharedTimer,
+  type SharedTimer,
+  startSharedTimer,
+} from "../../time/shared_timers.ts";
+import type { ByteStream, ByteStreamHandler } from "./byte_stream.ts";
+import type {
+  EngineLimits,
+  OutgoingMessages,
+  ServerWebSocket,
+  WebSocketEnd,
+  WebSocketHandler,
+  WebSocketUpgrade,
+} from "../engine.ts";
+import {
+  encodeClose,
+  encodeInPlace,
+  encodeMessages,
+  encodePing,
+  encodePong,
+} from "../protocol/frames.ts";
+import { WebSocketProtocol } from "../protocol/receiver.ts";
+
+/** Milliseconds without progress after which a close no longer waits for the client. */
+const closeTimeout = 10_000;
+
+/** Milliseconds that a client which broke the protocol has to read why. */
+const failTimeout = 2_000;
+
+/**
+ * A WebSocket, from the request for it to its end. The connection is read from the
+ * start, so that a client that goes away is noticed; little is read ahead of what
+ * the handler has taken.
+ */
+export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
+  #stream: ByteStream;
+  #onClose: (webSocket: StreamWebSocket) => void;
+  #limits: EngineLimits;
+  #protocol: WebSocketProtocol;
+  /** Tells, until there is an answer, whether the client has gone meanwhile. */
+  #handshake: AbortController | undefined;
+  #handler: WebSocketHandler | undefined;
+  /** What has ended it; nothing but the rest of the closing handshake is sent then. */
+  #end: WebSocketEnd | undefined;
+  #room: PromiseWithResolvers<void> | undefined;
+  /** A ping that could not be answered yet, for want of room. */
+  #pong: Uint8Array | undefined;
+  #lastActivity = 0;
+  /** Bytes that had been sent when it was last looked whether the client is alive. */
+  #sent = 0;
+  #pinged = false;
+  /** The client has sent something since the wait for its end was looked at. */
+  #hasSpoken = false;
+  /** Until the first look whether the client is alive, and until others. */
+  #firstTimer: SharedTimer | undefined;
+  #aliveTimer: ReturnType<typeof setTimeout> | undefined;
+  #destroyTimer: SharedTimer | undefined;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param stream The connection, after an HTTP request for an upgrade.
+   * @param limits What holds for the WebSocket.
+   * @param onClose Called when the connection is released.
+   */
+  constructor(
+    stream: ByteStream,
+    limits: EngineLimits,
+    onClose: (webSocket: StreamWebSocket) => void,
+  ) {
+    this.#stream = stream;
+    this.#limits = limits;
+    this.#protocol = new WebSocketProtocol(limits);
+    this.#onClose = onClose;
+    stream.start(this);
+  }
+
+  /** Aborted when the client is gone before it has an answer. */
+  get signal(): AbortSignal {
+    this.#handshake ??= new AbortController();
+    return this.#handshake.signal;
+  }
+
+  /**
+   * Answers the request with something else than a WebSocket.
+   *
+   * @param response The whole HTTP response.
+   */
+  refuse(response: string): void {
+    this.#handshake = undefined;
+    this.#stream.write(encoder.encode(response));
+    this.#hangUp(failTimeout);
+  }
+
+  /**
+   * Opens the WebSocket.
+   *
+   * @param response The whole HTTP response that accepts it.
+   * @param accepted Takes the WebSocket, or is told that the client is gone.
+   */
+  open(response: string, accepted: WebSocketUpgrade): void {
+    if (this.#stream.hasEnded) {
+      accepted.abandon();
+      this.#stream.close();
+      return;
+    }
+    this.#handshake = undefined;
+    this.#stream.write(encoder.encode(response));
+    const handler = accepted.open(this);
+    this.#handler = handler;
+    this.#lastActivity = performance.now();
+    this.#sent = this.#stream.sent;
+    if (this.#limits.ping > 0) {
+      this.#firstTimer = startSharedTimer(
+        () => this.#checkAlive(),
+        this.#limits.ping * 1000,
+      );
+    }
+    this.#run(handler);
+  }
+
+  send(messages: OutgoingMessages): void | Promise<void> {
+    if (this.#end !== undefined) return;
+    if (messages.messages.length === 1) {
+      const frame = encodeInPlace(messages);
+      if (frame !== undefined) return this.#stream.transfer(frame);
+    }
+    if (this.#stream.write(encodeMessages(messages))) return;
+    this.#room ??= Promise.withResolvers();
+    return this.#room.promise;
+  }
+
+  get pending(): number {
+    return this.#stream.pending;
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#end !== undefined) return;
+    this.#end = { code, reason, by: "server" };
+    this.#stream.write(encodeClose(code, reason));
+    this.#makeRoom();
+    this.#destroyAfter(closeTimeout);
+  }
+
+  /** Ends the connection once what was written is sent, or cannot be. */
+  destroy(): void {
+    this.#stream.closeSoon();
+    this.#destroyAfter(failTimeout);
+  }
+
+  /** Hands what the client sends to the handler, until the WebSocket has ended. */
+  async #run(handler: WebSocketHandler): Promise<void> {
+    let isOver = false;
+    let isClosed = false;
+    while (!isOver) {
+      const chunk = this.#stream.next();
+      if (chunk === undefined) {
+        if (this.#stream.hasEnded) break;
+        await this.#stream.more();
+        continue;
+      }
+      const { messages, pong, close, failure } = this.#protocol.receive(chunk);
+      if (pong !== undefined) this.#answerPing(pong);
+      isOver = close !== undefined || failure !== undefined;
+      if (isOver) handler.ending();
+      for (const batch of messages) {
+        const busy = handler.receive(batch);
+        if (busy === undefined) continue;
+        this.#stream.readAhead();
+        await busy;
+      }
+      if (close !== undefined) {
+        isClosed = true;
+        this.#endAs({ ...close, by: "client" });
+      }
+      if (failure !== undefined) this.#endAs({ ...failure, by: "server" });
+    }
+    cancelSharedTimer(this.#firstTimer);
+    clearTimeout(this.#aliveTimer);
+    this.#end ??= { code: 1006, reason: "", by: "client" };
+    // A client sends nothing after its close frame (RFC 6455 section 5.5.1).
+    if (isClosed) this.destroy();
+    else this.#hangUp(failTimeout);
+    handler.end(this.#end);
+  }
+
+  /** Answers the client's close frame, or tells it what it did wrong. */
+  #endAs(end: WebSocketEnd): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    this.#stream.write(encodeClose(end.code, end.reason));
+    this.#makeRoom();
+  }
+
+  onData(): void {
+    this.#lastActivity = performance.now();
+    this.#pinged = false;
+    this.#hasSpoken = true;
+  }
+
+  onGone(reason: string): void {
+    this.#handshake?.abort(new Error("The client is gone"));
+    this.#end ??= { code: 1006, reason, by: "client" };
+    this.#makeRoom();
+    this.#handler?.ending();
+  }
+
+  onClose(): void {
+    cancelSharedTimer(this.#destroyTimer);
+    this.#onClose(this);
+  }
+
+  onDrain(): void {
+    if (this.#pong !== undefined) this.#answerPing(this.#pong);
+    this.#makeRoom();
+  }
+
+  #makeRoom(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
+  }
+
+  /** A client that pings and does not read gets one pong when it does (RFC 6455 section 5.5.3). */
+  #answerPing(payload: Uint8Array): void {
+    const isFull = this.#stream.isFull;
+    this.#pong = isFull ? payload : undefined;
+    if (!isFull && this.#end === undefined) {
+      this.#stream.write(encodePong(payload));
+    }
+  }
+
+  #watch(milliseconds: number): void {
+    this.#aliveTimer = setTimeout(() => this.#checkAlive(), milliseconds);
+  }
+
+  #checkAlive(): void {
+    const period = this.#limits.ping * 1000;
+    const silence = performance.now() - this.#lastActivity;
+    const { pending, sent } = this.#stream;
+    const isTaking = pending > 0 && sent > this.#sent;
+    this.#sent = sent;
+    if (this.#stream.isWaiting) {
+      // It is not the client that is silent: its peer is slow. But a socket that
+      // is not read tells that the client has gone only to one who writes.
+      if (!this.#stream.isFull) {
+        this.#stream.write(encodePing(new Uint8Array(0)));
+      }
+      return this.#watch(period);
+    }
+    if (silence < period) return this.#watch(period - silence);
+    if (isTaking) {
+      // It takes what is sent, slowly: it may not have come to the ping yet.
+      this.#pinged = false;
+      return this.#watch(period);
+    }
+    this.#protocol.trim();
+    if (!this.#pinged) {
+      this.#pinged = true;
+      this.#stream.write(encodePing(new Uint8Array(0)));
+      return this.#watch(period);
+    }
+    // Else its peer would be read, and framed, for nobody.
+    this.#handler?.ending();
+    this.close(1001, "no response to a ping");
+    this.#destroyAfter(failTimeout);
+  }
+
+  /** Ends our side, and the connection once the client has ended its own. */
+  #hangUp(patience: number): void {
+    this.#stream.end();
+    // What the client still sends is dropped: unread, it would reset the
+    // connection before the client has read our last words.
+    this.#stream.drop();
+    this.#destroyAfter(patience);
+  }
+
+  /** Destroys the socket when nothing has moved for a while, or it takes too long. */
+  #destroyAfter(milliseconds: number, looks = 6): void {
+    cancelSharedTimer(this.#destroyTimer);
+    if (this.#stream.isClosed) return;
+    const waiting = this.#stream.pending;
+    this.#hasSpoken = false;
+    this.#destroyTimer = startSharedTimer(() => {
+      if (this.#stream.pending < waiting) {
+        this.#destroyAfter(milliseconds);
+      } else if (this.#hasSpoken && looks > 0) {
+        this.#destroyAfter(milliseconds, looks - 1);
+      } else this.#stream.close();
+    }, milliseconds);
+  }
+}
+
+const encoder = new TextEncoder();

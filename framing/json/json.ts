@@ -1,0 +1,145 @@
+/**
+ * The `json` framing function.
+ *
+ * @module
+ */
+
+import type { Frame, Framer } from "../../core/api.ts";
+import { buildJsonTable, FIRST_ACTION, State } from "./table.ts";
+
+/** The grammar; built once, read only. */
+const TABLE = buildJsonTable();
+
+/**
+ * Makes a framer that sends each JSON value (RFC 8259: object, array, string,
+ * number, `true`, `false` or `null`) as a text message of its own, with the
+ * white space before it.
+ *
+ * A number at the top level is over when the next byte is there and cannot be
+ * a part of it: white space, structure, or the start of another value. All
+ * other values are over with their last byte. Bytes that cannot be JSON: all
+ * that is held goes out as one binary message, and the byte after them is
+ * taken as the start of a value again.
+ *
+ * Each byte is looked at once. Beyond the bytes held, the framer needs a bit
+ * for each level of nesting.
+ *
+ * @param _config Not used.
+ * @returns The framer.
+ *
+ * @example Usage
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { createJson } from "./json.ts";
+ *
+ * const framer = createJson("");
+ * const data = new TextEncoder().encode('{"a":"}"} 12');
+ *
+ * assertEquals(framer.frame(data, 12), { length: 9, type: "text" });
+ * assertEquals(framer.frame(data.subarray(9), 3), null);
+ * ```
+ */
+export function createJson(_config: string): Framer {
+  const levels = new Levels();
+  let state: number = State.value;
+  // How many of the bytes held were looked at.
+  let scanned = 0;
+
+  function take(length: number, type: "text" | "binary"): Frame {
+    state = State.value;
+    scanned = 0;
+    levels.clear();
+    return { length, type };
+  }
+
+  /**
+   * Does what the table asks for.
+   *
+   * @returns The next state; {@linkcode State.endValue} or
+   * {@linkcode State.endNumber} if the value was one at the top level.
+   */
+  function act(action: number): number {
+    switch (action) {
+      case State.beginArray:
+        levels.push(false);
+        return State.firstValue;
+      case State.beginObject:
+        levels.push(true);
+        return State.firstKey;
+      case State.comma:
+        return levels.inObject() ? State.key : State.value;
+      case State.endArray:
+      case State.endObject:
+        if (levels.inObject() !== (action === State.endObject)) {
+          return State.invalid;
+        }
+        levels.pop();
+        return levels.depth === 0 ? State.endValue : State.after;
+      default:
+        return levels.depth === 0 ? action : State.after;
+    }
+  }
+
+  return {
+    remainder: "text",
+    frame(data: Uint8Array): Frame | null {
+      // Local copies: the loop runs once for each byte.
+      const table = TABLE;
+      let current = state;
+      let index = scanned;
+      while (index < data.length) {
+        let next = table[current << 8 | data[index]!]!;
+        if (next >= FIRST_ACTION) {
+          const action = next;
+          next = act(action);
+          if (next === State.endValue) return take(index + 1, "text");
+          if (next === State.endNumber) return take(index, "text");
+          // The byte behind a number is looked at again, as what follows it.
+          if (action === State.endNumber) index--;
+        }
+        if (next === State.invalid) return take(data.length, "binary");
+        current = next;
+        index++;
+      }
+      state = current;
+      scanned = index;
+      return null;
+    },
+  };
+}
+
+/** The arrays and objects that are open, a bit each. */
+class Levels {
+  /** How many are open. */
+  depth = 0;
+  #bits = new Uint8Array(16);
+
+  push(object: boolean): void {
+    const place = this.depth >> 3;
+    if (place === this.#bits.length) {
+      const bits = new Uint8Array(place * 2);
+      bits.set(this.#bits);
+      this.#bits = bits;
+    }
+    const bit = 1 << (this.depth & 7);
+    if (object) this.#bits[place]! |= bit;
+    else this.#bits[place]! &= ~bit;
+    this.depth++;
+  }
+
+  pop(): void {
+    this.depth--;
+  }
+
+  /** Whether the innermost is an object. At least one is open. */
+  inObject(): boolean {
+    const level = this.depth - 1;
+    return (this.#bits[level >> 3]! >> (level & 7) & 1) === 1;
+  }
+
+  clear(): void {
+    this.depth = 0;
+    // What one deeply nested message needed is not kept for those after it.
+    if (this.#bits.length > 1024) this.#bits = new Uint8Array(16);
+  }
+}

@@ -1,0 +1,125 @@
+/** Many connections: at once, and one after another. */
+
+import { assertEquals } from "@std/assert";
+import { RawClient } from "../support/client.ts";
+import { Command, type EngineName, testEngines } from "../support/command.ts";
+import { TestPeer, writeAll } from "../support/peer.ts";
+import {
+  countDescriptors,
+  descriptorsReturn,
+  eventually,
+  memoryReturns,
+  noProc,
+  residentMemory,
+} from "../support/process_resources.ts";
+
+/** Connections that are open at once. */
+const held = 2000;
+/** Messages that each of them sends, and gets back. */
+const rounds = 5;
+/** Handshakes at a time: the system's queue of connections is not endless. */
+const openings = 50;
+/** Connections that are opened and closed in a row. */
+const inRow = 20_000;
+/** Rows at a time. */
+const rows = 4;
+/** The part of them after which the memory has reached its size. */
+const warmUp = 0.4;
+/**
+ * Bytes by which the memory may differ: what the garbage collector puts off. It
+ * stops growing after some 8,000 connections, which is the warm-up.
+ */
+const memorySlack = 16 * 1024 * 1024;
+
+/** Sends back what comes, with a buffer that 2,000 of can be had. */
+async function echoSmall(connection: Deno.Conn): Promise<void> {
+  const buffer = new Uint8Array(1024);
+  for (;;) {
+    const count = await connection.read(buffer);
+    if (count === null) return;
+    await writeAll(connection, buffer.subarray(0, count));
+  }
+}
+
+async function start(engine: EngineName, peer: TestPeer): Promise<Command> {
+  return await Command.start({ engine, host: peer.host });
+}
+
+/** Sends a message and gets it back. */
+async function roundTrip(client: RawClient, message: string): Promise<void> {
+  await client.send(message);
+  assertEquals(await client.read(), message);
+}
+
+async function closeInOrder(client: RawClient): Promise<void> {
+  await client.sendClose(1000);
+  assertEquals((await client.readClose()).code, 1000);
+  await client.readEnd();
+  client[Symbol.dispose]();
+}
+
+testEngines(
+  "websocksy holds 2,000 connections that are active at once",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echoSmall);
+    await using command = await start(engine, peer);
+    using stack = new DisposableStack();
+    const descriptors = countDescriptors(command.pid);
+    const clients: RawClient[] = [];
+    while (clients.length < held) {
+      const opened = await Promise.all(
+        Array.from({ length: openings }, () => RawClient.open(command.port)),
+      );
+      for (const client of opened) clients.push(stack.use(client));
+    }
+    assertEquals(peer.count, held);
+    for (let round = 0; round < rounds; round++) {
+      await Promise.all(
+        clients.map((client, index) => roundTrip(client, `${index}/${round}`)),
+      );
+    }
+    assertEquals(command.logged("open").length, held);
+    assertEquals(command.logged("close"), []);
+    await Promise.all(clients.map(closeInOrder));
+    for (let closed = 0; closed < held; closed++) {
+      const { code, by } = await command.event("close");
+      assertEquals([code, by], [1000, "client"]);
+    }
+    await descriptorsReturn(command.pid, descriptors);
+  },
+  { ignore: noProc, timeout: 120_000 },
+);
+
+testEngines(
+  `websocksy opens and closes ${inRow} connections in a row, memory flat`,
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echoSmall);
+    await using command = await start(engine, peer);
+    const { pid, port } = command;
+    async function run(count: number): Promise<void> {
+      async function row(): Promise<void> {
+        for (let number = 0; number < count / rows; number++) {
+          using client = await RawClient.open(port);
+          await roundTrip(client, `${number}`);
+          await closeInOrder(client);
+        }
+      }
+      await Promise.all(Array.from({ length: rows }, row));
+    }
+    const descriptors = countDescriptors(pid);
+    await run(inRow * warmUp);
+    await descriptorsReturn(pid, descriptors);
+    const memory = residentMemory(pid);
+    await run(inRow * (1 - warmUp));
+    await descriptorsReturn(pid, descriptors);
+    await memoryReturns(pid, memory + memorySlack);
+    await eventually(
+      `${inRow} are logged as closed`,
+      () => command.logged("close").length,
+      (count) => count === inRow,
+    );
+    const others = command.logged("close").filter(({ code }) => code !== 1000);
+    assertEquals(others, []);
+  },
+  { ignore: noProc, timeout: 300_000 },
+);

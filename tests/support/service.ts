@@ -1,0 +1,212 @@
+/**
+ * Real services that tests bridge to, and what else only programs of the
+ * system can give.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { Service } from "./command.ts";
+import { freePort } from "./peer.ts";
+
+/** A temporary directory, removed with the test. */
+export class TemporaryDirectory implements AsyncDisposable {
+  /** Its path. */
+  readonly path: string = Deno.makeTempDirSync({ prefix: "websocksy-test-" });
+
+  /**
+   * Writes a file.
+   *
+   * @param name Its name.
+   * @param text What is in it.
+   * @returns Its path.
+   */
+  async write(name: string, text: string): Promise<string> {
+    const path = join(this.path, name);
+    await Deno.writeTextFile(path, text);
+    return path;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.path, { recursive: true });
+  }
+}
+
+/**
+ * Tells whether the system has a program, for tests that need it.
+ *
+ * @param program Its name.
+ * @param args Arguments with which it ends by itself.
+ * @returns False, after a line that says so, if it cannot be run.
+ */
+export function hasProgram(
+  program: string,
+  args: readonly string[] = ["--version"],
+): boolean {
+  try {
+    const { success } = new Deno.Command(program, {
+      args: [...args],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).outputSync();
+    if (success) return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const text = `Tests that need "${program}" are ignored: it cannot be run\n`;
+  Deno.stderr.writeSync(new TextEncoder().encode(text));
+  return false;
+}
+
+/** A Redis server on a TCP port and a Unix socket. */
+export interface RedisServer extends AsyncDisposable {
+  /** Its address, for the `host` option. */
+  readonly tcp: string;
+  /** Its address, for the `host` option. */
+  readonly unix: string;
+}
+
+/** Starts a Redis server. */
+export async function startRedis(): Promise<RedisServer> {
+  await using stack = new AsyncDisposableStack();
+  const directory = stack.use(new TemporaryDirectory());
+  const port = freePort();
+  const path = join(directory.path, "redis.sock");
+  stack.use(
+    await Service.start([
+      "redis-server",
+      ...["--bind", "127.0.0.1", "--port", String(port)],
+      ...["--unixsocket", path, "--dir", directory.path],
+      ...["--save", "", "--appendonly", "no", "--daemonize", "no"],
+    ], /Ready to accept connections|ready to accept connections at/),
+  );
+  const moved = stack.move();
+  return {
+    tcp: `tcp://127.0.0.1:${port}`,
+    unix: `unix://${path}`,
+    [Symbol.asyncDispose]: () => moved.disposeAsync(),
+  };
+}
+
+/** A DNS server that knows `example.test` to be 192.0.2.7. */
+export interface DnsServer extends AsyncDisposable {
+  /** Its address, for the `host` option. */
+  readonly host: string;
+}
+
+/** Starts dnsmasq. */
+export async function startDns(): Promise<DnsServer> {
+  const port = freePort();
+  const service = await Service.start([
+    "dnsmasq",
+    ...["--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"],
+    ...["--listen-address=127.0.0.1", "--bind-interfaces", `--port=${port}`],
+    "--address=/example.test/192.0.2.7",
+  ], /started/);
+  return {
+    host: `udp://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
+  };
+}
+
+/** A certificate that is its own authority, and its key. */
+export interface Certificate {
+  /** File of the certificate, PEM. */
+  readonly certFile: string;
+  /** The certificate, PEM. */
+  readonly cert: string;
+  /** Its key, PEM. */
+  readonly key: string;
+}
+
+/**
+ * Makes a certificate for `localhost` and 127.0.0.1.
+ *
+ * @param directory Where its files are written.
+ */
+export async function createCertificate(
+  directory: string,
+): Promise<Certificate> {
+  const [certFile, keyFile] = ["cert.pem", "key.pem"].map((name) =>
+    join(directory, name)
+  ) as [string, string];
+  const { success, stderr } = await new Deno.Command("openssl", {
+    args: [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
+      ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
+      ...["-subj", "/CN=websocksy test", "-keyout", keyFile, "-out", certFile],
+      ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+      // Deno takes no authority's certificate for that of a server.
+      ...["-addext", "basicConstraints=critical,CA:FALSE"],
+    ],
+    stdin: "null",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return {
+    certFile,
+    cert: await Deno.readTextFile(certFile),
+    key: await Deno.readTextFile(keyFile),
+  };
+}
+
+/** nginx, which speaks TLS with clients and passes their WebSockets on. */
+export interface Nginx extends AsyncDisposable {
+  /** Port on 127.0.0.1 and `localhost`. */
+  readonly port: number;
+}
+
+/**
+ * Starts nginx as a reverse proxy.
+ *
+ * @param upstream Port on 127.0.0.1 that it passes everything on to.
+ * @param certificate What it shows to clients.
+ */
+export async function startNginx(
+  upstream: number,
+  certificate: Certificate,
+): Promise<Nginx> {
+  await using stack = new AsyncDisposableStack();
+  const directory = stack.use(new TemporaryDirectory());
+  const port = freePort();
+  const keyFile = await directory.write("key.pem", certificate.key);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((name) => `${name}_temp_path ${directory.path}/${name};`).join("\n");
+  const file = await directory.write(
+    "nginx.conf",
+    `
+# A single process, which ends with the test.
+daemon off;
+master_process off;
+pid ${directory.path}/nginx.pid;
+error_log stderr notice;
+events {}
+http {
+  access_log off;
+  ${temporary}
+  server {
+    listen 127.0.0.1:${port} ssl;
+    ssl_certificate ${certificate.certFile};
+    ssl_certificate_key ${keyFile};
+    location / {
+      proxy_pass http://127.0.0.1:${upstream};
+      proxy_http_version 1.1;
+      proxy_set_header Host $host;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }
+  }
+}
+`,
+  );
+  // It says its version when it listens.
+  stack.use(
+    await Service.start(
+      ["nginx", "-p", directory.path, "-e", "stderr", "-c", file],
+      /nginx\/\d/,
+    ),
+  );
+  const moved = stack.move();
+  return { port, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+}

@@ -1,0 +1,86 @@
+/** Feeds a protocol and gathers what comes of it. */
+
+import { assert, assertEquals } from "@std/assert";
+import {
+  type ProtocolEvents,
+  WebSocketProtocol,
+} from "../../core/websocket/protocol/receiver.ts";
+import { text } from "./websocket_client_frames.ts";
+
+/** All that came of an input. */
+export interface Observed {
+  readonly messages: readonly Uint8Array[];
+  /** The pings to be answered: of those of one chunk, the latest. */
+  readonly pings: readonly Uint8Array[];
+  readonly ponged: boolean;
+  readonly close: ProtocolEvents["close"];
+  readonly failure: ProtocolEvents["failure"];
+  /** The most bytes that the protocol held between two chunks, beyond twice those given to it. */
+  readonly excess: number;
+  /** The most bytes that the protocol held between two chunks. */
+  readonly most: number;
+}
+
+/** Cuts a copy of bytes into chunks that are apart from each other, as those of reads are. */
+export function cutAt(
+  input: Uint8Array,
+  cuts: readonly number[],
+): Uint8Array[] {
+  return [0, ...cuts].map((cut, index) =>
+    input.slice(cut, cuts[index] ?? input.length)
+  );
+}
+
+/** Gives chunks to a protocol, one after another; they are destroyed after each call. */
+export function observe(
+  chunks: readonly Uint8Array[],
+  maxMessage: number,
+): Observed {
+  const protocol = new WebSocketProtocol({ maxMessage });
+  const messages: Uint8Array[] = [];
+  const pings: Uint8Array[] = [];
+  let ponged = false;
+  let close: ProtocolEvents["close"];
+  let failure: ProtocolEvents["failure"];
+  let given = 0;
+  let excess = 0;
+  let most = 0;
+  for (const chunk of chunks) {
+    const events = protocol.receive(chunk);
+    given += chunk.length;
+    excess = Math.max(excess, protocol.held - 2 * given);
+    most = Math.max(most, protocol.held);
+    if (close !== undefined || failure !== undefined) {
+      assertNothing(events);
+      continue;
+    }
+    for (const { data, ends } of events.messages) {
+      assert(ends.length > 0, "A batch has no messages");
+      assertEquals(ends.at(-1), data.length);
+      let start = 0;
+      for (const end of ends) {
+        assert(end >= start, "A message ends before it starts");
+        messages.push(data.slice(start, end));
+        start = end;
+      }
+      data.fill(0xa5);
+    }
+    chunk.fill(0x5a);
+    if (events.pong !== undefined) pings.push(events.pong);
+    ponged ||= events.ponged;
+    ({ close, failure } = events);
+    assert(
+      close === undefined || failure === undefined,
+      "Both closed and failed",
+    );
+  }
+  if (close !== undefined || failure !== undefined) {
+    assertNothing(protocol.receive(text("late")));
+    assertEquals(protocol.held, 0);
+  }
+  return { messages, pings, ponged, close, failure, excess, most };
+}
+
+function assertNothing(events: ProtocolEvents): void {
+  assertEquals(events, { messages: [], ponged: false });
+}

@@ -1,0 +1,321 @@
+/**
+ * The benchmark: that it measures what it says, with contenders and peers that
+ * are real, and what it writes. Its numbers are nobody's business here.
+ */
+
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLessOrEqual,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { join } from "node:path";
+import { drawChart } from "../../../bench/chart.ts";
+import { contenders } from "../../../bench/contenders.ts";
+import type { Score } from "../../../bench/figure.ts";
+import { createFigures } from "../../../bench/figures.ts";
+import { judge } from "../../../bench/goals.ts";
+import { helpText, parseOptions } from "../../../bench/options.ts";
+import type { Results } from "../../../bench/results.ts";
+import { framingConfig, messageOf } from "../../../bench/services.ts";
+import type { FigureScores } from "../../../bench/statistics.ts";
+import { framings } from "../../../framing/mod.ts";
+import { stdArguments } from "../../../tools/std.ts";
+import { root } from "../../support/command.ts";
+import { hasProgram } from "../../support/service.ts";
+
+const decoder = new TextDecoder();
+const isLinux = Deno.build.os === "linux";
+const hasNode = hasProgram("node", ["--version"]);
+const hasOpenssl = hasProgram("openssl", ["version"]);
+/** Whether the system's Python, which has a parser of XML, is there. */
+const python = "/usr/bin/python3";
+const hasPython = hasProgram(python, ["--version"]);
+
+async function runBench(args: readonly string[]): Promise<
+  { readonly code: number; readonly stdout: string; readonly stderr: string }
+> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      ...await stdArguments(),
+      "--no-check",
+      "-A",
+      join(root, "bench", "main.ts"),
+      ...args,
+    ],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
+}
+
+/** Parses XML, and counts what is in it. */
+async function countElements(file: string, name: string): Promise<number> {
+  const program = "import sys, xml.dom.minidom\n" +
+    "tree = xml.dom.minidom.parse(sys.argv[1])\n" +
+    "print(len(tree.getElementsByTagName(sys.argv[2])))";
+  const { success, stdout, stderr } = await new Deno.Command(python, {
+    args: ["-c", program, file, name],
+  }).output();
+  assert(success, decoder.decode(stderr));
+  return Number(decoder.decode(stdout));
+}
+
+function scoreOf(rate: number, perProcessorSecond: number): Score {
+  const rest = { bridge: 1, client: 0.5, peer: 0.5, machine: 2, memory: 0 };
+  return { rate, perProcessorSecond, ...rest };
+}
+
+function scoresOf(
+  name: string,
+  scores: Readonly<Record<string, readonly Score[]>>,
+): FigureScores {
+  const figure = createFigures("all", 1000).find((one) => one.name === name)!;
+  return {
+    figure,
+    scores: new Map(Object.entries(scores)),
+    failures: new Map(),
+  };
+}
+
+Deno.test({
+  name: "bench measures native beside ws-bridge, and writes JSON and SVG",
+  ignore: !isLinux || !hasNode || !hasPython,
+  async fn(): Promise<void> {
+    const directory = await Deno.makeTempDir();
+    try {
+      const [json, svg] = ["out.json", "out.svg"].map((name) =>
+        join(directory, name)
+      ) as [string, string];
+      const args = [
+        ...["--only", "bulk-to-peer,lines-to-client,round-trips-1,start-up"],
+        ...["--contenders", "native:log=error,ws-bridge"],
+        ...["--rounds", "1", "--seconds", "0.1", "--json", json, "--svg", svg],
+      ];
+      const { code, stdout, stderr } = await runBench(args);
+      assertEquals(code, 0, stdout + stderr);
+      assertStringIncludes(stdout, "x ws-bridge");
+
+      const results: Results = JSON.parse(await Deno.readTextFile(json));
+      assertStringIncludes(results.command, "deno task bench --only bulk-to");
+      assertEquals(results.missing, {});
+      assertEquals(results.figures.map(({ name }) => name), [
+        "bulk-to-peer",
+        "lines-to-client",
+        "round-trips-1",
+        "start-up",
+      ]);
+      for (const { name, contenders, failures } of results.figures) {
+        assertEquals(failures, {}, name);
+        assertEquals(
+          contenders.map(({ contender }) => contender),
+          ["native:log=error", "ws-bridge"],
+          name,
+        );
+        for (const { rate, perProcessorSecond, memory, ratios } of contenders) {
+          assertGreater(rate, 0, name);
+          assertGreater(name === "start-up" ? memory : perProcessorSecond, 0);
+          assertGreater(ratios["ws-bridge"], 0, name);
+        }
+      }
+
+      // The ground, and a bar for both in each figure but the start.
+      assertEquals(await countElements(svg, "rect"), 1 + 3 * 2);
+      const image = await Deno.readTextFile(svg);
+      const description = /<desc[^>]*>([^]*)<\/desc>/.exec(image)![1]!;
+      assertStringIncludes(description, results.command);
+      assertStringIncludes(image, "prefers-color-scheme: dark");
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: "bench measures peers on other transports, and long lines",
+  ignore: !isLinux || !hasOpenssl,
+  async fn(): Promise<void> {
+    const figures = [
+      "line-1m",
+      "round-trips-unix",
+      "round-trips-tls",
+      "round-trips-udp",
+      "round-trips-unix-dgram",
+    ];
+    const { code, stdout, stderr } = await runBench([
+      ...["--only", figures.join(","), "--contenders", "stream"],
+      ...["--rounds", "1", "--seconds", "0.1"],
+    ]);
+    assertEquals(code, 0, stdout + stderr);
+    for (const name of figures) assertStringIncludes(stdout, `${name}: `);
+    assertEquals(stdout.match(/^ {2}stream /gm)?.length, figures.length);
+  },
+});
+
+Deno.test({
+  name: "bench leaves out what cannot start, and fails if it was asked for",
+  ignore: !isLinux,
+  async fn(): Promise<void> {
+    const { code, stdout } = await runBench([
+      ...["--only", "round-trips-1", "--rounds", "1", "--seconds", "0.1"],
+      ...["--contenders", "native,native:no-such-option=1"],
+    ]);
+    assertEquals(code, 1);
+    assertStringIncludes(stdout, "Left out: native:no-such-option=1: ");
+    assertStringIncludes(stdout, '"--no-such-option=1": unknown option');
+    assertStringIncludes(stdout, "  native ");
+  },
+});
+
+Deno.test("bench ends with status 2 for a wrong option, before it starts", async () => {
+  const cases: readonly (readonly [args: string[], message: string])[] = [
+    [["--only", "nothing"], 'Cannot use --only "nothing": it must be one of'],
+    [["--json", "/dev/null/out.json"], "/dev/null/out.json"],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await runBench(args);
+    assertEquals(code, 2);
+    assertEquals(stdout, "");
+    assertStringIncludes(stderr, message);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+  }
+});
+
+Deno.test("parseOptions() names what is wrong", () => {
+  const cases: readonly (readonly [args: string[], message: string])[] = [
+    [["--set", "some"], '--set "some": it must be one of main, growth'],
+    [["--contenders", "nginx"], '--contenders "nginx": it must be one of'],
+    [["--contenders", "stream:log"], "an option is OPTION=VALUE"],
+    [["--against", "haproxy:log=error"], "only native and stream take options"],
+    [["--rounds", "1.5"], '--rounds "1.5": it must be a positive whole number'],
+    [["--seconds", "0"], '--seconds "0": it must be a positive number'],
+    [["--connections", ""], '--connections "": it must be'],
+    [["--what"], "--what"],
+    [["what"], "what"],
+  ];
+  for (const [args, message] of cases) {
+    assertThrows(() => parseOptions(args), Error, message);
+  }
+});
+
+Deno.test("parseOptions() makes the quick set quick, unless told otherwise", () => {
+  const { rounds, seconds } = parseOptions(["--set", "quick"]);
+  assertEquals([rounds, seconds], [1, 0.5]);
+  assertEquals(parseOptions(["--set", "quick", "--rounds", "5"]).rounds, 5);
+  assertEquals(parseOptions([]).rounds, 3);
+});
+
+Deno.test("Help and README of the benchmark name every figure and contender", async () => {
+  const readme = await Deno.readTextFile(join(root, "bench", "README.md"));
+  const help = helpText();
+  const figures = createFigures("all", 1000).map(({ name }) => name);
+  assertEquals(new Set(figures).size, figures.length);
+  for (const name of [...figures, ...contenders.map(({ name }) => name)]) {
+    assertStringIncludes(readme, `\`${name}\``);
+    assertStringIncludes(help, name);
+  }
+});
+
+Deno.test("messageOf() makes one message of each framing function", () => {
+  for (const figure of createFigures("all", 1000)) {
+    const { framing, size } = figure.service;
+    const message = messageOf(framing, size) as Uint8Array<ArrayBuffer>;
+    assertEquals(message.length, size);
+    const framer = framings[framing]!(framingConfig(framing, size));
+    assertEquals(framer.frame(message, size)?.length, size, figure.name);
+    framer.close?.();
+  }
+});
+
+Deno.test("judge() takes the ratio within each round, and the median of them", () => {
+  const outcomes = judge([
+    scoresOf("messages-to-peer", {
+      native: [scoreOf(1, 20), scoreOf(1, 50), scoreOf(1, 90)],
+      stream: [scoreOf(1, 300), scoreOf(1, 200), scoreOf(1, 10)],
+      "ws-bridge": [scoreOf(1, 10), scoreOf(1, 10), scoreOf(1, 100)],
+    }),
+    scoresOf("idle-memory-5000", {
+      native: [scoreOf(31, 0)],
+      stream: [scoreOf(30, 0)],
+    }),
+    scoresOf("line-1m", { stream: [scoreOf(1, 100)] }),
+    scoresOf("line-16m", { stream: [scoreOf(1, 49)] }),
+    scoresOf("handshakes-threads", {
+      native: [scoreOf(1000, 1)],
+      "native:threads=2": [scoreOf(1600, 1)],
+    }),
+  ]);
+  assertEquals(
+    outcomes.map(({ contender, value, bound, reached }) =>
+      [contender, value, bound, reached] as const
+    ),
+    [
+      ["native", 2, 3, false],
+      ["stream", 20, 3, true],
+      ["stream", 0.49, 0.5, false],
+      ["native:threads=2", 1.6, 1.6, true],
+      ["native", 31, 30, false],
+      ["stream", 30, 30, true],
+    ],
+  );
+});
+
+Deno.test({
+  name: "drawChart() draws bars on a logarithmic scale, and escapes texts",
+  ignore: !hasPython,
+  async fn(): Promise<void> {
+    const contender = (name: string, ratio: number) => ({
+      ...scoreOf(1, ratio * 10),
+      contender: name,
+      range: [1, 1] as const,
+      ratios: {},
+      processorRatios: { haproxy: ratio },
+    });
+    const names = ["native", "a<b&c", "haproxy"];
+    const image = drawChart({
+      command: "deno task bench --deno-args '<&>'",
+      date: "2026-01-31",
+      deno: "2.9.6",
+      system: "linux",
+      processors: 2,
+      rounds: 1,
+      seconds: 1,
+      missing: {},
+      goals: [],
+      figures: [{
+        name: "x",
+        title: "X < Y",
+        unit: "MB",
+        contenders: [10, 0.1, 1].map((ratio, i) => contender(names[i]!, ratio)),
+        rounds: {},
+        failures: {},
+      }],
+    }, ["nobody", "haproxy"]);
+    const file = await Deno.makeTempFile({ suffix: ".svg" });
+    try {
+      await Deno.writeTextFile(file, image);
+      assertEquals(await countElements(file, "rect"), 4);
+    } finally {
+      await Deno.remove(file);
+    }
+    const bars = [
+      ...image.matchAll(/<rect class="(\w+)" x="([\d.]+)".* width="([\d.]+)"/g),
+    ]
+      .map(([, kind, x, width]) => [kind!, Number(x), Number(width)] as const);
+    assertEquals(bars.map(([kind]) => kind), ["own", "other", "plain"]);
+    const [[, one, up], [, tenth, down]] = bars as [
+      (typeof bars)[number],
+      (typeof bars)[number],
+    ];
+    // As far up as down, from where the ratio is 1.
+    assertLessOrEqual(Math.abs(up - down), 0.2);
+    assertLessOrEqual(Math.abs(tenth + down - one), 0.2);
+  },
+});

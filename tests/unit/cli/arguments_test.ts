@@ -1,0 +1,238 @@
+import {
+  assertEquals,
+  assertInstanceOf,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { type Arguments, parseArguments } from "../../../core/cli/arguments.ts";
+import type { Setting } from "../../../core/config/config.ts";
+import { ConfigError } from "../../../core/errors.ts";
+import { formatHelp } from "../../../core/cli/help.ts";
+import { coreOptions } from "../../../core/config/options.ts";
+
+const permissions = "none";
+
+/** Settings as `[section, option, value]`, in order. */
+function settingsOf(argv: readonly string[]): string[][] {
+  return parseArguments(argv).settings.map((
+    { section, option, value },
+  ) => [section, option, value]);
+}
+
+function core(option: string, value: string, origin: string): Setting {
+  return { section: "core", option, value, origin };
+}
+
+Deno.test("parseArguments() gives nothing for no arguments", {
+  permissions,
+}, () => {
+  const nothing: Arguments = {
+    configFile: undefined,
+    settings: [],
+    completions: undefined,
+    help: false,
+    version: false,
+    check: false,
+    demo: false,
+  };
+  assertEquals(parseArguments([]), nothing);
+  assertEquals(parseArguments(["--"]), nothing);
+});
+
+Deno.test("parseArguments() takes every short and long option", {
+  permissions,
+}, () => {
+  const cases: [argv: string[], setting: Setting][] = [
+    [["-p", "8001"], core("port", "8001", "-p")],
+    [["-p8001"], core("port", "8001", "-p")],
+    [["-l", "::1"], core("listen", "::1", "-l")],
+    [["-l::1"], core("listen", "::1", "-l")],
+    [["-k", "0"], core("ping", "0", "-k")],
+    [["-b", "file"], core("backend", "file", "-b")],
+    [["-c", "host=h"], {
+      section: "backend",
+      option: "host",
+      value: "h",
+      origin: "-c host",
+    }],
+    ...coreOptions.flatMap(({ name }): [string[], Setting][] => [
+      [[`--${name}`, "x"], core(name, "x", `--${name}`)],
+      [[`--${name}=x`], core(name, "x", `--${name}`)],
+    ]),
+  ];
+  for (const [argv, setting] of cases) {
+    assertEquals(parseArguments(argv).settings, [setting], argv.join(" "));
+  }
+});
+
+Deno.test("parseArguments() hands values over verbatim", {
+  permissions,
+}, () => {
+  for (
+    const value of ["007", "0x10", "1e3", "true", "null", " a ", '"a"', "a=b"]
+  ) {
+    assertEquals(settingsOf(["-p", value]), [["core", "port", value]]);
+    assertEquals(settingsOf([`--port=${value}`]), [["core", "port", value]]);
+    assertEquals(settingsOf(["-c", `o=${value}`]), [["backend", "o", value]]);
+  }
+  assertEquals(settingsOf(["-c", "o="]), [["backend", "o", ""]]);
+  assertEquals(settingsOf(["-c", "o=-1"]), [["backend", "o", "-1"]]);
+  assertEquals(settingsOf(["-c", "a.b=1"]), [["backend", "a.b", "1"]]);
+  assertEquals(settingsOf(["--listen=-x"]), [["core", "listen", "-x"]]);
+});
+
+Deno.test("parseArguments() keeps the order of different options", {
+  permissions,
+}, () => {
+  assertEquals(
+    settingsOf([
+      ..."-c host=a --port=1 -b file -c path=b -p 2 --backend x".split(" "),
+      ..."-c path=c -c path=d --ping 3 -k 4".split(" "),
+    ]),
+    [
+      ["backend", "host", "a"],
+      ["core", "port", "1"],
+      ["core", "backend", "file"],
+      ["backend", "path", "b"],
+      ["core", "port", "2"],
+      ["core", "backend", "x"],
+      ["backend", "path", "c"],
+      ["backend", "path", "d"],
+      ["core", "ping", "3"],
+      ["core", "ping", "4"],
+    ],
+  );
+});
+
+Deno.test("parseArguments() takes one configuration file, options after it", {
+  permissions,
+}, () => {
+  for (const file of ["a.ini", "/etc/x", "123", "a=b", "true", "-"]) {
+    assertEquals(parseArguments([file]).configFile, file);
+    const args = parseArguments([file, "-p", "1"]);
+    assertEquals(args.configFile, file);
+    assertEquals(args.settings, [core("port", "1", "-p")]);
+  }
+  const args = parseArguments(["--check", "a.ini", "-k", "1"]);
+  assertEquals([args.check, args.configFile], [true, "a.ini"]);
+});
+
+Deno.test("parseArguments() takes options without a value anywhere", {
+  permissions,
+}, () => {
+  const cases: [argv: string[], set: string[]][] = [
+    [["-h"], ["help"]],
+    [["--help"], ["help"]],
+    [["-V"], ["version"]],
+    [["--version"], ["version"]],
+    [["--check"], ["check"]],
+    [["--demo"], ["demo"]],
+    [["-hV"], ["help", "version"]],
+    [["-p", "1", "--check"], ["check"]],
+    [["--check", "-p", "1", "--demo"], ["check", "demo"]],
+  ];
+  for (const [argv, set] of cases) {
+    const { help, version, check, demo } = parseArguments(argv);
+    const flags = Object.entries({ help, version, check, demo });
+    assertEquals(
+      flags.filter(([, value]) => value).map(([name]) => name),
+      set,
+      argv.join(" "),
+    );
+  }
+});
+
+Deno.test("parseArguments() names the culprit in one line", {
+  permissions,
+}, () => {
+  const unknown = "unknown option; see --help";
+  const missing = "it needs a value";
+  const late =
+    "unexpected argument; a configuration file comes first, options after it";
+  function space(option: string): string {
+    return `unknown option; if ${option} is meant, put a space before its value`;
+  }
+  const cases: [argv: string[], origin: string, message: string][] = [
+    [["-z"], '"-z"', unknown],
+    [["-z", "1"], '"-z"', unknown],
+    [["-P", "1"], '"-P"', unknown],
+    [["-zabc"], '"-zabc"', unknown],
+    [["--zz"], '"--zz"', unknown],
+    [["--zz=1"], '"--zz=1"', unknown],
+    [["--Port", "1"], '"--Port"', unknown],
+    [["--p", "1"], '"--p"', unknown],
+    [["--c", "a=b"], '"--c"', unknown],
+    [["--no-check"], '"--no-check"', unknown],
+    [["--no-port", "1"], '"--no-port"', unknown],
+    [["---port", "1"], '"---port"', unknown],
+    [["--port.x", "1"], '"--port.x"', unknown],
+    [["--__proto__", "1"], '"--__proto__"', unknown],
+    [["--toString", "1"], '"--toString"', unknown],
+    [["--a\nb"], '"--a\\nb"', unknown],
+    [["-chost=x"], '"-chost=x"', space("-c")],
+    [["-p=8001"], '"-p=8001"', space("-p")],
+    [["-p="], '"-p="', space("-p")],
+    [["-port", "80"], '"-port"', space("-p")],
+    [["-lhost"], '"-lhost"', space("-l")],
+    [["-k30s"], '"-k30s"', space("-k")],
+    [["-bfile"], '"-bfile"', space("-b")],
+    [["-p"], "-p", missing],
+    [["-p", ""], "-p", missing],
+    [["-p", "-1"], "-p", missing],
+    [["-p", "-k", "1"], "-p", missing],
+    [["-c"], "-c", missing],
+    [["--port"], "--port", missing],
+    [["--port="], "--port", missing],
+    [["--port", "--check"], "--port", missing],
+    [["-c", "host"], "-c", 'it takes OPTION=VALUE, not "host"'],
+    [["-c", "=x"], "-c", 'it takes OPTION=VALUE, not "=x"'],
+    [["-p", "1", "a.ini"], '"a.ini"', late],
+    [["a.ini", "b.ini"], '"b.ini"', late],
+    [["--", "a.ini"], '"a.ini"', "unexpected argument"],
+    [["-p", "1", "--", "7"], '"7"', "unexpected argument"],
+  ];
+  for (const [argv, origin, message] of cases) {
+    const error = assertThrows(() => parseArguments(argv));
+    assertInstanceOf(error, ConfigError, argv.join(" "));
+    assertEquals([error.origin, error.message], [origin, message]);
+  }
+});
+
+Deno.test("parseArguments() tells the first error of several", {
+  permissions,
+}, () => {
+  const error = assertThrows(() => parseArguments(["-p", "1", "-y", "-z"]));
+  assertInstanceOf(error, ConfigError);
+  assertEquals(error.origin, '"-y"');
+});
+
+Deno.test("formatHelp() lists every option with its default, in 80 columns", {
+  permissions,
+}, () => {
+  const help = formatHelp(["one", "two"]);
+  const words = help.replaceAll(/\s+/g, " ");
+  for (const { name, short, placeholder, default: value } of coreOptions) {
+    assertStringIncludes(words, ` --${name} ${placeholder} `);
+    if (short !== undefined) {
+      assertStringIncludes(words, `-${short}, --${name}`);
+    }
+    const text = words.slice(words.indexOf(` --${name} `));
+    assertStringIncludes(text.slice(0, 250), `(default: ${value || "none"})`);
+  }
+  for (
+    const names of [
+      "[CONFIG-FILE] [OPTION]...",
+      "-c OPTION=VALUE",
+      "-h, --help",
+      "-V, --version",
+      "--check",
+      "--demo",
+      "Backends: one, two.",
+    ]
+  ) assertStringIncludes(help, names);
+  for (const line of help.split("\n")) {
+    const isProse = line.startsWith("Documentation");
+    assertEquals(line.length <= 80 || isProse, true, line);
+    assertEquals(line, line.trimEnd());
+  }
+});

@@ -1,0 +1,210 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { resolveConfig, type Setting } from "../../../core/config/config.ts";
+import {
+  describeConfig,
+  describeDemo,
+  describeFailure,
+  explainListenError,
+  formatUrl,
+} from "../../../core/cli/describe.ts";
+import { ConfigError } from "../../../core/errors.ts";
+import {
+  type CoreConfig,
+  defaultCoreConfig,
+} from "../../../core/config/options.ts";
+
+const permissions = "none";
+
+const unix: CoreConfig = {
+  ...defaultCoreConfig,
+  listen: { transport: "unix", path: "/run/x.sock" },
+};
+
+function listening(hostname: string): CoreConfig {
+  return { ...defaultCoreConfig, listen: { transport: "tcp", hostname } };
+}
+
+Deno.test("describeFailure() makes one line of any error", {
+  permissions,
+}, () => {
+  const cause = new Error("c");
+  const cases: [error: unknown, text: string][] = [
+    [new ConfigError("a", "f:1"), "websocksy: f:1: a"],
+    [new ConfigError("a", "f:1", { cause }), "websocksy: f:1: a"],
+    [new ConfigError("a"), "websocksy: a"],
+    [new Error("a", { cause }), "websocksy: a: c"],
+    [new Error("a\n    at x\r\n\n b"), "websocksy: a at x b"],
+    [new ConfigError('not "a\nb"', "f:1"), 'websocksy: f:1: not "a b"'],
+    ["text", "websocksy: text"],
+    [undefined, "websocksy: undefined"],
+  ];
+  for (const [error, text] of cases) assertEquals(describeFailure(error), text);
+});
+
+Deno.test("explainListenError() says where, why and what to do", {
+  permissions,
+}, () => {
+  const { AddrInUse, AddrNotAvailable, NotCapable, PermissionDenied } =
+    Deno.errors;
+  const cases: [error: unknown, core: CoreConfig, text: RegExp][] = [
+    [
+      new AddrInUse("x"),
+      defaultCoreConfig,
+      /^Cannot listen on \[::\]:8001: it is in use; .* -p$/,
+    ],
+    [
+      new AddrInUse("x"),
+      unix,
+      /^Cannot listen on unix:\/run\/x\.sock: it is in use; .* path with -l$/,
+    ],
+    [
+      new PermissionDenied("x"),
+      unix,
+      /^Cannot listen on unix:\/run\/x\.sock: the system denies it; .* -l /,
+    ],
+    [
+      new NotCapable("run again with --allow-write"),
+      unix,
+      /^Cannot listen on unix:\/run\/x\.sock: run again with --allow-write$/,
+    ],
+    [
+      new AddrNotAvailable("x"),
+      listening("1.2.3.4"),
+      /^Cannot listen on 1\.2\.3\.4:8001: this machine has no such address; .* -l$/,
+    ],
+    [
+      new PermissionDenied("x"),
+      { ...defaultCoreConfig, port: 80 },
+      /^Cannot listen on \[::\]:80: the system denies it; .* 1024 .* -p, /,
+    ],
+    [
+      new NotCapable("run again with --allow-net"),
+      listening("h"),
+      /^Cannot listen on h:8001: run again with --allow-net$/,
+    ],
+    [
+      new Error("a", { cause: "b" }),
+      listening("h"),
+      /^Cannot listen on h:8001: a: b$/,
+    ],
+  ];
+  for (const [error, core, text] of cases) {
+    assertMatch(explainListenError(error, core).message, text);
+  }
+});
+
+Deno.test("formatUrl() names what clients connect to", { permissions }, () => {
+  assertEquals(formatUrl(defaultCoreConfig, 1), "ws://[::]:1/");
+  assertEquals(formatUrl(listening("h"), 65535), "ws://h:65535/");
+  assertEquals(formatUrl(unix, 0), "unix:/run/x.sock");
+  const tls = { ...listening("h"), tlsCert: "c.pem", tlsKey: "k.pem" };
+  assertEquals(formatUrl(tls, 443), "wss://h:443/");
+});
+
+Deno.test("describeConfig() tells of the backend that is loaded at the end", {
+  permissions,
+}, () => {
+  function backend(option: string, value: string): Setting {
+    return { section: "backend", option, value, origin: `-c ${option}` };
+  }
+  function core(option: string, value: string): Setting {
+    return { section: "core", option, value, origin: `--${option}` };
+  }
+  const cases: [settings: Setting[], lines: string[]][] = [
+    [[], ["listen on [::]:8001, engine native", "backend defaultpeer"]],
+    [
+      [core("port", "0"), core("listen", "unix:/x")],
+      ["listen on unix:/x, engine native", "backend defaultpeer"],
+    ],
+    [
+      [
+        core("console", "/c"),
+        core("health", "/h"),
+        core("web", "www"),
+      ],
+      [
+        "listen on [::]:8001, engine native",
+        "backend defaultpeer",
+        "console at /c",
+        "health at /h",
+        "files of www",
+      ],
+    ],
+    [
+      [core("web", "www"), core("web-listing", "true")],
+      [
+        "listen on [::]:8001, engine native",
+        "backend defaultpeer",
+        "files of www, with listings",
+      ],
+    ],
+    [
+      [core("threads", "auto")],
+      [
+        "listen on [::]:8001, engine native, threads auto",
+        "backend defaultpeer",
+      ],
+    ],
+    [
+      [core("tls-cert", "c.pem"), core("tls-key", "k.pem")],
+      ["listen on wss://[::]:8001/, engine native", "backend defaultpeer"],
+    ],
+    [
+      [
+        backend("host", "h"),
+        core("backend", "file"),
+        backend("path", "/x"),
+        backend("expression", "%endpoint%"),
+        backend("expression", ""),
+        core("port", "1"),
+      ],
+      [
+        "listen on [::]:1, engine native",
+        "backend file, with",
+        "  path = /x",
+        "  expression = %endpoint%",
+        "  expression = ",
+      ],
+    ],
+  ];
+  for (const [settings, lines] of cases) {
+    assertEquals(
+      describeConfig(resolveConfig(settings)).split("\n"),
+      ["The configuration is valid.", ...lines],
+    );
+  }
+});
+
+Deno.test("describeDemo() gives a URL to connect to and a command to try", {
+  permissions,
+}, () => {
+  const cases: [core: CoreConfig, host: string][] = [
+    [defaultCoreConfig, "localhost"],
+    [listening("0.0.0.0"), "localhost"],
+    [listening("127.0.0.1"), "127.0.0.1"],
+    [listening("::1"), "[::1]"],
+  ];
+  for (const [core, host] of cases) {
+    const text = describeDemo(core, 9001, "/bin/deno");
+    assertStringIncludes(text, `Connect a WebSocket to ws://${host}:9001/,`);
+    assertMatch(text, /^ {2}\/bin\/deno eval ".*"$/m);
+    const script = /eval "(.*)"$/m.exec(text)![1]!;
+    assertStringIncludes(script, `new WebSocket('ws://${host}:9001/')`);
+    // A shell leaves a script in double quotes as it is only without these.
+    assertEquals(/["$`!]/.test(script), false, script);
+    // It has the syntax of a program.
+    new Function(script);
+    assertEquals(text.includes("browser"), false);
+  }
+  const tls = { ...defaultCoreConfig, tlsCert: "c.pem", tlsKey: "k.pem" };
+  assertStringIncludes(
+    describeDemo({ ...defaultCoreConfig, console: "/" }, 9001, "deno"),
+    "Open http://localhost:9001/ in a browser",
+  );
+  assertStringIncludes(
+    describeDemo({ ...tls, console: "/debug" }, 9001, "deno"),
+    "Open https://localhost:9001/debug in a browser",
+  );
+  const onPath = describeDemo({ ...unix, console: "/" }, 0, "deno");
+  assertEquals(onPath.includes("browser"), false);
+});

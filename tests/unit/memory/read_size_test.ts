@@ -1,0 +1,114 @@
+import { assertEquals } from "@std/assert";
+import { ReadSize } from "../../../core/memory/read_size.ts";
+
+const permissions = "none";
+const KiB = 1024;
+
+/** Sizes in KiB, before reads that bring so many bytes and after them. */
+function sizesWith(size: ReadSize, counts: readonly number[]): number[] {
+  const sizes = counts.map((count) => {
+    const { bytes } = size;
+    size.follow(count);
+    return bytes / KiB;
+  });
+  return [...sizes, size.bytes / KiB];
+}
+
+/** One that was filled until it could grow no more. */
+function grown(): ReadSize {
+  const size = new ReadSize();
+  for (let turn = 0; turn < 5; turn++) size.follow(size.bytes);
+  return size;
+}
+
+Deno.test("ReadSize grows from 1 KiB to 256 KiB with reads that fill it", {
+  permissions,
+}, () => {
+  const size = new ReadSize();
+  const counts = [1, 4, 16, 256, 256].map((count) => count * KiB);
+  assertEquals(sizesWith(size, counts), [1, 4, 16, 256, 256, 256]);
+  size.release();
+});
+
+Deno.test("ReadSize grows no further than it is told", { permissions }, () => {
+  const size = new ReadSize(64 * KiB);
+  const counts = [1, 4, 16, 64].map((count) => count * KiB);
+  assertEquals(sizesWith(size, counts), [1, 4, 16, 64, 64]);
+  size.release();
+});
+
+Deno.test("ReadSize shrinks with reads that bring no more than an eighth", {
+  permissions,
+}, () => {
+  const size = grown();
+  const counts = [256 * KiB - 1, 32 * KiB + 1, 32 * KiB, 8 * KiB, 1, 0, 1023];
+  assertEquals(sizesWith(size, counts), [256, 256, 256, 64, 16, 1, 1, 1]);
+  size.release();
+});
+
+Deno.test("ReadSize lets 64 wait with more than 16 KiB, and others not", {
+  permissions,
+}, () => {
+  const sizes = Array.from({ length: 64 }, grown);
+  for (const size of sizes) size.follow(200 * KiB);
+  assertEquals(sizes.map(({ bytes }) => bytes), sizes.map(() => 256 * KiB));
+  const last = grown();
+  // A read that was filled most likely does not have to wait.
+  const counts = [256, 200, 16, 64, 200, 16, 10].map((count) => count * KiB);
+  assertEquals(sizesWith(last, counts), [256, 256, 16, 64, 256, 16, 64, 16]);
+  // Where it would shrink below that, it does.
+  last.follow(16 * KiB);
+  assertEquals(sizesWith(last, [2 * KiB]), [64, 4]);
+
+  // One that has shrunk leaves its place to another, and so does one that ends.
+  const [first, second] = [sizes[0]!, sizes[1]!];
+  first.follow(2 * KiB);
+  const again = [4 * KiB, 16 * KiB, 200 * KiB];
+  assertEquals(sizesWith(last, again), [4, 16, 256, 256]);
+  const next = grown();
+  assertEquals(sizesWith(next, [200 * KiB]), [256, 16]);
+  second.release();
+  second.release();
+  assertEquals(sizesWith(next, [16 * KiB, 200 * KiB]), [16, 256, 256]);
+  assertEquals(sizesWith(grown(), [200 * KiB]), [256, 16]);
+  for (const size of [...sizes, last, next]) size.release();
+
+  // A read that ends late takes no place for good.
+  for (const size of [...sizes, ...sizes]) size.follow(256 * KiB);
+  const late = Array.from({ length: 64 }, grown);
+  for (const size of late) {
+    assertEquals(sizesWith(size, [200 * KiB]), [256, 256]);
+    size.release();
+  }
+});
+
+Deno.test("ReadSize is 1 MiB for 16 in bulk, which leave room for others", {
+  permissions,
+}, () => {
+  const most = Array.from({ length: 16 }, grown);
+  for (const size of most) {
+    size.readBulk();
+    size.readBulk();
+    size.follow(size.bytes);
+  }
+  assertEquals(most.map(({ bytes }) => bytes), most.map(() => KiB * KiB));
+  const last = grown();
+  last.readBulk();
+  assertEquals(last.bytes, 256 * KiB);
+  // It keeps the place that it has: 63 others have one.
+  const others = Array.from({ length: 63 }, grown);
+  for (const size of [last, ...others]) size.follow(200 * KiB);
+  assertEquals(last.bytes, 256 * KiB);
+  assertEquals(sizesWith(grown(), [200 * KiB]), [256, 16]);
+
+  // One that brings little leaves bulk, for which there may be no place.
+  const [first, second] = [most[0]!, most[1]!];
+  first.follow(128 * KiB + 1);
+  assertEquals(first.bytes, KiB * KiB);
+  first.follow(128 * KiB);
+  assertEquals(first.bytes, 16 * KiB);
+  last.readBulk();
+  second.follow(128 * KiB);
+  assertEquals([last.bytes, second.bytes], [KiB * KiB, 256 * KiB]);
+  for (const size of [...most, last, ...others]) size.release();
+});

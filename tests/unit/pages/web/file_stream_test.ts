@@ -1,0 +1,101 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  type FileStreamOptions,
+  streamFile,
+} from "../../../../core/pages/web/file_stream.ts";
+import { TemporaryDirectory } from "../../../support/service.ts";
+
+/** A file of so many bytes that is open, and a stream of it. */
+async function open(
+  directory: TemporaryDirectory,
+  size: number,
+  options: Partial<FileStreamOptions> = {},
+): Promise<{
+  readonly file: Deno.FsFile;
+  readonly reader: ReadableStreamDefaultReader<Uint8Array>;
+}> {
+  const path = await directory.write("file", "x".repeat(size));
+  const file = await Deno.open(path);
+  const length = size;
+  const stream = streamFile(file, { length, signals: [], ...options });
+  return { file, reader: stream.getReader() };
+}
+
+function assertClosed(file: Deno.FsFile): void {
+  assertThrows(() => file.statSync(), Deno.errors.BadResource);
+}
+
+async function readAll(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return total;
+    total += value.length;
+  }
+}
+
+Deno.test("streamFile() gives so many bytes and closes the file", async () => {
+  await using directory = new TemporaryDirectory();
+  for (const size of [0, 1, 65_536, 65_537, 200_000]) {
+    const { file, reader } = await open(directory, size);
+    assertEquals(await readAll(reader), size);
+    assertClosed(file);
+  }
+  const { file, reader } = await open(directory, 200_000, { length: 70_000 });
+  assertEquals(await readAll(reader), 70_000);
+  assertClosed(file);
+});
+
+Deno.test("streamFile() reads nothing that nobody has asked for", async () => {
+  await using directory = new TemporaryDirectory();
+  const { file, reader } = await open(directory, 200_000);
+  assertEquals(await file.seek(0, Deno.SeekMode.Current), 0);
+  await reader.read();
+  assertEquals(await file.seek(0, Deno.SeekMode.Current), 65_536);
+  await reader.cancel();
+  assertClosed(file);
+});
+
+Deno.test("streamFile() fails if the file is too short", async () => {
+  await using directory = new TemporaryDirectory();
+  const { file, reader } = await open(directory, 10, { length: 11 });
+  await assertRejects(() => readAll(reader), Error, "cut off");
+  assertClosed(file);
+});
+
+Deno.test("streamFile() ends when nobody wants the rest", async () => {
+  await using directory = new TemporaryDirectory();
+  const controllers = [new AbortController(), new AbortController()];
+  const signals = controllers.map(({ signal }) => signal);
+  for (const controller of controllers) {
+    const { file, reader } = await open(directory, 200_000, { signals });
+    controller.abort();
+    assertClosed(file);
+    await assertRejects(() => reader.read(), Error, "Nobody takes");
+  }
+  // Both are aborted by now, before it begins.
+  const { file, reader } = await open(directory, 200_000, { signals });
+  assertClosed(file);
+  await assertRejects(() => reader.read(), Error, "Nobody takes");
+});
+
+Deno.test("streamFile() ends when it was aborted within a read", async () => {
+  await using directory = new TemporaryDirectory();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const { file, reader } = await open(directory, 10, { signals: [signal] });
+  const read = assertRejects(() => reader.read(), Error, "Nobody takes");
+  controller.abort();
+  await read;
+  assertClosed(file);
+});
+
+Deno.test("streamFile() gives up on who does not take what was read", async () => {
+  await using directory = new TemporaryDirectory();
+  const { file, reader } = await open(directory, 200_000, { patience: 1 });
+  await reader.read();
+  await assertRejects(() => reader.closed, Error, "Nobody takes");
+  assertClosed(file);
+});

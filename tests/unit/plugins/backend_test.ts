@@ -1,0 +1,399 @@
+/** Backends of plugins: loading, permissions, failures, over real sockets. */
+
+import {
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { join } from "node:path";
+import { ConfigError } from "../../../core/errors.ts";
+import { fetchModule } from "../../../core/plugins/fetch.ts";
+import { RawClient, request } from "../../support/client.ts";
+import { Command, runCommand } from "../../support/command.ts";
+import { echo, TestPeer } from "../../support/peer.ts";
+import {
+  ModuleServer,
+  plugin,
+  PluginBed,
+  type ServedFile,
+} from "../../support/plugin_bed.ts";
+
+const twoModules: Readonly<Record<string, ServedFile>> = {
+  "plugin.ts": plugin(`
+    import { Table } from "./lib/table.ts";
+    export function createBackend() {
+      const table: Table = new Table();
+      return {
+        configure(option: string, value: string): void { table.set(option, value); },
+        query({ endpoint }: { endpoint: string }) { return table.peer(endpoint); },
+      };
+    }
+  `),
+  "lib/table.ts": `
+    export class Table {
+      constructor(private readonly entries: Map<string, string> = new Map()) {}
+      set(name: string, value: string): void { this.entries.set(name, value); }
+      peer(endpoint: string): { address: string } | undefined {
+        const address = this.entries.get(endpoint.slice(1));
+        return address === undefined ? undefined : { address };
+      }
+    }
+  `,
+};
+
+for (const flags of [[], ["--no-remote"]]) {
+  Deno.test(`a plugin of two TypeScript modules from a URL picks the peer [${flags}]`, async () => {
+    await using server = new ModuleServer(twoModules);
+    await using peer = TestPeer.tcp(echo);
+    await using command = await Command.start({
+      permissions: ["--allow-net", "--allow-import", "--allow-read"],
+      flags,
+      args: ["-b", `${server.url}plugin.ts`, "-c", `here=${peer.host}`],
+    });
+    using client = await RawClient.open(command.port, { target: "/here" });
+    await client.send("hello");
+    assertEquals(await client.read(), "hello");
+    assertEquals(
+      (await request(command.port, { target: "/gone" })).status,
+      404,
+    );
+  });
+}
+
+const secret = await Deno.makeTempFile();
+addEventListener("unload", () => Deno.removeSync(secret));
+
+Deno.test("a plugin may do what it is granted, and nothing else", async (t) => {
+  await using other = TestPeer.tcp(echo);
+  const otherHost = other.host.slice("tcp://".length);
+  const files: Record<string, ServedFile> = {
+    "more.js": "export const x = 1;",
+  };
+  await using server = new ModuleServer(files);
+  const moduleHost = new URL(server.url).host;
+  const port = Number(otherHost.split(":")[1]);
+  const attempts: [name: string, body: string, grant: string | undefined][] = [
+    [
+      "read",
+      `await Deno.readTextFile(${JSON.stringify(secret)})`,
+      `read = ${secret}`,
+    ],
+    [
+      "write",
+      `await Deno.writeTextFile(${JSON.stringify(secret)}, "")`,
+      `write = ${secret}`,
+    ],
+    [
+      "net",
+      `(await Deno.connect({ hostname: "127.0.0.1", port: ${port} })).close()`,
+      `net = ${otherHost}`,
+    ],
+    ["env", `Deno.env.get("HOME")`, "env = HOME"],
+    [
+      "import",
+      `await import("${server.url}more.js")`,
+      `import = ${moduleHost}`,
+    ],
+    ["run", `await new Deno.Command(Deno.execPath()).output()`, undefined],
+    ["package", `await import("npm:es-module-lexer@1.7.0")`, undefined],
+    [
+      "package by a name made up",
+      `await import(["npm", "es-module-lexer"].join(":"))`,
+      undefined,
+    ],
+    ["sys", `Deno.hostname()`, undefined],
+  ];
+  for (const [name, body, grant] of attempts) {
+    await t.step(name, async () => {
+      files["plugin.ts"] = plugin(`
+        export function createBackend() {
+          let address;
+          return {
+            configure(option, value) { address = value; },
+            async query() { ${body}; return { address }; },
+          };
+        }
+      `);
+      for (const granted of grant === undefined ? [""] : ["", grant]) {
+        await using bed = await PluginBed.start(`
+          [core]
+          backend = mine
+          [plugin mine]
+          url = ${server.url}plugin.ts
+          ${granted}
+          [backend]
+          address = PEER
+        `);
+        if (granted === "") {
+          assertEquals((await request(bed.port)).status, 500);
+          const { why } = await bed.log.take("refuse");
+          assertMatch(String(why), /plugin "mine": .*(Requires|Cannot import)/);
+        } else {
+          using client = await RawClient.open(bed.port);
+          await client.send("hello");
+          assertEquals(await client.read(), "hello");
+        }
+      }
+    });
+  }
+});
+
+Deno.test("a plugin that fails in a query costs the client 500, and runs again", async () => {
+  await using server = new ModuleServer({
+    "plugin.ts": plugin(`
+      export function createBackend() {
+        let address;
+        return {
+          configure(option, value) { address = value; },
+          query({ endpoint }) {
+            if (endpoint === "/loop") for (;;);
+            if (endpoint === "/exit") Deno.exit(3);
+            if (endpoint === "/stray") Promise.reject(new Error("left alone"));
+            if (endpoint === "/throw") throw new Error("not today");
+            if (endpoint === "/memory") {
+              for (const all = [];;) all.push(new Array(100_000).fill(0.5));
+            }
+            return { address };
+          },
+        };
+      }
+    `),
+  });
+  await using bed = await PluginBed.start(`
+    [core]
+    backend = ${server.url}plugin.ts
+    plugin-timeout = 1
+    [backend]
+    address = PEER
+  `);
+  assertEquals((await request(bed.port, { target: "/throw" })).status, 500);
+  assertMatch(String((await bed.log.take("refuse")).why), /not today/);
+  const failures: [target: string, status: number | undefined, what: RegExp][] =
+    [
+      ["/loop", 500, /did not answer for 1 seconds/],
+      ["/memory", 500, /./],
+      ["/exit", 500, /ended itself with status 3/],
+      ["/stray", undefined, /an error was not caught: left alone/],
+    ];
+  for (const [target, status, what] of failures) {
+    using client = await RawClient.connect(bed.port);
+    const response = await client.request({ target });
+    if (status !== undefined) assertEquals(response.status, status, target);
+    const { name, what: logged } = await bed.log.take("plugin");
+    assertEquals(name, `${server.url}plugin.ts`);
+    assertMatch(String(logged), what);
+    await bed.log.take("plugin", /runs again/);
+    // It was configured again, too.
+    using again = await RawClient.open(bed.port);
+    await again.send("hello");
+    assertEquals(await again.read(), "hello");
+  }
+});
+
+Deno.test("a plugin that floods the server with messages is ended", async () => {
+  await using server = new ModuleServer({
+    "plugin.ts": plugin(`
+      import { parentPort } from "node:worker_threads";
+      export function createBackend() {
+        return { query() { for (;;) parentPort.postMessage(new Uint8Array(100_000)); } };
+      }
+    `),
+  });
+  await using bed = await PluginBed.start(`
+    [core]
+    backend = ${server.url}plugin.ts
+  `);
+  assertEquals((await request(bed.port)).status, 500);
+  await bed.log.take("plugin", /runs again/);
+});
+
+Deno.test("Plugins.load() refuses what is no plugin", async (t) => {
+  const good = plugin("export const framings = {};");
+  const cases: [
+    name: string,
+    file: ServedFile,
+    why: RegExp,
+    options?: string,
+  ][] = [
+    [
+      "wrong version",
+      "export const apiVersion = 2;",
+      /written for apiVersion 2, not 1/,
+    ],
+    ["no version", "export const framings = {};", /exports no apiVersion/],
+    ["no export", plugin(""), /neither createBackend nor framings/],
+    [
+      "wrong export",
+      plugin("export const createBackend = 1;"),
+      /createBackend is no function/,
+    ],
+    [
+      "404",
+      () => new Response(null, { status: 404 }),
+      /the server answered 404/,
+    ],
+    ["not JavaScript", "<html>", /Unexpected token|Expression expected|<html>/],
+    ["2 MiB", `//${"x".repeat(2 ** 21)}`, /more than 1048576 bytes/],
+    [
+      "integrity",
+      good,
+      /its integrity is sha256-.*, not sha256-A/,
+      `integrity = sha256-${"A".repeat(43)}=`,
+    ],
+    ["import of a package", `import "npm:x"; ${good}`, /imports "npm:x"/],
+    [
+      "import of a file",
+      `import "file:///etc/passwd"; ${good}`,
+      /imports a file of this machine/,
+    ],
+    [
+      "missing import",
+      `import "./gone.ts"; ${good}`,
+      /gone\.ts", imported by .*404/,
+    ],
+    [
+      "endless redirects",
+      () =>
+        new Response(null, { status: 302, headers: { location: "plugin.ts" } }),
+      /more than 10 times/,
+    ],
+    [
+      "redirect to a file",
+      () =>
+        new Response(null, {
+          status: 302,
+          headers: { location: "file:///etc/passwd" },
+        }),
+      /redirected from http: to/,
+    ],
+    ["throws", "throw new Error('at once')", /at once/],
+    [
+      "a built-in's name",
+      plugin("export const framings = { auto() {} };"),
+      /framing "auto" has the name of a built-in/,
+    ],
+  ];
+  for (const [name, file, why, options = ""] of cases) {
+    await t.step(name, async () => {
+      await using server = new ModuleServer({ "plugin.ts": file });
+      const error = await assertRejects(
+        () =>
+          PluginBed.start(
+            `[plugin mine]\nurl = ${server.url}plugin.ts\n${options}`,
+          ),
+        ConfigError,
+      );
+      assertMatch(error.message, /^cannot load plugin "mine": /);
+      assertMatch(error.message, why);
+      assertEquals(error.origin, "test.ini:2");
+    });
+  }
+});
+
+Deno.test("a trusted plugin replaces a built-in framing", async () => {
+  await using server = new ModuleServer({
+    "plugin.ts": plugin(`
+      export const framings = {
+        auto: () => ({ frame: (data) => ({ length: 1, type: "binary" }) }),
+      };
+    `),
+  });
+  await using bed = await PluginBed.start(`
+    [plugin mine]
+    url = ${server.url}plugin.ts
+    trust = full
+    [backend]
+    host = PEER
+  `);
+  using client = await RawClient.open(bed.port);
+  await client.send("ab");
+  assertEquals(await client.read(), new Uint8Array([97]));
+  assertEquals(await client.read(), new Uint8Array([98]));
+});
+
+Deno.test("fetchModule() is never led from https to http", async () => {
+  const asked: string[] = [];
+  await assertRejects(
+    () =>
+      fetchModule(new URL("https://a.test/x.ts"), {
+        timeout: 1000,
+        mayImport: () => Promise.resolve(true),
+        fetch(url): Promise<Response> {
+          asked.push(url.href);
+          const location = "http://127.0.0.1/x.ts";
+          return Promise.resolve(
+            new Response(null, { status: 302, headers: { location } }),
+          );
+        },
+      }),
+    TypeError,
+    "it is redirected from https:",
+  );
+  assertEquals(asked, ["https://a.test/x.ts"]);
+});
+
+Deno.test("the command ends with one line if a plugin cannot be loaded", async (t) => {
+  await using server = new ModuleServer({
+    "plugin.ts": plugin("export const framings = {};"),
+    "old.ts": "export const apiVersion = 0;",
+  });
+  const host = new URL(server.url).host;
+  const directory = await Deno.makeTempDir();
+  const file = join(directory, "a.ini");
+  const cases: [
+    name: string,
+    text: string,
+    permissions: string[],
+    code: number,
+    line: RegExp,
+  ][] = [
+    [
+      "wrong version",
+      `url = ${server.url}old.ts`,
+      ["--allow-import"],
+      2,
+      /apiVersion 0/,
+    ],
+    ["unknown option", `url = x\nuser = root`, [], 2, /a\.ini:3: .*user/],
+    ["bad grant", `url = x\nnet = a b`, [], 2, /a\.ini:3: .*"a b"/],
+    [
+      "bad integrity",
+      `url = x\nintegrity = md5-x`,
+      [],
+      2,
+      /a\.ini:3: .*sha256-/,
+    ],
+    [
+      "import not allowed",
+      `url = ${server.url}plugin.ts`,
+      [],
+      1,
+      new RegExp(`--allow-import=${host}`),
+    ],
+    [
+      "grant that the program lacks",
+      `url = ${server.url}plugin.ts\nenv = HOME`,
+      ["--allow-import"],
+      1,
+      /env = HOME.*--allow-env=HOME/,
+    ],
+    ["sound", `url = ${server.url}plugin.ts`, ["--allow-import"], 0, /^$/],
+  ];
+  try {
+    for (const [name, text, permissions, code, line] of cases) {
+      await t.step(name, async () => {
+        await Deno.writeTextFile(file, `[plugin mine]\n${text}\n`);
+        const result = await runCommand([file, "--check"], {
+          permissions: ["--allow-read", "--allow-net", ...permissions],
+        });
+        assertEquals(result.code, code, result.stderr);
+        assertMatch(result.stderr.trimEnd(), line);
+        assertEquals(result.stderr.split("\n").length, code === 0 ? 1 : 2);
+        if (code === 0) assertStringIncludes(result.stdout, "plugin mine from");
+      });
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});

@@ -1,0 +1,371 @@
+/** `Server` with an engine in memory: settings in use, limits, draining. */
+
+import { assertEquals } from "@std/assert";
+import type { Backend, PeerInfo } from "../../../core/api.ts";
+import { defaultCoreConfig } from "../../../core/config/options.ts";
+import { Server } from "../../../core/server/server.ts";
+import type { ServerOptions } from "../../../core/server/options.ts";
+import {
+  type HandshakeTelemetry,
+  noTelemetry,
+  type Telemetry,
+} from "../../../core/telemetry/telemetry.ts";
+import type {
+  EngineOptions,
+  EngineServer,
+  WebSocketEngine,
+  WebSocketUpgrade,
+} from "../../../core/websocket/engine.ts";
+import { framings } from "../../../framing/mod.ts";
+import { FakeWebSocket } from "../../support/bridge_fakes.ts";
+import { echo, freePort, TestPeer } from "../../support/peer.ts";
+
+/** An engine whose clients are the test. */
+class FakeEngine implements WebSocketEngine {
+  readonly pausesClients = true;
+  readonly maxMessage = Infinity;
+  /** Whether the server has told it to end. */
+  isClosed = false;
+  #options: EngineOptions | undefined;
+
+  listen(options: EngineOptions): EngineServer {
+    this.#options = options;
+    return {
+      port: 1,
+      useCertificate: () => false,
+      close: () => {
+        this.isClosed = true;
+        return Promise.resolve();
+      },
+    };
+  }
+
+  /** A client asks for a WebSocket. */
+  async ask(
+    {
+      signal = new AbortController().signal,
+      method = "GET",
+      target = "/",
+      isPlain = false,
+    } = {},
+  ): Promise<Response | WebSocketUpgrade> {
+    const headers = isPlain ? new Headers() : new Headers({
+      connection: "Upgrade",
+      upgrade: "websocket",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": "AQIDBAUGBwgJCgsMDQ4PEC==",
+    });
+    const remote = { address: "192.0.2.1", port: 1 };
+    return await this.#options!.handle({
+      method,
+      target,
+      headers,
+      remote,
+      signal,
+    });
+  }
+
+  /** As `ask`, of a request that is refused. */
+  async refused(options: Parameters<FakeEngine["ask"]>[0] = {}): Promise<
+    number
+  > {
+    const answer = await this.ask(options);
+    if (answer instanceof Response) return answer.status;
+    answer.abandon();
+    throw new Error("The request was accepted");
+  }
+
+  /** As `ask`, of a request that is accepted. */
+  async accepted(): Promise<WebSocketUpgrade> {
+    const answer = await this.ask();
+    if (!(answer instanceof Response)) return answer;
+    throw new Error(`The request was refused with ${answer.status}`);
+  }
+
+  /** Tells the server that connections cannot be accepted. */
+  fail(error: Error): void {
+    this.#options!.onError(error);
+  }
+}
+
+/** A backend whose answers the test gives. */
+class GatedBackend implements Backend {
+  readonly events: string[] = [];
+  #asked = Promise.withResolvers<void>();
+  #answer = Promise.withResolvers<PeerInfo>();
+
+  query(): Promise<PeerInfo> {
+    this.events.push("query");
+    this.#asked.resolve();
+    return this.#answer.promise;
+  }
+
+  cleanup(): void {
+    this.events.push("cleanup");
+  }
+
+  /** Resolves when the first query has come. */
+  get asked(): Promise<void> {
+    return this.#asked.promise;
+  }
+
+  /** Answers all queries. */
+  answer(host: string): void {
+    this.events.push("answer");
+    this.#answer.resolve({ address: host });
+  }
+}
+
+const core = {
+  ...defaultCoreConfig,
+  listen: { transport: "tcp", hostname: "127.0.0.1" } as const,
+};
+
+/** A backend that always answers the same. */
+function fixed(address: string): Backend & { events: string[] } {
+  const events: string[] = [];
+  return {
+    events,
+    query: () => ({ address }),
+    cleanup: () => void events.push("cleanup"),
+  };
+}
+
+/** The events of a log. */
+class EventLog {
+  readonly events: string[] = [];
+  #changed = Promise.withResolvers<void>();
+
+  /** Resolves when an event has come so often. */
+  async logged(event: string, count: number): Promise<void> {
+    while (this.events.filter((each) => each === event).length < count) {
+      await this.#changed.promise;
+    }
+  }
+
+  /** An event has come. */
+  add(event: string): void {
+    this.events.push(event);
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+async function start(
+  options: Partial<ServerOptions> & Pick<ServerOptions, "backend">,
+): Promise<{ server: Server; engine: FakeEngine; log: EventLog }> {
+  const engine = new FakeEngine();
+  const log = new EventLog();
+  const server = await Server.listen({
+    core,
+    framings,
+    engine,
+    log: (_, event) => log.add(event),
+    ...options,
+  });
+  return { server, engine, log };
+}
+
+/** Opens a WebSocket that was accepted. */
+function open(upgrade: WebSocketUpgrade): FakeWebSocket {
+  const socket = new FakeWebSocket();
+  socket.attach(upgrade.open(socket));
+  return socket;
+}
+
+Deno.test("Server.reconfigure() cleans the old backend up after its last query", async () => {
+  await using peer = TestPeer.tcp(echo);
+  const old = new GatedBackend();
+  const { server, engine } = await start({ backend: old });
+  const first = engine.accepted();
+  const second = engine.accepted();
+  await old.asked;
+  const next = fixed(peer.host);
+  const reconfigured = server.reconfigure({ core, framings, backend: next });
+  // A connection that is made now asks the new backend, and waits for nothing.
+  (await engine.accepted()).abandon();
+  assertEquals(old.events, ["query", "query"]);
+  old.answer(peer.host);
+  await reconfigured;
+  assertEquals(old.events, ["query", "query", "answer", "cleanup"]);
+  assertEquals(next.events, []);
+  for (const upgrade of [await first, await second]) upgrade.abandon();
+  await server.shutDown();
+  assertEquals(old.events.length, 4);
+  assertEquals(next.events, ["cleanup"]);
+});
+
+Deno.test("Server.reconfigure() waits for no connection that is open", async () => {
+  await using peer = TestPeer.tcp(echo);
+  const old = fixed(peer.host);
+  const { server, engine } = await start({ backend: old });
+  const socket = open(await engine.accepted());
+  const backend = fixed(peer.host);
+  await server.reconfigure({ core, framings, backend });
+  assertEquals(old.events, ["cleanup"]);
+  await server.shutDown();
+  assertEquals(socket.events, ["close 1001 server is shutting down"]);
+  assertEquals(backend.events, ["cleanup"]);
+});
+
+Deno.test("Server.reconfigure() logs a backend that cannot be cleaned up", async () => {
+  const { server, log } = await start({
+    backend: {
+      query: () => undefined,
+      cleanup: () => Promise.reject(new Error("no")),
+    },
+  });
+  await server.reconfigure({ core, framings, backend: fixed("tcp://h:1") });
+  assertEquals(log.events, ["cleanup"]);
+  await server.shutDown();
+});
+
+Deno.test("Server.shutDown() answers 503 to those who wait and those who come", async () => {
+  const backend = new GatedBackend();
+  const { server, engine } = await start({ backend });
+  const waiting = engine.refused();
+  await backend.asked;
+  const done = server.shutDown();
+  assertEquals(await engine.refused(), 503);
+  assertEquals(await waiting, 503);
+  // The query outlives the one who asked; its answer comes too late.
+  backend.answer("tcp://h:1");
+  await done;
+  assertEquals(engine.isClosed, true);
+  assertEquals(await engine.refused(), 503);
+  assertEquals(backend.events, ["query", "answer", "cleanup"]);
+});
+
+Deno.test("Server.shutDown() closes what is opened meanwhile", async () => {
+  await using peer = TestPeer.tcp(echo);
+  const { server, engine } = await start({ backend: fixed(peer.host) });
+  const upgrade = await engine.accepted();
+  const done = server.shutDown();
+  const socket = open(upgrade);
+  await done;
+  assertEquals(socket.events, ["close 1001 server is shutting down"]);
+});
+
+Deno.test("Server counts no connection that is over, however it ended", async (t) => {
+  await using peer = TestPeer.tcp(echo);
+  const refusing = `tcp://127.0.0.1:${freePort()}`;
+  let address: string | undefined | Error;
+  let asked: (() => void) | undefined;
+  const backend: Backend = {
+    query(): PeerInfo | undefined {
+      asked?.();
+      if (address instanceof Error) throw address;
+      return address === undefined ? undefined : { address };
+    },
+  };
+  const { server, engine, log } = await start({
+    core: { ...core, maxConnections: 2 },
+    backend,
+  });
+  /** Exactly two have room. */
+  async function assertEmpty(): Promise<void> {
+    address = peer.host;
+    const upgrades = [await engine.accepted(), await engine.accepted()];
+    assertEquals(await engine.refused(), 503);
+    for (const upgrade of upgrades) upgrade.abandon();
+  }
+  await t.step("abandoned", assertEmpty);
+  await t.step("abandoned again", assertEmpty);
+  await t.step("refused", async () => {
+    assertEquals(await engine.refused({ method: "POST" }), 405);
+    assertEquals(await engine.refused({ method: "POST" }), 405);
+    await assertEmpty();
+  });
+  const failures: readonly [string | undefined | Error, number][] = [
+    [undefined, 404],
+    [new Error("broken"), 500],
+    ["nonsense://", 500],
+    [refusing, 502],
+  ];
+  for (const [answer, status] of failures) {
+    await t.step(`failed with ${status}: ${answer}`, async () => {
+      for (let index = 0; index < 3; index++) {
+        address = answer;
+        assertEquals(await engine.refused(), status);
+      }
+      await assertEmpty();
+    });
+  }
+  await t.step("gone before there was an answer", async () => {
+    address = peer.host;
+    for (let index = 0; index < 3; index++) {
+      const controller = new AbortController();
+      asked = () => controller.abort(new Error("The client is gone"));
+      assertEquals(await engine.refused(controller), 400);
+    }
+    asked = undefined;
+    await assertEmpty();
+  });
+  await t.step("closed", async () => {
+    address = peer.host;
+    const sockets = [
+      open(await engine.accepted()),
+      open(await engine.accepted()),
+    ];
+    assertEquals(await engine.refused(), 503);
+    for (const socket of sockets) await socket.leave();
+    await log.logged("close", 2);
+    await assertEmpty();
+  });
+  await server.shutDown();
+});
+
+Deno.test("Server tells once a minute that connections cannot be accepted", async () => {
+  const { server, engine, log } = await start({ backend: fixed("tcp://h:1") });
+  for (let index = 0; index < 5; index++) engine.fail(new Error("no more"));
+  assertEquals(log.events, ["accept"]);
+  await server.shutDown();
+});
+
+Deno.test("Server opens no peer for a client that is gone already", async () => {
+  await using peer = TestPeer.tcp(echo);
+  const { server, engine } = await start({ backend: fixed(peer.host) });
+  const status = await engine.refused({ signal: AbortSignal.abort() });
+  assertEquals([status, peer.count], [400, 0]);
+  await server.shutDown();
+});
+
+Deno.test("Server counts no page as a handshake", async () => {
+  let handshakes = 0;
+  const telemetry: Telemetry = {
+    ...noTelemetry,
+    handshake(headers): HandshakeTelemetry {
+      handshakes++;
+      return noTelemetry.handshake(headers);
+    },
+  };
+  const backend = fixed("tcp://h:1");
+  const { server, engine, log } = await start({
+    core: { ...core, health: "/health" },
+    backend,
+    telemetry,
+  });
+  const target = "/health";
+  const page = { target, isPlain: true };
+  assertEquals(await engine.refused(page), 200);
+  assertEquals(await engine.refused({ ...page, method: "HEAD" }), 200);
+  assertEquals(await engine.refused({ ...page, method: "PUT" }), 405);
+  const gone = { ...page, signal: AbortSignal.abort() };
+  assertEquals(await engine.refused(gone), 200);
+  assertEquals(handshakes, 0);
+  assertEquals(log.events, ["page", "page", "page", "page"]);
+  assertEquals(await engine.refused({ isPlain: true }), 426);
+  assertEquals(handshakes, 1);
+  // It is asked for no more, then again: both without a restart.
+  await server.reconfigure({ core, framings, backend });
+  assertEquals(await engine.refused(page), 426);
+  await server.reconfigure({
+    core: { ...core, health: "/" },
+    framings,
+    backend,
+  });
+  assertEquals(await engine.refused({ isPlain: true }), 200);
+  const done = server.shutDown();
+  assertEquals(await engine.refused({ isPlain: true }), 503);
+  await done;
+});

@@ -1,0 +1,312 @@
+import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { RequestError } from "../../../core/errors.ts";
+import {
+  checkHandshake,
+  chooseProtocol,
+  type Handshake,
+  type HandshakeOptions,
+} from "../../../core/websocket/handshake.ts";
+
+const permissions = "none";
+
+const goodHeaders: readonly (readonly [string, string])[] = [
+  ["host", "h"],
+  ["connection", "Upgrade"],
+  ["upgrade", "websocket"],
+  ["sec-websocket-version", "13"],
+  ["sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="],
+];
+
+/** What a request differs in from one that is accepted; `null` takes a field away. */
+interface Difference {
+  readonly method?: string;
+  readonly target?: string;
+  readonly headers?: Readonly<Record<string, string | null>>;
+  readonly more?: readonly (readonly [string, string])[];
+  readonly options?: HandshakeOptions;
+}
+
+function check(difference: Difference): Handshake {
+  const { method = "GET", target = "/", options = { origin: "*" } } =
+    difference;
+  const headers = new Headers(
+    goodHeaders.map(([name, value]) => [name, value]),
+  );
+  for (const [name, value] of Object.entries(difference.headers ?? {})) {
+    if (value === null) headers.delete(name);
+    else headers.set(name, value);
+  }
+  for (const [name, value] of difference.more ?? []) {
+    headers.append(name, value);
+  }
+  return checkHandshake({ method, headers, target }, options);
+}
+
+const origins: HandshakeOptions = {
+  origin: ["https://a.example", "https://b.example:8443"],
+};
+const upgrade = { upgrade: "websocket", connection: "upgrade" };
+const version = { "sec-websocket-version": "13", ...upgrade };
+
+Deno.test("checkHandshake() refuses what may not be opened", {
+  permissions,
+}, () => {
+  const key = "Sec-WebSocket-Key is missing, or not 16 bytes in base64";
+  const cases: [
+    Difference,
+    status: number,
+    body: string,
+    headers: Record<string, string>,
+  ][] = [
+    ...["POST", "HEAD", "get", "OPTIONS"].map((
+      method,
+    ): [Difference, number, string, Record<string, string>] => [
+      { method },
+      405,
+      "method not allowed: use GET",
+      { allow: "GET" },
+    ]),
+    ...[null, "", "h2c", "websocket2", "web socket"].map((
+      value,
+    ): [Difference, number, string, Record<string, string>] => [
+      { headers: { upgrade: value } },
+      426,
+      "this is a WebSocket endpoint",
+      upgrade,
+    ]),
+    ...[null, "close", "keep-alive"].map((
+      value,
+    ): [Difference, number, string, Record<string, string>] => [
+      { headers: { connection: value } },
+      426,
+      "this is a WebSocket endpoint",
+      upgrade,
+    ]),
+    ...[null, "", "8", "12", "14", "013", "13, 8", "x"].map((
+      value,
+    ): [Difference, number, string, Record<string, string>] => [
+      { headers: { "sec-websocket-version": value } },
+      426,
+      "only WebSocket version 13 is spoken here",
+      version,
+    ]),
+    ...[
+      null,
+      "",
+      "x",
+      "dGhlIHNhbXBsZSBub25jZQ",
+      "dGhlIHNhbXBsZSBub25jZQ=",
+      "dGhlIHNhbXBsZSBub25jZQ===",
+      "dGhlIHNhbXBsZSBub25jZSE=",
+      "dGhlIHNhbXBsZSBub25j",
+      "dGhlIHNhbXBsZSBub25j Q==",
+      "dGhlIHNhbXBsZS_-b25jZQ==",
+      "dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==",
+    ].map((
+      value,
+    ): [Difference, number, string, Record<string, string>] => [
+      { headers: { "sec-websocket-key": value } },
+      400,
+      key,
+      {},
+    ]),
+    [
+      { headers: { host: "a.example, b.example" } },
+      400,
+      "Host is named more than once",
+      {},
+    ],
+    ...[
+      { "transfer-encoding": "chunked" },
+      { "content-length": "5" },
+      { "content-length": "0, 5" },
+    ].map((
+      headers,
+    ): [Difference, number, string, Record<string, string>] => [
+      { headers },
+      400,
+      "a handshake has no body",
+      {},
+    ]),
+    ...[
+      null,
+      "https://c.example",
+      "http://a.example",
+      "https://a.example:444",
+      "https://a.example.evil",
+      "null",
+      "*",
+    ].map((
+      value,
+    ): [Difference, number, string, Record<string, string>] => [
+      { headers: { origin: value }, options: origins },
+      403,
+      "this origin is not allowed",
+      {},
+    ]),
+    ...["a b", "a/b", "a;q=1", '"a"', "a, b c", "ä"].map((
+      value,
+    ): [Difference, number, string, Record<string, string>] => [
+      { headers: { "sec-websocket-protocol": value } },
+      400,
+      "Sec-WebSocket-Protocol is not a list of names",
+      {},
+    ]),
+  ];
+  for (const [difference, status, body, headers] of cases) {
+    const error = assertThrows(() => check(difference));
+    const what = JSON.stringify(difference);
+    assertInstanceOf(error, RequestError, what);
+    assertEquals([error.status, error.body], [status, body], what);
+    assertEquals(error.headers, headers, what);
+  }
+});
+
+Deno.test("checkHandshake() tells the first of several reasons", {
+  permissions,
+}, () => {
+  const wrong = {
+    method: "POST",
+    headers: {
+      upgrade: null,
+      "sec-websocket-version": "8",
+      "sec-websocket-key": null,
+      origin: "https://c.example",
+      "sec-websocket-protocol": "a b",
+    },
+    options: origins,
+  };
+  const { headers } = wrong;
+  const right = {
+    method: "GET",
+    upgrade: "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    origin: "https://a.example",
+  };
+  const statuses: number[] = [];
+  let corrected: Difference = wrong;
+  for (const [name, value] of Object.entries({ ...right, end: "" })) {
+    const error = assertThrows(() => check(corrected));
+    assertInstanceOf(error, RequestError);
+    statuses.push(error.status);
+    corrected = name === "method" ? { ...corrected, method: value } : {
+      ...corrected,
+      headers: { ...headers, ...corrected.headers, [name]: value },
+    };
+  }
+  assertEquals(statuses, [405, 426, 426, 400, 403, 400]);
+});
+
+Deno.test("checkHandshake() accepts what may be opened", {
+  permissions,
+}, () => {
+  const cases: Difference[] = [
+    {},
+    { headers: { upgrade: "WebSocket" } },
+    { headers: { upgrade: "h2c, websocket" } },
+    { headers: { connection: "keep-alive, upgrade" } },
+    {
+      headers: { connection: "keep-alive" },
+      more: [["connection", "UPGRADE"]],
+    },
+    { headers: { "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==" } },
+    { headers: { "sec-websocket-key": "++//0123456789abcdefgA==" } },
+    { headers: { origin: "https://c.example" } },
+    { headers: { origin: "null" } },
+    { headers: { origin: "https://a.example" }, options: origins },
+    { headers: { origin: "HTTPS://A.example" }, options: origins },
+    { headers: { origin: "https://b.example:8443" }, options: origins },
+    { headers: { origin: "null" }, options: { origin: ["null"] } },
+  ];
+  for (const difference of cases) {
+    assertEquals(
+      check(difference),
+      { endpoint: "/", query: "", protocols: [] },
+      JSON.stringify(difference),
+    );
+  }
+});
+
+Deno.test("checkHandshake() gives the endpoint as sent, and the query apart", {
+  permissions,
+}, () => {
+  const cases: [target: string, endpoint: string, query: string][] = [
+    ["/", "/", ""],
+    ["/chat", "/chat", ""],
+    ["/a/../b%20c/./", "/a/../b%20c/./", ""],
+    ["//a//b", "//a//b", ""],
+    ["/%2e%2E/%00", "/%2e%2E/%00", ""],
+    ["/a?", "/a", ""],
+    ["/a?b=c&d=%20", "/a", "b=c&d=%20"],
+    ["/?a?b", "/", "a?b"],
+    ["/a%3Fb", "/a%3Fb", ""],
+  ];
+  for (const [target, endpoint, query] of cases) {
+    assertEquals(check({ target }), { endpoint, query, protocols: [] });
+  }
+});
+
+Deno.test("checkHandshake() makes one list of the subprotocols offered", {
+  permissions,
+}, () => {
+  const name = "sec-websocket-protocol";
+  const cases: [more: [string, string][], protocols: string[]][] = [
+    [[], []],
+    [[[name, "a"]], ["a"]],
+    [[[name, "a,b"]], ["a", "b"]],
+    [[[name, "a, b"]], ["a", "b"]],
+    [[[name, "a ,\tb"]], ["a", "b"]],
+    [[[name, "a"], [name, "b"]], ["a", "b"]],
+    [[[name, "b,A"], ["Sec-WebSocket-Protocol", "c"]], ["b", "A", "c"]],
+    [[[name, ""]], []],
+    [[[name, ",a,,b,"]], ["a", "b"]],
+    [[[name, "v1.chat+json!#$%&'*^_`|~-"]], ["v1.chat+json!#$%&'*^_`|~-"]],
+  ];
+  for (const [more, protocols] of cases) {
+    assertEquals(check({ more }).protocols, protocols, JSON.stringify(more));
+  }
+});
+
+Deno.test("chooseProtocol() chooses as the client wrote it", {
+  permissions,
+}, () => {
+  const cases: [
+    offered: string[],
+    wanted: string | undefined,
+    chosen: string | undefined,
+  ][] = [
+    [[], undefined, undefined],
+    [[], "*", undefined],
+    [[], "chat", undefined],
+    [["a", "b"], "*", "a"],
+    [["a", "b"], "b", "b"],
+    [["a", "Chat"], "cHAT", "Chat"],
+    [["CHAT", "chat"], "chat", "CHAT"],
+    [["*"], "*", "*"],
+  ];
+  for (const [offered, wanted, chosen] of cases) {
+    assertEquals(chooseProtocol(offered, wanted), chosen);
+  }
+});
+
+Deno.test("chooseProtocol() refuses where no subprotocol fits both sides", {
+  permissions,
+}, () => {
+  const cases: [offered: string[], wanted: string | undefined][] = [
+    [["a"], undefined],
+    [["a", "b"], undefined],
+    [["a", "b"], "c"],
+    [["a"], ""],
+    [["ab"], "a"],
+    [["*"], "a"],
+  ];
+  for (const [offered, wanted] of cases) {
+    const error = assertThrows(() => chooseProtocol(offered, wanted));
+    assertInstanceOf(error, RequestError);
+    assertEquals(
+      [error.status, error.body],
+      [400, "none of the subprotocols offered is spoken here"],
+    );
+  }
+});

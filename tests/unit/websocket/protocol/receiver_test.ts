@@ -1,0 +1,452 @@
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { Buffer } from "node:buffer";
+import { WebSocketProtocol } from "../../../../core/websocket/protocol/receiver.ts";
+import {
+  binary,
+  frame,
+  join,
+  letters,
+  pattern,
+  ping,
+  pong,
+  sameBytes,
+  text,
+  utf8,
+} from "../../../support/websocket_client_frames.ts";
+import {
+  CASES,
+  type ProtocolCase,
+} from "../../../support/websocket_protocol_cases.ts";
+import {
+  cutAt,
+  observe,
+} from "../../../support/websocket_protocol_observer.ts";
+
+const permissions = "none";
+
+Deno.test({
+  name: "WebSocketProtocol.receive() is tested with at least 300 cases",
+  permissions,
+  fn(): void {
+    const names = Object.entries(CASES).flatMap(([group, cases]) =>
+      cases.map(({ name }) => `${group}: ${name}`)
+    );
+    assertEquals(new Set(names).size, names.length);
+    assert(names.length >= 300);
+  },
+});
+
+for (const [group, cases] of Object.entries(CASES)) {
+  Deno.test({
+    name: `WebSocketProtocol.receive() does what is expected: ${group}`,
+    permissions,
+    fn(): void {
+      for (const item of cases) {
+        check(item, [item.input.slice()], "whole");
+        check(
+          item,
+          Array.from(item.input, (byte) => new Uint8Array([byte])),
+          "byte by byte",
+        );
+        for (const cut of cuts(item.input.length)) {
+          check(item, cutAt(item.input, [cut]), `cut at ${cut}`);
+        }
+      }
+    },
+  });
+}
+
+/** Where an input is cut in two: everywhere, or near its ends and those of large payloads. */
+function cuts(length: number): number[] {
+  const all = Array.from(
+    { length: Math.max(0, length - 1) },
+    (_, index) => index + 1,
+  );
+  if (length <= 1024) return all;
+  return all.filter((cut) =>
+    cut <= 20 || length - cut <= 20 || Math.abs(length / 2 - cut) <= 12 ||
+    cut % 8191 === 0
+  );
+}
+
+/** Asserts that chunks come to what a case expects. */
+function check(item: ProtocolCase, chunks: Uint8Array[], how: string): void {
+  const got = observe(chunks, item.maxMessage);
+  const where = `${item.name}, ${how}`;
+  assertSame(got.messages, item.messages, where);
+  // Of the pings of one chunk only the latest is told: how many that are depends on the cut.
+  if (how === "byte by byte") assertSame(got.pings, item.pings, where);
+  else assertSame(got.pings.slice(-1), item.pings.slice(-1), where);
+  assert(got.pings.length <= item.pings.length, where);
+  assertEquals(got.ponged, item.ponged, where);
+  assertEquals(got.close, item.close, where);
+  assertEquals(got.failure?.code, item.failure, where);
+  assert(got.excess <= 1024, `${where}: ${got.excess} bytes too many are held`);
+}
+
+/** `assertEquals` for byte strings, in less time where they are equal. */
+function assertSame(
+  actual: readonly Uint8Array[],
+  expected: readonly Uint8Array[],
+  where: string,
+): void {
+  const same = actual.length === expected.length &&
+    actual.every((bytes, index) => sameBytes(bytes, expected[index]!));
+  if (!same) assertEquals(actual, expected, where);
+}
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() reads the client's frames of RFC 6455 section 5.7",
+  permissions,
+  fn(): void {
+    const masked = observe([
+      new Uint8Array([
+        0x81,
+        0x85,
+        0x37,
+        0xfa,
+        0x21,
+        0x3d,
+        0x7f,
+        0x9f,
+        0x4d,
+        0x51,
+        0x58,
+      ]),
+    ], 1024);
+    assertEquals(masked.messages, [utf8("Hello")]);
+    const answer = observe([
+      new Uint8Array([
+        0x8a,
+        0x85,
+        0x37,
+        0xfa,
+        0x21,
+        0x3d,
+        0x7f,
+        0x9f,
+        0x4d,
+        0x51,
+        0x58,
+      ]),
+    ], 1024);
+    assertEquals(answer.ponged, true);
+    assertEquals(answer.failure, undefined);
+  },
+});
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() refuses the server's frames of RFC 6455 section 5.7",
+  permissions,
+  fn(): void {
+    const examples = [
+      [0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f],
+      [0x01, 0x03, 0x48, 0x65, 0x6c],
+      [0x80, 0x02, 0x6c, 0x6f],
+      [0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f],
+      [0x82, 0x7e, 0x01, 0x00, ...letters(256)],
+      [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0, ...letters(65536)],
+    ];
+    for (const example of examples) {
+      const { failure, messages } = observe([new Uint8Array(example)], 1 << 20);
+      assertEquals(failure, { code: 1002, reason: "Frame is not masked" });
+      assertEquals(messages, []);
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() gives the messages of a read as one view of it",
+  permissions,
+  fn(): void {
+    const chunk = join(
+      text("ab"),
+      binary("cde"),
+      ping("1"),
+      text(""),
+      text("f"),
+      text("g"),
+    );
+    const { messages, pong } = new WebSocketProtocol({ maxMessage: 9 }).receive(
+      chunk,
+    );
+    assertEquals(messages, [{ data: utf8("abcdefg"), ends: [2, 5, 5, 6, 7] }]);
+    assertStrictEquals(messages[0]?.data.buffer, chunk.buffer);
+    assertEquals(pong, utf8("1"));
+  },
+});
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() gives fragments that came in one read as part of its view",
+  permissions,
+  fn(): void {
+    const chunk = join(
+      text("a"),
+      frame({ opcode: 1, payload: "b", final: false }),
+      frame({ opcode: 0, payload: "c" }),
+      binary("d"),
+    );
+    const { messages } = new WebSocketProtocol({ maxMessage: 9 }).receive(
+      chunk,
+    );
+    assertEquals(messages, [{ data: utf8("abcd"), ends: [1, 3, 4] }]);
+    assertStrictEquals(messages[0]?.data.buffer, chunk.buffer);
+  },
+});
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() looks at its chunk only, wherever that lies in its buffer",
+  permissions,
+  fn(): void {
+    const input = join(text("ab"), binary(pattern(3000)), binary("c"));
+    for (let offset = 0; offset < 5; offset++) {
+      const chunk = Buffer.alloc(offset + input.length + 9, 0x77);
+      chunk.set(input, offset);
+      const protocol = new WebSocketProtocol({ maxMessage: 3000 });
+      const { messages } = protocol.receive(
+        chunk.subarray(offset, offset + input.length),
+      );
+      assertEquals(messages, [
+        {
+          data: join(utf8("ab"), pattern(3000), utf8("c")),
+          ends: [2, 3002, 3003],
+        },
+      ]);
+      assert(chunk.subarray(0, offset).every((byte) => byte === 0x77));
+      assert(
+        chunk.subarray(offset + input.length).every((byte) => byte === 0x77),
+      );
+    }
+  },
+});
+
+Deno.test({
+  name: "WebSocketProtocol.receive() says in words what is wrong",
+  permissions,
+  fn(): void {
+    const table: [Uint8Array, string][] = [
+      [frame({ opcode: 1, reserved: 4 }), "Reserved bits are set"],
+      [frame({ opcode: 11 }), "Opcode 11 is reserved"],
+      [frame({ opcode: 1, mask: null }), "Frame is not masked"],
+      [frame({ opcode: 9, final: false }), "Control frame is fragmented"],
+      [
+        frame({ opcode: 9, payload: letters(126) }),
+        "Control frame is over 125 bytes",
+      ],
+      [
+        frame({ opcode: 2, lengthBytes: 2 }),
+        "Length is not in the shortest form",
+      ],
+      [
+        frame({ opcode: 2, length: 2n ** 63n }),
+        "Length has its highest bit set",
+      ],
+      [
+        frame({ opcode: 0 }),
+        "Continuation frame without a message to continue",
+      ],
+      [
+        join(frame({ opcode: 1, final: false }), text("")),
+        "Message begins before the one before it is complete",
+      ],
+      [text(letters(300)), "Message is over 200 bytes"],
+      [text(new Uint8Array([0xff])), "Text is not valid UTF-8"],
+      [frame({ opcode: 8, payload: "x" }), "Close frame has only half a code"],
+      [
+        frame({ opcode: 8, payload: new Uint8Array(2) }),
+        "Close code 0 is not valid",
+      ],
+      [
+        frame({ opcode: 8, payload: new Uint8Array([3, 232, 255]) }),
+        "Close reason is not valid UTF-8",
+      ],
+    ];
+    for (const [input, reason] of table) {
+      assertEquals(observe([input], 200).failure?.reason, reason);
+    }
+  },
+});
+
+Deno.test({
+  name: "WebSocketProtocol.receive() refuses text before its frame is complete",
+  permissions,
+  fn(): void {
+    const head = text(join(new Uint8Array([0x61, 0xff]), letters(9000)))
+      .subarray(0, 20);
+    assertEquals(observe([head], 10_000).failure?.code, 1007);
+    const cutShort = text(join(letters(13), utf8("€"))).subarray(0, -1);
+    assertEquals(observe([cutShort], 10_000).failure, undefined);
+  },
+});
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() allocates for what has come, not for what is announced",
+  permissions,
+  fn(): void {
+    const protocol = new WebSocketProtocol({ maxMessage: 1 << 24 });
+    const payload = pattern(1 << 20);
+    const input = frame({ opcode: 2, payload, length: BigInt(1 << 24) });
+    protocol.receive(input.slice(0, 14));
+    assert(protocol.held <= 256);
+    for (let given = 14; given < input.length; given += 1000) {
+      protocol.receive(input.slice(given, given + 1000));
+      assert(protocol.held <= 2 * Math.min(given + 1000, input.length));
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() allocates no more than a message needs that comes to its end",
+  permissions,
+  fn(): void {
+    const protocol = new WebSocketProtocol({ maxMessage: 1 << 24 });
+    const input = binary(pattern(100_000));
+    protocol.receive(input.slice(0, 90_000));
+    assertEquals(protocol.held, 100_000);
+  },
+});
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() does not grow with fragments that are empty",
+  permissions,
+  fn(): void {
+    const protocol = new WebSocketProtocol({ maxMessage: 1024 });
+    protocol.receive(frame({ opcode: 1, payload: "a", final: false }));
+    const before = protocol.held;
+    const empty = join(
+      ...Array.from({ length: 1000 }, () => frame({ opcode: 0, final: false })),
+    );
+    for (let count = 0; count < 100; count++) protocol.receive(empty.slice());
+    assertEquals(protocol.held, before);
+    const { messages } = protocol.receive(frame({ opcode: 0, payload: "b" }));
+    assertEquals(messages, [{ data: utf8("ab"), ends: [2] }]);
+  },
+});
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() grows seldom with fragments that are small",
+  permissions,
+  fn(): void {
+    const protocol = new WebSocketProtocol({ maxMessage: 1 << 20 });
+    protocol.receive(frame({ opcode: 2, payload: pattern(100), final: false }));
+    const sizes = new Set<number>();
+    for (let count = 1; count < 1000; count++) {
+      protocol.receive(
+        frame({ opcode: 0, payload: pattern(100), final: false }),
+      );
+      sizes.add(protocol.held);
+    }
+    assert(sizes.size <= 12, `${sizes.size} sizes`);
+    assert(protocol.held <= 2 * 100_000);
+  },
+});
+
+Deno.test({
+  name: "WebSocketProtocol.receive() tells of pings and pongs once",
+  permissions,
+  fn(): void {
+    const protocol = new WebSocketProtocol({ maxMessage: 9 });
+    const first = protocol.receive(join(ping("1"), ping("2"), pong("3")));
+    assertEquals(first, { messages: [], pong: utf8("2"), ponged: true });
+    assertEquals(protocol.receive(new Uint8Array()), {
+      messages: [],
+      ponged: false,
+    });
+  },
+});
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() uses two buffers in turn for messages that come in several reads",
+  permissions,
+  fn(): void {
+    const protocol = new WebSocketProtocol({ maxMessage: 1 << 20 });
+    const payloads = Array.from(
+      { length: 9 },
+      (_, index) => pattern(65536).fill(index, 5, 500),
+    );
+    const input = join(...payloads.map(binary));
+    const buffers = new Set<ArrayBufferLike>();
+    const got: Uint8Array[] = [];
+    for (let start = 0; start < input.length; start += 60_000) {
+      const { messages } = protocol.receive(input.slice(start, start + 60_000));
+      for (const { data } of messages) {
+        got.push(data.slice());
+        buffers.add(data.buffer);
+      }
+    }
+    assertSame(got, payloads, "messages");
+    assertEquals(buffers.size, 2);
+    assertEquals(protocol.held, 2 * 65536);
+  },
+});
+
+Deno.test({
+  name: "WebSocketProtocol.receive() keeps no buffer of a huge message",
+  permissions,
+  fn(): void {
+    const protocol = new WebSocketProtocol({ maxMessage: 1 << 24 });
+    const payload = pattern(1 << 20);
+    const input = binary(payload);
+    protocol.receive(input.slice(0, 900_000));
+    const { messages } = protocol.receive(input.slice(900_000));
+    assertSame(messages.map(({ data }) => data), [payload], "messages");
+    assertEquals(protocol.held, 0);
+  },
+});
+
+Deno.test({
+  name: "WebSocketProtocol.trim() drops the buffers that wait for messages",
+  permissions,
+  fn(): void {
+    const protocol = new WebSocketProtocol({ maxMessage: 1 << 20 });
+    const input = binary(pattern(50_000));
+    protocol.receive(input.slice(0, 30_000));
+    protocol.receive(input.slice(30_000));
+    assert(protocol.held > 0);
+    protocol.trim();
+    assertEquals(protocol.held, 0);
+  },
+});
+
+Deno.test({
+  name: "WebSocketProtocol.trim() keeps an unfinished message",
+  permissions,
+  fn(): void {
+    const protocol = new WebSocketProtocol({ maxMessage: 1 << 20 });
+    const payload = pattern(50_000);
+    const input = binary(payload);
+    protocol.receive(input.slice(0, 30_000));
+    protocol.trim();
+    const { messages } = protocol.receive(input.slice(30_000));
+    assertSame(messages.map(({ data }) => data), [payload], "messages");
+  },
+});
+
+Deno.test({
+  name: "WebSocketProtocol() throws on a limit that is none",
+  permissions,
+  fn(): void {
+    for (const maxMessage of [-1, 1.5, NaN, Infinity]) {
+      assertThrows(
+        () => new WebSocketProtocol({ maxMessage }),
+        RangeError,
+        `"maxMessage" must be a whole number of at least 0: current value is ${maxMessage}`,
+      );
+    }
+  },
+});

@@ -1,0 +1,211 @@
+import { assert, assertEquals } from "@std/assert";
+import { endOfCharacters, isValidUtf8 } from "../../../core/websocket/utf8.ts";
+import { INVALID_UTF8, VALID_UTF8 } from "../../support/utf8_strings.ts";
+
+const permissions = "none";
+
+/**
+ * The grammar of RFC 3629 section 4 for one character: the lead bytes, the
+ * bytes that may come second, and how many follow these. What it says is
+ * compared with `TextDecoder`, too.
+ */
+const GRAMMAR = [
+  { lead: [0x00, 0x7f], length: 1, second: [0x80, 0xbf] },
+  { lead: [0xc2, 0xdf], length: 2, second: [0x80, 0xbf] },
+  { lead: [0xe0, 0xe0], length: 3, second: [0xa0, 0xbf] },
+  { lead: [0xe1, 0xec], length: 3, second: [0x80, 0xbf] },
+  { lead: [0xed, 0xed], length: 3, second: [0x80, 0x9f] },
+  { lead: [0xee, 0xef], length: 3, second: [0x80, 0xbf] },
+  { lead: [0xf0, 0xf0], length: 4, second: [0x90, 0xbf] },
+  { lead: [0xf1, 0xf3], length: 4, second: [0x80, 0xbf] },
+  { lead: [0xf4, 0xf4], length: 4, second: [0x80, 0x8f] },
+] as const;
+
+const RULES = Array.from(
+  { length: 256 },
+  (_, byte) => GRAMMAR.find(({ lead }) => lead[0] <= byte && byte <= lead[1]),
+);
+
+/** Whether bytes are UTF-8, by the grammar. */
+function matchesGrammar(bytes: Uint8Array): boolean {
+  let index = 0;
+  while (index < bytes.length) {
+    const rule = RULES[bytes[index]!];
+    if (rule === undefined || index + rule.length > bytes.length) return false;
+    for (let more = 1; more < rule.length; more++) {
+      const byte = bytes[index + more]!;
+      const [low, high] = more === 1 ? rule.second : [0x80, 0xbf];
+      if (byte < low || byte > high) return false;
+    }
+    index += rule.length;
+  }
+  return true;
+}
+
+/** Whether bytes are UTF-8, by `TextDecoder`. */
+function decodes(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test({
+  name: "isValidUtf8() agrees with TextDecoder on all strings of 1 and 2 bytes",
+  permissions,
+  fn(): void {
+    for (let first = 0; first < 256; first++) {
+      const one = new Uint8Array([first]);
+      assertEquals(isValidUtf8(one), decodes(one), `${one}`);
+      for (let second = 0; second < 256; second++) {
+        const two = new Uint8Array([first, second]);
+        assertEquals(isValidUtf8(two), decodes(two), `${two}`);
+        assertEquals(matchesGrammar(two), decodes(two), `${two}`);
+      }
+    }
+  },
+});
+
+Deno.test({
+  name: "isValidUtf8() agrees with the grammar on all strings of 3 bytes",
+  permissions,
+  fn(): void {
+    // As many calls of TextDecoder, each with an exception, would take a minute.
+    const bytes = new Uint8Array(3);
+    for (let value = 0; value < 1 << 24; value++) {
+      bytes[0] = value >> 16;
+      bytes[1] = value >> 8;
+      bytes[2] = value;
+      if (isValidUtf8(bytes) !== matchesGrammar(bytes)) {
+        assertEquals(isValidUtf8(bytes), matchesGrammar(bytes), `${bytes}`);
+      }
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "isValidUtf8() agrees with TextDecoder on strings of 3 and 4 bytes at the bounds",
+  permissions,
+  fn(): void {
+    const leads = [
+      ...[0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec],
+      ...[0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf7, 0xf8, 0xff],
+    ];
+    const others = [0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff];
+    for (const lead of leads) {
+      for (const second of others) {
+        for (const third of others) {
+          const three = new Uint8Array([lead, second, third]);
+          assertEquals(isValidUtf8(three), decodes(three), `${three}`);
+          for (const fourth of [0x7f, 0x80, 0xbf, 0xc2]) {
+            const four = new Uint8Array([lead, second, third, fourth]);
+            assertEquals(isValidUtf8(four), decodes(four), `${four}`);
+          }
+        }
+      }
+    }
+  },
+});
+
+Deno.test({
+  name: "isValidUtf8() tells valid strings from others, wherever they lie",
+  permissions,
+  fn(): void {
+    const tables = [[VALID_UTF8, true], [INVALID_UTF8, false]] as const;
+    for (const [table, valid] of tables) {
+      for (const [name, bytes] of Object.entries(table)) {
+        // Up to 48 bytes are looked at in another way than more.
+        for (const before of [0, 1, 40, 44, 45, 46, 47, 48, 49, 200]) {
+          for (const after of [0, 1, 100]) {
+            const data = new Uint8Array(before + bytes.length + after).fill(
+              0x61,
+            );
+            data.set(bytes, before);
+            assertEquals(
+              isValidUtf8(data),
+              valid,
+              `${name}, ${before} letters before`,
+            );
+          }
+        }
+      }
+    }
+  },
+});
+
+Deno.test({
+  name: "isValidUtf8() looks at no byte outside of what it is given",
+  permissions,
+  fn(): void {
+    for (const length of [0, 1, 10, 47, 48, 49, 300]) {
+      const data = new Uint8Array(length + 6).fill(0xff);
+      data.fill(0x61, 3, 3 + length);
+      assert(isValidUtf8(data, 3, 3 + length));
+      assertEquals(isValidUtf8(data, 2, 3 + length), false);
+      assertEquals(isValidUtf8(data, 3, 4 + length), false);
+      assertEquals(isValidUtf8(data, 3), false);
+      assert(isValidUtf8(data.subarray(0, 3 + length), 3));
+    }
+  },
+});
+
+Deno.test({
+  name: "endOfCharacters() finds where a character at the end lacks bytes",
+  permissions,
+  fn(): void {
+    for (const text of ["é", "€", "😀", "\u{10ffff}", "\u0800"]) {
+      for (const before of ["", "a", "é", "€", "😀"]) {
+        const bytes = new TextEncoder().encode(`${before}${text}`);
+        const start = new TextEncoder().encode(before).length;
+        for (let end = start; end < bytes.length; end++) {
+          assertEquals(
+            endOfCharacters(bytes, 0, end),
+            start,
+            `${before}${text}, ${end}`,
+          );
+        }
+        assertEquals(endOfCharacters(bytes, 0, bytes.length), bytes.length);
+      }
+    }
+  },
+});
+
+Deno.test({
+  name: "endOfCharacters() leaves nothing out that no byte can make valid",
+  permissions,
+  fn(): void {
+    for (
+      const bytes of [
+        [0x80],
+        [0x61, 0xbf],
+        [0xe2, 0x82, 0xac, 0x80],
+        [0xf0, 0x9f, 0x98, 0x80, 0x80],
+        [0xc0],
+        [0xc1],
+        [0xf5],
+        [0xff],
+        [0xf5, 0x80, 0x80],
+        [],
+      ]
+    ) {
+      assertEquals(
+        endOfCharacters(new Uint8Array(bytes), 0, bytes.length),
+        bytes.length,
+        `${bytes}`,
+      );
+    }
+  },
+});
+
+Deno.test({
+  name: "endOfCharacters() looks at no byte before the start",
+  permissions,
+  fn(): void {
+    const bytes = new Uint8Array([0xf0, 0x9f, 0x98]);
+    assertEquals(endOfCharacters(bytes, 0, 3), 0);
+    assertEquals(endOfCharacters(bytes, 1, 3), 3);
+  },
+});
