@@ -66,8 +66,8 @@ const relay = {
 
 /** The contenders, in the order of the tables. */
 export const contenders: readonly Contender[] = [
-  websocksy("native", []),
   websocksy("stream", []),
+  websocksy("native", []),
   {
     ...relay,
     name: "ws-bridge",
@@ -185,7 +185,7 @@ function websocksy(engine: string, options: readonly string[]): Contender {
       MAIN,
       `--listen=${HOST}`,
       `--port=${port}`,
-      ...(engine === "native" ? [] : [`--engine=${engine}`]),
+      `--engine=${engine}`,
       "-c",
       `host=${peer.address}`,
       "-c",

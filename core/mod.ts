@@ -60,10 +60,13 @@ export type {
   ConnectionLimits,
   TooMany,
 } from "./server/connection_counts.ts";
-export type { ThreadPlace } from "./threads/place.ts";
 export { streamEngine } from "./websocket/stream/engine.ts";
 export { Server } from "./server/server.ts";
-export type { ServerOptions, ServerSettings } from "./server/options.ts";
+export type {
+  ServerOptions,
+  ServerSettings,
+  ThreadPlace,
+} from "./server/options.ts";
 export { loadTelemetry } from "./telemetry/load.ts";
 export type {
   ConnectionTelemetry,

@@ -18,10 +18,9 @@ import { createLog, type Log } from "./log/log.ts";
 import { Pages } from "./pages/pages.ts";
 import { Plugins } from "./plugins/host.ts";
 import { Server } from "./server/server.ts";
-import type { ServerSettings } from "./server/options.ts";
+import type { ServerSettings, ThreadPlace } from "./server/options.ts";
 import { loadTelemetry } from "./telemetry/load.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
-import type { ThreadPlace } from "./threads/place.ts";
 import type { ServerCertificate, WebSocketEngine } from "./websocket/engine.ts";
 
 /** What a program is made of beside its configuration. */

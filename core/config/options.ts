@@ -25,7 +25,7 @@ export interface CoreConfig
   /** Name of a built-in backend or a plugin, or path or URL of a plugin. */
   readonly backend: string;
   /** The WebSocket engine. */
-  readonly engine: "native" | "stream";
+  readonly engine: "stream" | "native";
   /** Allowed values of `Origin`, or `*`. */
   readonly origin: "*" | readonly string[];
   /** Least severe level that is logged. */
@@ -37,7 +37,7 @@ export interface CoreConfig
 /** A `[core]` option. */
 export type CoreOption = Option<CoreConfig>;
 
-const engines = ["native", "stream"] as const;
+const engines = ["stream", "native"] as const;
 const logLevels = ["error", "warn", "info", "debug"] as const;
 const logFormats = ["text", "json"] as const;
 
@@ -73,11 +73,11 @@ export const coreOptions: readonly CoreOption[] = [
     name: "engine",
     placeholder: "ENGINE",
     value: engines,
-    default: "native",
+    default: "stream",
     help:
-      "WebSocket engine: native (Deno.upgradeWebSocket), or stream (our own, which reads a client no faster than its peer takes)",
+      "WebSocket engine: stream (our own, which reads a client no faster than its peer takes), or native (Deno.upgradeWebSocket)",
     details:
-      "Use `stream` for strangers, for uploads to slow peers, and for many small messages; `native` for large messages from clients. [The two engines](engines.md) compares them. A reload cannot change it.",
+      "`native` cannot pause a client: one that sends faster than its peer takes is cut off, with 1013. [The two engines](engines.md) compares them. A reload cannot change it.",
     example: "stream",
     parse: (value) => ({ engine: parseChoice(value, engines) }),
   },

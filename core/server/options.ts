@@ -12,11 +12,18 @@ import type { Log } from "../log/log.ts";
 import type { CoreConfig } from "../config/options.ts";
 import type { Pages } from "../pages/pages.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { ThreadPlace } from "../threads/place.ts";
 import type {
   ServerCertificate,
   WebSocketEngine,
 } from "../websocket/engine.ts";
+
+/** A thread among those that listen on the same port. */
+export interface ThreadPlace {
+  /** Its number, from 0. */
+  readonly index: number;
+  /** How many there are. */
+  readonly count: number;
+}
 
 /** What new connections are made with; it can be replaced while the server runs. */
 export interface ServerSettings {

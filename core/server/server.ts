@@ -28,9 +28,9 @@ import {
   type ServerOptions,
   type ServerSettings,
   SettingsInUse,
+  type ThreadPlace,
 } from "./options.ts";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.ts";
-import type { ThreadPlace } from "../threads/place.ts";
 import type {
   EngineServer,
   HttpRequest,

@@ -5,7 +5,7 @@
  */
 
 import type { Setting } from "../config/config.ts";
-import type { ThreadPlace } from "./place.ts";
+import type { ThreadPlace } from "../server/options.ts";
 
 /** What the first thread wants of another one. */
 export type ThreadOrder =

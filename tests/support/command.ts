@@ -13,7 +13,7 @@ import { Feed, linesOf } from "./feed.ts";
 export type EngineName = "native" | "stream";
 
 /** The engines that every test of a WebSocket runs against. */
-export const engines: readonly EngineName[] = ["native", "stream"];
+export const engines: readonly EngineName[] = ["stream", "native"];
 
 /** Options for {@linkcode testEngines}. */
 export interface TestEnginesOptions {
