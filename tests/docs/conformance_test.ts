@@ -17,7 +17,7 @@ Deno.test("docs/conformance.md names tests that exist", async () => {
   assert(named.length > 30, `${named.length} tests are named`);
   for (const [, file, name] of named) {
     const source = await Deno.readTextFile(
-      new URL(`../${file}`, import.meta.url),
+      new URL(`../../${file}`, import.meta.url),
     );
     assert(source.includes(name!), `${file} has no test "${name}"`);
   }
