@@ -1,94 +1,71 @@
 /**
- * websocksy for embedding: a bridge from WebSocket to TCP, UDP, TLS and Unix
+ * websocksy for embedding: a bridge from WebSocket to TCP, TLS, UDP and Unix
  * sockets in another Deno program.
  *
- * @example Serve one peer
- * ```ts ignore
- * import { createLog, defaultCoreConfig, nativeEngine, Server } from "@websocksy/websocksy";
- * import { framings } from "@websocksy/websocksy/framing";
+ * This is the only file of `core/` that knows the built-in backends and framing
+ * functions.
  *
- * const server = await Server.listen({
- *   core: { ...defaultCoreConfig, port: 8001 },
- *   backend: { query: () => ({ address: "tcp://127.0.0.1:6379" }) },
- *   framings,
- *   engine: nativeEngine,
- *   log: createLog({ level: "info", format: "text", write: (line) => console.error(line) }),
+ * @example Serve one peer
+ * ```ts
+ * import { serve } from "./mod.ts";
+ *
+ * await using server = await serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   backend: "tcp://127.0.0.1:6379",
+ *   framing: "newline",
+ *   core: { "max-connections": 100 },
  * });
  * ```
  *
  * @module
  */
 
-export {
-  type AllowedPeers,
-  type InternetPattern,
-  parseAllowedPeers,
-  type PeerPattern,
-  type UnixPattern,
-} from "./net/allowed_peers.ts";
+import { backends } from "../backends/mod.ts";
+import { framings } from "../framing/mod.ts";
+import { nativeEngine } from "./websocket/native/engine.ts";
+import { streamEngine } from "./websocket/stream/engine.ts";
+import { type BridgeServer, type ServeOptions, startServer } from "./serve.ts";
+
 export type * from "./api.ts";
 export { apiVersion } from "./api.ts";
-export { CloseError, ConfigError } from "./errors.ts";
-export type { FramedRead, StreamFramer } from "./bridge/message_framer.ts";
-export type { FramingTable, IsolatedFraming } from "./bridge/framing_table.ts";
-export {
-  createLog,
-  type Log,
-  type LogFields,
-  type LogOptions,
-} from "./log/log.ts";
-export { nativeEngine } from "./websocket/native/engine.ts";
-export type { IpAddress, Network } from "./net/ip_address.ts";
-export type { LimitConfig } from "./config/limit_options.ts";
-export type { ListenConfig } from "./config/listen_options.ts";
-export type { NetworkConfig } from "./config/network_options.ts";
-export {
-  type CoreConfig,
-  defaultCoreConfig,
-  type ListenAddress,
-  type LogLevel,
-} from "./config/options.ts";
-export type { PageConfig } from "./config/page_options.ts";
-export type { ServerState } from "./pages/page.ts";
-export type { Pages } from "./pages/pages.ts";
-export {
-  parseTrustedProxies,
-  type TrustedProxies,
-} from "./net/trusted_proxies.ts";
-export type {
-  ConnectionCounts,
-  ConnectionLimits,
-  TooMany,
-} from "./server/connection_counts.ts";
-export { streamEngine } from "./websocket/stream/engine.ts";
-export { Server } from "./server/server.ts";
-export type {
-  ServerOptions,
-  ServerSettings,
-  ThreadPlace,
-} from "./server/options.ts";
-export { loadTelemetry } from "./telemetry/load.ts";
-export type {
-  ConnectionTelemetry,
-  ConnectionTraffic,
-  HandshakeTelemetry,
-  Telemetry,
-  Traffic,
-} from "./telemetry/telemetry.ts";
-export type {
-  EngineLimits,
-  EngineOptions,
-  EngineServer,
-  HttpRequest,
-  IncomingMessages,
-  OutgoingMessage,
-  OutgoingMessages,
-  RequestHandler,
-  RequestHeaders,
-  ServerCertificate,
-  ServerWebSocket,
-  WebSocketEnd,
-  WebSocketEngine,
-  WebSocketHandler,
-  WebSocketUpgrade,
-} from "./websocket/engine.ts";
+export { ConfigError } from "./errors.ts";
+export type { BridgeServer, OptionValue, ServeOptions } from "./serve.ts";
+
+/**
+ * Starts a bridge, with all that is built in.
+ *
+ * @param options What it serves, where, and how; everything has a default.
+ * @returns The bridge; it listens.
+ * @throws {ConfigError} If an option is unknown, or its value not valid.
+ * @throws {Error} If it cannot listen there, or the reason of `options.signal`.
+ *
+ * @example A backend and a framing function of the program's own
+ * ```ts
+ * import { serve } from "./mod.ts";
+ *
+ * const server = await serve({
+ *   port: 0,
+ *   hostname: "127.0.0.1",
+ *   backend: {
+ *     query: ({ endpoint }) =>
+ *       endpoint === "/echo"
+ *         ? { address: "tcp://127.0.0.1:7", framing: "four" }
+ *         : undefined,
+ *   },
+ *   framings: {
+ *     four: () => ({
+ *       frame: (data) => data.length < 4 ? null : { length: 4, type: "binary" },
+ *     }),
+ *   },
+ * });
+ * await server.shutdown();
+ * ```
+ */
+export function serve(options: ServeOptions = {}): Promise<BridgeServer> {
+  return startServer(options, {
+    backends,
+    framings,
+    engines: { native: nativeEngine, stream: streamEngine },
+  });
+}

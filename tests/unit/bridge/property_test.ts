@@ -7,13 +7,11 @@
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import {
-  createLog,
-  defaultCoreConfig,
-  nativeEngine,
-  Server,
-  streamEngine,
-} from "../../../core/mod.ts";
+import { defaultCoreConfig } from "../../../core/config/options.ts";
+import { createLog } from "../../../core/log/log.ts";
+import { Server } from "../../../core/server/server.ts";
+import { nativeEngine } from "../../../core/websocket/native/engine.ts";
+import { streamEngine } from "../../../core/websocket/stream/engine.ts";
 import { framings } from "../../../framing/mod.ts";
 import { type EngineName, engines } from "../../support/command.ts";
 import { Feed } from "../../support/feed.ts";

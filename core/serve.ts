@@ -1,0 +1,258 @@
+/**
+ * The bridge as part of another program: one call that starts it, one object
+ * that ends it.
+ *
+ * @module
+ */
+
+import type { Backend, CreateFraming } from "./api.ts";
+import type { Setting } from "./config/config.ts";
+import { ConfigError } from "./errors.ts";
+import { LineBuffer } from "./log/line_buffer.ts";
+import { Program, type ProgramParts } from "./program.ts";
+
+/** Options for {@linkcode serve}. */
+export interface ServeOptions {
+  /**
+   * Listen port; 0: any free one.
+   *
+   * @default {8001}
+   */
+  readonly port?: number;
+  /**
+   * Listen host; `unix:PATH` listens on a Unix socket.
+   *
+   * @default {"::"}
+   */
+  readonly hostname?: string;
+  /**
+   * Which peer a client gets: the address of the one peer for all clients, such
+   * as `tcp://127.0.0.1:6379`; an object that answers each request; or the name
+   * of a built-in backend, a declared plugin, or the path or URL of a plugin.
+   *
+   * @default {"defaultpeer"}
+   */
+  readonly backend?: string | Backend;
+  /** Options of a backend that is named, such as `{ path: "peers" }` of `file`. */
+  readonly backendOptions?: Readonly<
+    Record<string, string | readonly string[]>
+  >;
+  /**
+   * Framing function of the one peer: a name, or a function. Backends that
+   * are objects name theirs in each answer.
+   *
+   * @default {"auto"}
+   */
+  readonly framing?: string | CreateFraming;
+  /** Configuration of that framing function. */
+  readonly framingConfig?: string;
+  /** Subprotocol of the one peer; `*` takes the first that a client offers. */
+  readonly protocol?: string;
+  /** Framing functions of the program's own, which answers of a backend may name. */
+  readonly framings?: Readonly<Record<string, CreateFraming>>;
+  /**
+   * Any other `[core]` option, by its name in the configuration reference, such
+   * as `{ "max-connections": 100, origin: "https://example.com" }`. A number or
+   * boolean is written as it is; an array gives the option several times.
+   */
+  readonly core?: Readonly<
+    Record<string, OptionValue | readonly OptionValue[]>
+  >;
+  /** Plugins by name, each with the options of its section, such as `{ url: "…" }`. */
+  readonly plugins?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Takes the lines of the log, each with its end; absent: there is no log. */
+  readonly log?: (lines: string) => void;
+  /** Ends the server when it is aborted, as {@linkcode BridgeServer.shutdown} does. */
+  readonly signal?: AbortSignal;
+}
+
+/** The value of an option, as a program writes it. */
+export type OptionValue = string | number | boolean;
+
+/** A bridge that runs. */
+export interface BridgeServer extends AsyncDisposable {
+  /** Where it listens. */
+  readonly addr: Deno.NetAddr | Deno.UnixAddr;
+  /** Resolves when it has ended; it never rejects. */
+  readonly finished: Promise<void>;
+  /**
+   * Ends it: no further connection is accepted, what is buffered is sent, and
+   * every WebSocket is closed with 1001, all within `drain-timeout` seconds.
+   * Further calls wait for the same end.
+   */
+  shutdown(): Promise<void>;
+}
+
+/** What there is to serve with, beside what the options bring. */
+export type ServeParts = Pick<
+  ProgramParts,
+  "backends" | "framings" | "engines"
+>;
+
+/** Options that another field gives, or that only the command can carry out. */
+const refused: Readonly<Record<string, string>> = {
+  port: "it is an option of its own: { port: … }",
+  listen: "it is an option of its own: { hostname: … }",
+  backend: "it is an option of its own: { backend: … }",
+  threads: "only the command starts threads",
+};
+
+/** The name by which what the program brings is loaded. */
+const own = "the program's own";
+
+/**
+ * Starts a bridge.
+ *
+ * @param options What it serves, where, and how.
+ * @param parts The built-in backends, framing functions and engines.
+ * @returns The bridge; it listens.
+ * @throws {ConfigError} If an option is unknown, or its value not valid.
+ * @throws {Error} If it cannot listen there, or `signal`'s reason.
+ */
+export async function startServer(
+  options: ServeOptions,
+  parts: ServeParts,
+): Promise<BridgeServer> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const log = new LineBuffer(options.log ?? ((): void => {}));
+  const program = await Program.load(toSettings(options), {
+    ...parts,
+    ...withOwn(options, parts),
+    log,
+  });
+  const { core } = program.config;
+  try {
+    await program.listen({ port: core.port });
+  } catch (error) {
+    await program.end();
+    throw error;
+  }
+  const { promise: finished, resolve } = Promise.withResolvers<void>();
+  let ending: Promise<void> | undefined;
+  async function end(): Promise<void> {
+    signal?.removeEventListener("abort", onAbort);
+    await program.end();
+    log.flush();
+    resolve();
+  }
+  function shutdown(): Promise<void> {
+    return ending ??= end();
+  }
+  function onAbort(): void {
+    shutdown();
+  }
+  signal?.addEventListener("abort", onAbort);
+  if (signal?.aborted) onAbort();
+  return {
+    addr: core.listen.transport === "unix" ? core.listen : {
+      transport: "tcp",
+      hostname: core.listen.hostname,
+      port: program.port,
+    },
+    finished,
+    shutdown,
+    [Symbol.asyncDispose]: shutdown,
+  };
+}
+
+/** The tables with what the program itself brings. */
+function withOwn(
+  { backend, framing, framings }: ServeOptions,
+  parts: ServeParts,
+): Pick<ServeParts, "backends" | "framings"> {
+  for (const name of Object.keys(framings ?? {})) {
+    if (Object.hasOwn(parts.framings, name)) {
+      throw new ConfigError(`framing function "${name}" is a built-in one`);
+    }
+  }
+  return {
+    backends: typeof backend === "object"
+      ? { ...parts.backends, [own]: () => backend }
+      : parts.backends,
+    framings: {
+      ...parts.framings,
+      ...framings,
+      ...(typeof framing === "function" && { [own]: framing }),
+    },
+  };
+}
+
+/** The options as a configuration file would say them. */
+function toSettings(options: ServeOptions): Setting[] {
+  const { port, hostname, backend, core = {}, plugins = {} } = options;
+  const settings: Setting[] = [];
+  function add(
+    section: "core" | "backend",
+    option: string,
+    value: OptionValue,
+  ): void {
+    settings.push({ section, option, value: `${value}`, origin: "serve()" });
+  }
+  for (const [option, value] of Object.entries(core)) {
+    const why = refused[option];
+    if (why !== undefined) {
+      throw new ConfigError(`cannot use ${option}: ${why}`);
+    }
+    for (const each of toArray(value)) add("core", option, each);
+  }
+  if (port !== undefined) add("core", "port", port);
+  if (hostname !== undefined) add("core", "listen", hostname);
+  for (const [plugin, pairs] of Object.entries(plugins)) {
+    for (const [option, value] of Object.entries(pairs)) {
+      settings.push({
+        section: "plugin",
+        plugin,
+        option,
+        value,
+        origin: "serve()",
+      });
+    }
+  }
+  addBackend(options, add);
+  if (typeof backend === "object") refuseOptions(options);
+  return settings;
+}
+
+function addBackend(
+  { backend, backendOptions = {}, framing, framingConfig, protocol }:
+    ServeOptions,
+  add: (section: "core" | "backend", option: string, value: string) => void,
+): void {
+  const isAddress = typeof backend === "string" &&
+    /^(?:tcp|tls|udp|unix|unix-dgram):\/\//.test(backend);
+  if (typeof backend === "object") add("core", "backend", own);
+  else if (isAddress) add("backend", "host", backend);
+  else if (backend !== undefined) add("core", "backend", backend);
+  for (const [option, value] of Object.entries(backendOptions)) {
+    for (const each of toArray(value)) add("backend", option, each);
+  }
+  if (framing !== undefined) {
+    add("backend", "framing", typeof framing === "string" ? framing : own);
+  }
+  if (framingConfig !== undefined) {
+    add("backend", "framing-config", framingConfig);
+  }
+  if (protocol !== undefined) add("backend", "protocol", protocol);
+}
+
+/** What a backend that is an object says in each answer is not said beside it. */
+function refuseOptions(options: ServeOptions): void {
+  for (
+    const name of [
+      "backendOptions",
+      "framing",
+      "framingConfig",
+      "protocol",
+    ] as const
+  ) {
+    if (options[name] === undefined) continue;
+    throw new ConfigError(
+      `cannot use ${name}: the backend is an object, whose answers say it`,
+    );
+  }
+}
+
+function toArray<T>(value: T | readonly T[]): readonly T[] {
+  return Array.isArray(value) ? value : [value as T];
+}
