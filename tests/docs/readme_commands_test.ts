@@ -1,4 +1,4 @@
-/** What the README tells to do, done: its commands and its configurations. */
+/** What the README and the page on security tell to do, done. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
@@ -7,6 +7,8 @@ import {
   readPage,
   replaceOnce,
 } from "../support/docs_pages.ts";
+import { parseArguments } from "../../core/cli/arguments.ts";
+import { parseConfigFile } from "../../core/config/config.ts";
 import { RawClient, request } from "../support/client.ts";
 import { Command, root, Service, testEngines } from "../support/command.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
@@ -18,6 +20,7 @@ import {
 } from "../support/service.ts";
 
 const page = await readPage("README.md");
+const security = await readPage("docs/security.md");
 const hasRedis = hasProgram("redis-server");
 const hasDns = hasProgram("dnsmasq");
 
@@ -32,8 +35,8 @@ function blockWith({ blocks }: Page, what: string): string {
 }
 
 /** A command's arguments, without the name of the program. */
-function argumentsWith(what: string): string[] {
-  const command = blockWith(page, what).replaceAll("\\\n", " ");
+function argumentsWith(what: string, from = page): string[] {
+  const command = blockWith(from, what).replaceAll("\\\n", " ");
   return command.split(/\s+/).slice(1);
 }
 
@@ -60,7 +63,17 @@ testEngines(
 
 Deno.test("README's noVNC is that of the page with all of it", async () => {
   const whole = await readPage("docs/applications/novnc.md");
-  assertEquals(fileOf(page, "novnc.ini"), fileOf(whole, "novnc.ini"));
+  const file = parseConfigFile(fileOf(whole, "novnc.ini"), "novnc.ini");
+  const { settings } = parseArguments(argumentsWith("--web www"));
+  for (const { option, value } of settings) {
+    const [host, port] = file.filter((each) =>
+      each.section === "backend" && /^(host|port)$/.test(each.option)
+    );
+    const expected = option === "host"
+      ? `${host!.value}:${port!.value}`
+      : file.find((each) => each.option === option)?.value;
+    assertEquals(value, expected, option);
+  }
   assert(page.spans.some((span) => /^new RFB\(.*8001/.test(span)));
 });
 
@@ -99,7 +112,7 @@ testEngines(
 
 /** The permissions of the command that is locked down, as they hold for a test. */
 function grantsFor(folder: string, port: number, peer: string): string[] {
-  const flags = argumentsWith("--allow-read=/etc/websocksy")
+  const flags = argumentsWith("--allow-read=/etc/websocksy", security)
     .filter((arg) => arg.startsWith("--allow-"));
   assertEquals(flags.length, 2);
   return flags.map((flag) =>
@@ -110,7 +123,7 @@ function grantsFor(folder: string, port: number, peer: string): string[] {
 }
 
 testEngines(
-  "README's permissions are enough, and let nothing else be reached",
+  "security.md's permissions are enough, and let nothing else be reached",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
     await using other = TestPeer.tcp(echo);
@@ -136,7 +149,7 @@ testEngines(
 );
 
 testEngines(
-  "README's permissions and the program's folder are enough for threads and plugins",
+  "security.md's permissions and the program's folder are enough for threads and plugins",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();
@@ -164,11 +177,11 @@ testEngines(
   { ignore: Deno.build.os !== "linux" },
 );
 
-Deno.test("README's options lock a program down that has all permissions", async () => {
+Deno.test("security.md's options lock a program down that has all permissions", async () => {
   await using peer = TestPeer.tcp(echo);
   await using other = TestPeer.tcp(echo);
   await using directory = new TemporaryDirectory();
-  const config = blockWith(page, "allow-peer = ")
+  const config = blockWith(security, "allow-peer = ")
     .replaceAll(redisAddress, peer.host);
   const file = await directory.write("locked.ini", config);
   const headers = { Origin: "https://example.org" };
