@@ -9,7 +9,7 @@ import manifest from "../../deno.json" with { type: "json" };
 import { stdArguments } from "../../tools/std.ts";
 import { root, runCommand } from "../support/command.ts";
 import { TemporaryDirectory } from "../support/service.ts";
-import { requireProgram } from "../support/programs.ts";
+import { needing } from "../support/programs.ts";
 
 /** Commands that are not run here, and why. */
 const skipped: readonly (readonly [start: string, reason: string])[] = [
@@ -105,107 +105,116 @@ const denoDirectory = (async (): Promise<string> => {
   return JSON.parse(new TextDecoder().decode(stdout)).denoDir;
 })();
 
-Deno.test("Commands of docs/install.md install what they say", async (t) => {
-  requireProgram("man", "man-db");
-  await using system = new System();
-  await Deno.mkdir(system.home);
-  await using downloads = new TemporaryDirectory();
-  await using checkout = new TemporaryDirectory();
-  await checkOut(checkout.path);
-  const { version } = manifest;
-  const target = "x86_64-unknown-linux-gnu";
-  const name = `websocksy-${version}-${target}`;
+Deno.test(
+  needing(["man", "tar", "zip"], {
+    name: "Commands of docs/install.md install what they say",
+    async fn(t: Deno.TestContext): Promise<void> {
+      await using system = new System();
+      await Deno.mkdir(system.home);
+      await using downloads = new TemporaryDirectory();
+      await using checkout = new TemporaryDirectory();
+      await checkOut(checkout.path);
+      const { version } = manifest;
+      const target = "x86_64-unknown-linux-gnu";
+      const name = `websocksy-${version}-${target}`;
 
-  await t.step("deno task release", async () => {
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["task", "release", "--tag", `v${version}`, "--target", target],
-        ...["--output", downloads.path],
-      ],
-      cwd: root,
-      // See compile_test.ts for what takes the place of the runtime.
-      env: { DENORT_BIN: Deno.execPath(), SOURCE_DATE_EPOCH: "1700000000" },
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-    const made = await Array.fromAsync(Deno.readDir(downloads.path));
-    assertEquals(made.map(({ name }) => name).sort(), [
-      "SHA256SUMS",
-      `${name}.tar.gz`,
-      "websocksy.cdx.json",
-    ]);
-    const bill = await Deno.readTextFile(
-      join(downloads.path, "websocksy.cdx.json"),
-    );
-    const { metadata } = JSON.parse(bill);
-    assertEquals(metadata.timestamp, "2023-11-14T22:13:20.000Z");
-    assertEquals(metadata.component.version, version);
-  });
+      await t.step("deno task release", async () => {
+        const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: [
+            ...["task", "release", "--tag", `v${version}`, "--target", target],
+            ...["--output", downloads.path],
+          ],
+          cwd: root,
+          // See compile_test.ts for what takes the place of the runtime.
+          env: { DENORT_BIN: Deno.execPath(), SOURCE_DATE_EPOCH: "1700000000" },
+        }).output();
+        assert(success, new TextDecoder().decode(stderr));
+        const made = await Array.fromAsync(Deno.readDir(downloads.path));
+        assertEquals(made.map(({ name }) => name).sort(), [
+          "SHA256SUMS",
+          `${name}.tar.gz`,
+          "websocksy.cdx.json",
+        ]);
+        const bill = await Deno.readTextFile(
+          join(downloads.path, "websocksy.cdx.json"),
+        );
+        const { metadata } = JSON.parse(bill);
+        assertEquals(metadata.timestamp, "2023-11-14T22:13:20.000Z");
+        assertEquals(metadata.component.version, version);
+      });
 
-  const outputs = new Map<string, string>();
-  for (const [title, commands] of await readCommands()) {
-    await t.step(title, async () => {
-      for (const command of commands) {
-        if (skipped.some(([start]) => command.startsWith(start))) continue;
-        // The program of the release needs its own runtime: that of the next
-        // section is told apart by nothing else.
-        if (title === "A binary" && command.startsWith("websocksy ")) continue;
-        const cwd = title === "A binary" ? downloads.path : checkout.path;
-        const plain = command.replace("npx deno@2.9.6 ", "deno ");
-        outputs.set(command, await system.run(plain, cwd));
+      const outputs = new Map<string, string>();
+      for (const [title, commands] of await readCommands()) {
+        await t.step(title, async () => {
+          for (const command of commands) {
+            if (skipped.some(([start]) => command.startsWith(start))) continue;
+            // The program of the release needs its own runtime: that of the next
+            // section is told apart by nothing else.
+            if (title === "A binary" && command.startsWith("websocksy ")) {
+              continue;
+            }
+            const cwd = title === "A binary" ? downloads.path : checkout.path;
+            const plain = command.replace("npx deno@2.9.6 ", "deno ");
+            outputs.set(command, await system.run(plain, cwd));
+          }
+        });
       }
-    });
-  }
 
-  await t.step("What is installed is there", async () => {
-    assertEquals(
-      outputs.get("sha256sum --check --ignore-missing SHA256SUMS"),
-      `${name}.tar.gz: OK\nwebsocksy.cdx.json: OK\n`,
-    );
-    assertStringIncludes(outputs.get("man websocksy")!, "--max-connections");
-    const { mode } = await Deno.stat(
-      join(system.path, "usr/local/bin/websocksy"),
-    );
-    assertEquals(mode! & 0o777, 0o755);
-    // From the command that deno install made.
-    const printed = await system.run("websocksy --version", root);
-    assertEquals(printed, `websocksy ${version}\n`);
-    const files = [
-      [".local/share/bash-completion/completions/websocksy", "complete -F"],
-      [".zsh/_websocksy", "#compdef websocksy"],
-      [".config/fish/completions/websocksy.fish", "complete -c websocksy"],
-    ] as const;
-    for (const [file, text] of files) {
-      assertStringIncludes(
-        await Deno.readTextFile(join(system.home, file)),
-        text,
-      );
-    }
-  });
+      await t.step("What is installed is there", async () => {
+        assertEquals(
+          outputs.get("sha256sum --check --ignore-missing SHA256SUMS"),
+          `${name}.tar.gz: OK\nwebsocksy.cdx.json: OK\n`,
+        );
+        assertStringIncludes(
+          outputs.get("man websocksy")!,
+          "--max-connections",
+        );
+        const { mode } = await Deno.stat(
+          join(system.path, "usr/local/bin/websocksy"),
+        );
+        assertEquals(mode! & 0o777, 0o755);
+        // From the command that deno install made.
+        const printed = await system.run("websocksy --version", root);
+        assertEquals(printed, `websocksy ${version}\n`);
+        const files = [
+          [".local/share/bash-completion/completions/websocksy", "complete -F"],
+          [".zsh/_websocksy", "#compdef websocksy"],
+          [".config/fish/completions/websocksy.fish", "complete -c websocksy"],
+        ] as const;
+        for (const [file, text] of files) {
+          assertStringIncludes(
+            await Deno.readTextFile(join(system.home, file)),
+            text,
+          );
+        }
+      });
 
-  await t.step("The archive has what the page says", async () => {
-    const inside = join(downloads.path, name);
-    const found = await Array.fromAsync(Deno.readDir(inside));
-    assertEquals(found.map(({ name }) => name).sort(), [
-      "CHANGELOG.md",
-      "LICENSE",
-      "README.md",
-      "completions",
-      "config.example.ini",
-      "websocksy",
-      "websocksy.1",
-      "websocksy.service",
-    ]);
-    for (const [shell, file] of [["zsh", "_websocksy"], ["fish", "fish"]]) {
-      const path = join(
-        inside,
-        "completions",
-        file === "fish" ? "websocksy.fish" : file!,
-      );
-      const { stdout } = await runCommand(["--completions", shell!]);
-      assertEquals(await Deno.readTextFile(path), stdout);
-    }
-  });
-});
+      await t.step("The archive has what the page says", async () => {
+        const inside = join(downloads.path, name);
+        const found = await Array.fromAsync(Deno.readDir(inside));
+        assertEquals(found.map(({ name }) => name).sort(), [
+          "CHANGELOG.md",
+          "LICENSE",
+          "README.md",
+          "completions",
+          "config.example.ini",
+          "websocksy",
+          "websocksy.1",
+          "websocksy.service",
+        ]);
+        for (const [shell, file] of [["zsh", "_websocksy"], ["fish", "fish"]]) {
+          const path = join(
+            inside,
+            "completions",
+            file === "fish" ? "websocksy.fish" : file!,
+          );
+          const { stdout } = await runCommand(["--completions", shell!]);
+          assertEquals(await Deno.readTextFile(path), stdout);
+        }
+      });
+    },
+  }),
+);
 
 Deno.test("docs/install.md gives docker arguments that the command takes", async () => {
   const commands = [...(await readCommands()).values()].flat()
@@ -229,36 +238,40 @@ Deno.test("docs/install.md gives docker arguments that the command takes", async
   assertStringIncludes(stdout, "host = tcp://redis:6379");
 });
 
-Deno.test("The systemd unit is valid, and exposes little", async () => {
-  requireProgram("systemd-analyze", "systemd");
-  await using directory = new TemporaryDirectory();
-  const unit = join(root, "examples/systemd/websocksy.service");
-  const text = await Deno.readTextFile(unit);
-  const config = /^ExecStart=(\S+) (\S+)$/m.exec(text)!;
-  const page = await Deno.readTextFile(join(root, "docs/install.md"));
-  for (const path of config.slice(1)) assertStringIncludes(page, path);
-  // The program has to be there.
-  const program = await directory.write("websocksy", "");
-  await Deno.chmod(program, 0o755);
-  const file = await directory.write(
-    "websocksy.service",
-    text.replace(config[1]!, program),
-  );
-  const decoder = new TextDecoder();
-  const verify = await new Deno.Command("systemd-analyze", {
-    args: ["verify", "--man=no", file],
-  }).output();
-  assertEquals(decoder.decode(verify.stderr), "");
-  assert(verify.success);
-  const security = await new Deno.Command("systemd-analyze", {
-    // In tenths; 1.3 when this was written.
-    args: ["security", "--offline=yes", "--threshold=15", file],
-  }).output();
-  assert(security.success, decoder.decode(security.stdout));
-  // What the program relies on.
-  const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(text)![1]);
-  assert(seconds > 5, "drain-timeout is 5 seconds");
-  for (
-    const line of ["KillSignal=SIGTERM", "MemoryDenyWriteExecute=no"]
-  ) assert(text.includes(`\n${line}\n`), line);
-});
+Deno.test(
+  needing(["systemd-analyze"], {
+    name: "The systemd unit is valid, and exposes little",
+    async fn(): Promise<void> {
+      await using directory = new TemporaryDirectory();
+      const unit = join(root, "examples/systemd/websocksy.service");
+      const text = await Deno.readTextFile(unit);
+      const config = /^ExecStart=(\S+) (\S+)$/m.exec(text)!;
+      const page = await Deno.readTextFile(join(root, "docs/install.md"));
+      for (const path of config.slice(1)) assertStringIncludes(page, path);
+      // The program has to be there.
+      const program = await directory.write("websocksy", "");
+      await Deno.chmod(program, 0o755);
+      const file = await directory.write(
+        "websocksy.service",
+        text.replace(config[1]!, program),
+      );
+      const decoder = new TextDecoder();
+      const verify = await new Deno.Command("systemd-analyze", {
+        args: ["verify", "--man=no", file],
+      }).output();
+      assertEquals(decoder.decode(verify.stderr), "");
+      assert(verify.success);
+      const security = await new Deno.Command("systemd-analyze", {
+        // In tenths; 1.3 when this was written.
+        args: ["security", "--offline=yes", "--threshold=15", file],
+      }).output();
+      assert(security.success, decoder.decode(security.stdout));
+      // What the program relies on.
+      const seconds = Number(/^TimeoutStopSec=(\d+)$/m.exec(text)![1]);
+      assert(seconds > 5, "drain-timeout is 5 seconds");
+      for (
+        const line of ["KillSignal=SIGTERM", "MemoryDenyWriteExecute=no"]
+      ) assert(text.includes(`\n${line}\n`), line);
+    },
+  }),
+);

@@ -18,7 +18,7 @@ import {
 } from "../../tools/sbom.ts";
 import { root } from "../support/command.ts";
 import { TemporaryDirectory } from "../support/service.ts";
-import { requireProgram } from "../support/programs.ts";
+import { needing } from "../support/programs.ts";
 
 const time = new Date("2025-01-02T03:04:06Z");
 const options = { version: "1.2.3", time, runtime: Deno.version };
@@ -52,41 +52,47 @@ async function makeDirectory(
   }
 }
 
-Deno.test("pack() makes the same archive of the same files", async (t) => {
-  requireProgram("zip", "zip");
-  requireProgram("unzip", "unzip");
-  for (const target of targets) {
-    await t.step(target, async () => {
-      await using first = new TemporaryDirectory();
-      await using second = new TemporaryDirectory();
-      const name = archiveName("1.2.3", target);
-      assertEquals(name, `websocksy-1.2.3-${target}`);
-      await makeDirectory(first.path, name, ["program", "a", "docs/b"]);
-      await makeDirectory(second.path, name, ["docs/b", "a", "program"]);
-      const archive = await pack(first.path, name, time);
-      assertEquals(await pack(second.path, name, time), archive);
-      const isWindows = target.includes("windows");
-      assertEquals(archive, `${name}.${isWindows ? "zip" : "tar.gz"}`);
-      const read = ({ path }: TemporaryDirectory): Promise<Uint8Array> =>
-        Deno.readFile(join(path, archive));
-      assertEquals(await read(first), await read(second));
+Deno.test(
+  needing(["tar", "zip", "unzip"], {
+    name: "pack() makes the same archive of the same files",
+    async fn(t: Deno.TestContext): Promise<void> {
+      for (const target of targets) {
+        await t.step(target, async () => {
+          await using first = new TemporaryDirectory();
+          await using second = new TemporaryDirectory();
+          const name = archiveName("1.2.3", target);
+          assertEquals(name, `websocksy-1.2.3-${target}`);
+          await makeDirectory(first.path, name, ["program", "a", "docs/b"]);
+          await makeDirectory(second.path, name, ["docs/b", "a", "program"]);
+          const archive = await pack(first.path, name, time);
+          assertEquals(await pack(second.path, name, time), archive);
+          const isWindows = target.includes("windows");
+          assertEquals(archive, `${name}.${isWindows ? "zip" : "tar.gz"}`);
+          const read = ({ path }: TemporaryDirectory): Promise<Uint8Array> =>
+            Deno.readFile(join(path, archive));
+          assertEquals(await read(first), await read(second));
 
-      await using other = new TemporaryDirectory();
-      const file = join(first.path, archive);
-      await run(
-        other.path,
-        isWindows ? ["unzip", "-q", file] : ["tar", "-xzf", file],
-      );
-      for (const path of ["a", "docs/b", "program"]) {
-        const unpacked = join(other.path, name, path);
-        assertEquals(await Deno.readTextFile(unpacked), `this is ${path}\n`);
-        const { mtime, mode } = await Deno.stat(unpacked);
-        assertEquals(mtime, time);
-        assertEquals(mode! & 0o777, path === "program" ? 0o755 : 0o644);
+          await using other = new TemporaryDirectory();
+          const file = join(first.path, archive);
+          await run(
+            other.path,
+            isWindows ? ["unzip", "-q", file] : ["tar", "-xzf", file],
+          );
+          for (const path of ["a", "docs/b", "program"]) {
+            const unpacked = join(other.path, name, path);
+            assertEquals(
+              await Deno.readTextFile(unpacked),
+              `this is ${path}\n`,
+            );
+            const { mtime, mode } = await Deno.stat(unpacked);
+            assertEquals(mtime, time);
+            assertEquals(mode! & 0o777, path === "program" ? 0o755 : 0o644);
+          }
+        });
       }
-    });
-  }
-});
+    },
+  }),
+);
 
 Deno.test("pack() says why it failed", async () => {
   await using directory = new TemporaryDirectory();

@@ -12,13 +12,8 @@ import { fileOf, parsePage, replaceOnce } from "../support/docs_pages.ts";
 import { RawClient, request } from "../support/client.ts";
 import { Command, root, runCommand } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
-import {
-  createCertificate,
-  hasProgram,
-  TemporaryDirectory,
-} from "../support/service.ts";
-
-const ignore = !hasProgram("websockify", ["--help"]);
+import { needing } from "../support/programs.ts";
+import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 
 const name = "docs/from-websockify.md";
 const text = await Deno.readTextFile(join(root, name));
@@ -66,17 +61,20 @@ async function ask(command: Command, token: string): Promise<string> {
   return new TextDecoder().decode(answer);
 }
 
-Deno.test("websockify page has each option of the one that is installed", {
-  ignore,
-}, async () => {
-  const options = await optionsOfWebsockify();
-  assertGreater(options.size, 30);
-  const later = ["--unix-listen", "--unix-listen-mode"];
-  const documented = optionsOfPage();
-  for (const name of later) options.add(name);
-  // The dashes before a wrapped program are no option.
-  assertEquals([...documented].sort(), [...options].sort());
-});
+Deno.test(
+  needing(["websockify"], {
+    name: "websockify page has each option of the one that is installed",
+    async fn(): Promise<void> {
+      const options = await optionsOfWebsockify();
+      assertGreater(options.size, 30);
+      const later = ["--unix-listen", "--unix-listen-mode"];
+      const documented = optionsOfPage();
+      for (const name of later) options.add(name);
+      // The dashes before a wrapped program are no option.
+      assertEquals([...documented].sort(), [...options].sort());
+    },
+  }),
+);
 
 Deno.test("websockify page answers with options that there are", () => {
   const answers = answersOfPage();

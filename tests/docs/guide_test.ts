@@ -7,14 +7,10 @@ import { replaceOnce } from "../support/docs_pages.ts";
 import { RawClient, request } from "../support/client.ts";
 import { Command, root, runCommand } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
-import {
-  hasProgram,
-  startDns,
-  TemporaryDirectory,
-} from "../support/service.ts";
+import { needing } from "../support/programs.ts";
+import { startDns, TemporaryDirectory } from "../support/service.ts";
 
 const guide = join(root, "docs/write-a-plugin.md");
-const hasDns = hasProgram("dnsmasq");
 
 /** The files of the guide: each block of code whose first line is a name. */
 async function readFiles(): Promise<ReadonlyMap<string, string>> {
@@ -145,11 +141,10 @@ Deno.test("guide's test of its backend passes, with types checked", async () => 
   }
 });
 
-Deno.test({
+Deno.test(needing(["dnsmasq"], {
   name:
     "guide's framing function makes a message of each answer of a DNS server",
-  ignore: !hasDns,
-  async fn(t): Promise<void> {
+  async fn(t: Deno.TestContext): Promise<void> {
     const files = await readFiles();
     await using directory = new TemporaryDirectory();
     await using dns = await startDns();
@@ -179,7 +174,7 @@ Deno.test({
       await useDns(command);
     });
   },
-});
+}));
 
 /** Sends two queries for `example.test` at once, RFC 1035 section 4. */
 async function useDns(command: Command): Promise<void> {

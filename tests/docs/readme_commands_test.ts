@@ -13,7 +13,6 @@ import { RawClient, request } from "../support/client.ts";
 import { Command, root, Service, testEngines } from "../support/command.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
 import {
-  hasProgram,
   startDns,
   startRedis,
   TemporaryDirectory,
@@ -21,8 +20,6 @@ import {
 
 const page = await readPage("README.md");
 const security = await readPage("docs/security.md");
-const hasRedis = hasProgram("redis-server");
-const hasDns = hasProgram("dnsmasq");
 
 /** Where the README has its Redis server. */
 const redisAddress = "tcp://127.0.0.1:6379";
@@ -58,7 +55,7 @@ testEngines(
       replaceOnce(code, "localhost:8001", `127.0.0.1:${command.port}`),
     ], new RegExp(`^\\${expected}\\r?$`));
   },
-  { ignore: !hasRedis },
+  { needs: ["redis-server"] },
 );
 
 Deno.test("README's noVNC is that of the page with all of it", async () => {
@@ -107,7 +104,7 @@ testEngines(
     const { status } = await request(command.port, { target: "/other" });
     assertEquals(status, 404);
   },
-  { ignore: !hasDns },
+  { needs: ["dnsmasq"] },
 );
 
 /** The permissions of the command that is locked down, as they hold for a test. */
@@ -174,7 +171,7 @@ testEngines(
     await client.send("hello");
     assertEquals(await client.read(), "hello");
   },
-  { ignore: Deno.build.os !== "linux" },
+  { needs: ["linux"] },
 );
 
 Deno.test("security.md's options lock a program down that has all permissions", async () => {

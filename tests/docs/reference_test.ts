@@ -26,7 +26,7 @@ import { formatManPage } from "../../tools/man_page.ts";
 import { makeReference } from "../../tools/reference.ts";
 import { pluginSection } from "../../tools/reference_text.ts";
 import { root } from "../support/command.ts";
-import { requireProgram } from "../support/programs.ts";
+import { needing } from "../support/programs.ts";
 
 const manPage = join(root, "docs/websocksy.1");
 
@@ -152,38 +152,47 @@ Deno.test("docs/configuration.md links to what is there", async () => {
   }
 });
 
-Deno.test("The manual page is well formed", async () => {
-  requireProgram("mandoc", "mandoc");
-  requireProgram("man", "man-db");
-  const lint = await run("mandoc", ["-T", "lint", "-W", "style", manPage]);
-  assertEquals(lint.stderr, "");
-  // With a date, it would differ each time that it is made.
-  assertEquals(
-    lint.stdout.trimEnd().split("\n").filter((line) =>
-      !line.endsWith(' WARNING: missing date, using "": TH')
-    ),
-    [],
-  );
-  const env = { MANWIDTH: "80", LC_ALL: "C.UTF-8" };
-  const { stdout, stderr } = await run(
-    "man",
-    ["--warnings", "--local-file", manPage],
-    env,
-  );
-  assertEquals(stderr, "");
-  // Nothing is left of its markup, and every option is there.
-  assertEquals(/\\f|`|\]\(/.exec(stdout), null);
-  const text = stdout.replaceAll(/‐\n\s*/g, "").replaceAll(/\s+/g, " ");
-  for (const option of commandOptions) {
-    const names = optionNames(option).join(", ");
-    const { placeholder } = option;
-    const argument = placeholder === undefined ? "" : ` ${placeholder}`;
-    assertStringIncludes(text, ` ${names}${argument} `);
-  }
-  for (
-    const title of [
-      ...["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "CONFIGURATION FILE"],
-      ...["EXIT STATUS", "SIGNALS", "FILES", "EXAMPLES", "SEE ALSO"],
-    ]
-  ) assertStringIncludes(stdout, `\n${title}\n`);
-});
+Deno.test(
+  needing(["mandoc", "man"], {
+    name: "The manual page is well formed",
+    async fn(): Promise<void> {
+      const lint = await run("mandoc", ["-T", "lint", "-W", "style", manPage]);
+      assertEquals(lint.stderr, "");
+      // With a date, it would differ each time that it is made.
+      assertEquals(
+        lint.stdout.trimEnd().split("\n").filter((line) =>
+          !line.endsWith(' WARNING: missing date, using "": TH')
+        ),
+        [],
+      );
+      const env = { MANWIDTH: "80", LC_ALL: "C.UTF-8" };
+      const { stdout, stderr } = await run(
+        "man",
+        ["--warnings", "--local-file", manPage],
+        env,
+      );
+      assertEquals(stderr, "");
+      // Nothing is left of its markup, and every option is there.
+      assertEquals(/\\f|`|\]\(/.exec(stdout), null);
+      const text = stdout.replaceAll(/‐\n\s*/g, "").replaceAll(/\s+/g, " ");
+      for (const option of commandOptions) {
+        const names = optionNames(option).join(", ");
+        const { placeholder } = option;
+        const argument = placeholder === undefined ? "" : ` ${placeholder}`;
+        assertStringIncludes(text, ` ${names}${argument} `);
+      }
+      for (
+        const title of [
+          ...[
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "CONFIGURATION FILE",
+          ],
+          ...["EXIT STATUS", "SIGNALS", "FILES", "EXAMPLES", "SEE ALSO"],
+        ]
+      ) assertStringIncludes(stdout, `\n${title}\n`);
+    },
+  }),
+);

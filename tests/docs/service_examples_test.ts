@@ -13,16 +13,8 @@ import {
   testEngines,
 } from "../support/command.ts";
 import { echo, freePort, TestPeer, writeAll } from "../support/peer.ts";
-import { hasProgram, TemporaryDirectory } from "../support/service.ts";
+import { TemporaryDirectory } from "../support/service.ts";
 import { join as concat } from "../support/websocket_client_frames.ts";
-
-const hasMosquitto = findMosquitto();
-
-/** Like {@linkcode hasProgram}, for a program that has no option to end well with. */
-function findMosquitto(): boolean {
-  const args = ["-c", "command -v mosquitto"];
-  return hasProgram("sh", args) || hasProgram("mosquitto");
-}
 
 /** The folder of the examples, over HTTP. */
 class PluginServer implements AsyncDisposable {
@@ -288,7 +280,7 @@ testEngines(
       });
     }
   },
-  { ignore: !hasMosquitto },
+  { needs: ["mosquitto"] },
 );
 
 testEngines(

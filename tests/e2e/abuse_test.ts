@@ -14,7 +14,7 @@ import {
 import { Command, testEngines } from "../support/command.ts";
 import { readAll, TestPeer, writeAll } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
-import { noProc, residentMemory } from "../support/process_resources.ts";
+import { residentMemory } from "../support/process_resources.ts";
 import {
   binary,
   join as joinBytes,
@@ -213,7 +213,7 @@ testEngines(
     const grown = (residentMemory(command.pid) - before) / MiB;
     assertLess(grown, 200, `${grown} MiB more are resident`);
   },
-  { ignore: noProc },
+  { needs: ["linux"] },
 );
 
 testEngines(

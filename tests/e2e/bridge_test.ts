@@ -17,7 +17,6 @@ import {
   TestPeer,
   writeAll,
 } from "../support/peer.ts";
-import { hasProgram } from "../support/service.ts";
 import {
   binary,
   type ClientFrame,
@@ -371,7 +370,7 @@ testEngines("bridge ends with a peer that is killed", async (_, engine) => {
   assertEquals((await client.readClose()).code, 1000);
   await client.sendClose(1000);
   await command.event("close");
-}, { ignore: !hasProgram("socat", ["-V"]) });
+}, { needs: ["socat"] });
 
 testEngines(
   "bridge ends the peer's connection when the client's is reset",

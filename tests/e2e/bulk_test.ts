@@ -17,7 +17,7 @@ import { readAll, TestPeer, writeAll } from "../support/peer.ts";
 const MiB = 1024 * 1024;
 const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
 /** Memory is read from `/proc`. */
-const ignore = Deno.build.os !== "linux";
+const needs = ["linux"] as const;
 const timeout = isLong ? 600_000 : 180_000;
 const binary = ["-c", "framing=binary"];
 
@@ -269,7 +269,7 @@ testEngines("bridge brings 1 GiB to a client", async (_, engine) => {
     args: binary,
   });
   await assertDownload(command, peer, { total: 1024 * MiB, memory: 200 });
-}, { ignore, timeout });
+}, { needs, timeout });
 
 testEngines(
   "bridge brings 100 MiB to a client that reads 10 MB/s",
@@ -283,7 +283,7 @@ testEngines(
     const load = { total: 100 * MiB, rate: 10e6, memory: 200 };
     await assertDownload(command, peer, load);
   },
-  { ignore, timeout },
+  { needs, timeout },
 );
 
 testEngines(
@@ -305,7 +305,7 @@ testEngines(
     const received = await sink.line(/^received /);
     assertEquals(received, `received ${bytes} ${sha256}`);
   },
-  { ignore, timeout },
+  { needs, timeout },
 );
 
 const one = isLong
@@ -324,7 +324,7 @@ testEngines(
     const least = (one.total - systemBuffers()) / one.rate;
     assert(seconds! > least, `it sent for ${seconds} s, not ${least} s`);
   },
-  { ignore, timeout, only: ["stream"] },
+  { needs, timeout, only: ["stream"] },
 );
 
 testEngines(
@@ -334,7 +334,7 @@ testEngines(
     await using command = await Command.start({ engine, host: peer.host });
     await assertUpload(command, peer, many);
   },
-  { ignore, timeout, only: ["stream"] },
+  { needs, timeout, only: ["stream"] },
 );
 
 testEngines(
@@ -348,7 +348,7 @@ testEngines(
     });
     await assertDownload(command, peer, one);
   },
-  { ignore, timeout, only: ["stream"] },
+  { needs, timeout, only: ["stream"] },
 );
 
 testEngines(
@@ -362,5 +362,5 @@ testEngines(
     });
     await assertDownload(command, peer, many);
   },
-  { ignore, timeout, only: ["stream"] },
+  { needs, timeout, only: ["stream"] },
 );

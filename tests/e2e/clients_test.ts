@@ -8,7 +8,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   Client,
   type ClientProgram,
-  findClients,
+  clients,
 } from "../support/clients/client.ts";
 import {
   binary,
@@ -32,7 +32,6 @@ import {
 } from "../support/peer.ts";
 import {
   createCertificate,
-  hasProgram,
   startNginx,
   TemporaryDirectory,
 } from "../support/service.ts";
@@ -405,11 +404,8 @@ async function checkAll(t: Deno.TestContext, stage: Stage): Promise<void> {
   });
 }
 
-const hasNginx = hasProgram("nginx", ["-v"]);
-const clients = await findClients();
-
 for (const program of clients) {
-  const { can } = program;
+  const { can, needs } = program;
 
   testEngines(
     `${program.name} and the bridge understand each other`,
@@ -417,11 +413,11 @@ for (const program of clients) {
       await using services = await Services.start();
       const { args } = services;
       await using command = await Command.start({ engine, args });
-      await using client = await Client.start(program.command!);
+      await using client = await Client.start(program);
       const origin = `ws://127.0.0.1:${command.port}`;
       await checkAll(t, { client, command, engine, can, origin });
     },
-    { ignore: program.command === undefined, timeout: 60_000 },
+    { needs, timeout: 60_000 },
   );
 
   testEngines(
@@ -433,14 +429,11 @@ for (const program of clients) {
       const { args } = services;
       await using command = await Command.start({ engine, args });
       await using nginx = await startNginx(command.port, certificate);
-      await using client = await Client.start(
-        program.command!,
-        certificate.certFile,
-      );
+      await using client = await Client.start(program, certificate.certFile);
       const origin = `wss://localhost:${nginx.port}`;
       await checkAll(t, { client, command, engine, can, origin });
     },
-    { ignore: program.command === undefined || !hasNginx, timeout: 60_000 },
+    { needs: [...needs, "nginx", "openssl"], timeout: 60_000 },
   );
 
   testEngines(
@@ -452,7 +445,7 @@ for (const program of clients) {
         host: peer.host,
         args: ["-k", "1"],
       });
-      await using client = await Client.start(program.command!);
+      await using client = await Client.start(program);
       await t.step("a subprotocol that is not spoken", async () => {
         const refused: Case = {
           name: "",
@@ -486,6 +479,6 @@ for (const program of clients) {
         });
       });
     },
-    { ignore: program.command === undefined },
+    { needs },
   );
 }

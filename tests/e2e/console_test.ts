@@ -21,12 +21,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import axe from "axe-core";
-import {
-  isInstalled,
-  startBrowser,
-  takeScreenshot,
-} from "../docs/applications/bed.ts";
-import { findChromium } from "../support/clients/chromium.ts";
+import { startBrowser, takeScreenshot } from "../docs/applications/bed.ts";
 import { Command, root } from "../support/command.ts";
 import { type ConsoleOptions, ConsolePage } from "../support/console.ts";
 import { Feed, linesOf } from "../support/feed.ts";
@@ -38,6 +33,7 @@ import {
   TestPeer,
   writeAll,
 } from "../support/peer.ts";
+import { findChromium, needing } from "../support/programs.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 
 /** A bridge with the console, and an endpoint for each peer. */
@@ -284,14 +280,12 @@ async function testRefusal({ open, command }: ConsoleBed): Promise<void> {
   // The page cannot know the status, and tells how to see it.
   await ui.select(/^close .*1006/);
   const script = (await ui.content()).replace(/^[^]*(?=^curl)/m, "");
-  if (isInstalled("curl")) {
-    const { stdout } = await new Deno.Command("sh", {
-      args: ["-c", script],
-      stdin: "null",
-      stderr: "null",
-    }).output();
-    assertMatch(new TextDecoder().decode(stdout), /^HTTP\/1\.1 502 /);
-  }
+  const { stdout } = await new Deno.Command("sh", {
+    args: ["-c", script],
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  assertMatch(new TextDecoder().decode(stdout), /^HTTP\/1\.1 502 /);
 
   for (
     const [endpoint, why] of [
@@ -1041,14 +1035,11 @@ const tests: Readonly<Record<string, (bed: ConsoleBed) => Promise<void>>> = {
   "moves nothing for those who ask for that": testMotion,
 };
 
-const chromium = await findChromium();
-
-Deno.test({
+Deno.test(needing(["chromium", "curl"], {
   name: "Console",
-  ignore: chromium === undefined,
   timeout: 180_000,
-  async fn(t): Promise<void> {
-    await using browser = await startBrowser(chromium!);
+  async fn(t: Deno.TestContext): Promise<void> {
+    await using browser = await startBrowser(findChromium()!);
     await using bed = await startBed();
     const consoleBed: ConsoleBed = {
       ...bed,
@@ -1063,11 +1054,10 @@ Deno.test({
     }
     await t.step("can be read by all", (t) => testLooks(t, consoleBed));
   },
-});
+}));
 
-Deno.test({
+Deno.test(needing(["chromium"], {
   name: "Console answers right after `deno task demo`",
-  ignore: chromium === undefined,
   timeout: 120_000,
   async fn(): Promise<void> {
     const child = new Deno.Command(Deno.execPath(), {
@@ -1082,7 +1072,7 @@ Deno.test({
     try {
       const line = await lines.take((line) => /^Open http/.test(line));
       const [url] = /http\S+/.exec(line)!;
-      await using browser = await startBrowser(chromium!);
+      await using browser = await startBrowser(findChromium()!);
       await using ui = await ConsolePage.open(browser, { url });
       const { keyboard } = ui.page;
       await ui.page.locator("#endpoint:focus").waitFor();
@@ -1099,4 +1089,4 @@ Deno.test({
       await lines.ended;
     }
   },
-});
+}));

@@ -13,12 +13,11 @@ import {
   TestPeer,
   writeAll,
 } from "../support/peer.ts";
-import { hasProgram, TemporaryDirectory } from "../support/service.ts";
+import { TemporaryDirectory } from "../support/service.ts";
 import { NetListener } from "../support/net_connection.ts";
 import {
   countDescriptors,
   descriptorsReturn,
-  noProc,
 } from "../support/process_resources.ts";
 import { binary, sameBytes } from "../support/websocket_client_frames.ts";
 
@@ -257,7 +256,7 @@ testEngines(
       });
     }
   },
-  { ignore: noProc, timeout: 120_000 },
+  { needs: ["linux"], timeout: 120_000 },
 );
 
 testEngines(
@@ -295,7 +294,7 @@ testEngines(
     assertEquals(closed["to-peer-bytes"], "alive".length + message.length);
     await descriptorsReturn(pid, descriptors);
   },
-  { ignore: noProc || !hasProgram("socat", ["-V"]) },
+  { needs: ["linux", "socat"] },
 );
 
 testEngines(
@@ -324,5 +323,5 @@ testEngines(
     assertEquals({ code, by }, { code: 1006, by: "client" });
     await descriptorsReturn(pid, descriptors);
   },
-  { ignore: noProc },
+  { needs: ["linux"] },
 );

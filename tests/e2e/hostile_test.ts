@@ -15,7 +15,6 @@ import {
   countDescriptors,
   descriptorsReturn,
   memoryReturns,
-  noProc,
   residentMemory,
 } from "../support/process_resources.ts";
 import { chooseSeed, Random } from "../support/random.ts";
@@ -167,7 +166,7 @@ testEngines(
     );
     assertEquals(wrong.slice(0, 5), [], `seed ${seed}`);
   },
-  { ignore: noProc, timeout: isLong ? 600_000 : 240_000 },
+  { needs: ["linux"], timeout: isLong ? 600_000 : 240_000 },
 );
 
 testEngines(
@@ -188,5 +187,5 @@ testEngines(
     await assertServes(port);
     await descriptorsReturn(pid, before, keptSockets(command));
   },
-  { ignore: noProc },
+  { needs: ["linux"] },
 );

@@ -11,8 +11,6 @@ import { formatRequest, RawClient } from "../support/client.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 
-const isUnix = Deno.build.os !== "windows";
-
 /** A directory with room for a socket. */
 class SocketDirectory extends TemporaryDirectory {
   readonly socket = join(this.path, "socket");
@@ -82,7 +80,7 @@ testEngines("websocksy replaces a Unix socket that nobody listens on", async (
   command.kill("SIGTERM");
   assertEquals((await command.status).code, 0);
   assertEquals(await directory.has(), false);
-}, { ignore: !isUnix });
+}, { needs: ["unix"] });
 
 testEngines("websocksy leaves a Unix socket that is in use", async (
   _,
@@ -93,7 +91,7 @@ testEngines("websocksy leaves a Unix socket that is in use", async (
   await using _command = await directory.start(engine, peer.host);
   await directory.assertFails(engine, /unix:.*socket: it is in use.* -l$/m);
   await directory.assertServes();
-}, { ignore: !isUnix });
+}, { needs: ["unix"] });
 
 testEngines("websocksy leaves what is no Unix socket", async (_, engine) => {
   await using directory = new SocketDirectory();
@@ -104,7 +102,7 @@ testEngines("websocksy leaves what is no Unix socket", async (_, engine) => {
   await Deno.symlink(join(directory.path, "elsewhere"), directory.socket);
   await directory.assertFails(engine, /unix:.*socket: what is there is no/);
   assert((await Deno.lstat(directory.socket)).isSymlink);
-}, { ignore: !isUnix });
+}, { needs: ["unix"] });
 
 testEngines(
   "websocksy removes its Unix socket when the drain time-out is over",
@@ -121,7 +119,7 @@ testEngines(
     await command.event("drain-timeout");
     assertEquals(await directory.has(), false);
   },
-  { ignore: !isUnix },
+  { needs: ["unix"] },
 );
 
 testEngines(
@@ -154,7 +152,7 @@ testEngines(
       assertEquals(found! & 0o777, 0o750);
     });
   },
-  { ignore: !isUnix },
+  { needs: ["unix"] },
 );
 
 testEngines("websocksy names the flags that a Unix socket needs", async (
@@ -168,7 +166,7 @@ testEngines("websocksy names the flags that a Unix socket needs", async (
   await directory.assertFails(engine, /--allow-write/, {
     permissions: ["--allow-net", "--allow-read"],
   });
-}, { ignore: !isUnix });
+}, { needs: ["unix"] });
 
 /** What a client is answered, and after how many milliseconds its connection ended. */
 interface Ending {

@@ -9,7 +9,6 @@ import {
   descriptorsReturn,
   eventually,
   memoryReturns,
-  noProc,
   residentMemory,
 } from "../support/process_resources.ts";
 
@@ -87,7 +86,7 @@ testEngines(
     }
     await descriptorsReturn(command.pid, descriptors);
   },
-  { ignore: noProc, timeout: 120_000 },
+  { needs: ["linux"], timeout: 120_000 },
 );
 
 testEngines(
@@ -121,5 +120,5 @@ testEngines(
     const others = command.logged("close").filter(({ code }) => code !== 1000);
     assertEquals(others, []);
   },
-  { ignore: noProc, timeout: 300_000 },
+  { needs: ["linux"], timeout: 300_000 },
 );

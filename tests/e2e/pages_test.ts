@@ -7,11 +7,7 @@ import { RawClient, request } from "../support/client.ts";
 import { Command, runCommand, testEngines } from "../support/command.ts";
 import { formatPlain, get } from "../support/pages_client.ts";
 import { echo, TestPeer } from "../support/peer.ts";
-import {
-  createCertificate,
-  hasProgram,
-  TemporaryDirectory,
-} from "../support/service.ts";
+import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 
 testEngines(
   "pages: the console may run its own script, and nothing else",
@@ -169,7 +165,7 @@ testEngines(
       }
     }
   },
-  { ignore: Deno.build.os !== "linux" },
+  { needs: ["linux"] },
 );
 
 testEngines(
@@ -318,7 +314,7 @@ testEngines("pages: TLS is theirs, too", async (_, engine) => {
     assertEquals(response.status, 200);
     if (target === "/a.txt") assert(body === text);
   }
-}, { ignore: !hasProgram("openssl", ["version"]) });
+}, { needs: ["openssl"] });
 
 testEngines(
   "pages: the demo has the console where it says",

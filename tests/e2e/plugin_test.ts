@@ -15,7 +15,6 @@ import {
   countWorkers,
   descriptorsReturn,
   eventually,
-  noProc,
 } from "../support/process_resources.ts";
 
 /** A backend whose connections are framed as one type, and which holds a line as long as it lives. */
@@ -196,5 +195,5 @@ testEngines(
       });
     }
   },
-  { ignore: noProc, timeout: 60_000 },
+  { needs: ["linux"], timeout: 60_000 },
 );

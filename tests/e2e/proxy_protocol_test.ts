@@ -5,13 +5,8 @@ import { join } from "node:path";
 import { RawClient, request } from "../support/client.ts";
 import { Command, runCommand, testEngines } from "../support/command.ts";
 import { freePort } from "../support/peer.ts";
-import {
-  createCertificate,
-  hasProgram,
-  TemporaryDirectory,
-} from "../support/service.ts";
-
-const ignore = !hasProgram("haproxy", ["-v"]);
+import { needing } from "../support/programs.ts";
+import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 
 /** HAProxy, which answers each request with whom it takes for its client. */
 interface HaProxy extends AsyncDisposable {
@@ -90,9 +85,10 @@ testEngines(
       for (const version of ["v1", "v2"]) {
         for (const hostname of ["127.0.0.1", "::1"]) {
           const scheme = host.slice(0, host.indexOf(":"));
-          await t.step(
-            `${version} over ${scheme} from ${hostname}`,
-            async () => {
+          const isIpv6 = hostname === "::1";
+          await t.step(needing(isIpv6 ? ["ipv6"] : [], {
+            name: `${version} over ${scheme} from ${hostname}`,
+            fn: async () => {
               await using command = await Command.start({
                 engine,
                 host,
@@ -103,7 +99,6 @@ testEngines(
                 ],
               });
               const { port } = command;
-              const isIpv6 = hostname === "::1";
               const url = `ws://${isIpv6 ? "[::1]" : hostname}:${port}/`;
               const direct = await whoAmI(new WebSocket(url));
               const { remote } = await command.event("open");
@@ -127,12 +122,12 @@ testEngines(
                 assertEquals(answer, `${source} 5 ${destination} ${port}.`);
               }
             },
-          );
+          }));
         }
       }
     }
   },
-  { ignore, timeout: 60_000 },
+  { needs: ["haproxy", "openssl"], timeout: 60_000 },
 );
 
 testEngines(

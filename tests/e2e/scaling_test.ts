@@ -15,13 +15,8 @@ import {
   Service,
 } from "../support/command.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
-import {
-  createCertificate,
-  hasProgram,
-  TemporaryDirectory,
-} from "../support/service.ts";
-
-const ignore = !hasProgram("haproxy", ["-v"]);
+import { needing } from "../support/programs.ts";
+import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 
 /** Addresses of the instances, as the files of `examples/haproxy` have them. */
 const servers = { one: "10.0.0.11:8001", two: "10.0.0.12:8001" } as const;
@@ -247,13 +242,11 @@ const half = clientCount / 2;
 /** Of an instance. */
 const mostConnections = 30;
 
-Deno.test(
-  "scaling page's HAProxy keeps clients served while instances come and go",
-  {
-    ignore,
-    timeout: 120_000,
-  },
-  async (t) => {
+Deno.test(needing(["haproxy"], {
+  name:
+    "scaling page's HAProxy keeps clients served while instances come and go",
+  timeout: 120_000,
+  async fn(t: Deno.TestContext): Promise<void> {
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();
     const script = await loadScript(directory);
@@ -419,35 +412,45 @@ Deno.test(
       await assertServed();
     });
   },
-);
+}));
 
-Deno.test("scaling page's files are accepted by the programs that read them", {
-  ignore,
-}, async () => {
-  await using directory = new TemporaryDirectory();
-  const folder = join(root, "examples/haproxy");
-  const config = await Deno.readTextFile(join(folder, "haproxy.cfg"));
-  const { cert, key } = await createCertificate(directory.path);
-  const certificate = await directory.write("websocksy.pem", cert + key);
-  // The line for TLS that a comment has, in place of the one below it.
-  const secure = replaceOnce(
-    config.replace(/^ *# For wss: (bind .*)\n *bind :8080$/m, "  $1"),
-    "/etc/haproxy/websocksy.pem",
-    certificate,
-  );
-  assert(/^ {2}bind :443 ssl/m.test(secure));
-  const broken = replaceOnce(config, "balance leastconn", "balance mostconn");
-  for (
-    const [text, expected] of [[config, 0], [secure, 0], [broken, 1]] as const
-  ) {
-    const file = await directory.write("haproxy.cfg", text);
-    const { code, stderr } = await new Deno.Command("haproxy", {
-      args: ["-c", "-f", file],
-      stdin: "null",
-    }).output();
-    assertEquals(code, expected, new TextDecoder().decode(stderr));
-  }
-  const file = join(folder, "websocksy.ini");
-  const { code, stderr } = await runCommand([file, "--check"]);
-  assertEquals(code, 0, stderr);
-});
+Deno.test(
+  needing(["haproxy", "openssl"], {
+    name: "scaling page's files are accepted by the programs that read them",
+    async fn(): Promise<void> {
+      await using directory = new TemporaryDirectory();
+      const folder = join(root, "examples/haproxy");
+      const config = await Deno.readTextFile(join(folder, "haproxy.cfg"));
+      const { cert, key } = await createCertificate(directory.path);
+      const certificate = await directory.write("websocksy.pem", cert + key);
+      // The line for TLS that a comment has, in place of the one below it.
+      const secure = replaceOnce(
+        config.replace(/^ *# For wss: (bind .*)\n *bind :8080$/m, "  $1"),
+        "/etc/haproxy/websocksy.pem",
+        certificate,
+      );
+      assert(/^ {2}bind :443 ssl/m.test(secure));
+      const broken = replaceOnce(
+        config,
+        "balance leastconn",
+        "balance mostconn",
+      );
+      for (
+        const [text, expected] of [[config, 0], [secure, 0], [
+          broken,
+          1,
+        ]] as const
+      ) {
+        const file = await directory.write("haproxy.cfg", text);
+        const { code, stderr } = await new Deno.Command("haproxy", {
+          args: ["-c", "-f", file],
+          stdin: "null",
+        }).output();
+        assertEquals(code, expected, new TextDecoder().decode(stderr));
+      }
+      const file = join(folder, "websocksy.ini");
+      const { code, stderr } = await runCommand([file, "--check"]);
+      assertEquals(code, 0, stderr);
+    },
+  }),
+);

@@ -13,7 +13,7 @@ import {
 
 const MiB = 1024 * 1024;
 /** `ulimit` and `/proc` are needed. */
-const ignore = Deno.build.os !== "linux";
+const needs = ["linux"] as const;
 
 /** Sends the same bytes until so many are sent, or the server has hung up. */
 async function flood(
@@ -96,7 +96,7 @@ testEngines(
     assertEquals(reports.length, 1);
     assertEquals(reports[0]?.level, "error");
   },
-  { ignore },
+  { needs },
 );
 
 testEngines(
@@ -157,7 +157,7 @@ testEngines(
     assertEquals((await client.readResponse()).status, 504);
     await flooding;
   },
-  { ignore, only: ["stream"] },
+  { needs, only: ["stream"] },
 );
 
 testEngines(
@@ -180,7 +180,7 @@ testEngines(
     const grown = command.residentMemory() - before;
     assertLess(grown, 200 * MiB, `${grown / MiB} MiB more`);
   },
-  { ignore, only: ["stream"] },
+  { needs, only: ["stream"] },
 );
 
 testEngines(
@@ -207,5 +207,5 @@ testEngines(
     client[Symbol.dispose]();
     await flooding;
   },
-  { ignore },
+  { needs },
 );

@@ -6,7 +6,6 @@
 
 import { assert, assertLess } from "@std/assert";
 import { testEngines } from "../support/command.ts";
-import { noProc } from "../support/process_resources.ts";
 import { chooseSeed } from "../support/random.ts";
 import { describeSoak, soak } from "../support/soak.ts";
 
@@ -22,5 +21,5 @@ testEngines(
     assert(connections > 100 && bytes > 1e6, line);
     assertLess(Math.abs(after - before), 5, line);
   },
-  { ignore: noProc, timeout: 120_000 },
+  { needs: ["linux"], timeout: 120_000 },
 );

@@ -207,7 +207,7 @@ testEngines(
     assertEquals(receiver.value(names.bytes), 600);
     assertEquals(receiver.value(names.handshakes, outcome("accepted")), 30);
   },
-  { ignore: Deno.build.os !== "linux" },
+  { needs: ["linux"] },
 );
 
 function dir(direction: "to_peer" | "to_client"): Record<string, string> {

@@ -4,10 +4,11 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { RawClient } from "../support/client.ts";
 import { Command, runCommand, testEngines } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
+import { needing } from "../support/programs.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 
 /** Threads share a port on Linux alone. */
-const options = { ignore: Deno.build.os !== "linux" };
+const options = { needs: ["linux"] } as const;
 
 /** Opens so many WebSockets, of which every thread gets some. */
 async function openMany(
@@ -160,9 +161,8 @@ testEngines(
   options,
 );
 
-Deno.test({
+Deno.test(needing(options.needs, {
   name: "websocksy does not share a port with another process",
-  ignore: options.ignore,
   fn: async () => {
     await using first = await Command.start({ args: ["--threads", "2"] });
     for (const threads of ["1", "2"]) {
@@ -174,7 +174,7 @@ Deno.test({
       assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
     }
   },
-});
+}));
 
 Deno.test("websocksy says where threads share nothing, and runs one", async () => {
   await using directory = new TemporaryDirectory();

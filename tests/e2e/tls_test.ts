@@ -10,14 +10,14 @@ import {
 } from "../support/command.ts";
 import { bulkFrame, formatRequest } from "../support/client.ts";
 import { echo, TestPeer, writeAll } from "../support/peer.ts";
+import { needing } from "../support/programs.ts";
 import {
   type Certificate,
   createCertificate,
-  hasProgram,
   TemporaryDirectory,
 } from "../support/service.ts";
 
-const ignore = !hasProgram("openssl", ["version"]);
+const needs = ["openssl"] as const;
 
 /** A directory with a certificate, its key, and the options for them. */
 class TlsFiles extends TemporaryDirectory {
@@ -137,7 +137,7 @@ testEngines("websocksy speaks TLS with its clients", async (_, engine) => {
   const { code, reason } = await closed;
   assertEquals({ code, reason }, { code: 3001, reason: "enough" });
   assertEquals((await command.event("close")).code, 3001);
-}, { ignore });
+}, { needs });
 
 testEngines("websocksy says wss in its log", async (_, engine) => {
   await using files = new TlsFiles();
@@ -151,7 +151,7 @@ testEngines("websocksy says wss in its log", async (_, engine) => {
   await using command = await start(files, engine, "tcp://127.0.0.1:1");
   const listening = command.log.all.find(({ event }) => event === "listening");
   assertEquals(listening?.address, `wss://127.0.0.1:${command.port}/`);
-}, { ignore });
+}, { needs });
 
 testEngines("websocksy with TLS closes with 1001 on SIGTERM", async (
   _,
@@ -167,7 +167,7 @@ testEngines("websocksy with TLS closes with 1001 on SIGTERM", async (
   command.kill("SIGTERM");
   assertEquals((await closed).code, 1001);
   assertEquals((await command.status).code, 0);
-}, { ignore });
+}, { needs });
 
 testEngines("websocksy with TLS outlives a client that speaks none", async (
   _,
@@ -197,7 +197,7 @@ testEngines("websocksy with TLS outlives a client that speaks none", async (
   const closed = next(socket, "close");
   socket.close();
   await closed;
-}, { ignore });
+}, { needs });
 
 testEngines("websocksy ends a TLS handshake that takes too long", async (
   _,
@@ -226,7 +226,7 @@ testEngines("websocksy ends a TLS handshake that takes too long", async (
   const closed = next(socket, "close");
   socket.close();
   await closed;
-}, { ignore, only: ["stream"] });
+}, { needs, only: ["stream"] });
 
 testEngines(
   "websocksy with TLS reads a client no faster than its peer takes",
@@ -262,7 +262,7 @@ testEngines(
     await sending;
     assertEquals(rest, 0);
   },
-  { ignore, only: ["stream"] },
+  { needs, only: ["stream"] },
 );
 
 testEngines(
@@ -279,7 +279,7 @@ testEngines(
     const { code, by } = await command.event("close");
     assertEquals({ code, by }, { code: 1001, by: "server" });
   },
-  { ignore, timeout: 60_000 },
+  { needs, timeout: 60_000 },
 );
 
 testEngines("websocksy with TLS leaves no descriptor behind", async (
@@ -318,7 +318,7 @@ testEngines("websocksy with TLS leaves no descriptor behind", async (
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   assert(descriptors() <= before, `${before}, then ${descriptors()}`);
-}, { ignore: ignore || Deno.build.os !== "linux" });
+}, { needs: ["linux", ...needs] });
 
 async function connectTls(port: number, ca: string): Promise<Deno.TlsConn> {
   const connection = await Deno.connectTls({
@@ -378,7 +378,7 @@ testEngines(
       await closed;
     }
   },
-  { ignore, only: ["stream"] },
+  { needs, only: ["stream"] },
 );
 
 testEngines(
@@ -402,75 +402,79 @@ testEngines(
     socket.close();
     await closed;
   },
-  { ignore, only: ["native"] },
+  { needs, only: ["native"] },
 );
 
-Deno.test("websocksy refuses a certificate that cannot be used", {
-  ignore,
-}, async (t) => {
-  await using files = new TlsFiles();
-  await files.make();
-  await using others = new TlsFiles();
-  await others.make();
-  const { certFile, keyFile } = files;
-  const missing = join(files.path, "missing.pem");
-  const broken = await files.write(
-    "broken.pem",
-    "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n",
-  );
-  const socket = join(files.path, "socket");
-  const cases: readonly (readonly [args: readonly string[], line: RegExp])[] = [
-    [["--tls-cert", certFile], /--tls-cert.*needs tls-key/],
-    [["--tls-key", keyFile], /--tls-key.*needs tls-cert/],
-    [
-      ["--tls-cert", missing, "--tls-key", keyFile],
-      /tls-cert.*missing\.pem.*no such file/,
-    ],
-    [
-      ["--tls-cert", certFile, "--tls-key", missing],
-      /tls-key.*missing\.pem.*no such file/,
-    ],
-    [
-      ["--tls-cert", broken, "--tls-key", keyFile],
-      /tls-cert.*broken\.pem.*no certificate/,
-    ],
-    [
-      ["--tls-cert", keyFile, "--tls-key", keyFile],
-      /tls-cert.*key\.pem.*no certificate/,
-    ],
-    [
-      ["--tls-cert", certFile, "--tls-key", certFile],
-      /tls-key.*cert\.pem.*no private key/,
-    ],
-    [
-      ["--tls-cert", certFile, "--tls-key", others.keyFile],
-      /tls-key.*not the key of/,
-    ],
-    [[...files.args, "-l", `unix:${socket}`], /tls-cert.*Unix socket/],
-  ];
-  for (const [args, line] of cases) {
-    await t.step(String(line), async () => {
-      for (const check of [[], ["--check"]]) {
-        const { code, stdout, stderr } = await runCommand([
-          ...["-p", "0", ...args, ...check],
-        ]);
-        assertMatch(stderr, /^websocksy: [^\n]*\n$/);
-        assertMatch(stderr, line);
-        assertEquals({ code, stdout }, { code: 2, stdout: "" });
+Deno.test(
+  needing(needs, {
+    name: "websocksy refuses a certificate that cannot be used",
+    async fn(t: Deno.TestContext): Promise<void> {
+      await using files = new TlsFiles();
+      await files.make();
+      await using others = new TlsFiles();
+      await others.make();
+      const { certFile, keyFile } = files;
+      const missing = join(files.path, "missing.pem");
+      const broken = await files.write(
+        "broken.pem",
+        "-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n",
+      );
+      const socket = join(files.path, "socket");
+      const cases:
+        readonly (readonly [args: readonly string[], line: RegExp])[] = [
+          [["--tls-cert", certFile], /--tls-cert.*needs tls-key/],
+          [["--tls-key", keyFile], /--tls-key.*needs tls-cert/],
+          [
+            ["--tls-cert", missing, "--tls-key", keyFile],
+            /tls-cert.*missing\.pem.*no such file/,
+          ],
+          [
+            ["--tls-cert", certFile, "--tls-key", missing],
+            /tls-key.*missing\.pem.*no such file/,
+          ],
+          [
+            ["--tls-cert", broken, "--tls-key", keyFile],
+            /tls-cert.*broken\.pem.*no certificate/,
+          ],
+          [
+            ["--tls-cert", keyFile, "--tls-key", keyFile],
+            /tls-cert.*key\.pem.*no certificate/,
+          ],
+          [
+            ["--tls-cert", certFile, "--tls-key", certFile],
+            /tls-key.*cert\.pem.*no private key/,
+          ],
+          [
+            ["--tls-cert", certFile, "--tls-key", others.keyFile],
+            /tls-key.*not the key of/,
+          ],
+          [[...files.args, "-l", `unix:${socket}`], /tls-cert.*Unix socket/],
+        ];
+      for (const [args, line] of cases) {
+        await t.step(String(line), async () => {
+          for (const check of [[], ["--check"]]) {
+            const { code, stdout, stderr } = await runCommand([
+              ...["-p", "0", ...args, ...check],
+            ]);
+            assertMatch(stderr, /^websocksy: [^\n]*\n$/);
+            assertMatch(stderr, line);
+            assertEquals({ code, stdout }, { code: 2, stdout: "" });
+          }
+        });
       }
-    });
-  }
-  await t.step("permission missing", async () => {
-    const { code, stderr } = await runCommand(["-p", "0", ...files.args], {
-      permissions: ["--allow-net"],
-    });
-    assertMatch(
-      stderr,
-      /^websocksy: [^\n]*tls-cert[^\n]*--allow-read[^\n]*\n$/,
-    );
-    assertEquals(code, 1);
-  });
-});
+      await t.step("permission missing", async () => {
+        const { code, stderr } = await runCommand(["-p", "0", ...files.args], {
+          permissions: ["--allow-net"],
+        });
+        assertMatch(
+          stderr,
+          /^websocksy: [^\n]*tls-cert[^\n]*--allow-read[^\n]*\n$/,
+        );
+        assertEquals(code, 1);
+      });
+    },
+  }),
+);
 
 testEngines("websocksy with TLS switched off by SIGHUP goes on with it", async (
   _,
@@ -490,4 +494,4 @@ testEngines("websocksy with TLS switched off by SIGHUP goes on with it", async (
   assertEquals(level, "warn");
   assertMatch(String(error), /restart/);
   assertEquals(await shown(command.port), fingerprint(certificate));
-}, { ignore });
+}, { needs });

@@ -12,16 +12,10 @@ import { Command, testEngines } from "../support/command.ts";
 import { echo, listenDatagram, TestPeer } from "../support/peer.ts";
 import {
   createCertificate,
-  hasProgram,
   startDns,
   startRedis,
   TemporaryDirectory,
 } from "../support/service.ts";
-
-const hasRedis = hasProgram("redis-server");
-const hasDns = hasProgram("dnsmasq");
-const hasOpenssl = hasProgram("openssl", ["version"]);
-const isUnix = Deno.build.os !== "windows";
 
 testEngines(
   "bridge talks to Redis over TCP and over its Unix socket",
@@ -44,7 +38,7 @@ testEngines(
       });
     }
   },
-  { ignore: !hasRedis },
+  { needs: ["redis-server"] },
 );
 
 /** A DNS query for the IPv4 address of `example.test`, RFC 1035 section 4. */
@@ -75,7 +69,7 @@ testEngines("bridge talks to a DNS server over UDP", async (_, engine) => {
     assertEquals([...answer.subarray(6, 8)], [0, 1]);
     assertEquals([...answer.subarray(-4)], [192, 0, 2, 7]);
   }
-}, { ignore: !hasDns });
+}, { needs: ["dnsmasq"] });
 
 testEngines("bridge keeps the bounds of UDP datagrams", async (_, engine) => {
   using service = listenDatagram({ hostname: "127.0.0.1" });
@@ -158,7 +152,7 @@ testEngines(
     assertEquals((await command.status).code, 0);
     assertEquals(await namesIn(temporary), []);
   },
-  { ignore: !isUnix },
+  { needs: ["unix"] },
 );
 
 testEngines(
@@ -176,7 +170,7 @@ testEngines(
     const { why } = await command.event("refuse");
     assertMatch(String(why), /--allow-write/);
   },
-  { ignore: !isUnix },
+  { needs: ["unix"] },
 );
 
 testEngines("bridge talks TLS to a peer it can verify", async (t, engine) => {
@@ -219,7 +213,7 @@ testEngines("bridge talks TLS to a peer it can verify", async (t, engine) => {
     const { why } = await command.event("refuse");
     assertMatch(String(why), /certificate/i);
   });
-}, { ignore: !hasOpenssl });
+}, { needs: ["openssl"] });
 
 testEngines("bridge talks to an IPv6 address", async (t, engine) => {
   await using peer = TestPeer.tcp(echo, "::1");
@@ -244,7 +238,7 @@ testEngines("bridge talks to an IPv6 address", async (t, engine) => {
     await service.send(datagram, from);
     assertEquals(await client.read(), "six");
   });
-});
+}, { needs: ["ipv6"] });
 
 testEngines("bridge listens on IPv6 and IPv4 with ::", async (_, engine) => {
   await using peer = TestPeer.tcp(echo);
@@ -259,7 +253,7 @@ testEngines("bridge listens on IPv6 and IPv4 with ::", async (_, engine) => {
   // The mapped form of the address (RFC 4291 section 2.5.5.2) is not shown.
   const { remote } = await command.event("open");
   assertMatch(String(remote), /^127\.0\.0\.1:\d+$/);
-});
+}, { needs: ["ipv6"] });
 
 /**
  * Runs a program that sees a file of its own in the place of `/etc/hosts`,
@@ -270,9 +264,6 @@ function withHosts(file: string): string[] {
   const script = 'mount --bind "$0" /etc/hosts && exec "$@"';
   return ["unshare", "--map-root-user", "--mount", "sh", "-c", script, file];
 }
-
-const hasNamespaces = Deno.build.os === "linux" &&
-  hasProgram("unshare", [...withHosts("/etc/hosts").slice(1), "true"]);
 
 testEngines(
   "bridge tries the next address of a name when one refuses",
@@ -297,7 +288,7 @@ testEngines(
       });
     }
   },
-  { ignore: !hasNamespaces },
+  { needs: ["namespaces", "ipv6"] },
 );
 
 testEngines(
@@ -324,7 +315,7 @@ testEngines(
       });
     }
   },
-  { ignore: !hasNamespaces },
+  { needs: ["namespaces", "ipv6"] },
 );
 
 testEngines(

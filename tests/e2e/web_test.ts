@@ -21,10 +21,8 @@ import {
   countDescriptors,
   descriptorsReturn,
   eventually,
-  noProc,
 } from "../support/process_resources.ts";
 
-const isWindows = Deno.build.os === "windows";
 const MiB = 1024 * 1024;
 const large = 200 * MiB;
 
@@ -143,7 +141,7 @@ testEngines("web serves files with their types", async (_, engine) => {
     assertMatch(headers.get("content-type")!, /^text\/plain/);
   }
   assertEquals(command.logged("refuse"), []);
-}, { ignore: isWindows });
+}, { needs: ["unix"] });
 
 testEngines("web has no way out of its folder", async (_, engine) => {
   await using site = await Site.make({
@@ -266,7 +264,7 @@ testEngines("web has no way out of its folder", async (_, engine) => {
       ["/outfolder/www/a.txt", "a"],
     ] as const
   ) assertEquals((await get(command.port, target)).body, text);
-}, { ignore: isWindows });
+}, { needs: ["unix"] });
 
 /** As `get`, for what may be no HTTP: an engine may hang up then. */
 async function getAny(
@@ -297,7 +295,7 @@ testEngines("web follows where its folder leads", async (_, engine) => {
   assertEquals((await get(command.port, "/a.txt")).body, "two");
   await Deno.remove(link);
   assertEquals((await get(command.port, "/a.txt")).status, 404);
-}, { ignore: isWindows });
+}, { needs: ["unix"] });
 
 testEngines("web answers conditional requests", async (_, engine) => {
   await using site = await Site.make({ "a.txt": "0123456789" });
@@ -478,7 +476,7 @@ testEngines("web lists folders only if it is told to", async (_, engine) => {
   assertEquals((await get(command.port, "/page/")).body, "page");
   const head = await get(command.port, "/sub/", { method: "HEAD" });
   assertEquals(head.status, 200);
-}, { ignore: isWindows });
+}, { needs: ["unix"] });
 
 testEngines("web tells what it may not read", async (_, engine) => {
   await using site = await Site.make({ "a.txt": "a", "b.txt": "b" });
@@ -525,7 +523,7 @@ testEngines(
     assertLess(peakMemory(command.pid) - before, 100 * MiB);
     await descriptorsReturn(command.pid, descriptors, 0);
   },
-  { ignore: noProc, timeout: 60_000 },
+  { needs: ["linux"], timeout: 60_000 },
 );
 
 testEngines(
@@ -549,7 +547,7 @@ testEngines(
     }
     assertEquals((await get(command.port, "/none")).status, 404);
   },
-  { ignore: noProc },
+  { needs: ["linux"] },
 );
 
 testEngines("web ends what a file has no bytes for", async (_, engine) => {

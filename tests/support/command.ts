@@ -8,6 +8,7 @@
 import { join } from "node:path";
 import { stdArguments } from "../../tools/std.ts";
 import { Feed, linesOf } from "./feed.ts";
+import { type Need, needing } from "./programs.ts";
 
 /** A WebSocket engine, as `--engine` takes it. */
 export type EngineName = "native" | "stream";
@@ -17,8 +18,12 @@ export const engines: readonly EngineName[] = ["stream", "native"];
 
 /** Options for {@linkcode testEngines}. */
 export interface TestEnginesOptions {
-  /** Whether the test cannot run here. */
-  readonly ignore?: boolean;
+  /**
+   * What the machine has to have.
+   *
+   * @default {[]}
+   */
+  readonly needs?: readonly Need[];
   /**
    * The engines to test.
    *
@@ -45,14 +50,13 @@ export function testEngines(
   test: (t: Deno.TestContext, engine: EngineName) => Promise<void>,
   options: TestEnginesOptions = {},
 ): void {
-  const { ignore = false, only = engines, timeout = 30_000 } = options;
+  const { needs = [], only = engines, timeout = 30_000 } = options;
   for (const engine of engines.filter((engine) => only.includes(engine))) {
-    Deno.test({
+    Deno.test(needing(needs, {
       name: `${name} [${engine}]`,
-      ignore,
       timeout,
-      fn: (t) => test(t, engine),
-    });
+      fn: (t: Deno.TestContext) => test(t, engine),
+    }));
   }
 }
 

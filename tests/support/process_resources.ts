@@ -6,9 +6,6 @@
 
 import { assert } from "@std/assert";
 
-/** Whether there is no `/proc` to read from. */
-export const noProc = Deno.build.os !== "linux";
-
 /** Milliseconds between two looks at what has no event. */
 const lookInterval = 50;
 

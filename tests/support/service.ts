@@ -32,33 +32,6 @@ export class TemporaryDirectory implements AsyncDisposable {
   }
 }
 
-/**
- * Tells whether the system has a program, for tests that need it.
- *
- * @param program Its name.
- * @param args Arguments with which it ends by itself.
- * @returns False, after a line that says so, if it cannot be run.
- */
-export function hasProgram(
-  program: string,
-  args: readonly string[] = ["--version"],
-): boolean {
-  try {
-    const { success } = new Deno.Command(program, {
-      args: [...args],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).outputSync();
-    if (success) return true;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  const text = `Tests that need "${program}" are ignored: it cannot be run\n`;
-  Deno.stderr.writeSync(new TextEncoder().encode(text));
-  return false;
-}
-
 /** A Redis server on a TCP port and a Unix socket. */
 export interface RedisServer extends AsyncDisposable {
   /** Its address, for the `host` option. */

@@ -14,6 +14,7 @@ import {
 } from "playwright-core";
 import { chromiumFlags } from "../../support/clients/chromium.ts";
 import type { EngineName } from "../../support/command.ts";
+import type { Program } from "../../support/programs.ts";
 
 /** Milliseconds that a page is given to show what it should. */
 const patience = 20_000;
@@ -34,7 +35,7 @@ export interface Application {
   /** What the test shows. */
   readonly name: string;
   /** The programs without which it cannot run. */
-  readonly programs: readonly string[];
+  readonly programs: readonly Program[];
   /** The test. */
   readonly test: (bed: Bed) => Promise<void>;
 }
@@ -95,24 +96,4 @@ export async function takeScreenshot(page: Page, name: string): Promise<void> {
   const directory = Deno.env.get("WEBSOCKSY_SCREENSHOTS") ?? "";
   if (directory === "") return;
   await page.screenshot({ path: join(directory, name) });
-}
-
-/**
- * Tells whether a program is on the path. Not all have an option to end well
- * with.
- *
- * @param program Its name.
- * @returns False, after a line that says so, if it is not.
- */
-export function isInstalled(program: string): boolean {
-  const { success } = new Deno.Command("sh", {
-    args: ["-c", `command -v ${program}`],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).outputSync();
-  if (success) return true;
-  const text = `Tests that need "${program}" are ignored: it is not there\n`;
-  Deno.stderr.writeSync(new TextEncoder().encode(text));
-  return false;
 }

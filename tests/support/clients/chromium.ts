@@ -1,10 +1,8 @@
 /**
- * The browser of the system, and how tests start it.
+ * How tests start the browser of the system.
  *
  * @module
  */
-
-import { delimiter, join } from "node:path";
 
 /** It has no window, and asks nobody for anything but the tests. */
 export const chromiumFlags: readonly string[] = [
@@ -16,28 +14,3 @@ export const chromiumFlags: readonly string[] = [
   "--disable-component-update",
   "--disable-sync",
 ];
-
-/**
- * Finds Chromium.
- *
- * @returns Its path; undefined if it is not installed.
- */
-export async function findChromium(): Promise<string | undefined> {
-  for (const place of (Deno.env.get("PATH") ?? "").split(delimiter)) {
-    for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
-      const path = join(place, name);
-      try {
-        const { success } = await new Deno.Command(path, {
-          args: ["--version"],
-          stdin: "null",
-          stdout: "null",
-          stderr: "null",
-        }).output();
-        if (success) return path;
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-    }
-  }
-  return undefined;
-}

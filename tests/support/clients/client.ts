@@ -9,13 +9,11 @@ import { join } from "node:path";
 import { stdArguments } from "../../../tools/std.ts";
 import { installWs } from "../../../tools/ws.ts";
 import { Feed, linesOf } from "../feed.ts";
-import { findChromium } from "./chromium.ts";
+import { findChromium, type Need, python } from "../programs.ts";
 import type { Capability, Report, Session } from "./session.ts";
 
 const folder = import.meta.dirname!;
-
-/** Milliseconds after which a program that looks for a client is given up. */
-const installTimeout = 60_000;
+const root = join(folder, "../../..");
 
 /** Milliseconds that a client is given to end by itself. */
 const patience = 10_000;
@@ -24,104 +22,56 @@ const patience = 10_000;
 export interface ClientProgram {
   /** Its name. */
   readonly name: string;
+  /** What it needs of the machine. */
+  readonly needs: readonly Need[];
   /** What it can do that others cannot. */
   readonly can: readonly Capability[];
-  /** Program and arguments; absent: it is not installed. */
-  readonly command?: readonly [string, ...string[]];
+  /** Makes it ready to be started, and gives its program and arguments. */
+  readonly prepare: () => Promise<readonly [string, ...string[]]>;
 }
 
-/** How a client is started, or why it cannot be. */
-type Found =
-  | { readonly command: readonly [string, ...string[]] }
-  | { readonly missing: string };
+/** All of them. */
+export const clients: readonly ClientProgram[] = [
+  {
+    name: "Python's websockets",
+    needs: ["python3 websockets"],
+    can: ["fragments", "ping", "status"],
+    prepare: () => Promise.resolve([python, join(folder, "python_client.py")]),
+  },
+  {
+    name: "Node's ws",
+    needs: ["node", "npm"],
+    can: ["fragments", "ping", "rawText", "status"],
+    prepare: async () => [
+      "node",
+      join(folder, "ws_client.mjs"),
+      await (wsModules ??= installModules()),
+    ],
+  },
+  {
+    name: "Chromium",
+    needs: ["chromium"],
+    can: [],
+    prepare: async () => [
+      Deno.execPath(),
+      ...["run", "--no-check", "-A", `--config=${join(root, "deno.json")}`],
+      ...await stdArguments(),
+      join(folder, "chromium_client.ts"),
+      findChromium()!,
+    ],
+  },
+];
 
-/**
- * Finds the clients. Of one that is not installed, a line on stderr says so.
- *
- * @returns All of them, installed or not.
- */
-export async function findClients(): Promise<readonly ClientProgram[]> {
-  const clients: (Omit<ClientProgram, "command"> & {
-    readonly found: Promise<Found>;
-  })[] = [
-    {
-      name: "Python's websockets",
-      can: ["fragments", "ping", "status"],
-      found: findPython(),
-    },
-    {
-      name: "Node's ws",
-      can: ["fragments", "ping", "rawText", "status"],
-      found: findWs(),
-    },
-    { name: "Chromium", can: [], found: findChromiumClient() },
-  ];
-  return await Promise.all(clients.map(async ({ found, ...client }) => {
-    const result = await found;
-    if ("command" in result) return { ...client, ...result };
-    const line = `Tests of ${client.name} are ignored: ${result.missing}\n`;
-    Deno.stderr.writeSync(new TextEncoder().encode(line));
-    return client;
-  }));
-}
+/** Where `ws` is, once it was asked for. */
+let wsModules: Promise<string> | undefined;
 
-async function findPython(): Promise<Found> {
-  // That of the system, for which Debian packages the module; a `python3` that
-  // stands before it on the path is likely not to have it.
-  const python = "/usr/bin/python3";
-  return await succeeds(python, ["-c", "import websockets"])
-    ? { command: [python, join(folder, "python_client.py")] }
-    : { missing: `${python} has no module websockets` };
-}
-
-async function findWs(): Promise<Found> {
+async function installModules(): Promise<string> {
   const modules = await Deno.makeTempDir({ prefix: "websocksy-test-ws-" });
   addEventListener("unload", () => {
     Deno.removeSync(modules, { recursive: true });
   });
-  try {
-    await installWs(modules);
-  } catch (error) {
-    return { missing: (error as Error).message };
-  }
-  return { command: ["node", join(folder, "ws_client.mjs"), modules] };
-}
-
-async function findChromiumClient(): Promise<Found> {
-  const program = await findChromium();
-  if (program === undefined) return { missing: "it is not on the path" };
-  const script = join(folder, "chromium_client.ts");
-  const config = join(folder, "..", "..", "deno.json");
-  const args = [`--config=${config}`, ...await stdArguments()];
-  return await succeeds(Deno.execPath(), ["cache", ...args, script])
-    ? {
-      command: [
-        Deno.execPath(),
-        ...["run", "--no-check", "-A", ...args, script, program],
-      ],
-    }
-    : { missing: "deno cannot load playwright-core" };
-}
-
-/** Runs a program to its end, and says whether that was a good one. */
-async function succeeds(
-  program: string,
-  args: readonly string[],
-): Promise<boolean> {
-  try {
-    const { success } = await new Deno.Command(program, {
-      args: [...args],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-      // A network that drops packets would let npm wait for minutes.
-      signal: AbortSignal.timeout(installTimeout),
-    }).output();
-    return success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  await installWs(modules);
+  return modules;
 }
 
 /** A line that a client writes. */
@@ -153,15 +103,16 @@ export class Client implements AsyncDisposable {
   /**
    * Starts a client and waits until it is ready.
    *
-   * @param command Program and arguments.
+   * @param program Which one.
    * @param trusted File of a certificate that it takes for good, PEM.
    * @returns The client.
    * @throws {Error} If it ends instead; what it says about that is on stderr.
    */
   static async start(
-    [program, ...args]: readonly [string, ...string[]],
+    { prepare }: ClientProgram,
     trusted?: string,
   ): Promise<Client> {
+    const [program, ...args] = await prepare();
     const child = new Deno.Command(program, {
       args,
       env: {

@@ -24,15 +24,9 @@ import type { FigureScores } from "../../../bench/statistics.ts";
 import { framings } from "../../../framing/mod.ts";
 import { stdArguments } from "../../../tools/std.ts";
 import { root } from "../../support/command.ts";
-import { hasProgram } from "../../support/service.ts";
+import { needing, python } from "../../support/programs.ts";
 
 const decoder = new TextDecoder();
-const isLinux = Deno.build.os === "linux";
-const hasNode = hasProgram("node", ["--version"]);
-const hasOpenssl = hasProgram("openssl", ["version"]);
-/** Whether the system's Python, which has a parser of XML, is there. */
-const python = "/usr/bin/python3";
-const hasPython = hasProgram(python, ["--version"]);
 
 async function runBench(args: readonly string[]): Promise<
   { readonly code: number; readonly stdout: string; readonly stderr: string }
@@ -85,9 +79,8 @@ function scoresOf(
   };
 }
 
-Deno.test({
+Deno.test(needing(["linux", "node", "npm", "python3"], {
   name: "bench measures native beside ws-bridge, and writes JSON and SVG",
-  ignore: !isLinux || !hasNode || !hasPython,
   async fn(): Promise<void> {
     const directory = await Deno.makeTempDir();
     try {
@@ -136,11 +129,10 @@ Deno.test({
       await Deno.remove(directory, { recursive: true });
     }
   },
-});
+}));
 
-Deno.test({
+Deno.test(needing(["linux", "openssl"], {
   name: "bench measures peers on other transports, and long lines",
-  ignore: !isLinux || !hasOpenssl,
   async fn(): Promise<void> {
     const figures = [
       "line-1m",
@@ -157,11 +149,10 @@ Deno.test({
     for (const name of figures) assertStringIncludes(stdout, `${name}: `);
     assertEquals(stdout.match(/^ {2}stream /gm)?.length, figures.length);
   },
-});
+}));
 
-Deno.test({
+Deno.test(needing(["linux"], {
   name: "bench leaves out what cannot start, and fails if it was asked for",
-  ignore: !isLinux,
   async fn(): Promise<void> {
     const { code, stdout } = await runBench([
       ...["--only", "round-trips-1", "--rounds", "1", "--seconds", "0.1"],
@@ -172,7 +163,7 @@ Deno.test({
     assertStringIncludes(stdout, '"--no-such-option=1": unknown option');
     assertStringIncludes(stdout, "  native ");
   },
-});
+}));
 
 Deno.test("bench ends with status 2 for a wrong option, before it starts", async () => {
   const cases: readonly (readonly [args: string[], message: string])[] = [
@@ -267,9 +258,8 @@ Deno.test("judge() takes the ratio within each round, and the median of them", (
   );
 });
 
-Deno.test({
+Deno.test(needing(["python3"], {
   name: "drawChart() draws bars on a logarithmic scale, and escapes texts",
-  ignore: !hasPython,
   async fn(): Promise<void> {
     const contender = (name: string, ratio: number) => ({
       ...scoreOf(1, ratio * 10),
@@ -318,4 +308,4 @@ Deno.test({
     assertLessOrEqual(Math.abs(up - down), 0.2);
     assertLessOrEqual(Math.abs(tenth + down - one), 0.2);
   },
-});
+}));

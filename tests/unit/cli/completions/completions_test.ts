@@ -19,7 +19,7 @@ import {
 } from "../../../../core/config/option.ts";
 import { runCommand } from "../../../support/command.ts";
 import { TemporaryDirectory } from "../../../support/service.ts";
-import { requireProgram } from "../../../support/programs.ts";
+import { needing } from "../../../support/programs.ts";
 import { startShell } from "../../../support/shell_session.ts";
 
 /** Everything that a text could break, and a kind of value that none has yet. */
@@ -86,7 +86,7 @@ function normalize(words: readonly string[]): string[] {
 }
 
 for (const shell of shells) {
-  Deno.test({
+  Deno.test(needing(shell === "fish" ? ["fish"] : [shell, "script"], {
     name: `${shell} completes options and their values`,
     timeout: 60_000,
     async fn(): Promise<void> {
@@ -128,7 +128,7 @@ for (const shell of shells) {
         );
       }
     },
-  });
+  }));
 }
 
 Deno.test("websocksy --completions prints the script for each shell", async () => {
@@ -145,30 +145,38 @@ Deno.test("websocksy --completions prints the script for each shell", async () =
   );
 });
 
-Deno.test("zsh finds the script as a file in fpath", async () => {
-  requireProgram("zsh", "zsh");
-  await using directory = new TemporaryDirectory();
-  await directory.write("_websocksy", formatCompletions("zsh", names));
-  const { success, stdout } = await new Deno.Command("zsh", {
-    args: [
-      "-f",
-      "-c",
-      "fpath=($1 $fpath); autoload -Uz compinit && compinit -u -D; echo $_comps[websocksy]",
-      "zsh",
-      directory.path,
-    ],
-    env: { HOME: directory.path },
-  }).output();
-  assert(success);
-  assertEquals(new TextDecoder().decode(stdout), "_websocksy\n");
-});
+Deno.test(
+  needing(["zsh"], {
+    name: "zsh finds the script as a file in fpath",
+    async fn(): Promise<void> {
+      await using directory = new TemporaryDirectory();
+      await directory.write("_websocksy", formatCompletions("zsh", names));
+      const { success, stdout } = await new Deno.Command("zsh", {
+        args: [
+          "-f",
+          "-c",
+          "fpath=($1 $fpath); autoload -Uz compinit && compinit -u -D; echo $_comps[websocksy]",
+          "zsh",
+          directory.path,
+        ],
+        env: { HOME: directory.path },
+      }).output();
+      assert(success);
+      assertEquals(new TextDecoder().decode(stdout), "_websocksy\n");
+    },
+  }),
+);
 
-Deno.test("ShellCheck finds nothing in the script for bash", async () => {
-  requireProgram("shellcheck", "shellcheck");
-  await using directory = new TemporaryDirectory();
-  const file = await directory.write("bash", formatBash(command));
-  const { success, stdout } = await new Deno.Command("shellcheck", {
-    args: ["--shell=bash", file],
-  }).output();
-  assert(success, new TextDecoder().decode(stdout));
-});
+Deno.test(
+  needing(["shellcheck"], {
+    name: "ShellCheck finds nothing in the script for bash",
+    async fn(): Promise<void> {
+      await using directory = new TemporaryDirectory();
+      const file = await directory.write("bash", formatBash(command));
+      const { success, stdout } = await new Deno.Command("shellcheck", {
+        args: ["--shell=bash", file],
+      }).output();
+      assert(success, new TextDecoder().decode(stdout));
+    },
+  }),
+);
