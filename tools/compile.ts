@@ -9,8 +9,8 @@
  * @module
  */
 
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import manifest from "../deno.json" with { type: "json" };
 import { stdArguments } from "./std.ts";
@@ -71,7 +71,7 @@ interface Job {
 export async function compile(args: readonly string[]): Promise<number> {
   const jobs = toJobs(args);
   const std = await stdArguments();
-  const included = [...await workers(), ...lazyPackages];
+  const included = [...await startedModules(), ...lazyPackages];
   for (const { target, output } of jobs) {
     const { code } = await new Deno.Command(Deno.execPath(), {
       args: [
@@ -79,6 +79,9 @@ export async function compile(args: readonly string[]): Promise<number> {
         `--config=${join(root, "deno.json")}`,
         ...std,
         ...permissions,
+        // It lies in the shared temporary directory, under a name that others
+        // can guess, and is run without a look at whose it is.
+        "--no-code-cache",
         ...included.map((module) => `--include=${module}`),
         ...(target === undefined ? [] : [`--target=${target}`]),
         `--output=${output}`,
@@ -123,16 +126,25 @@ function pathFor(target: string | undefined): string {
 }
 
 /**
- * Finds the modules that are started as workers: no import leads `deno compile`
- * to them.
+ * Finds the modules that are started by their URL, as workers and processes: no
+ * import leads `deno compile` to them.
  *
  * @returns Their paths.
  */
-export async function workers(): Promise<string[]> {
+export async function startedModules(): Promise<string[]> {
   const core = join(root, "core");
-  const paths = await readdir(core, { recursive: true });
-  return paths.filter((path) => path.endsWith("_worker.ts")).sort()
-    .map((path) => join(core, path));
+  const found: string[] = [];
+  for (const name of await readdir(core, { recursive: true })) {
+    if (!name.endsWith(".ts")) continue;
+    const path = join(core, name);
+    const source = await readFile(path, "utf8");
+    for (
+      const [, module] of source.matchAll(
+        /new URL\(\s*"(\.[^"]+\.ts)",\s*import\.meta\.url/g,
+      )
+    ) found.push(join(dirname(path), module!));
+  }
+  return [...new Set(found)].sort();
 }
 
 if (import.meta.main) {

@@ -20,7 +20,7 @@ import { backends } from "../backends/mod.ts";
 import { formatCompletions } from "../core/cli/completions/completions.ts";
 import manifest from "../deno.json" with { type: "json" };
 import { archiveName, formatChecksums, pack } from "./archive.ts";
-import { compile, lazyPackages, targets, workers } from "./compile.ts";
+import { compile, lazyPackages, startedModules, targets } from "./compile.ts";
 import { makeSbom, readModuleGraph } from "./sbom.ts";
 
 const root = join(import.meta.dirname!, "..");
@@ -135,7 +135,7 @@ async function addFiles(directory: string): Promise<void> {
 async function formatSbom(time: Date): Promise<string> {
   const entries = [
     join(root, "main.ts"),
-    ...await workers(),
+    ...await startedModules(),
     ...lazyPackages,
   ];
   const graphs = await Promise.all(entries.map(readModuleGraph));

@@ -11,10 +11,9 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { targets } from "../../tools/compile.ts";
+import { startedModules, targets } from "../../tools/compile.ts";
 import { stdArguments } from "../../tools/std.ts";
 import { freePort } from "../support/peer.ts";
 import { otlpVariables } from "../support/otlp_receiver.ts";
@@ -63,13 +62,6 @@ async function localModules(entry: string): Promise<string[]> {
   return [...found].map((specifier) => fileURLToPath(specifier));
 }
 
-async function workers(): Promise<string[]> {
-  const core = join(root, "core");
-  const paths = await readdir(core, { recursive: true });
-  return paths.filter((path) => path.endsWith("_worker.ts"))
-    .map((path) => join(core, path));
-}
-
 Deno.test("compile.ts embeds every module, and the permissions", async () => {
   const directory = await Deno.makeTempDir();
   try {
@@ -85,10 +77,10 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
     const embedded = Buffer.from(program.buffer).subarray(
       runtime.size - 65_536,
     );
-    const paths = [
-      ...await localModules(join(root, "main.ts")),
-      ...await workers(),
-    ];
+    const started = await startedModules();
+    assert(started.length > 0);
+    const modules = [join(root, "main.ts"), ...started].map(localModules);
+    const paths = (await Promise.all(modules)).flat();
     for (const room of ["backends", "core", "framing"]) {
       assert(paths.some((path) => path.startsWith(join(root, room))), room);
     }
@@ -128,6 +120,7 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
       ],
     );
     assertEquals(exportsTelemetry(text), false);
+    assertStringIncludes(text, '"code_cache_key":null');
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -9,7 +9,7 @@ import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { join } from "node:path";
 import manifest from "../../deno.json" with { type: "json" };
 import { archiveName, formatChecksums, pack } from "../../tools/archive.ts";
-import { lazyPackages, targets, workers } from "../../tools/compile.ts";
+import { lazyPackages, startedModules, targets } from "../../tools/compile.ts";
 import { release } from "../../tools/release.ts";
 import {
   makeSbom,
@@ -139,7 +139,7 @@ interface Bill {
 Deno.test("makeSbom() names every package of the program", async () => {
   const entries = [
     join(root, "main.ts"),
-    ...await workers(),
+    ...await startedModules(),
     ...lazyPackages,
   ];
   const graphs = await Promise.all(entries.map(readModuleGraph));
