@@ -2,7 +2,7 @@
 
 /**
  * A bridge such as people write themselves, on `ws` under Node.js, to be
- * measured beside websocksy. It pauses whoever is faster than the other side.
+ * measured beside websocksy. It pauses the side that is faster than the other.
  *
  *     node ws_bridge.mjs FOLDER PORT PEER-PORT binary|newline
  *

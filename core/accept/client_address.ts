@@ -27,7 +27,7 @@ import {
  * @returns The address; `remote` itself unless that is trusted.
  * @throws {RequestError} 400 if the two header fields name two clients: a
  * proxy that adds to one of them may pass on the other as its client wrote it,
- * and nobody can tell which.
+ * and it cannot be known which.
  *
  * @example Usage
  * ```ts

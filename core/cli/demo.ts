@@ -29,7 +29,7 @@ export function startDemoService(): DemoService {
 async function serve(listener: Deno.Listener): Promise<void> {
   for (;;) {
     try {
-      // One that goes away in the middle of a line concerns nobody else.
+      // A client that leaves in the middle of a line does not affect others.
       converse(await listener.accept()).catch(() => {});
     } catch (error) {
       // It was closed; any other error is that of one connection, which was

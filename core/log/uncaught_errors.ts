@@ -1,5 +1,5 @@
 /**
- * Going on after an error that nobody has caught.
+ * Going on after an uncaught error.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { describeError } from "../errors.ts";
 import type { Log } from "./log.ts";
 
 /**
- * Lets this thread go on after errors that nobody has caught: whatever was
+ * Lets this thread go on after uncaught errors: whatever was
  * forgotten in one connection must not end all of them.
  *
  * @param log Told of each.

@@ -34,7 +34,7 @@ export interface OpenPeerOptions {
  *
  * @param address Its address, with a port where the transport has one.
  * @param options When to give up.
- * @returns The connection; whoever asked for it closes it.
+ * @returns The connection; the caller closes it.
  * @throws {Error} If it cannot be opened: refused, unreachable, unknown name,
  * permission missing, not allowed; `signal`'s reason if that was aborted.
  */

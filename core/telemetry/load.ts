@@ -29,7 +29,7 @@ export function isTelemetryOn(): boolean {
  * Loads OpenTelemetry, if Deno exports telemetry.
  *
  * @param log Told if it cannot be loaded, which is no reason not to serve.
- * @returns Who takes note of what happens.
+ * @returns What records what happens.
  */
 export async function loadTelemetry(log: Log): Promise<Telemetry> {
   if (!isTelemetryOn()) return noTelemetry;

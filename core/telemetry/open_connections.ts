@@ -27,7 +27,7 @@ export class OpenConnections {
   }
 
   /**
-   * Takes note of a connection.
+   * Adds a connection.
    *
    * @param traffic What goes through it.
    * @returns Who is told when it has ended.

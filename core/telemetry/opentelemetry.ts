@@ -40,7 +40,7 @@ interface Tools {
   readonly connections: OpenConnections;
 }
 
-/** Takes note of what happens in metrics and traces. */
+/** Records what happens as metrics and traces. */
 export class OpenTelemetry implements Telemetry {
   #tools: Tools;
 

@@ -23,17 +23,17 @@ export interface ConnectionTraffic {
   readonly toClient: Readonly<Traffic>;
 }
 
-/** Takes note of what happens. Nothing in it waits, throws, or is called for a message. */
+/** Records what happens. Nothing in it waits, throws, or is called for each message. */
 export interface Telemetry {
   /**
-   * Takes note that a client asks for a WebSocket.
+   * Records that a client asks for a WebSocket.
    *
    * @param headers The request's header fields, which may name a trace.
    * @returns Who is told what becomes of it.
    */
   handshake(headers: RequestHeaders): HandshakeTelemetry;
   /**
-   * Takes note that a plugin which had failed was started again.
+   * Records that a plugin which had failed was started again.
    *
    * @param name Name of the plugin.
    * @param outcome Whether it runs.
@@ -41,7 +41,7 @@ export interface Telemetry {
   pluginRestart(name: string, outcome: "running" | "failed"): void;
 }
 
-/** Takes note of the steps of a handshake, and of its end: one of three. */
+/** Records the steps of a handshake, and its end, which is one of three. */
 export interface HandshakeTelemetry {
   /**
    * Takes the time of a backend's answer.
@@ -62,15 +62,15 @@ export interface HandshakeTelemetry {
    */
   connectPeer<T>(transport: string, connect: () => Promise<T>): Promise<T>;
   /**
-   * Takes note that the request was not accepted.
+   * Records that the request was refused.
    *
    * @param status HTTP status.
    */
   refuse(status: number): void;
-  /** Takes note that the client was gone before its WebSocket was open. */
+  /** Records that the client left before its WebSocket was open. */
   abandon(): void;
   /**
-   * Takes note that the WebSocket is open.
+   * Records that the WebSocket is open.
    *
    * @param traffic What goes through it; looked at when metrics are collected.
    * @returns Who is told when it has ended.
@@ -78,10 +78,10 @@ export interface HandshakeTelemetry {
   open(traffic: ConnectionTraffic): ConnectionTelemetry;
 }
 
-/** Takes note of the end of a connection. */
+/** Records the end of a connection. */
 export interface ConnectionTelemetry {
   /**
-   * Takes note that the connection has ended.
+   * Records that the connection has ended.
    *
    * @param end How the WebSocket ended.
    */
@@ -90,7 +90,7 @@ export interface ConnectionTelemetry {
 
 const unwatchedConnection: ConnectionTelemetry = { close(): void {} };
 
-/** Steps of a handshake of which nobody takes note. */
+/** Steps of a handshake that are not recorded. */
 export const unwatchedHandshake: HandshakeTelemetry = {
   queryBackend: (_backend, query) => query(),
   connectPeer: (_transport, connect) => connect(),
@@ -99,7 +99,7 @@ export const unwatchedHandshake: HandshakeTelemetry = {
   open: () => unwatchedConnection,
 };
 
-/** Takes note of nothing. */
+/** Records nothing. */
 export const noTelemetry: Telemetry = {
   handshake: () => unwatchedHandshake,
   pluginRestart(): void {},

@@ -128,8 +128,8 @@ export function countThreads(
 }
 
 /**
- * Makes sure that nobody else listens where threads are to: they could share
- * the port with whoever does.
+ * Checks that no other process listens where threads are to listen: they would
+ * share the port with it without an error.
  *
  * @param core Where.
  * @throws {Deno.errors.AddrInUse} If somebody does.

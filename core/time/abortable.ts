@@ -32,7 +32,7 @@ export function untilAborted<T>(
       isOver = true;
       resolve(value);
     }, (error) => {
-      // After that, nobody is left to whom a failure would mean anything.
+      // After that, a failure is of no interest: the caller has given up.
       signal.removeEventListener("abort", abort);
       reject(error);
     });

@@ -1,6 +1,5 @@
 /**
- * When something is given up that has taken too long, or that nobody wants any
- * longer.
+ * Giving up what takes too long, or is no longer wanted.
  *
  * @module
  */

@@ -2,7 +2,7 @@
  * The grammar of JSON (RFC 8259) as a table: for each state and each byte, the
  * next state or what is to be done.
  *
- * Nesting is no matter of a table; whoever reads it keeps the levels. A state
+ * The table does not count nesting; its reader does. A state
  * within a string that is a key differs from the same one within a value, so
  * that nothing else has to be remembered.
  *

@@ -12,7 +12,7 @@ export interface FileStreamOptions {
   /** How many bytes are wanted. */
   readonly length: number;
   /**
-   * Aborted when nobody wants the rest: a stream whose first byte was never
+   * Aborted when the rest is not wanted: a stream whose first byte was never
    * asked for would not be told.
    */
   readonly signals: readonly AbortSignal[];
@@ -28,7 +28,7 @@ export interface FileStreamOptions {
  * Reads a file no faster than what was read is taken.
  *
  * @param file The file, at the first byte that is wanted; it is closed at the
- * end, and when nobody wants the rest.
+ * end, and when the rest is not wanted.
  * @param options What is wanted of it.
  * @returns The bytes. An error if the file has fewer.
  */
@@ -51,7 +51,9 @@ export function streamFile(
     start(controller): void {
       giveUp = () => {
         close();
-        controller.error(new Error("Nobody takes the rest of the file"));
+        controller.error(
+          new Error("The client did not take the rest of the file"),
+        );
       };
       if (signals.some(({ aborted }) => aborted)) return giveUp();
       for (const signal of signals) signal.addEventListener("abort", giveUp);
