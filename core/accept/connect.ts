@@ -47,6 +47,12 @@ export interface ConnectOptions {
    * @default {"*"}
    */
   readonly allowed?: AllowedPeers;
+  /**
+   * Seconds of silence before TCP asks whether the peer is there; 0: never.
+   *
+   * @default {0}
+   */
+  readonly keepAlive?: number;
   /** The address that the client has connected to, if it is known. */
   readonly local?: RemoteAddress | undefined;
   /** Name of the backend, for the telemetry. */
@@ -85,6 +91,7 @@ export async function connect(
   options: ConnectOptions,
 ): Promise<Connection> {
   const { signal, allowed = "*", telemetry = unwatchedHandshake } = options;
+  const { keepAlive = 0 } = options;
   const info = await telemetry.queryBackend(
     options.backendName ?? "",
     () => askBackend(query, options),
@@ -100,7 +107,7 @@ export async function connect(
   const framer = await makeFramer(info, options);
   const peer = await telemetry.connectPeer(
     address.transport,
-    () => openPeerFor(framer, address, { signal, allowed, preface }),
+    () => openPeerFor(framer, address, { signal, allowed, preface, keepAlive }),
   );
   return {
     peer,

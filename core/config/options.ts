@@ -11,7 +11,12 @@ import { type LimitConfig, limitOptions } from "./limit_options.ts";
 import { type ListenConfig, listenOptions } from "./listen_options.ts";
 import { type NetworkConfig, networkOptions } from "./network_options.ts";
 import type { CoreOption as Option } from "./option.ts";
-import { parseChoice, parseName, parseSeconds } from "./option_values.ts";
+import {
+  parseChoice,
+  parseInteger,
+  parseName,
+  parseSeconds,
+} from "./option_values.ts";
 import { type PageConfig, pageOptions } from "./page_options.ts";
 
 export type { LogLevel } from "../log/log.ts";
@@ -22,6 +27,8 @@ export interface CoreConfig
   extends ListenConfig, LimitConfig, NetworkConfig, PageConfig {
   /** Seconds without traffic from a client before it is sent a ping; 0: never. */
   readonly ping: number;
+  /** Seconds of silence before TCP asks a peer or client whether it is there; 0: never. */
+  readonly keepAlive: number;
   /** Name of a built-in backend or a plugin, or path or URL of a plugin. */
   readonly backend: string;
   /** The WebSocket engine. */
@@ -55,6 +62,17 @@ export const coreOptions: readonly CoreOption[] = [
       "It finds clients that are gone without a word, and keeps proxies and firewalls from taking a quiet connection for a dead one.",
     example: "45",
     parse: (value) => ({ ping: parseSeconds(value) }),
+  },
+  {
+    name: "keep-alive",
+    placeholder: "SECONDS",
+    default: "60",
+    help:
+      "seconds of silence after which TCP asks whether a peer or client is still there; 0: never",
+    details:
+      "It finds peers that are gone without a word: their machine lost power, a firewall forgot the connection, or they never accepted it. How often the system asks again before it gives the connection up, and the WebSocket is closed with 1011, is up to the system: Linux asks nine times, every 75 seconds (`net.ipv4.tcp_keepalive_probes` and `tcp_keepalive_intvl`). It holds for TCP and TLS, to peers with either engine, and to clients with `stream`; on Windows the first question comes after the system's own two hours.",
+    example: "20",
+    parse: (value) => ({ keepAlive: parseInteger(value, 0, 32767) }),
   },
   {
     name: "backend",

@@ -27,6 +27,12 @@ export interface OpenPeerOptions {
    * @default {new Uint8Array()}
    */
   readonly preface?: Uint8Array;
+  /**
+   * Seconds of silence before TCP asks whether the peer is there; 0: never.
+   *
+   * @default {0}
+   */
+  readonly keepAlive?: number;
 }
 
 /**
@@ -43,12 +49,13 @@ export async function openPeer(
   options: OpenPeerOptions,
 ): Promise<Peer> {
   const { signal, allowed = "*", preface = new Uint8Array() } = options;
+  const { keepAlive = 0 } = options;
   signal.throwIfAborted();
   try {
     const place = await locatePeer(address, allowed, signal);
     return place.transport === "udp" || place.transport === "unix-dgram"
       ? await openDatagramPeer(place, signal)
-      : await openStreamPeer(place, { signal, preface });
+      : await openStreamPeer(place, { signal, preface, keepAlive });
   } catch (error) {
     signal.throwIfAborted();
     throw new Error(`Cannot open peer ${formatAddress(address)}`, {

@@ -6,6 +6,7 @@
 
 import { untilAborted } from "../time/abortable.ts";
 import type { InternetAddress, StreamAddress } from "../net/address.ts";
+import { keepAlive } from "../net/keep_alive.ts";
 import type { Peer } from "./peer.ts";
 import type { PeerPlace } from "./locate.ts";
 import type { IncomingMessages } from "../websocket/engine.ts";
@@ -16,6 +17,8 @@ export interface OpenStreamPeerOptions {
   readonly signal: AbortSignal;
   /** What is written before everything else, TLS included. */
   readonly preface: Uint8Array;
+  /** Seconds of silence before TCP asks whether the peer is there; 0: never. */
+  readonly keepAlive: number;
 }
 
 /**
@@ -46,7 +49,7 @@ export async function openStreamPeer(
 
 async function connectTcp(
   address: PeerPlace<InternetAddress>,
-  { signal, preface }: OpenStreamPeerOptions,
+  { signal, preface, keepAlive: seconds }: OpenStreamPeerOptions,
 ): Promise<Deno.TcpConn> {
   const { hostname, port, resolved = [hostname] } = address;
   if (port === undefined) throw new TypeError("the address names no port");
@@ -54,6 +57,7 @@ async function connectTcp(
   // Messages are written as they come; to hold back the last of several would
   // only delay it.
   connection.setNoDelay(true);
+  keepAlive(connection, seconds);
   return await begin(connection, preface);
 }
 

@@ -223,6 +223,7 @@ export class Server {
           maxMessage: core.maxMessage,
           signal: deadline.signal,
           allowed: core.allowPeer,
+          keepAlive: core.keepAlive,
           local,
           telemetry,
         },

@@ -186,6 +186,8 @@ export interface ServerCertificate {
 export interface EngineLimits {
   /** Seconds without traffic from the client before it is sent a ping; 0: never. */
   readonly ping: number;
+  /** Seconds of silence before TCP asks the client whether it is there, where the engine can; 0: never. */
+  readonly keepAlive: number;
   /** Bytes: largest message from the client. */
   readonly maxMessage: number;
   /** Bytes from the client that may wait for {@linkcode WebSocketHandler.receive}. */

@@ -78,6 +78,8 @@ const abilities = {
         ...["mount", "--bind", "/etc/hosts", "/etc/hosts"],
       ]),
   },
+  /** Network namespaces with names, and virtual devices between them. */
+  networks: { lack: "network namespaces", has: canMakeNetworks },
   /** Unix sockets, pipes and permissions of files. */
   unix: { lack: "Unix", has: () => Deno.build.os !== "windows" },
 } as const;
@@ -249,6 +251,19 @@ function runs([program, ...args]: readonly [string, ...string[]]): boolean {
     if (isAbsent(error)) return false;
     throw error;
   }
+}
+
+function canMakeNetworks(): boolean {
+  const name = `wsk${Deno.pid}`;
+  return runs([
+    ...[
+      "sh",
+      "-c",
+      `ip netns add ${name} || exit 1
+      ip -n ${name} link add one type veth peer name two; made=$?
+      ip netns delete ${name}; exit $made`,
+    ] as const,
+  ]);
 }
 
 function canListenOnIpv6(): boolean {

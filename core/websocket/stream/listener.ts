@@ -5,6 +5,7 @@
  */
 
 import { HttpConnection } from "./http_connection.ts";
+import { keepAlive } from "../../net/keep_alive.ts";
 import { UnixSocketPath } from "../unix_socket_path.ts";
 import type { EngineOptions } from "../engine.ts";
 
@@ -15,7 +16,7 @@ const acceptPause = 500;
 export interface ListenOptions extends
   Pick<
     EngineOptions,
-    "listen" | "listenMode" | "port" | "isShared" | "onError"
+    "listen" | "listenMode" | "port" | "isShared" | "limits" | "onError"
   > {
   /** Takes a connection that was accepted. */
   readonly onConnection: (connection: HttpConnection) => void;
@@ -84,7 +85,10 @@ export class StreamListener {
     for (;;) {
       try {
         const connection = await this.#listener.accept();
-        if ("setNoDelay" in connection) sendAtOnce(connection);
+        if ("setNoDelay" in connection) {
+          sendAtOnce(connection);
+          keepAlive(connection, this.#options.limits().keepAlive);
+        }
         this.#options.onConnection(new HttpConnection(connection));
       } catch (error) {
         if (this.#isClosing) return;

@@ -111,10 +111,10 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
     return { section: "core", option, value, origin: `--${option}` };
   }
   const cases: [settings: Setting[], lines: string[]][] = [
-    [[], ["listen on [::]:8001, engine native", "backend defaultpeer"]],
+    [[], ["listen on [::]:8001, engine stream", "backend defaultpeer"]],
     [
       [core("port", "0"), core("listen", "unix:/x")],
-      ["listen on unix:/x, engine native", "backend defaultpeer"],
+      ["listen on unix:/x, engine stream", "backend defaultpeer"],
     ],
     [
       [
@@ -123,7 +123,7 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
         core("web", "www"),
       ],
       [
-        "listen on [::]:8001, engine native",
+        "listen on [::]:8001, engine stream",
         "backend defaultpeer",
         "console at /c",
         "health at /h",
@@ -133,7 +133,7 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
     [
       [core("web", "www"), core("web-listing", "true")],
       [
-        "listen on [::]:8001, engine native",
+        "listen on [::]:8001, engine stream",
         "backend defaultpeer",
         "files of www, with listings",
       ],
@@ -141,13 +141,13 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
     [
       [core("threads", "auto")],
       [
-        "listen on [::]:8001, engine native, threads auto",
+        "listen on [::]:8001, engine stream, threads auto",
         "backend defaultpeer",
       ],
     ],
     [
       [core("tls-cert", "c.pem"), core("tls-key", "k.pem")],
-      ["listen on wss://[::]:8001/, engine native", "backend defaultpeer"],
+      ["listen on wss://[::]:8001/, engine stream", "backend defaultpeer"],
     ],
     [
       [
@@ -159,7 +159,7 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
         core("port", "1"),
       ],
       [
-        "listen on [::]:1, engine native",
+        "listen on [::]:1, engine stream",
         "backend file, with",
         "  path = /x",
         "  expression = %endpoint%",
