@@ -65,7 +65,7 @@ Deno.test("streamFile() fails if the file is too short", async () => {
   assertClosed(file);
 });
 
-Deno.test("streamFile() ends when nobody wants the rest", async () => {
+Deno.test("streamFile() ends when the rest is not wanted", async () => {
   await using directory = new TemporaryDirectory();
   const controllers = [new AbortController(), new AbortController()];
   const signals = controllers.map(({ signal }) => signal);
@@ -73,12 +73,12 @@ Deno.test("streamFile() ends when nobody wants the rest", async () => {
     const { file, reader } = await open(directory, 200_000, { signals });
     controller.abort();
     assertClosed(file);
-    await assertRejects(() => reader.read(), Error, "Nobody takes");
+    await assertRejects(() => reader.read(), Error, "did not take");
   }
   // Both are aborted by now, before it begins.
   const { file, reader } = await open(directory, 200_000, { signals });
   assertClosed(file);
-  await assertRejects(() => reader.read(), Error, "Nobody takes");
+  await assertRejects(() => reader.read(), Error, "did not take");
 });
 
 Deno.test("streamFile() ends when it was aborted within a read", async () => {
@@ -86,16 +86,16 @@ Deno.test("streamFile() ends when it was aborted within a read", async () => {
   const controller = new AbortController();
   const { signal } = controller;
   const { file, reader } = await open(directory, 10, { signals: [signal] });
-  const read = assertRejects(() => reader.read(), Error, "Nobody takes");
+  const read = assertRejects(() => reader.read(), Error, "did not take");
   controller.abort();
   await read;
   assertClosed(file);
 });
 
-Deno.test("streamFile() gives up on who does not take what was read", async () => {
+Deno.test("streamFile() gives a client up that does not take what was read", async () => {
   await using directory = new TemporaryDirectory();
   const { file, reader } = await open(directory, 200_000, { patience: 1 });
   await reader.read();
-  await assertRejects(() => reader.closed, Error, "Nobody takes");
+  await assertRejects(() => reader.closed, Error, "did not take");
   assertClosed(file);
 });
