@@ -148,7 +148,10 @@ export interface PeerInfo {
  */
 export type CreateFraming = (config: string) => Framer;
 
-/** Cuts the bytes of one connection's peer into messages. */
+/**
+ * Cuts the bytes of one connection's peer into messages, and may say what the
+ * client's messages become on their way to that peer.
+ */
 export interface Framer {
   /**
    * Says how many bytes, from the start of `data`, make the next message. It
@@ -164,23 +167,72 @@ export interface Framer {
    */
   frame(data: Uint8Array, fresh: number): Frame | null;
   /**
+   * Says what becomes of the bytes that make no whole message when the peer
+   * ends its stream. It is called again while it answers a message and bytes
+   * remain.
+   *
+   * @param data The bytes held; at least one. They are valid during the call
+   * only, and must not be changed.
+   * @returns The next message, or `null`: all of them are the last message, of
+   * the type that {@linkcode remainder} says.
+   * @throws {Error} If there is something wrong with them: the connection is
+   * closed with 1011.
+   */
+  end?(data: Uint8Array): Frame | null;
+  /**
    * How the bytes that make no whole message go to the client when the peer
    * ends its stream: as text (if they are valid UTF-8), or as binary.
    *
    * @default {"binary"}
    */
   readonly remainder?: "text" | "binary";
+  /**
+   * Says what a message of the client becomes on its way to the peer: a stream
+   * is given the bytes, for datagrams they make one. It is called for each
+   * message, in order, empty ones included; absent: messages are given to the
+   * peer as they are, but for {@linkcode append}.
+   *
+   * @param message The message. It is valid during the call only, and must not
+   * be changed.
+   * @param type The type that the client has given it.
+   * @returns What the peer is given, up to `max-message` bytes: `message`
+   * itself, or bytes that stay as they are until the next call.
+   * @throws {Error} If there is no such message in the peer's protocol: the
+   * connection is closed with 1011.
+   */
+  encode?(message: Uint8Array, type: "text" | "binary"): Uint8Array;
+  /**
+   * Bytes that are added to each message of the client that does not end with
+   * them. With {@linkcode encode} it has no meaning, and costs far less.
+   */
+  readonly append?: Uint8Array;
   /** Releases what the framer holds. It is called once, when the connection ends. */
   close?(): void;
 }
 
 /** A message at the start of what a {@linkcode Framer} was given. */
 export interface Frame {
-  /** Its length in bytes, 1 to the number of bytes given. */
+  /** How many bytes it takes, 1 to the number of bytes given. */
   readonly length: number;
   /**
    * How it goes to the client: as a text message (as a binary one, should it
    * not be valid UTF-8), as a binary message, or not at all.
    */
   readonly type: "text" | "binary" | "discard";
+  /**
+   * Where in these bytes that begins which goes to the client: bytes before it
+   * are dropped.
+   *
+   * @default {0}
+   */
+  readonly start?: number;
+  /**
+   * Where in these bytes that ends which goes to the client: bytes from there on
+   * are dropped.
+   *
+   * @default {length}
+   */
+  readonly end?: number;
+  /** What goes to the client in place of these bytes; it is copied at once. */
+  readonly message?: Uint8Array;
 }

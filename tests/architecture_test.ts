@@ -40,6 +40,7 @@ const pure = [
   "core/cli/command_options.ts",
   "core/config/config.ts",
   "core/errors.ts",
+  "core/bridge/message_encoder.ts",
   "core/bridge/message_framer.ts",
   "core/bridge/framing_table.ts",
   "core/websocket/handshake.ts",

@@ -5,6 +5,7 @@
  */
 
 import { CloseError } from "../errors.ts";
+import type { EncodedMessages } from "./message_encoder.ts";
 import type { FramedRead, StreamFramer } from "./message_framer.ts";
 import { giveWay } from "../memory/read_budget.ts";
 import { IdleWatch } from "../time/idle_watch.ts";
@@ -153,16 +154,24 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   async #write(messages: IncomingMessages): Promise<void> {
     this.#writing = true;
     try {
-      await this.#peer.write(messages);
-      this.toPeer.messages += messages.ends.length;
-      this.toPeer.bytes += messages.data.length;
+      const { encoder } = this.#framer;
+      const encoding = encoder?.encode(messages);
+      const given: EncodedMessages = encoding instanceof Promise
+        ? await encoding
+        : encoding ?? messages;
+      await this.#peer.write(given);
+      this.toPeer.messages += given.ends.length;
+      this.toPeer.bytes += given.data.length;
+      encoder?.written();
+      if (given.failure !== undefined) throw given.failure;
     } catch (error) {
       this.#canWrite = false;
       // A peer that has ended its stream need not take more.
       if (this.#peerHasEnded) return;
       this.#error ??= error;
-      if (this.#peer.isDatagram) this.#fail(error);
-      // Its last words may still be on their way to the client.
+      if (this.#peer.isDatagram || error instanceof CloseError) {
+        this.#fail(error);
+      } // Its last words may still be on their way to the client.
       else this.#watchPeer();
     } finally {
       this.#writing = false;

@@ -7,10 +7,12 @@
 
 import type { Frame, Framer } from "../api.ts";
 import { CloseError } from "../errors.ts";
+import { headroom, largestSize } from "../memory/buffer_pool.ts";
 import { ReadBuffer } from "../memory/read_buffer.ts";
 import { largestRead } from "../memory/read_size.ts";
 import { isValidUtf8 } from "../websocket/utf8.ts";
 import type { OutgoingMessage, OutgoingMessages } from "../websocket/engine.ts";
+import { openEncoder, type StreamEncoder } from "./message_encoder.ts";
 
 /** The messages that a read has completed. */
 export interface FramedRead extends OutgoingMessages {
@@ -34,20 +36,36 @@ export interface StreamFramer {
   push(count: number): FramedRead | Promise<FramedRead>;
   /** Gives what is held back, as a last message, at the end of the peer's stream. */
   end(): FramedRead | Promise<FramedRead>;
+  /** Makes what the peer is given of the client's messages; absent: it is given these. */
+  readonly encoder?: StreamEncoder | undefined;
   /** Releases what the framing function holds. A second call does nothing. */
   close(): void;
 }
 
 /** Options for {@linkcode MessageFramer}. */
 export interface MessageFramerOptions {
-  /** Most bytes that the framing function may hold back. */
+  /**
+   * Most bytes that the framing function may hold back, and that a message may
+   * have which it makes.
+   */
   readonly maxMessage: number;
+}
+
+/**
+ * Most bytes that come of one read.
+ *
+ * @param maxMessage Most bytes that the framing function may hold back.
+ */
+export function mostFramed(maxMessage: number): number {
+  // What was held back, the last read, and what goes out in place of them.
+  return maxMessage + largestSize + mostLarger(maxMessage);
 }
 
 const nothing: FramedRead = { data: new Uint8Array(0), messages: [] };
 
 /** Runs a framing function over what is read from one peer. */
 export class MessageFramer implements StreamFramer {
+  readonly encoder: StreamEncoder | undefined;
   #framer: Framer;
   #maxMessage: number;
   #buffer = new ReadBuffer();
@@ -58,10 +76,12 @@ export class MessageFramer implements StreamFramer {
    *
    * @param framer The framing function of the connection.
    * @param options Limits.
+   * @throws {TypeError} If what the framing function has is malformed.
    */
   constructor(framer: Framer, options: MessageFramerOptions) {
     this.#framer = framer;
     this.#maxMessage = options.maxMessage;
+    this.encoder = openEncoder(framer, options);
   }
 
   room(minimum: number): Uint8Array<ArrayBuffer> {
@@ -72,41 +92,70 @@ export class MessageFramer implements StreamFramer {
     const buffer = this.#buffer;
     buffer.commit(count);
     if (count === 0 && buffer.length === 0) return this.#emptyDatagram();
+    const framed = this.#frame(count);
+    // A plain relay of much: one large message goes out from where it lies.
+    if (
+      count >= largestRead && framed.messages.length === 1 &&
+      buffer.length === 0
+    ) buffer.readBulk();
+    if (framed.failure !== undefined || buffer.length <= this.#maxMessage) {
+      return framed;
+    }
+    const why = `message from the peer exceeds ${this.#maxMessage} bytes`;
+    return { ...framed, failure: new CloseError(1009, why) };
+  }
+
+  end(): FramedRead {
+    if (this.#buffer.length === 0) return nothing;
+    return this.#frame(undefined);
+  }
+
+  /**
+   * Asks for one message after another of the bytes that are held.
+   *
+   * @param fresh How many of them are new; `undefined`: none, and none will be.
+   */
+  #frame(fresh: number | undefined): FramedRead {
+    const buffer = this.#buffer;
     const messages: OutgoingMessage[] = [];
+    let larger: LargerMessages | undefined;
     let failure: CloseError | undefined;
     let hasText = false;
     try {
       while (buffer.length > 0) {
-        const frame = this.#framer.frame(
-          buffer.view(),
-          Math.min(count, buffer.length),
-        );
+        const frame = fresh === undefined
+          ? this.#atEnd(buffer.view())
+          : this.#framer.frame(buffer.view(), Math.min(fresh, buffer.length));
         if (frame === null) break;
         checkFrame(frame, buffer.length);
-        const { length, type } = frame;
-        const start = buffer.start;
+        const { length, type, start, end, message } = frame;
+        const first = buffer.start;
         buffer.consume(length);
         if (type === "discard") continue;
         const text = type === "text";
+        if (message === undefined) {
+          messages.push({
+            start: first + (start ?? 0),
+            end: first + (end ?? length),
+            text,
+          });
+        } else {
+          checkMessage(message, this.#maxMessage);
+          if (message.length <= length) buffer.bytes.set(message, first);
+          else {
+            larger ??= new LargerMessages(this.#maxMessage);
+            larger.add(messages.length, message);
+          }
+          messages.push({ start: first, end: first + message.length, text });
+        }
         hasText ||= text;
-        messages.push({ start, end: start + length, text });
       }
     } catch (error) {
-      failure = new CloseError(1011, "framing function failed", {
-        cause: error,
-      });
+      failure = error instanceof CloseError
+        ? error
+        : new CloseError(1011, "framing function failed", { cause: error });
     }
-    if (buffer.length > this.#maxMessage) {
-      failure ??= new CloseError(
-        1009,
-        `message from the peer exceeds ${this.#maxMessage} bytes`,
-      );
-    }
-    const data = buffer.bytes;
-    // A plain relay of much: one large message goes out from where it lies.
-    if (
-      count >= largestRead && messages.length === 1 && buffer.length === 0
-    ) buffer.readBulk();
+    const data = larger?.moveAll(buffer.bytes, messages) ?? buffer.bytes;
     return {
       data,
       messages: hasText ? demoteInvalidText(data, messages) : messages,
@@ -116,13 +165,11 @@ export class MessageFramer implements StreamFramer {
     };
   }
 
-  end(): FramedRead {
-    const { bytes: data, start, end } = this.#buffer;
-    if (start === end) return nothing;
-    this.#buffer.consume(end - start);
-    const text = this.#framer.remainder === "text" &&
-      isValidUtf8(data, start, end);
-    return { data, messages: [{ start, end, text }], headroom: start };
+  #atEnd(data: Uint8Array): Frame {
+    return this.#framer.end?.(data) ?? {
+      length: data.length,
+      type: this.#framer.remainder === "text" ? "text" : "binary",
+    };
   }
 
   close(): void {
@@ -139,8 +186,57 @@ export class MessageFramer implements StreamFramer {
   }
 }
 
+/**
+ * Messages that go out in place of fewer bytes than they have, and so find no
+ * room where those lay.
+ */
+class LargerMessages {
+  #most: number;
+  #bytes = 0;
+  #byIndex = new Map<number, Uint8Array>();
+
+  constructor(maxMessage: number) {
+    this.#most = mostLarger(maxMessage);
+  }
+
+  /** Keeps a copy of the message that has this index among those of the read. */
+  add(index: number, message: Uint8Array): void {
+    this.#bytes += message.length;
+    if (this.#bytes > this.#most) {
+      const why = `messages of one read exceed ${this.#most} bytes`;
+      throw new CloseError(1009, why);
+    }
+    this.#byIndex.set(index, message.slice());
+  }
+
+  /**
+   * Puts all messages of the read into memory of their own.
+   *
+   * @param data Where those lie that are not among these.
+   * @param messages The messages; their places are changed.
+   * @returns The memory.
+   */
+  moveAll(data: Uint8Array, messages: OutgoingMessage[]): Uint8Array {
+    let room = headroom;
+    for (const { start, end } of messages) room += end - start;
+    const moved = new Uint8Array(room);
+    let offset = headroom;
+    for (const [index, { start, end, text }] of messages.entries()) {
+      moved.set(this.#byIndex.get(index) ?? data.subarray(start, end), offset);
+      messages[index] = { start: offset, end: offset += end - start, text };
+    }
+    return moved;
+  }
+}
+
+/** Most bytes that messages may have which go out in place of fewer. */
+function mostLarger(maxMessage: number): number {
+  // One as large as may be, and each byte of a read as the three of U+FFFD.
+  return maxMessage + 3 * largestSize;
+}
+
 /** A framing function's answer is checked, never trusted. */
-function checkFrame({ length, type }: Frame, held: number): void {
+function checkFrame({ length, type, start, end }: Frame, held: number): void {
   if (!Number.isInteger(length) || length < 1 || length > held) {
     throw new RangeError(
       `Cannot frame a message: the framing function answered length ${length} with ${held} bytes held`,
@@ -150,6 +246,32 @@ function checkFrame({ length, type }: Frame, held: number): void {
     throw new TypeError(
       `Cannot frame a message: the framing function answered type "${type}"`,
     );
+  }
+  if (start !== undefined || end !== undefined) {
+    checkPart(start ?? 0, end ?? length, length);
+  }
+}
+
+function checkPart(start: number, end: number, length: number): void {
+  if (
+    !Number.isInteger(start) || !Number.isInteger(end) || start < 0 ||
+    end < start || end > length
+  ) {
+    throw new RangeError(
+      `Cannot frame a message: the framing function answered ${start} to ${end} of ${length} bytes`,
+    );
+  }
+}
+
+function checkMessage(message: unknown, most: number): void {
+  if (!(message instanceof Uint8Array)) {
+    throw new TypeError(
+      "Cannot frame a message: the framing function answered a message that is no Uint8Array",
+    );
+  }
+  if (message.length > most) {
+    const why = `message from the peer exceeds ${most} bytes`;
+    throw new CloseError(1009, why);
   }
 }
 
@@ -167,6 +289,7 @@ function demoteInvalidText(
   const allValid = isValidUtf8(data, first, last);
   if (allValid && messages.length === 1) return messages;
   function isValid({ start, end }: OutgoingMessage): boolean {
+    if (start === end) return true;
     return allValid
       ? !isContinuation(data[start]!) &&
         (end === last || !isContinuation(data[end]!))

@@ -5,11 +5,15 @@
  */
 
 import { CloseError } from "../errors.ts";
-import type { FramedRead, StreamFramer } from "../bridge/message_framer.ts";
+import {
+  type FramedRead,
+  mostFramed,
+  type StreamFramer,
+} from "../bridge/message_framer.ts";
 import type { PluginLink } from "./link.ts";
 import { asFrames, copiedBytes, type SandboxFrames } from "./messages.ts";
 import type { PluginProcess } from "./process.ts";
-import { largestRead, ReadSize } from "../memory/read_size.ts";
+import { ReadSize } from "../memory/read_size.ts";
 import type { OutgoingMessage } from "../websocket/engine.ts";
 
 let lastId = 0;
@@ -94,8 +98,7 @@ export class PluginFramer implements StreamFramer {
 
   async #call(call: () => Promise<unknown>): Promise<SandboxFrames> {
     try {
-      // What was held back, and the last read.
-      const most = this.#process.options.maxMessage + 2 * largestRead;
+      const most = mostFramed(this.#process.options.maxMessage);
       return asFrames(await call(), most);
     } catch (cause) {
       throw new CloseError(1011, "framing function failed", { cause });

@@ -14,6 +14,7 @@ import { stripTypeScriptTypes } from "node:module";
 import { Worker } from "node:worker_threads";
 import api from "../api.ts" with { type: "text" };
 import errors from "../errors.ts" with { type: "text" };
+import encoder from "../bridge/message_encoder.ts" with { type: "text" };
 import framer from "../bridge/message_framer.ts" with { type: "text" };
 import memory from "../memory/buffer_pool.ts" with { type: "text" };
 import exports from "./exports.ts" with { type: "text" };
@@ -33,6 +34,7 @@ import type { WorkerEnd, WorkerStart } from "./messages.ts";
 const sources: Readonly<Record<string, string>> = {
   "../api.ts": api,
   "../errors.ts": errors,
+  "../bridge/message_encoder.ts": encoder,
   "../bridge/message_framer.ts": framer,
   "../memory/buffer_pool.ts": memory,
   "./exports.ts": exports,

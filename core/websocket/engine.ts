@@ -17,6 +17,13 @@ export interface IncomingMessages {
   readonly data: Uint8Array;
   /** For each message, the offset in `data` at which it ends and the next one starts. */
   readonly ends: readonly number[];
+  /**
+   * The messages, by their index, whose type is not that of the one before; the
+   * first one is compared with a binary one. Most batches have one type only.
+   *
+   * @default {[]}
+   */
+  readonly turns?: readonly number[];
 }
 
 /** Messages for a client, in order. */

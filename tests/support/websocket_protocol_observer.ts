@@ -10,6 +10,8 @@ import { text } from "./websocket_client_frames.ts";
 /** All that came of an input. */
 export interface Observed {
   readonly messages: readonly Uint8Array[];
+  /** Their types. */
+  readonly types: readonly ("text" | "binary")[];
   /** The pings to be answered: of those of one chunk, the latest. */
   readonly pings: readonly Uint8Array[];
   readonly ponged: boolean;
@@ -38,6 +40,7 @@ export function observe(
 ): Observed {
   const protocol = new WebSocketProtocol({ maxMessage });
   const messages: Uint8Array[] = [];
+  const types: ("text" | "binary")[] = [];
   const pings: Uint8Array[] = [];
   let ponged = false;
   let close: ProtocolEvents["close"];
@@ -54,12 +57,15 @@ export function observe(
       assertNothing(events);
       continue;
     }
-    for (const { data, ends } of events.messages) {
+    for (const { data, ends, turns = [] } of events.messages) {
       assert(ends.length > 0, "A batch has no messages");
       assertEquals(ends.at(-1), data.length);
       let start = 0;
-      for (const end of ends) {
+      let isText = false;
+      for (const [index, end] of ends.entries()) {
         assert(end >= start, "A message ends before it starts");
+        if (turns.includes(index)) isText = !isText;
+        types.push(isText ? "text" : "binary");
         messages.push(data.slice(start, end));
         start = end;
       }
@@ -78,7 +84,7 @@ export function observe(
     assertNothing(protocol.receive(text("late")));
     assertEquals(protocol.held, 0);
   }
-  return { messages, pings, ponged, close, failure, excess, most };
+  return { messages, types, pings, ponged, close, failure, excess, most };
 }
 
 function assertNothing(events: ProtocolEvents): void {

@@ -108,9 +108,15 @@ export class MessageQueue {
 }
 
 function toBatch(message: Message): IncomingMessages {
-  const data = typeof message === "string" ? encoder.encode(message) : message;
-  return { data, ends: [data.length] };
+  if (typeof message !== "string") {
+    return { data: message, ends: [message.length] };
+  }
+  const data = encoder.encode(message);
+  return { data, ends: [data.length], turns: ALL_TEXT };
 }
+
+/** The turns of a batch of texts. */
+const ALL_TEXT: readonly number[] = Object.freeze([0]);
 
 function join(messages: readonly Message[]): IncomingMessages {
   let room = 0;
@@ -120,9 +126,14 @@ function join(messages: readonly Message[]): IncomingMessages {
   }
   const data = new Uint8Array(room);
   const ends: number[] = [];
+  const turns: number[] = [];
   let end = 0;
+  let wasText = false;
   for (const message of messages) {
-    if (typeof message === "string") {
+    const isText = typeof message === "string";
+    if (isText !== wasText) turns.push(ends.length);
+    wasText = isText;
+    if (isText) {
       end += encoder.encodeInto(message, data.subarray(end)).written;
     } else {
       data.set(message, end);
@@ -130,7 +141,7 @@ function join(messages: readonly Message[]): IncomingMessages {
     }
     ends.push(end);
   }
-  return { data: data.subarray(0, end), ends };
+  return { data: data.subarray(0, end), ends, turns };
 }
 
 const encoder = new TextEncoder();

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
 import { MessageQueue } from "./message_queue.ts";
 import type {
@@ -206,11 +207,8 @@ export class NativeWebSocket implements ServerWebSocket {
     const { maxMessage, maxBuffer } = this.#limits;
     const queue = this.#queue;
     if (queue === undefined || this.#hasEnded) return;
-    // A UTF-16 unit is one to three bytes of UTF-8.
-    const message = typeof data === "string"
-      ? data.length * 3 > maxMessage ? encoder.encode(data) : data
-      : new Uint8Array(data);
-    if (message.length > maxMessage) {
+    const message = typeof data === "string" ? data : new Uint8Array(data);
+    if (exceeds(message, maxMessage)) {
       this.#giveUp(1009, `message exceeds ${maxMessage} bytes`);
     } else {
       queue.push(message);
@@ -250,5 +248,13 @@ export class NativeWebSocket implements ServerWebSocket {
   }
 }
 
+/** Whether a message has more than so many bytes. */
+function exceeds(message: string | Uint8Array, most: number): boolean {
+  // A UTF-16 unit is one to three bytes of UTF-8.
+  if (typeof message === "string" && message.length * 3 > most) {
+    return Buffer.byteLength(message) > most;
+  }
+  return message.length > most;
+}
+
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const encoder = new TextEncoder();

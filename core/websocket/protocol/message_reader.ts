@@ -12,11 +12,13 @@ import { endOfCharacters, isValidUtf8 } from "../utf8.ts";
 import type { IncomingMessages } from "../engine.ts";
 import { MessageAssembly } from "./message_assembly.ts";
 import type { ProtocolFailure } from "./close.ts";
-import { OPCODE_CONTINUATION, OPCODE_TEXT } from "./frames.ts";
+import { OPCODE_BINARY, OPCODE_CONTINUATION, OPCODE_TEXT } from "./frames.ts";
 import { unmask } from "./mask.ts";
 
 const NO_BYTES = new Uint8Array();
 const NO_VIEW = new DataView(NO_BYTES.buffer);
+/** The turns of a batch of texts. */
+const ALL_TEXT: readonly number[] = Object.freeze([0]);
 
 /** Reads the messages of one connection. Its methods do nothing more after a failure. */
 export class MessageReader {
@@ -39,12 +41,15 @@ export class MessageReader {
 
   // The read: its messages lie from `#batchStart` to `#out`. Those from index
   // `#unchecked` on are texts yet to be checked, all at once; -1: there are none.
+  // The type of the one before them all counts as binary.
   #bytes: Uint8Array = NO_BYTES;
   #view: DataView = NO_VIEW;
   #batches: IncomingMessages[] = [];
   #batchStart = 0;
   #out = 0;
   #ends: number[] = [];
+  #turns: number[] | undefined;
+  #lastOpcode = OPCODE_BINARY;
   #unchecked = -1;
 
   /** Constructs a new instance that takes messages of at most `maxMessage` bytes. */
@@ -145,8 +150,17 @@ export class MessageReader {
       this.checkTexts();
       if (this.failure !== undefined) return;
     }
-    this.#ends.push(this.#out - this.#batchStart);
+    this.#endMessage();
     this.#opcode = 0;
+  }
+
+  /** Adds the message to those that lie in the bytes of the read. */
+  #endMessage(): void {
+    if (this.#opcode !== this.#lastOpcode) {
+      this.#lastOpcode = this.#opcode;
+      (this.#turns ??= []).push(this.#ends.length);
+    }
+    this.#ends.push(this.#out - this.#batchStart);
   }
 
   /**
@@ -200,13 +214,20 @@ export class MessageReader {
       const length = this.#ends.at(-1)!;
       const start = this.#bytes.byteOffset + this.#batchStart;
       const data = new Uint8Array(this.#bytes.buffer, start, length);
-      batches.push({ data, ends: this.#ends });
+      const turns = this.#turns;
+      batches.push(
+        turns === undefined
+          ? { data, ends: this.#ends }
+          : { data, ends: this.#ends, turns },
+      );
     }
     // Nothing of a read is kept while the connection is quiet.
     this.#bytes = NO_BYTES;
     this.#view = NO_VIEW;
     this.#batches = [];
     this.#ends = [];
+    this.#turns = undefined;
+    this.#lastOpcode = OPCODE_BINARY;
     if (last || this.failure !== undefined) this.#assembly.drop();
     return batches;
   }
@@ -225,9 +246,14 @@ export class MessageReader {
     if (this.failure !== undefined || !this.#final) return;
     if (this.#assembled) {
       const data = this.#assembly.take();
-      this.#batches.push({ data, ends: [data.length] });
+      const ends = [data.length];
+      this.#batches.push(
+        this.#opcode === OPCODE_TEXT
+          ? { data, ends, turns: ALL_TEXT }
+          : { data, ends },
+      );
     } else {
-      this.#ends.push(this.#out - this.#batchStart);
+      this.#endMessage();
     }
     this.#opcode = 0;
   }

@@ -5,15 +5,16 @@ import {
   assertMatch,
   assertStrictEquals,
 } from "@std/assert";
-import type { Frame } from "../../../core/api.ts";
+import type { Frame, Framer } from "../../../core/api.ts";
 import { Bridge, type BridgeSummary } from "../../../core/bridge/bridge.ts";
-import { CloseError } from "../../../core/errors.ts";
+import { CloseError, describeError } from "../../../core/errors.ts";
 import {
   type FramedRead,
   MessageFramer,
   type StreamFramer,
 } from "../../../core/bridge/message_framer.ts";
 import { framings } from "../../../framing/mod.ts";
+import { decode, encode as encodeText } from "../../support/framing_driver.ts";
 import {
   FakePeer,
   type FakePeerOptions,
@@ -58,6 +59,7 @@ function connect(options: ConnectOptions = {}): Connected {
     room: (minimum) => inner.room(minimum),
     push: (count) => inner.push(count),
     end: () => inner.end(),
+    encoder: inner.encoder,
     close(): void {
       closes++;
       inner.close();
@@ -140,6 +142,119 @@ Deno.test("Bridge writes the messages of the client to the peer, in order", {
     assertEquals(toClient, { messages: 0, bytes: 0 });
   }
 });
+
+/** A framing function that encodes: it says the type and puts a bang behind. */
+function shouting(
+  encode: Framer["encode"] = (message, type) =>
+    encodeText(`${type[0]}${decode(message)}!`),
+): StreamFramer {
+  const framer: Framer = { frame: ({ length }) => ({ length, type: "text" }) };
+  if (encode !== undefined) framer.encode = encode;
+  return new MessageFramer(framer, { maxMessage: 10 });
+}
+
+Deno.test("Bridge gives the peer what the framing function encodes", {
+  permissions,
+}, async () => {
+  for (const isDatagram of [false, true]) {
+    const ends = connect({ isDatagram, framer: shouting() });
+    const { peer, socket } = ends;
+    for (const message of ["a", "", "bc", new Uint8Array([0x64]), "é", ""]) {
+      socket.say(message);
+    }
+    await settled();
+    const expected = isDatagram
+      ? ["take ta!", "take t!", "take tbc!", "take bd!", "take té!", "take t!"]
+      : ["take ta!", "take t!tbc!bd!té!t!"];
+    assertEquals(peer.events, expected);
+    await socket.leave();
+    const { toPeer } = await finish(ends);
+    assertEquals(toPeer, { messages: 6, bytes: 18 });
+  }
+});
+
+Deno.test("Bridge encodes no further messages while the peer takes none", {
+  permissions,
+}, async () => {
+  let calls = 0;
+  const ends = connect({
+    framer: shouting((message) => {
+      calls++;
+      return message;
+    }),
+  });
+  const { peer, socket } = ends;
+  peer.stall();
+  for (const message of ["a", "b", "c"]) socket.say(message);
+  await settled();
+  assertEquals(calls, 1);
+  peer.resume();
+  await settled();
+  assertEquals([calls, peer.events], [3, ["take a", "take bc"]]);
+  await socket.leave();
+  await finish(ends);
+});
+
+Deno.test(
+  "Bridge closes where a message cannot be encoded, after those before",
+  {
+    permissions,
+  },
+  async () => {
+    const cases: [
+      bad: (message: Uint8Array) => unknown,
+      close: string,
+      why: RegExp,
+    ][] = [
+      [
+        () => {
+          throw new Error("no such word");
+        },
+        "close 1011 framing function failed",
+        /no such word/,
+      ],
+      [
+        () => "text",
+        "close 1011 framing function failed",
+        /answered what is no Uint8Array/,
+      ],
+      [() => undefined, "close 1011 framing function failed", /no Uint8Array/],
+      [
+        () => Promise.resolve(new Uint8Array(1)),
+        "close 1011 framing function failed",
+        /no Uint8Array/,
+      ],
+      [
+        () => new Uint8Array(11),
+        "close 1009 message for the peer exceeds 10 bytes",
+        /exceeds 10 bytes/,
+      ],
+    ];
+    for (const isDatagram of [false, true]) {
+      for (const [bad, close, why] of cases) {
+        const ends = connect({
+          isDatagram,
+          framer: shouting((message) =>
+            (decode(message) === "bad" ? bad(message) : message) as Uint8Array
+          ),
+        });
+        const { peer, socket } = ends;
+        peer.stall();
+        for (const message of ["a", "b", "bad", "c"]) socket.say(message);
+        await settled();
+        peer.resume();
+        const { error, end } = await finish(ends);
+        assertEquals(socket.events, [close]);
+        assertEquals(end.by, "server");
+        assertMatch(describeError(error), why);
+        assertEquals(
+          peer.events,
+          ["take a", "take b", "close"],
+        );
+      }
+    }
+  },
+);
 
 Deno.test("Bridge does not read the peer while the client has no room", {
   permissions,

@@ -9,6 +9,7 @@ import { describeError } from "../../../core/errors.ts";
 import {
   type FramedRead,
   MessageFramer,
+  mostFramed,
 } from "../../../core/bridge/message_framer.ts";
 import { framings } from "../../../framing/mod.ts";
 import { cutEverywhere, decode, encode } from "../../support/framing_driver.ts";
@@ -414,3 +415,165 @@ Deno.test("MessageFramer.close() releases the framer once", {
   assertEquals(closed, 1);
   new MessageFramer({ frame: () => null }, { maxMessage }).close();
 });
+
+Deno.test("MessageFramer sends a part of the bytes, or others in their place", {
+  permissions,
+}, () => {
+  const cases: [frames: Frame[], messages: string[]][] = [
+    [[{ length: 3, type: "text", end: 2 }], ["text:ab"]],
+    [[{ length: 3, type: "text", start: 1 }], ["text:bc"]],
+    [[{ length: 3, type: "binary", start: 1, end: 2 }], ["binary:b"]],
+    [
+      [
+        { length: 1, type: "text", end: 0 },
+        { length: 2, type: "text", start: 2 },
+        { length: 1, type: "binary", start: 1, end: 1 },
+      ],
+      ["text:", "text:", "binary:"],
+    ],
+    [
+      [
+        { length: 2, type: "text", message: encode("x") },
+        { length: 1, type: "binary", message: encode("") },
+        { length: 1, type: "text", end: 1 },
+        { length: 2, type: "text", message: encode("yz") },
+      ],
+      ["text:x", "binary:", "text:d", "text:yz"],
+    ],
+    [
+      [
+        { length: 1, type: "text" },
+        { length: 1, type: "text", message: encode("ééé") },
+        { length: 1, type: "discard" },
+        { length: 1, type: "binary", message: encode("longer") },
+        { length: 2, type: "text", end: 1 },
+      ],
+      ["text:a", "text:ééé", "binary:longer", "text:e"],
+    ],
+    // Text is checked, whatever lies between and beside it.
+    [
+      [
+        { length: 1, type: "text", message: new Uint8Array([0xff, 0x41]) },
+        { length: 1, type: "text", message: new Uint8Array([0xff]) },
+        { length: 1, type: "text" },
+      ],
+      ["binary:\ufffdA", "binary:\ufffd", "text:c"],
+    ],
+  ];
+  for (const [frames, messages] of cases) {
+    let next = 0;
+    const framer = { frame: () => frames[next++] ?? null };
+    const stream = new MessageFramer(framer, { maxMessage });
+    const framed = feed(stream, encode("abcdef"));
+    assertEquals(framed.failure, undefined);
+    assertEquals(describeMessages(framed), messages);
+    assert((framed.headroom ?? 0) <= framed.messages[0]!.start);
+  }
+});
+
+Deno.test("MessageFramer sends text between bytes that are dropped", {
+  permissions,
+}, () => {
+  // An end that is not UTF-8, in the middle of what is checked at once.
+  const frames: Framer = {
+    frame: (data) => {
+      const length = data.indexOf(0xbf) + 1;
+      return length === 0 ? null : { length, type: "text", end: length - 1 };
+    },
+  };
+  const bytes = new Uint8Array([
+    0x61,
+    0xbf,
+    0xbf,
+    0xc3,
+    0xa9,
+    0xbf,
+    0xc3,
+    0xbf,
+  ]);
+  assertEquals(frameAll(frames, [bytes]), [
+    "text:a",
+    "text:",
+    "text:é",
+    "binary:\ufffd",
+  ]);
+});
+
+Deno.test("MessageFramer refuses parts and messages that cannot be", {
+  permissions,
+}, () => {
+  const cases: [frame: unknown, code: number, why: string][] = [
+    ...[[-1, 2], [0, 4], [2, 1], [0.5, 2], [0, NaN], ["0", 2], [0, "2"]].map((
+      [start, end],
+    ): [unknown, number, string] => [
+      { length: 3, type: "text", start, end },
+      1011,
+      `framing function failed: Cannot frame a message: the framing function answered ${start} to ${end} of 3 bytes`,
+    ]),
+    [
+      { length: 3, type: "text", message: "abc" },
+      1011,
+      "framing function failed: Cannot frame a message: the framing function answered a message that is no Uint8Array",
+    ],
+    [
+      { length: 3, type: "text", message: new Uint8Array(1001) },
+      1009,
+      "message from the peer exceeds 1000 bytes",
+    ],
+  ];
+  for (const [frame, code, why] of cases) {
+    const framer = { frame: () => frame as Frame };
+    const framed = feed(
+      new MessageFramer(framer, { maxMessage }),
+      encode("abcdef"),
+    );
+    assertEquals(framed.messages, []);
+    assertEquals(framed.failure?.code, code);
+    assertEquals(describeError(framed.failure), why);
+  }
+});
+
+Deno.test("MessageFramer limits what becomes of one read", {
+  permissions,
+}, () => {
+  const message = new Uint8Array(1000);
+  const framer: Framer = {
+    frame: () => ({ length: 1, type: "binary", message }),
+  };
+  const framed = feed(
+    new MessageFramer(framer, { maxMessage }),
+    new Uint8Array(4096),
+  );
+  assertEquals(framed.failure?.code, 1009);
+  assertEquals(framed.messages.length, 3146);
+  assert(framed.data.length <= mostFramed(maxMessage));
+});
+
+Deno.test(
+  "MessageFramer asks what becomes of the rest",
+  { permissions },
+  () => {
+    const end: Framer["end"] = (data) => {
+      if (data[0] === 0x20) return { length: 1, type: "discard" };
+      if (data[0] === 0x21) return null;
+      if (data[0] === 0x3f) throw new Error("no idea");
+      return { length: 1, type: "text", message: encode(`<${decode(data)}>`) };
+    };
+    const cases: [rest: string, messages: string[], code?: number][] = [
+      ["", []],
+      ["  ", []],
+      ["ab", ["text:<ab>", "text:<b>"]],
+      [" a!b", ["text:<a!b>", "text:!b"]],
+      ["!b", ["text:!b"]],
+      ["a?", ["text:<a?>"], 1011],
+    ];
+    for (const [rest, messages, code] of cases) {
+      const framer: Framer = { frame: () => null, end, remainder: "text" };
+      const stream = new MessageFramer(framer, { maxMessage });
+      if (rest !== "") feed(stream, encode(rest));
+      const framed = stream.end();
+      assertEquals(describeMessages(framed), messages);
+      assertEquals(framed.failure?.code, code);
+    }
+  },
+);

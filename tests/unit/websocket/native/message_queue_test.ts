@@ -247,3 +247,23 @@ Deno.test("MessageQueue.clear() leaves later messages to come once", {
   assertEquals(got, ["a", "c"]);
   assertEquals(queue.waiting, 0);
 });
+
+Deno.test("MessageQueue tells where the type of messages changes", {
+  permissions,
+}, async () => {
+  const turns: (readonly number[] | undefined)[] = [];
+  const busy = Promise.withResolvers<void>();
+  const queue = new MessageQueue((messages) => {
+    turns.push(messages.turns);
+    return busy.promise;
+  });
+  queue.push("a");
+  for (const message of ["b", "", encode("c"), encode(""), "d", encode("e")]) {
+    queue.push(message);
+  }
+  busy.resolve();
+  await queue.empty;
+  queue.push(encode("f"));
+  await queue.empty;
+  assertEquals(turns, [[0], [0, 2, 4, 5], undefined]);
+});

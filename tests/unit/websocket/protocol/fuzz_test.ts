@@ -152,6 +152,7 @@ function assertSpecified(got: Observed): void {
 /** Asserts that an input comes to the same, however it is cut. */
 function assertSameOutcome(got: Observed, whole: Observed): void {
   assertEquals(got.messages.length, whole.messages.length);
+  assertEquals(got.types, whole.types);
   assert(
     got.messages.every((bytes, index) =>
       sameBytes(bytes, whole.messages[index]!)

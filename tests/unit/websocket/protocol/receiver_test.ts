@@ -178,7 +178,11 @@ Deno.test({
     const { messages, pong } = new WebSocketProtocol({ maxMessage: 9 }).receive(
       chunk,
     );
-    assertEquals(messages, [{ data: utf8("abcdefg"), ends: [2, 5, 5, 6, 7] }]);
+    assertEquals(messages, [{
+      data: utf8("abcdefg"),
+      ends: [2, 5, 5, 6, 7],
+      turns: [0, 1, 2],
+    }]);
     assertStrictEquals(messages[0]?.data.buffer, chunk.buffer);
     assertEquals(pong, utf8("1"));
   },
@@ -198,7 +202,9 @@ Deno.test({
     const { messages } = new WebSocketProtocol({ maxMessage: 9 }).receive(
       chunk,
     );
-    assertEquals(messages, [{ data: utf8("abcd"), ends: [1, 3, 4] }]);
+    assertEquals(messages, [
+      { data: utf8("abcd"), ends: [1, 3, 4], turns: [0, 2] },
+    ]);
     assertStrictEquals(messages[0]?.data.buffer, chunk.buffer);
   },
 });
@@ -220,6 +226,7 @@ Deno.test({
         {
           data: join(utf8("ab"), pattern(3000), utf8("c")),
           ends: [2, 3002, 3003],
+          turns: [0, 1],
         },
       ]);
       assert(chunk.subarray(0, offset).every((byte) => byte === 0x77));
@@ -332,7 +339,39 @@ Deno.test({
     for (let count = 0; count < 100; count++) protocol.receive(empty.slice());
     assertEquals(protocol.held, before);
     const { messages } = protocol.receive(frame({ opcode: 0, payload: "b" }));
-    assertEquals(messages, [{ data: utf8("ab"), ends: [2] }]);
+    assertEquals(messages, [{ data: utf8("ab"), ends: [2], turns: [0] }]);
+  },
+});
+
+Deno.test({
+  name: "WebSocketProtocol.receive() tells where the type of messages changes",
+  permissions,
+  fn(): void {
+    const kinds = [1, 2, 2, 1, 1, 1, 2, 1, 2, 2];
+    const input = join(
+      ...kinds.map((opcode, index) =>
+        index === 4
+          ? join(
+            frame({ opcode, payload: "x", final: false }),
+            frame({ opcode: 0, payload: "y" }),
+          )
+          : frame({ opcode, payload: "xy" })
+      ),
+    );
+    const { messages } = new WebSocketProtocol({ maxMessage: 9 }).receive(
+      input.slice(),
+    );
+    assertEquals(messages[0]?.turns, [0, 1, 3, 6, 7, 8]);
+    // However it is cut, each message keeps its type.
+    for (let cut = 1; cut < input.length; cut++) {
+      const { types } = observe(cutAt(input, [cut]), 9);
+      assertEquals(types, kinds.map((kind) => kind === 1 ? "text" : "binary"));
+    }
+    // The next read begins anew.
+    const protocol = new WebSocketProtocol({ maxMessage: 9 });
+    assertEquals(protocol.receive(text("a")).messages[0]?.turns, [0]);
+    assertEquals(protocol.receive(binary("a")).messages[0]?.turns, undefined);
+    assertEquals(protocol.receive(text("a")).messages[0]?.turns, [0]);
   },
 });
 

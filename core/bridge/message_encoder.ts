@@ -1,0 +1,261 @@
+/**
+ * From the messages of a client to what its peer is given: runs the other half
+ * of a framing function, and caps what it makes.
+ *
+ * @module
+ */
+
+import type { Framer } from "../api.ts";
+import { CloseError } from "../errors.ts";
+import {
+  giveMemory,
+  headroom,
+  largestSize,
+  smallestSize,
+  takeMemory,
+} from "../memory/buffer_pool.ts";
+import type { IncomingMessages } from "../websocket/engine.ts";
+
+/** Messages as the peer is given them. */
+export interface EncodedMessages extends IncomingMessages {
+  /** Why no more can be given to the peer; the messages are those before. */
+  readonly failure?: CloseError | undefined;
+}
+
+/** What the bridge needs of an encoder, wherever that runs. */
+export interface StreamEncoder {
+  /**
+   * Encodes messages. The bytes are valid until {@linkcode written} is called,
+   * which it must be before the next call, or until the connection is over.
+   *
+   * @param messages Messages of the client, in order.
+   */
+  encode(
+    messages: IncomingMessages,
+  ): EncodedMessages | Promise<EncodedMessages>;
+  /** Learns that nothing looks at the bytes any more that it has given. */
+  written(): void;
+}
+
+/** Options for {@linkcode openEncoder}. */
+export interface MessageEncoderOptions {
+  /** Most bytes that a message may have once it is encoded. */
+  readonly maxMessage: number;
+}
+
+/** What a framer says about the messages of a client. */
+export type Encoding = Pick<Framer, "encode" | "append">;
+
+/**
+ * Makes the encoder of a connection.
+ *
+ * @param framer The framing function of the connection.
+ * @param options Limits.
+ * @returns The encoder; `undefined` if messages go to the peer as they are.
+ * @throws {TypeError} If what the framing function has for it is malformed.
+ */
+export function openEncoder(
+  framer: Encoding,
+  { maxMessage }: MessageEncoderOptions,
+): StreamEncoder | undefined {
+  const { encode, append } = framer;
+  if (encode !== undefined) {
+    if (typeof encode !== "function") {
+      throw new TypeError(
+        "Cannot use the framing function: its encode is no function",
+      );
+    }
+    return new MessageEncoder(framer, maxMessage);
+  }
+  if (append === undefined) return undefined;
+  if (!(append instanceof Uint8Array)) {
+    throw new TypeError(
+      "Cannot use the framing function: its append is no Uint8Array",
+    );
+  }
+  // A copy: what a plugin does to its own changes nothing.
+  return append.length === 0
+    ? undefined
+    : new MessageAppender(append.slice(), maxMessage);
+}
+
+/** Lets a framing function encode each message. */
+class MessageEncoder implements StreamEncoder {
+  #framer: Encoding;
+  #maxMessage: number;
+  #memory = none;
+
+  constructor(framer: Encoding, maxMessage: number) {
+    this.#framer = framer;
+    this.#maxMessage = maxMessage;
+  }
+
+  encode({ data, ends, turns = noTurns }: IncomingMessages): EncodedMessages {
+    const encoded: number[] = [];
+    let failure: CloseError | undefined;
+    let start = 0;
+    let length = 0;
+    let isText = false;
+    let turn = 0;
+    try {
+      for (let index = 0; index < ends.length; index++) {
+        if (turns[turn] === index) {
+          isText = !isText;
+          turn++;
+        }
+        const end = ends[index]!;
+        const bytes = this.#framer.encode!(
+          data.subarray(start, end),
+          isText ? "text" : "binary",
+        );
+        checkEncoded(bytes, this.#maxMessage);
+        // A message alone goes out from where it lies.
+        if (ends.length === 1) return { data: bytes, ends: [bytes.length] };
+        this.#makeRoom(length, bytes.length, data.length);
+        this.#memory.set(bytes, length);
+        length += bytes.length;
+        encoded.push(length);
+        start = end;
+      }
+    } catch (error) {
+      failure = error instanceof CloseError
+        ? error
+        : new CloseError(1011, "framing function failed", { cause: error });
+    }
+    return { data: this.#memory.subarray(0, length), ends: encoded, failure };
+  }
+
+  /** Room for more bytes behind those that there are; at first for as many as were given. */
+  #makeRoom(held: number, more: number, expected: number): void {
+    const wanted = held + more;
+    if (wanted <= this.#memory.length) return;
+    const memory = takeAtLeast(
+      held === 0 ? Math.max(more, expected) : 2 * wanted,
+    );
+    memory.set(this.#memory.subarray(0, held));
+    giveMemory(this.#memory);
+    this.#memory = memory;
+  }
+
+  written(): void {
+    giveMemory(this.#memory);
+    this.#memory = none;
+  }
+}
+
+/** Adds bytes to each message that lacks them. */
+class MessageAppender implements StreamEncoder {
+  #ending: Uint8Array;
+  #maxMessage: number;
+  #memory = none;
+
+  constructor(ending: Uint8Array, maxMessage: number) {
+    this.#ending = ending;
+    this.#maxMessage = maxMessage;
+  }
+
+  encode(messages: IncomingMessages): EncodedMessages {
+    const { data, ends } = messages;
+    const ending = this.#ending;
+    const last = ending[ending.length - 1]!;
+    let index = 0;
+    let start = 0;
+    // Messages that all have their end already go out from where they lie.
+    while (index < ends.length && endsWith(data, start, ends[index]!, ending)) {
+      start = ends[index++]!;
+    }
+    if (index === ends.length) return messages;
+    const room = data.length + (ends.length - index) * ending.length;
+    const memory = this.#memory = takeAtLeast(room);
+    const encoded = ends.slice(0, index);
+    memory.set(data.subarray(0, start));
+    const from = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    const to = new DataView(memory.buffer);
+    let length = start;
+    let failure: CloseError | undefined;
+    for (; index < ends.length; index++) {
+      const end = ends[index]!;
+      const lacksEnd = end === start || data[end - 1] !== last ||
+        !endsWith(data, start, end, ending);
+      const size = end - start + (lacksEnd ? ending.length : 0);
+      if (size > this.#maxMessage) {
+        failure = tooLarge(this.#maxMessage);
+        break;
+      }
+      if (end - start < setLimit) copyWords(from, start, end, to, length);
+      else memory.set(data.subarray(start, end), length);
+      length += end - start;
+      if (lacksEnd) {
+        for (let at = 0; at < ending.length; at++) {
+          memory[length++] = ending[at]!;
+        }
+      }
+      encoded.push(length);
+      start = end;
+    }
+    return { data: memory.subarray(0, length), ends: encoded, failure };
+  }
+
+  written(): void {
+    giveMemory(this.#memory);
+    this.#memory = none;
+  }
+}
+
+const none = new Uint8Array(0);
+const noTurns: readonly number[] = [];
+/** From this many bytes on, `set` costs less than copying word by word. */
+const setLimit = 256;
+
+/** Memory for so many bytes; that of a usual size is used again. */
+function takeAtLeast(bytes: number): Uint8Array<ArrayBuffer> {
+  let size = smallestSize;
+  while (headroom + size < bytes && size < largestSize) size *= 4;
+  return headroom + size < bytes ? new Uint8Array(bytes) : takeMemory(size);
+}
+
+/** Copies bytes word by word, which needs no view of them as `set` does. */
+function copyWords(
+  source: DataView,
+  start: number,
+  end: number,
+  target: DataView,
+  to: number,
+): void {
+  const whole = end - (end - start & 7);
+  while (start < whole) {
+    target.setBigUint64(to, source.getBigUint64(start, true), true);
+    start += 8;
+    to += 8;
+  }
+  while (start < end) target.setUint8(to++, source.getUint8(start++));
+}
+
+function endsWith(
+  data: Uint8Array,
+  start: number,
+  end: number,
+  ending: Uint8Array,
+): boolean {
+  if (end - start < ending.length) return false;
+  let at = ending.length;
+  while (at > 0 && data[--end] === ending[at - 1]) at--;
+  return at === 0;
+}
+
+/** What a framing function answers is checked, never trusted. */
+function checkEncoded(
+  bytes: unknown,
+  most: number,
+): asserts bytes is Uint8Array {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new TypeError(
+      "Cannot encode a message: the framing function answered what is no Uint8Array",
+    );
+  }
+  if (bytes.length > most) throw tooLarge(most);
+}
+
+function tooLarge(most: number): CloseError {
+  return new CloseError(1009, `message for the peer exceeds ${most} bytes`);
+}
