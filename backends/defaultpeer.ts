@@ -11,6 +11,8 @@ import {
   type PeerAddress,
 } from "../core/net/address.ts";
 import type { Backend, PeerInfo } from "../core/api.ts";
+import type { TlsTrust } from "../core/net/tls_trust.ts";
+import { setTlsOption, tlsOptions } from "./tls_trust.ts";
 
 /** The port of peers for which none is given. */
 const DEFAULT_PORT = 5900;
@@ -22,6 +24,7 @@ const OPTIONS = [
   "framing-config",
   "protocol",
   "proxy-protocol",
+  ...tlsOptions,
 ];
 
 /** A subprotocol's name: a token of RFC 9110, section 5.6.2. */
@@ -31,8 +34,9 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
  * Makes a backend that names the same peer for every client.
  *
  * Its options: `host` (`tcp://localhost`), `port` (5900), `framing`,
- * `framing-config`, `protocol` and `proxy-protocol`. Of an option that is given twice, the second
- * value counts.
+ * `framing-config`, `protocol`, `proxy-protocol`, `tls-ca`, `tls-fingerprint`
+ * and `tls-name`. Of an option that is given twice, the second value counts; an
+ * empty value of `framing`, `protocol` or one of those for TLS is none.
  *
  * @returns The backend. Its `configure` throws a `SyntaxError` or `RangeError` if
  * a value is not valid and a `TypeError` if there is no such option.
@@ -62,30 +66,37 @@ export function createDefaultPeer(): Backend {
   let host = "tcp://localhost";
   let port: number | undefined;
   let info: Omit<PeerInfo, "address"> = {};
+  let trust: TlsTrust = {};
 
   return {
-    configure(option: string, value: string): void {
+    configure(option: string, value: string): void | Promise<void> {
       switch (option) {
         case "host":
-          parseAddress(value);
+          // Whether a port is given apart may be said later.
+          parseAddress(value, { hasPort: false });
           host = value;
           break;
         case "port":
           port = parsePort(value);
           break;
         case "framing":
-          info = { ...info, framing: value };
+          info = withField(info, "framing", value);
           break;
         case "framing-config":
           info = { ...info, framingConfig: value };
           break;
         case "protocol":
-          info = { ...info, protocol: parseProtocol(value) };
+          info = withField(info, "protocol", parseProtocol(value));
           break;
         case "proxy-protocol":
           info = { ...info, proxyProtocol: parseProxyProtocol(value) };
           break;
         default:
+          if (tlsOptions.includes(option)) {
+            return setTlsOption(trust, option, value).then((changed) => {
+              trust = changed;
+            });
+          }
           throw new TypeError(
             `Cannot set option "${option}": the options of backend "defaultpeer" are ${
               OPTIONS.join(", ")
@@ -98,13 +109,25 @@ export function createDefaultPeer(): Backend {
   };
 
   function answer(): PeerInfo {
-    return { address: withPort(host, port), ...info };
+    return { address: withPort(host, port), ...info, ...trust };
   }
+}
+
+/** An empty value is as good as none, as in the C version. */
+function withField(
+  info: Omit<PeerInfo, "address">,
+  field: "framing" | "protocol",
+  value: string,
+): Omit<PeerInfo, "address"> {
+  const { [field]: _, ...others } = info;
+  return value === "" ? others : { ...others, [field]: value };
 }
 
 /** Gives an address its port: `port`, else its own, else the default one. */
 function withPort(text: string, port: number | undefined): string {
-  const address: PeerAddress = parseAddress(text);
+  const address: PeerAddress = parseAddress(text, {
+    hasPort: port === undefined,
+  });
   if ("path" in address) return text;
   const complete = formatAddress({
     ...address,
@@ -128,7 +151,7 @@ function parsePort(value: string): number {
 }
 
 function parseProtocol(value: string): string {
-  if (!TOKEN.test(value)) {
+  if (value !== "" && !TOKEN.test(value)) {
     throw new SyntaxError(
       `Cannot use protocol "${value}": it must be "*" or the name of a subprotocol`,
     );

@@ -125,6 +125,23 @@ export interface PeerInfo {
    * is told the client's address, before anything else. Absent: it is not told.
    */
   readonly proxyProtocol?: "v1" | "v2";
+  /**
+   * For a `tls` peer: certificates, PEM, of authorities that are trusted beside
+   * the public ones; or the peer's own one. It is the text itself: no file is
+   * opened for a plugin.
+   */
+  readonly tlsCa?: string;
+  /**
+   * For a `tls` peer: `sha256/` and the SHA-256 of the only certificate that it
+   * may have, in base64 or hexadecimal; several are separated by commas. Its
+   * name, dates and issuer do not count then. It goes without `tlsCa`.
+   */
+  readonly tlsFingerprint?: string;
+  /**
+   * For a `tls` peer: the name that it is asked for (SNI) and that its
+   * certificate has to have. Absent: the host of its address.
+   */
+  readonly tlsName?: string;
 }
 
 /**

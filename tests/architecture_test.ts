@@ -60,6 +60,7 @@ const pure = [
   "core/memory/read_buffer.ts",
   "core/memory/read_size.ts",
   "core/accept/client_address.ts",
+  "core/net/tls_trust.ts",
   "core/net/trusted_proxies.ts",
   "core/websocket/utf8.ts",
   "core/websocket/engine.ts",

@@ -5,6 +5,9 @@
  */
 
 import type { Backend, BackendQuery, PeerInfo } from "../../core/api.ts";
+import { parseAddress } from "../../core/net/address.ts";
+import type { TlsTrust } from "../../core/net/tls_trust.ts";
+import { setTlsOption, tlsOptions } from "../tls_trust.ts";
 import {
   evaluateExpression,
   type Expression,
@@ -18,7 +21,7 @@ const MAX_FILE_SIZE = 1024 * 1024;
 /** Bytes read at once: most peer files are smaller. */
 const READ_SIZE = 8192;
 
-const OPTIONS = ["path", "expression"];
+const OPTIONS = ["path", "expression", ...tlsOptions];
 
 /**
  * Makes a backend that looks the peer up in files, whose names it makes of what
@@ -63,6 +66,7 @@ const OPTIONS = ["path", "expression"];
 export function createFile(): Backend {
   const expressions: Expression[] = [];
   let directory: string | undefined;
+  let trust: TlsTrust = {};
 
   function checkComplete(): string {
     if (directory === undefined || expressions.length === 0) {
@@ -85,6 +89,10 @@ export function createFile(): Backend {
           expressions.push(parseExpression(value));
           break;
         default:
+          if (tlsOptions.includes(option)) {
+            trust = await setTlsOption(trust, option, value);
+            break;
+          }
           throw new TypeError(
             `Cannot set option "${option}": the options of backend "file" are ${
               OPTIONS.join(", ")
@@ -105,11 +113,18 @@ export function createFile(): Backend {
         if (text === undefined) continue;
         const lines = parsePeerFile(text, `${directory}/${names.join("/")}`);
         const peer = choosePeer(lines, request.protocols);
-        if (peer !== undefined) return peer;
+        if (peer !== undefined) return withTrust(peer, trust);
       }
       return undefined;
     },
   };
+}
+
+/** The options about certificates are for the lines that name a `tls` peer. */
+function withTrust(peer: PeerInfo, trust: TlsTrust): PeerInfo {
+  return parseAddress(peer.address).transport === "tls"
+    ? { ...peer, ...trust }
+    : peer;
 }
 
 async function checkDirectory(path: string): Promise<void> {

@@ -6,6 +6,7 @@
 
 import { untilAborted } from "../time/abortable.ts";
 import { isStreamAddress, parseAddress } from "../net/address.ts";
+import { checkTlsTrust } from "../net/tls_trust.ts";
 import type { Backend, BackendQuery, PeerInfo } from "../api.ts";
 import type { BackendStep } from "../config/config.ts";
 import { ConfigError, describeError } from "../errors.ts";
@@ -127,6 +128,9 @@ const peerFields = [
   "framingConfig",
   "protocol",
   "proxyProtocol",
+  "tlsCa",
+  "tlsFingerprint",
+  "tlsName",
 ] as const;
 
 /** A backend's answer is checked, never trusted. */
@@ -152,5 +156,21 @@ function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
       `Cannot use the PROXY protocol with peer "${info.address}": it is no stream`,
     );
   }
+  checkTls(info);
   return info;
+}
+
+function checkTls(info: PeerInfo): void {
+  const { address, tlsCa, tlsFingerprint, tlsName } = info;
+  if ((tlsCa ?? tlsFingerprint ?? tlsName) === undefined) return;
+  if (parseAddress(address).transport !== "tls") {
+    throw new TypeError(
+      `Cannot use tls-ca, tls-fingerprint or tls-name with peer "${address}": it is none with TLS; write tls://HOST:PORT`,
+    );
+  }
+  try {
+    checkTlsTrust(info);
+  } catch (error) {
+    throw new TypeError("Cannot use the backend's answer", { cause: error });
+  }
 }

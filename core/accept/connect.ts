@@ -107,7 +107,14 @@ export async function connect(
   const framer = await makeFramer(info, options);
   const peer = await telemetry.connectPeer(
     address.transport,
-    () => openPeerFor(framer, address, { signal, allowed, preface, keepAlive }),
+    () =>
+      openPeerFor(framer, address, {
+        signal,
+        allowed,
+        preface,
+        keepAlive,
+        trust: info,
+      }),
   );
   return {
     peer,

@@ -5,6 +5,7 @@
  */
 
 import type { RemoteAddress } from "../api.ts";
+import { parseIp } from "./ip_address.ts";
 
 /** The address of a peer. */
 export type PeerAddress = StreamAddress | DatagramAddress;
@@ -50,12 +51,25 @@ export type ListenAddress =
 const ADDRESS = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i;
 const HOST_AND_PORT = /^(\[[0-9a-f:.%a-z]+\]|[^\s:/?#@[\]]+)(?::(\d+))?\/?$/i;
 
+/** Options for {@linkcode parseAddress}. */
+export interface ParseAddressOptions {
+  /**
+   * Whether a port may stand in the text. If none does, a colon in it is always
+   * one of an IPv6 literal.
+   *
+   * @default {true}
+   */
+  readonly hasPort?: boolean;
+}
+
 /**
  * Parses the address of a peer.
  *
  * @param text `tcp://HOST[:PORT]`, `tls://HOST[:PORT]`, `udp://HOST[:PORT]`,
- * `unix://PATH` or `unix-dgram://PATH`. IPv6 literals stand in brackets. Without
- * a scheme it is `tcp`.
+ * `unix://PATH` or `unix-dgram://PATH`; `@NAME` in place of a path is one of
+ * Linux's abstract sockets. IPv6 literals stand in brackets, or bare where
+ * nothing else could be meant. Without a scheme it is `tcp`.
+ * @param options Whether a port may stand in it.
  * @returns The address.
  * @throws {SyntaxError} If the text is no such address.
  *
@@ -71,7 +85,10 @@ const HOST_AND_PORT = /^(\[[0-9a-f:.%a-z]+\]|[^\s:/?#@[\]]+)(?::(\d+))?\/?$/i;
  * });
  * ```
  */
-export function parseAddress(text: string): PeerAddress {
+export function parseAddress(
+  text: string,
+  options: ParseAddressOptions = {},
+): PeerAddress {
   const match = ADDRESS.exec(text);
   const transport = match === null ? "tcp" : match[1]!.toLowerCase();
   const rest = match === null ? text : match[2]!;
@@ -79,10 +96,10 @@ export function parseAddress(text: string): PeerAddress {
     case "tcp":
     case "tls":
     case "udp":
-      return parseInternetAddress(transport, rest, text);
+      return parseInternetAddress(transport, rest, text, options);
     case "unix":
     case "unix-dgram":
-      if (rest === "" || rest.includes("\0")) {
+      if (rest === "" || rest === "@" || rest.includes("\0")) {
         throw new SyntaxError(
           `Cannot parse peer address "${text}": it needs the path of a socket`,
         );
@@ -99,7 +116,17 @@ function parseInternetAddress(
   transport: InternetAddress["transport"],
   rest: string,
   text: string,
+  { hasPort = true }: ParseAddressOptions,
 ): InternetAddress {
+  const bare = rest.replace(/\/$/, "");
+  if (isBareIpv6(bare)) {
+    if (!hasPort || !isAmbiguous(bare)) return { transport, hostname: bare };
+    throw new SyntaxError(
+      `Cannot parse peer address "${text}": whether its last number is a port is not clear, write ${transport}://${
+        bracketLast(bare)
+      }, or the whole in brackets`,
+    );
+  }
   const match = HOST_AND_PORT.exec(rest);
   if (match === null) {
     throw new SyntaxError(
@@ -109,6 +136,25 @@ function parseInternetAddress(
   const hostname = match[1]!.replace(/^\[|\]$/g, "");
   if (match[2] === undefined) return { transport, hostname };
   return { transport, hostname, port: parsePort(match[2], text) };
+}
+
+/** An IPv6 literal, with a zone or without, that stands in no brackets. */
+function isBareIpv6(text: string): boolean {
+  const zone = /^([^%]*)%[^%:/?#@[\]\s]+$/.exec(text);
+  const literal = zone === null ? text : zone[1]!;
+  return literal.includes(":") && parseIp(literal) !== undefined;
+}
+
+/** Whether an IPv6 literal could be another one with a port behind it. */
+function isAmbiguous(literal: string): boolean {
+  const [, host, port] = /^(.*):(\d+)$/.exec(literal) ?? [];
+  return host !== undefined && isBareIpv6(host) && Number(port) >= 1 &&
+    Number(port) <= 65535;
+}
+
+function bracketLast(literal: string): string {
+  const colon = literal.lastIndexOf(":");
+  return `[${literal.slice(0, colon)}]${literal.slice(colon)}`;
 }
 
 function parsePort(digits: string, text: string): number {

@@ -6,6 +6,7 @@
 
 import { formatAddress, type PeerAddress } from "../net/address.ts";
 import type { AllowedPeers } from "../net/allowed_peers.ts";
+import type { TlsTrust } from "../net/tls_trust.ts";
 import { openDatagramPeer } from "./datagram.ts";
 import type { Peer } from "./peer.ts";
 import { locatePeer } from "./locate.ts";
@@ -33,6 +34,13 @@ export interface OpenPeerOptions {
    * @default {0}
    */
   readonly keepAlive?: number;
+  /**
+   * Which certificates of a `tls` peer are trusted beside those of the public
+   * authorities, and the name that they have.
+   *
+   * @default {{}}
+   */
+  readonly trust?: TlsTrust;
 }
 
 /**
@@ -48,14 +56,19 @@ export async function openPeer(
   address: PeerAddress,
   options: OpenPeerOptions,
 ): Promise<Peer> {
-  const { signal, allowed = "*", preface = new Uint8Array() } = options;
-  const { keepAlive = 0 } = options;
+  const {
+    signal,
+    allowed = "*",
+    preface = new Uint8Array(),
+    keepAlive = 0,
+    trust = {},
+  } = options;
   signal.throwIfAborted();
   try {
     const place = await locatePeer(address, allowed, signal);
     return place.transport === "udp" || place.transport === "unix-dgram"
       ? await openDatagramPeer(place, signal)
-      : await openStreamPeer(place, { signal, preface, keepAlive });
+      : await openStreamPeer(place, { signal, preface, keepAlive, trust });
   } catch (error) {
     signal.throwIfAborted();
     throw new Error(`Cannot open peer ${formatAddress(address)}`, {

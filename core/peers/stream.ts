@@ -7,7 +7,9 @@
 import { untilAborted } from "../time/abortable.ts";
 import type { InternetAddress, StreamAddress } from "../net/address.ts";
 import { keepAlive } from "../net/keep_alive.ts";
+import type { TlsTrust } from "../net/tls_trust.ts";
 import type { Peer } from "./peer.ts";
+import { type ByteConnection, openTls } from "./tls.ts";
 import type { PeerPlace } from "./locate.ts";
 import type { IncomingMessages } from "../websocket/engine.ts";
 
@@ -19,6 +21,8 @@ export interface OpenStreamPeerOptions {
   readonly preface: Uint8Array;
   /** Seconds of silence before TCP asks whether the peer is there; 0: never. */
   readonly keepAlive: number;
+  /** Which certificates are trusted beside those of the public authorities. */
+  readonly trust: TlsTrust;
 }
 
 /**
@@ -43,7 +47,12 @@ export async function openStreamPeer(
     case "tcp":
       return new StreamPeer(await connectTcp(address, options));
     case "tls":
-      return new StreamPeer(await connectTls(address, options));
+      return new StreamPeer(
+        await openTls(address.hostname, {
+          ...options,
+          connect: () => connectTcp(address, options),
+        }),
+      );
   }
 }
 
@@ -122,30 +131,6 @@ async function begin<T extends Deno.Conn>(
   }
 }
 
-async function connectTls(
-  address: PeerPlace<InternetAddress>,
-  options: OpenStreamPeerOptions,
-): Promise<Deno.TlsConn> {
-  const { signal } = options;
-  const tcp = await connectTcp(address, options);
-  const connection = await Deno.startTls(tcp, { hostname: address.hostname });
-  function abort(): void {
-    connection.close();
-  }
-  signal.addEventListener("abort", abort, { once: true });
-  if (signal.aborted) abort();
-  try {
-    await connection.handshake();
-    signal.throwIfAborted();
-    return connection;
-  } catch (error) {
-    if (!signal.aborted) connection.close();
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
-}
-
 /** `Deno.connect` takes no signal for Unix sockets. */
 function connectUnix(
   path: string,
@@ -159,10 +144,10 @@ class StreamPeer implements Peer {
   readonly minimumRead = 1;
   readonly isDatagram = false;
   written = 0;
-  #connection: Deno.Conn;
+  #connection: ByteConnection;
   #closed = false;
 
-  constructor(connection: Deno.Conn) {
+  constructor(connection: ByteConnection) {
     this.#connection = connection;
   }
 

@@ -169,9 +169,12 @@ const peerFields = [
   "framingConfig",
   "protocol",
   "proxyProtocol",
+  "tlsCa",
+  "tlsFingerprint",
+  "tlsName",
 ];
 
-/** Only what the server may use leaves the sandbox: strings, and no more than five. */
+/** Only what the server may use leaves the sandbox: strings, and no others. */
 function toPeerInfo(info: unknown): PeerInfo | undefined {
   if (info === undefined || info === null) return undefined;
   const fields = info as Record<string, unknown>;

@@ -8,6 +8,7 @@ import {
 } from "@std/assert";
 import { join } from "node:path";
 import { RawClient, request } from "../support/client.ts";
+import { createAuthority } from "../support/certificates.ts";
 import { Command, testEngines } from "../support/command.ts";
 import { echo, listenDatagram, TestPeer } from "../support/peer.ts";
 import {
@@ -215,8 +216,59 @@ testEngines("bridge talks TLS to a peer it can verify", async (t, engine) => {
   });
 }, { needs: ["openssl"] });
 
+testEngines(
+  "bridge talks TLS to a peer that has signed itself",
+  async (t, engine) => {
+    await using authority = await createAuthority();
+    await using directory = new TemporaryDirectory();
+    const own = await authority.signItself("device.test");
+    const file = join(directory.path, "ca.pem");
+    await Deno.writeTextFile(file, own.cert);
+    const listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...own });
+    const { port } = listener.addr;
+    await using _peer = TestPeer.on(listener, "", echo);
+    const host = `tls://localhost:${port}`;
+    const cases: [name: string, options: string[]][] = [
+      ["tls-ca", [`tls-ca=${file}`, "tls-name=device.test"]],
+      ["tls-fingerprint", [`tls-fingerprint=${own.hexFingerprint}`]],
+    ];
+    for (const [name, options] of cases) {
+      await t.step(name, async () => {
+        const args = options.flatMap((option) => ["-c", option]);
+        await using command = await Command.start({ engine, host, args });
+        using client = await RawClient.open(command.port);
+        const large = new Uint8Array(1_000_000).fill(7);
+        await client.send(large);
+        let received = 0;
+        while (received < large.length) {
+          received += (await client.read()).length;
+        }
+        await client.sendClose(1000, "done");
+        assertEquals(await client.readClose(), { code: 1000, reason: "done" });
+        assertEquals((await command.event("close")).error, undefined);
+      });
+    }
+    await t.step("neither: the log says what to do", async () => {
+      await using command = await Command.start({ engine, host });
+      assertEquals((await request(command.port)).status, 502);
+      const { why } = await command.event("refuse");
+      assertMatch(String(why), /tls-ca = FILE, or tls-fingerprint = sha256/);
+    });
+  },
+  { ignore: !hasOpenssl },
+);
+
 testEngines("bridge talks to an IPv6 address", async (t, engine) => {
   await using peer = TestPeer.tcp(echo, "::1");
+  await t.step("as the C version takes it", async () => {
+    const port = peer.host.split(":").at(-1)!;
+    const args = ["-c", `port=${port}`];
+    const host = "tcp://::1";
+    await using command = await Command.start({ engine, host, args });
+    using client = await RawClient.open(command.port);
+    await client.send("six");
+    assertEquals(await client.read(), "six");
+  });
   using service = listenDatagram({ hostname: "::1" });
   await t.step("tcp", async () => {
     await using command = await Command.start({ engine, host: peer.host });

@@ -1,6 +1,7 @@
 import {
   assertEquals,
   assertInstanceOf,
+  assertMatch,
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
@@ -11,7 +12,7 @@ import {
   queryBackend,
 } from "../../../core/accept/backend.ts";
 import type { BackendStep } from "../../../core/config/config.ts";
-import { ConfigError } from "../../../core/errors.ts";
+import { ConfigError, describeError } from "../../../core/errors.ts";
 import type { FramingTable } from "../../../core/bridge/framing_table.ts";
 
 const permissions = "none";
@@ -372,5 +373,29 @@ Deno.test("queryBackend() checks who is to be told by the PROXY protocol", {
       TypeError,
       `Cannot use the PROXY protocol with peer "${address}": it is no stream`,
     );
+  }
+});
+
+Deno.test("queryBackend() checks which certificates a peer may have", {
+  permissions,
+}, async () => {
+  async function ask(info: Record<string, unknown>): Promise<unknown> {
+    const answer = info as unknown as PeerInfo;
+    return await queryBackend({ query: () => answer }, query, signal);
+  }
+  const tlsFingerprint = `sha256/${"00".repeat(32)}`;
+  const trusted = { address: "tls://h:1", tlsFingerprint, tlsName: "x.test" };
+  assertEquals(await ask(trusted), trusted);
+  const cases: [info: Record<string, unknown>, why: RegExp][] = [
+    [{ address: "tcp://h:1", tlsFingerprint }, /write tls:\/\/HOST:PORT/],
+    [{ address: "unix:///x", tlsName: "x" }, /write tls:\/\/HOST:PORT/],
+    // The text of certificates: no file is opened for a plugin.
+    [{ address: "tls://h:1", tlsCa: "/etc/ssl/x.pem" }, /no certificate/],
+    [{ address: "tls://h:1", tlsCa: 1 }, /its tlsCa is no string/],
+    [{ address: "tls://h:1", tlsFingerprint: "" }, /it is sha256\//],
+  ];
+  for (const [info, why] of cases) {
+    const error = await assertRejects(() => ask(info), TypeError);
+    assertMatch(describeError(error), why);
   }
 });

@@ -1,7 +1,13 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { createDefaultPeer } from "../../../backends/defaultpeer.ts";
 import { backends } from "../../../backends/mod.ts";
 import type { BackendQuery, PeerInfo } from "../../../core/api.ts";
+import { describeError } from "../../../core/errors.ts";
 
 const permissions = "none";
 
@@ -49,6 +55,10 @@ Deno.test("createDefaultPeer() makes an address of host and port", {
     ["tcp://h", "65535", "tcp://h:65535"],
     ["tcp://[::1]", "6379", "tcp://[::1]:6379"],
     ["tcp://[::1]:6379", undefined, "tcp://[::1]:6379"],
+    ["tcp://::1", "6379", "tcp://[::1]:6379"],
+    ["tcp://::1", undefined, "tcp://[::1]:5900"],
+    ["::1", "6379", "[::1]:6379"],
+    ["udp://2001:db8::1:5", "53", "udp://[2001:db8::1:5]:53"],
     ["tls://h", "443", "tls://h:443"],
     ["tls://h", undefined, "tls://h:5900"],
     ["udp://h:53", undefined, "udp://h:53"],
@@ -159,7 +169,7 @@ Deno.test("createDefaultPeer() throws for a value that is not valid", {
       "tcp://",
       "tcp://h:0",
       "tcp://h:99999",
-      "::1",
+      "::1::",
       "unix://",
       "a b",
     ]
@@ -174,7 +184,7 @@ Deno.test("createDefaultPeer() throws for a value that is not valid", {
       address: "tcp://localhost:5900",
     });
   }
-  for (const protocol of ["", "a b", "a,b", "a/b", "\u00e9", "a\n"]) {
+  for (const protocol of ["a b", "a,b", "a/b", "\u00e9", "a\n"]) {
     assertThrows(
       () => createDefaultPeer().configure?.("protocol", protocol),
       SyntaxError,
@@ -196,7 +206,7 @@ Deno.test(
       );
       assertEquals(
         error.message,
-        `Cannot set option "${option}": the options of backend "defaultpeer" are host, port, framing, framing-config, protocol, proxy-protocol`,
+        `Cannot set option "${option}": the options of backend "defaultpeer" are host, port, framing, framing-config, protocol, proxy-protocol, tls-ca, tls-fingerprint, tls-name`,
       );
     }
   },
@@ -216,4 +226,60 @@ Deno.test("createDefaultPeer() takes a version of the PROXY protocol", {
       `Cannot use proxy-protocol "${value}": it must be v1 or v2`,
     );
   }
+});
+
+Deno.test("createDefaultPeer() takes an empty framing or protocol for none", {
+  permissions,
+}, async () => {
+  const address = "tcp://localhost:5900";
+  for (const option of ["framing", "protocol"] as const) {
+    assertEquals(await ask([[option, ""]]), { address });
+    assertEquals(await ask([[option, "x"], [option, ""]]), { address });
+    assertEquals(await ask([[option, ""], [option, "x"]]), {
+      address,
+      [option]: "x",
+    });
+  }
+});
+
+Deno.test("createDefaultPeer() does not guess whether a number is a port", {
+  permissions,
+}, () => {
+  const backend = createDefaultPeer();
+  backend.configure?.("host", "tcp://::1:6379");
+  assertThrows(
+    () => backend.start?.(),
+    SyntaxError,
+    "write tcp://[::1]:6379, or the whole in brackets",
+  );
+});
+
+Deno.test("createDefaultPeer() reads the certificates that it is to trust", async () => {
+  const file = await Deno.makeTempFile();
+  const pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  await Deno.writeTextFile(file, pem);
+  assertEquals(await ask([["host", "tls://h:1"], ["tls-ca", file]]), {
+    address: "tls://h:1",
+    tlsCa: pem,
+  });
+  assertEquals(
+    await ask([["host", "tls://h:1"], ["tls-ca", file], ["tls-ca", ""], [
+      "tls-name",
+      "x.test",
+    ]]),
+    { address: "tls://h:1", tlsName: "x.test" },
+  );
+  await Deno.writeTextFile(file, "no certificate");
+  const cases: [option: string, value: string, why: RegExp][] = [
+    ["tls-ca", file, /it holds no certificate/],
+    ["tls-ca", `${file}.none`, /No such file/i],
+    ["tls-fingerprint", "sha256/AAAA", /it is sha256\/ and 32 bytes/],
+    ["tls-name", "127.0.0.1", /it is the name of a host/],
+  ];
+  for (const [option, value, why] of cases) {
+    const error = await assertRejects(() => ask([[option, value]]), Error);
+    assertEquals(error.message, `Cannot use ${option} "${value}"`);
+    assertMatch(describeError(error), why);
+  }
+  await Deno.remove(file);
 });

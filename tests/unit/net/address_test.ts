@@ -67,17 +67,50 @@ Deno.test("parseAddress() takes other ways to write the same", {
     ["tcp://h:0080", "tcp://h:80"],
     ["tcp://h:1/", "tcp://h:1"],
     ["udp://h/", "udp://h"],
+    ["tcp://::1", "tcp://[::1]"],
+    ["::1", "tcp://[::1]"],
+    ["udp://::", "udp://[::]"],
+    ["tcp://2001:db8::", "tcp://[2001:db8::]"],
+    ["tcp://1:2:3:4:5:6:7:8", "tcp://[1:2:3:4:5:6:7:8]"],
+    // Where a port would stand there are letters, or more than a port has.
+    ["tls://fe80::a:beef", "tls://[fe80::a:beef]"],
+    ["tcp://2001:db8::1:0", "tcp://[2001:db8::1:0]"],
+    ["tcp://fe80::1%eth0", "tcp://[fe80::1%eth0]"],
+    ["tcp://::ffff:1.2.3.4/", "tcp://[::ffff:1.2.3.4]"],
   ];
   for (const [text, same] of cases) {
     assertEquals(formatAddress(parseAddress(text)), same, text);
   }
 });
 
+Deno.test(
+  "parseAddress() takes every colon for one of IPv6 where the port is apart",
+  {
+    permissions,
+  },
+  () => {
+    for (const literal of ["::1", "2001:db8::1:5", "::1:6379", "fe80::1%lo"]) {
+      assertEquals(parseAddress(`tcp://${literal}`, { hasPort: false }), {
+        transport: "tcp",
+        hostname: literal,
+      });
+    }
+    // Other addresses may have a port all the same: it does not count.
+    assertEquals(parseAddress("tcp://[::1]:1", { hasPort: false }), {
+      transport: "tcp",
+      hostname: "::1",
+      port: 1,
+    });
+  },
+);
+
 Deno.test("parseAddress() says why text is no address", { permissions }, () => {
   const host = (transport: string): string =>
     `it is not ${transport}://HOST[:PORT], with IPv6 literals in brackets`;
   const scheme = "the scheme is none of tcp, tls, udp, unix, unix-dgram";
   const path = "it needs the path of a socket";
+  const unclear = (better: string): string =>
+    `whether its last number is a port is not clear, write ${better}, or the whole in brackets`;
   const cases: [text: string, why: string][] = [
     ["", host("tcp")],
     ["tcp://", host("tcp")],
@@ -93,10 +126,16 @@ Deno.test("parseAddress() says why text is no address", { permissions }, () => {
     ["tcp://a b", host("tcp")],
     ["tcp://h\n", host("tcp")],
     ["tcp:/h", host("tcp")],
-    ["tcp://::1", host("tcp")],
+    ["tcp://::1:6379", unclear("tcp://[::1]:6379")],
+    ["tcp://2001:db8::1:5", unclear("tcp://[2001:db8::1]:5")],
+    ["::1:6553", unclear("tcp://[::1]:6553")],
+    ["::1:65535", host("tcp")],
+    ["tcp://1:2:3:4:5:6:7:8:9", host("tcp")],
+    ["tcp://::ffff:1.2.3.4:80", host("tcp")],
+    ["tcp://fe80::1%eth0:80", host("tcp")],
     ["tcp://[::1", host("tcp")],
     ["tcp://[]:1", host("tcp")],
-    ["udp://::1:53", host("udp")],
+    ["udp://::1:53", unclear("udp://[::1]:53")],
     ["tls://", host("tls")],
     ["tcp://h:0", "port 0 is not in 1 to 65535"],
     ["tcp://h:65536", "port 65536 is not in 1 to 65535"],

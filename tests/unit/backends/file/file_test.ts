@@ -377,7 +377,7 @@ Deno.test("createFile() checks its options", async () => {
   const error = await assertRejects(() => set("host", "x"), TypeError);
   assertEquals(
     error.message,
-    'Cannot set option "host": the options of backend "file" are path, expression',
+    'Cannot set option "host": the options of backend "file" are path, expression, tls-ca, tls-fingerprint, tls-name',
   );
   await assertRejects(() => set("path", ""), SyntaxError, 'Cannot use path ""');
   await assertRejects(
@@ -455,4 +455,22 @@ Deno.test("createFile() needs no permission but to read its path", async () => {
       decoder.decode(stderr),
     );
   }
+});
+
+Deno.test("createFile() says which certificates its tls peers may have", async () => {
+  await using fixture = await makeFixture({
+    "peers": "tls://h:1 tls\ntcp://h:1 tcp\n",
+  });
+  const backend = await configure(fixture.peers, "peers");
+  const tlsFingerprint = `sha256/${"00".repeat(32)}`;
+  await backend.configure?.("tls-fingerprint", tlsFingerprint);
+  assertEquals(await ask(backend, { protocols: ["tls"] }), {
+    address: "tls://h:1",
+    protocol: "tls",
+    tlsFingerprint,
+  });
+  assertEquals(await ask(backend, { protocols: ["tcp"] }), {
+    address: "tcp://h:1",
+    protocol: "tcp",
+  });
 });

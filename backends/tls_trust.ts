@@ -1,0 +1,77 @@
+/**
+ * The options of backends that say which certificates of `tls` peers are
+ * trusted.
+ *
+ * @module
+ */
+
+import {
+  parseCertificates,
+  parseFingerprints,
+  parseTlsName,
+  type TlsTrust,
+} from "../core/net/tls_trust.ts";
+
+/** Their names. */
+export const tlsOptions: readonly string[] = [
+  "tls-ca",
+  "tls-fingerprint",
+  "tls-name",
+];
+
+/**
+ * Takes one of these options. `tls-ca` names a file, which is read at once.
+ *
+ * @param before What those before it have said.
+ * @param option Name of the option.
+ * @param value Its value.
+ * @returns What all of them say; an empty value takes back one before it.
+ * @throws {Error} If the value is not valid, or the file cannot be read.
+ */
+export async function setTlsOption(
+  before: TlsTrust,
+  option: string,
+  value: string,
+): Promise<TlsTrust> {
+  const field = option === "tls-ca"
+    ? "tlsCa"
+    : option === "tls-name"
+    ? "tlsName"
+    : "tlsFingerprint";
+  if (value === "") {
+    const { [field]: _, ...others } = before;
+    return others;
+  }
+  try {
+    return { ...before, [field]: await parse(option, value) };
+  } catch (cause) {
+    throw new SyntaxError(`Cannot use ${option} "${value}"`, { cause });
+  }
+}
+
+async function parse(option: string, value: string): Promise<string> {
+  switch (option) {
+    case "tls-ca": {
+      const text = await readFile(value);
+      parseCertificates(text);
+      return text;
+    }
+    case "tls-name":
+      return parseTlsName(value);
+    default:
+      parseFingerprints(value);
+      return value;
+  }
+}
+
+async function readFile(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
+    throw new Deno.errors.NotCapable(
+      `the program lacks the permission, run it with "--allow-read=${path}"`,
+      { cause },
+    );
+  }
+}

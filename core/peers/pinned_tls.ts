@@ -1,0 +1,304 @@
+/**
+ * TLS to a peer that is known by its very certificate, and not by who has
+ * signed it. `Deno.startTls` takes no certificate that has signed itself (as
+ * `CaUsedAsEndEntity`), so this is TLS of `node:tls`.
+ *
+ * @module
+ */
+
+import type { Buffer } from "node:buffer";
+import { Duplex } from "node:stream";
+import { checkServerIdentity, connect, type TLSSocket } from "node:tls";
+import { isVersion3, parseCertificates } from "../net/tls_trust.ts";
+
+/** Bytes that are read at a time. */
+const readSize = 64 * 1024;
+
+/** What a peer has to show. */
+export interface Pin {
+  /** The certificates that it may have: their SHA-256, in base64. */
+  readonly fingerprints: readonly string[];
+  /** The name to ask for (SNI); an address is not asked for. */
+  readonly name: string;
+  /** Whether the certificate has to be for that name, and valid today. */
+  readonly isChecked: boolean;
+}
+
+/** A byte stream, as far as a peer needs it. */
+export type PinnedConnection = Pick<
+  Deno.Conn,
+  "read" | "write" | "closeWrite" | "close"
+>;
+
+/**
+ * Speaks TLS with a peer. Nothing is written to it before its certificate was
+ * found to be the right one.
+ *
+ * @param connection The connection, which it owns from then on.
+ * @param pin The certificate.
+ * @param signal Gives up when it is aborted.
+ * @returns The same connection, with TLS.
+ * @throws {Error} If the certificate is not the right one, the handshake fails,
+ * or `signal`'s reason.
+ */
+export async function startPinnedTls(
+  connection: Deno.TcpConn,
+  pin: Pin,
+  signal: AbortSignal,
+): Promise<PinnedConnection> {
+  const below = new Ciphertext(connection);
+  const socket = connect({
+    socket: below,
+    servername: /^[\d.]+$|:/.test(pin.name) ? "" : pin.name,
+    // Whether it is the right certificate is found out below. The peer's
+    // signature over the handshake is verified nevertheless.
+    rejectUnauthorized: false,
+  });
+  const stream = new TlsStream(socket, below);
+  function abort(): void {
+    stream.close();
+  }
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    await stream.secure;
+    const { raw } = socket.getPeerCertificate(true);
+    await checkCertificate(new Uint8Array(raw), socket, pin);
+    signal.throwIfAborted();
+    return stream;
+  } catch (error) {
+    stream.close();
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+async function checkCertificate(
+  der: Uint8Array<ArrayBuffer>,
+  socket: TLSSocket,
+  { fingerprints, name, isChecked }: Pin,
+): Promise<void> {
+  const fingerprint = await fingerprintOf(der);
+  if (!fingerprints.includes(fingerprint)) {
+    throw new Error(
+      `the peer has another certificate: sha256/${fingerprint}`,
+    );
+  }
+  if (!isVerifiable(der)) {
+    throw new Error(
+      "the peer's certificate is not of version 3, or malformed: whether the peer has its key cannot be found out; make a new one, with a name in it",
+    );
+  }
+  if (!isChecked) return;
+  const certificate = socket.getPeerCertificate(true);
+  const { valid_from: from, valid_to: to } = certificate;
+  const now = Date.now();
+  if (!(Date.parse(from) <= now && now <= Date.parse(to))) {
+    throw new Error(`the peer's certificate is valid from ${from} to ${to}`);
+  }
+  const mismatch = checkServerIdentity(name, certificate);
+  if (mismatch !== undefined) {
+    throw new Error(
+      `the peer's certificate is not for "${name}": name what it is for with tls-name`,
+      { cause: mismatch },
+    );
+  }
+}
+
+/**
+ * Gives the fingerprint of a certificate.
+ *
+ * @param der The certificate.
+ * @returns SHA-256 in base64.
+ */
+export async function fingerprintOf(
+  der: Uint8Array<ArrayBuffer>,
+): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", der));
+  return btoa(String.fromCharCode(...digest));
+}
+
+/**
+ * Whether the signature over a handshake was verified with this certificate.
+ * Deno (2.9) lets any signature pass if the certificate is of version 1 or
+ * cannot be parsed by what verifies it, so that a copy of the certificate would
+ * be enough to pass for the peer.
+ */
+function isVerifiable(der: Uint8Array<ArrayBuffer>): boolean {
+  const base64 = btoa(
+    Array.from(der, (byte) => String.fromCharCode(byte)).join(""),
+  );
+  const pem =
+    `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
+  try {
+    // It parses its authorities with what verifies signatures.
+    Deno.createHttpClient({ caCerts: [pem] }).close();
+  } catch {
+    return false;
+  }
+  return isVersion3(der);
+}
+
+/**
+ * Gives the fingerprints of certificates.
+ *
+ * @param pem The certificates.
+ * @returns Their SHA-256, in base64.
+ */
+export async function fingerprintsOf(pem: string): Promise<string[]> {
+  return await Promise.all(parseCertificates(pem).map(fingerprintOf));
+}
+
+/**
+ * A connection as a stream of Node.js, for TLS. The TLS sockets of Deno go on
+ * reading when they are paused; so nothing is read here unless it is wanted.
+ */
+class Ciphertext extends Duplex {
+  #connection: Deno.TcpConn;
+  #memory = new Uint8Array(readSize);
+  #isWanted = true;
+  #isAsked = false;
+  #isReading = false;
+
+  constructor(connection: Deno.TcpConn) {
+    super({ allowHalfOpen: true });
+    this.#connection = connection;
+  }
+
+  /** Whether what comes is wanted now. */
+  set isWanted(value: boolean) {
+    this.#isWanted = value;
+    if (value && this.#isAsked) this._read();
+  }
+
+  override _read(): void {
+    this.#isAsked = true;
+    if (this.#isReading || !this.#isWanted || this.destroyed) return;
+    this.#isReading = true;
+    this.#isAsked = false;
+    this.#connection.read(this.#memory).then((count) => {
+      this.#isReading = false;
+      this.push(count === null ? null : this.#memory.slice(0, count));
+    }, (error) => this.destroy(error));
+  }
+
+  override _write(
+    chunk: Uint8Array,
+    _encoding: BufferEncoding,
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#writeAll(chunk).then(() => done(), done);
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let rest = bytes; rest.length > 0;) {
+      rest = rest.subarray(await this.#connection.write(rest));
+    }
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#connection.closeWrite().then(() => done(), done);
+  }
+
+  override _destroy(
+    error: Error | null,
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#connection.close();
+    done(error);
+  }
+}
+
+/** How a stream has ended: as it should, or with an error. */
+type StreamEnd = { readonly error: Error | undefined };
+
+/** A TLS socket, read only as far as it is asked for. */
+class TlsStream implements PinnedConnection {
+  /** Resolves when the handshake is done. */
+  readonly secure: Promise<void>;
+  #socket: TLSSocket;
+  #below: Ciphertext;
+  #chunks: Uint8Array[] = [];
+  #end: StreamEnd | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(socket: TLSSocket, below: Ciphertext) {
+    this.#socket = socket;
+    this.#below = below;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.secure = promise;
+    // Whoever waits for it is told; nobody does after the handshake.
+    promise.catch(() => {});
+    const finish = (error?: Error): void => {
+      this.#end ??= { error };
+      reject(error ?? new Error("the peer has closed the connection"));
+      this.#wake?.();
+    };
+    socket.once("secureConnect", () => {
+      below.isWanted = false;
+      resolve();
+    });
+    socket.on("data", (chunk: Buffer) => {
+      this.#chunks.push(chunk);
+      below.isWanted = false;
+      this.#wake?.();
+    });
+    socket.once("end", () => finish());
+    for (const stream of [socket, below]) {
+      stream.on("error", finish);
+      stream.once(
+        "close",
+        () => finish(new Deno.errors.ConnectionReset("connection closed")),
+      );
+    }
+  }
+
+  async read(buffer: Uint8Array): Promise<number | null> {
+    while (this.#chunks.length === 0) {
+      if (this.#end !== undefined) {
+        if (this.#end.error === undefined) return null;
+        throw this.#end.error;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        this.#below.isWanted = true;
+      });
+      this.#wake = undefined;
+    }
+    const chunk = this.#chunks[0]!;
+    const count = Math.min(chunk.length, buffer.length);
+    buffer.set(chunk.subarray(0, count));
+    if (count === chunk.length) this.#chunks.shift();
+    else this.#chunks[0] = chunk.subarray(count);
+    return count;
+  }
+
+  /** Writes a part, so that it can be seen how much the peer has taken. */
+  write(data: Uint8Array): Promise<number> {
+    const part = data.subarray(0, readSize);
+    return new Promise((resolve, reject) => {
+      this.#socket.write(part, (error?: Error | null) => {
+        if (error === null || error === undefined) resolve(part.length);
+        else reject(error);
+      });
+    });
+  }
+
+  closeWrite(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.end((error?: Error | null) => {
+        if (error === null || error === undefined) resolve();
+        else reject(error);
+      });
+    });
+  }
+
+  close(): void {
+    this.#end ??= { error: new Deno.errors.BadResource("connection closed") };
+    this.#socket.destroy();
+    this.#below.destroy();
+    this.#wake?.();
+  }
+}

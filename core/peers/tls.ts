@@ -1,0 +1,151 @@
+/**
+ * TLS to a peer.
+ *
+ * @module
+ */
+
+import type { TlsTrust } from "../net/tls_trust.ts";
+import { parseFingerprints } from "../net/tls_trust.ts";
+
+/** A connection, as far as a peer needs it. */
+export type ByteConnection = Pick<
+  Deno.Conn,
+  "read" | "write" | "closeWrite" | "close"
+>;
+
+/** Options for {@linkcode openTls}. */
+export interface OpenTlsOptions {
+  /** Which certificates are trusted, beside those of the public authorities. */
+  readonly trust: TlsTrust;
+  /** Gives up when it is aborted. */
+  readonly signal: AbortSignal;
+  /** Makes a connection without TLS. */
+  readonly connect: () => Promise<Deno.TcpConn>;
+}
+
+/**
+ * Opens a connection with TLS.
+ *
+ * @param host Host of the peer.
+ * @param options How.
+ * @returns The connection.
+ * @throws {Error} If the peer cannot be reached or is not trusted.
+ */
+export async function openTls(
+  host: string,
+  options: OpenTlsOptions,
+): Promise<ByteConnection> {
+  const { trust, signal, connect } = options;
+  const { tlsCa, tlsFingerprint, tlsName: name = host } = trust;
+  if (tlsFingerprint !== undefined) {
+    const fingerprints = parseFingerprints(tlsFingerprint);
+    const { startPinnedTls } = await import("./pinned_tls.ts");
+    const pin = { fingerprints, name, isChecked: false };
+    return await startPinnedTls(await connect(), pin, signal);
+  }
+  if (tlsCa !== undefined && isOwnCertificate(tlsCa, host)) {
+    return await openWithOwn(tlsCa, name, options);
+  }
+  try {
+    const caCerts = tlsCa === undefined ? [] : [tlsCa];
+    return await startTls(await connect(), { hostname: name, caCerts }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (tlsCa === undefined || !isSelfSigned(error)) {
+      throw explain(error, name);
+    }
+    const connection = await openWithOwn(tlsCa, name, options);
+    rememberOwn(tlsCa, host);
+    return connection;
+  }
+}
+
+/** Opens a connection to a peer whose own certificate is one of those in `tlsCa`. */
+async function openWithOwn(
+  tlsCa: string,
+  name: string,
+  { connect, signal }: OpenTlsOptions,
+): Promise<ByteConnection> {
+  const { fingerprintsOf, startPinnedTls } = await import("./pinned_tls.ts");
+  const fingerprints = await fingerprintsOf(tlsCa);
+  const pin = { fingerprints, name, isChecked: true };
+  return await startPinnedTls(await connect(), pin, signal);
+}
+
+/** Most peers that are remembered. */
+const mostOwn = 1000;
+
+/** Peers, by what they are to be trusted by, whose certificate turned out to be their own. */
+const own = new Set<string>();
+
+function isOwnCertificate(tlsCa: string, host: string): boolean {
+  return own.has(`${host}\n${tlsCa}`);
+}
+
+function rememberOwn(tlsCa: string, host: string): void {
+  if (own.size >= mostOwn) own.clear();
+  own.add(`${host}\n${tlsCa}`);
+}
+
+async function startTls(
+  tcp: Deno.TcpConn,
+  options: Deno.StartTlsOptions,
+  signal: AbortSignal,
+): Promise<Deno.TlsConn> {
+  let connection: Deno.TlsConn;
+  try {
+    connection = await Deno.startTls(tcp, options);
+  } catch (error) {
+    tcp.close();
+    throw error;
+  }
+  function abort(): void {
+    connection.close();
+  }
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    await connection.handshake();
+    signal.throwIfAborted();
+    return connection;
+  } catch (error) {
+    if (!signal.aborted) connection.close();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** A certificate that has signed itself, and says that it may sign others. */
+function isSelfSigned(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("CaUsedAsEndEntity");
+}
+
+/** What to do about a certificate, by words of the error that it leads to. */
+const remedies: readonly (readonly [words: string, remedy: string])[] = [
+  [
+    "CaUsedAsEndEntity",
+    "it has signed itself: trust it with the backend's option tls-ca = FILE, or tls-fingerprint = sha256/…",
+  ],
+  [
+    "UnknownIssuer",
+    "name the authority that signed it with the backend's option tls-ca = FILE, or itself with tls-fingerprint = sha256/…",
+  ],
+  [
+    "not valid for name",
+    "name what it is for with the backend's option tls-name",
+  ],
+  ["Expired", "renew it, or trust it with tls-fingerprint = sha256/…"],
+];
+
+function explain(error: unknown, name: string): unknown {
+  if (!(error instanceof Error)) return error;
+  if (!/certificate/i.test(error.message)) return error;
+  const remedy = remedies.find(([words]) => error.message.includes(words))
+    ?.[1];
+  if (remedy === undefined) return error;
+  return new Error(
+    `the peer's certificate is not trusted for "${name}" (${remedy})`,
+    { cause: error },
+  );
+}
