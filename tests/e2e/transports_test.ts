@@ -255,7 +255,7 @@ testEngines(
       assertMatch(String(why), /tls-ca = FILE, or tls-fingerprint = sha256/);
     });
   },
-  { ignore: !hasOpenssl },
+  { needs: ["openssl"] },
 );
 
 testEngines("bridge talks to an IPv6 address", async (t, engine) => {

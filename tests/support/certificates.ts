@@ -6,10 +6,6 @@
  */
 
 import { join } from "node:path";
-import { hasProgram } from "./service.ts";
-
-/** Whether OpenSSL is installed. */
-export const hasOpenssl: boolean = hasProgram("openssl", ["version"]);
 
 /** A certificate and its key. */
 export interface KeyPair {

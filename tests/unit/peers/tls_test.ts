@@ -14,13 +14,17 @@ import type { Peer } from "../../../core/peers/peer.ts";
 import {
   type Authority,
   createAuthority,
-  hasOpenssl,
   type KeyPair,
 } from "../../support/certificates.ts";
 import { decode, encode } from "../../support/framing_driver.ts";
+import { needing } from "../../support/programs.ts";
 
 const { signal } = new AbortController();
-const ignore = !hasOpenssl;
+
+/** A test that makes certificates. */
+function test(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
+  Deno.test(needing(["openssl"], { name, fn }));
+}
 
 /** A service that speaks TLS. */
 interface Service extends AsyncDisposable {
@@ -127,60 +131,52 @@ async function assertUntrusted(
   assert(text.test(described), described);
 }
 
-Deno.test(
-  "openPeer() trusts a certificate by its authority, by itself, and by its fingerprint",
-  {
-    ignore,
-  },
-  async (t) => {
-    await using authority = await createAuthority();
-    const signed = await authority.sign("localhost");
-    const own = await authority.signItself("localhost");
-    const cases: [name: string, pair: KeyPair, trust: TlsTrust][] = [
-      ["authority", signed, { tlsCa: authority.cert }],
-      ["several", signed, { tlsCa: `${own.cert}\n${authority.cert}` }],
-      // `openssl req -x509` says of what it makes that it may sign others.
-      ["itself", own, { tlsCa: own.cert }],
-      ["base64", own, { tlsFingerprint: own.fingerprint }],
-      ["hex", own, { tlsFingerprint: own.hexFingerprint }],
-      ["one of two", own, {
-        tlsFingerprint: `${signed.fingerprint}, ${own.fingerprint}`,
-      }],
-      ["signed", signed, { tlsFingerprint: signed.fingerprint }],
-      ["other name", await authority.sign("other.test"), {
-        tlsCa: authority.cert,
-        tlsName: "other.test",
-      }],
-      ["own, other name", await authority.signItself("other.test"), {
-        tlsName: "other.test",
-      }],
-    ];
-    for (const [name, pair, trust] of cases) {
-      await t.step(name, async () => {
-        await using service = serve(pair, echo);
-        const withCa = name === "own, other name"
-          ? { ...trust, tlsCa: pair.cert }
-          : trust;
-        for (let time = 0; time < 2; time++) {
-          const peer = await open(service.port, withCa);
-          const data = new Uint8Array(300_000);
-          for (let index = 0; index < data.length; index++) {
-            data[index] = index * 7 + (index >> 8);
-          }
-          await peer.write({ data, ends: [data.length] });
-          await peer.closeWrite();
-          assertEquals(await readAll(peer), data);
-          assertEquals(peer.written, data.length);
-          peer.close();
+test("openPeer() trusts a certificate by its authority, by itself, and by its fingerprint", async (t) => {
+  await using authority = await createAuthority();
+  const signed = await authority.sign("localhost");
+  const own = await authority.signItself("localhost");
+  const cases: [name: string, pair: KeyPair, trust: TlsTrust][] = [
+    ["authority", signed, { tlsCa: authority.cert }],
+    ["several", signed, { tlsCa: `${own.cert}\n${authority.cert}` }],
+    // `openssl req -x509` says of what it makes that it may sign others.
+    ["itself", own, { tlsCa: own.cert }],
+    ["base64", own, { tlsFingerprint: own.fingerprint }],
+    ["hex", own, { tlsFingerprint: own.hexFingerprint }],
+    ["one of two", own, {
+      tlsFingerprint: `${signed.fingerprint}, ${own.fingerprint}`,
+    }],
+    ["signed", signed, { tlsFingerprint: signed.fingerprint }],
+    ["other name", await authority.sign("other.test"), {
+      tlsCa: authority.cert,
+      tlsName: "other.test",
+    }],
+    ["own, other name", await authority.signItself("other.test"), {
+      tlsName: "other.test",
+    }],
+  ];
+  for (const [name, pair, trust] of cases) {
+    await t.step(name, async () => {
+      await using service = serve(pair, echo);
+      const withCa = name === "own, other name"
+        ? { ...trust, tlsCa: pair.cert }
+        : trust;
+      for (let time = 0; time < 2; time++) {
+        const peer = await open(service.port, withCa);
+        const data = new Uint8Array(300_000);
+        for (let index = 0; index < data.length; index++) {
+          data[index] = index * 7 + (index >> 8);
         }
-      });
-    }
-  },
-);
+        await peer.write({ data, ends: [data.length] });
+        await peer.closeWrite();
+        assertEquals(await readAll(peer), data);
+        assertEquals(peer.written, data.length);
+        peer.close();
+      }
+    });
+  }
+});
 
-Deno.test("openPeer() finds out once that a certificate is the peer's own", {
-  ignore,
-}, async () => {
+test("openPeer() finds out once that a certificate is the peer's own", async () => {
   await using authority = await createAuthority();
   const own = await authority.signItself("localhost");
   await using service = serve(own, echo);
@@ -191,75 +187,69 @@ Deno.test("openPeer() finds out once that a certificate is the peer's own", {
   }
 });
 
-Deno.test(
-  "openPeer() says what to do about a certificate that it does not trust",
-  {
-    ignore,
-  },
-  async (t) => {
-    await using authority = await createAuthority();
-    const signed = await authority.sign("localhost");
-    const own = await authority.signItself("localhost");
-    const other = await authority.sign("other.test");
-    const another = await authority.signItself("localhost");
-    const tlsCa = authority.cert;
-    const cases: [
-      name: string,
-      pair: KeyPair,
-      trust: TlsTrust,
-      text: RegExp,
-    ][] = [
-      ["own", own, {}, /signed itself: .*tls-ca = FILE, or tls-fingerprint/],
-      ["signed", signed, {}, /authority that signed it .*tls-ca = FILE/],
-      ["name", other, { tlsCa }, /tls-name.*only valid for/],
-      ["asked name", signed, { tlsCa, tlsName: "x.test" }, /tls-name.*x\.test/],
-      ["wrong authority", own, { tlsCa }, /another certificate: sha256\//],
-      [
-        "wrong own",
-        another,
-        { tlsCa: own.cert },
-        /another certificate: sha256\//,
-      ],
-      [
-        "own, name",
-        await authority.signItself("other.test"),
-        { tlsFingerprint: own.fingerprint },
-        /another certificate: sha256\//,
-      ],
-      [
-        "expired",
-        await authority.sign("localhost", { isExpired: true }),
-        { tlsCa },
-        /renew it.*Expired/,
-      ],
-    ];
-    for (const [name, pair, trust, text] of cases) {
-      await t.step(name, () => assertUntrusted(pair, trust, text));
-    }
-    await t.step("own, of another name", async () => {
-      const named = await authority.signItself("other.test");
-      await assertUntrusted(
-        named,
-        { tlsCa: named.cert },
-        /"localhost".*tls-name/,
-      );
+test("openPeer() says what to do about a certificate that it does not trust", async (t) => {
+  await using authority = await createAuthority();
+  const signed = await authority.sign("localhost");
+  const own = await authority.signItself("localhost");
+  const other = await authority.sign("other.test");
+  const another = await authority.signItself("localhost");
+  const tlsCa = authority.cert;
+  const cases: [
+    name: string,
+    pair: KeyPair,
+    trust: TlsTrust,
+    text: RegExp,
+  ][] = [
+    ["own", own, {}, /signed itself: .*tls-ca = FILE, or tls-fingerprint/],
+    ["signed", signed, {}, /authority that signed it .*tls-ca = FILE/],
+    ["name", other, { tlsCa }, /tls-name.*only valid for/],
+    ["asked name", signed, { tlsCa, tlsName: "x.test" }, /tls-name.*x\.test/],
+    ["wrong authority", own, { tlsCa }, /another certificate: sha256\//],
+    [
+      "wrong own",
+      another,
+      { tlsCa: own.cert },
+      /another certificate: sha256\//,
+    ],
+    [
+      "own, name",
+      await authority.signItself("other.test"),
+      { tlsFingerprint: own.fingerprint },
+      /another certificate: sha256\//,
+    ],
+    [
+      "expired",
+      await authority.sign("localhost", { isExpired: true }),
+      { tlsCa },
+      /renew it.*Expired/,
+    ],
+  ];
+  for (const [name, pair, trust, text] of cases) {
+    await t.step(name, () => assertUntrusted(pair, trust, text));
+  }
+  await t.step("own, of another name", async () => {
+    const named = await authority.signItself("other.test");
+    await assertUntrusted(
+      named,
+      { tlsCa: named.cert },
+      /"localhost".*tls-name/,
+    );
+  });
+  await t.step("own, expired", async () => {
+    const old = await authority.signItself("localhost", { isExpired: true });
+    await assertUntrusted(old, { tlsCa: old.cert }, /renew it.*Expired/);
+  });
+  await t.step("the fingerprint counts alone", async () => {
+    const old = await authority.signItself("other.test", { isExpired: true });
+    await using service = serve(old);
+    const taking = service.next();
+    const peer = await open(service.port, {
+      tlsFingerprint: old.fingerprint,
     });
-    await t.step("own, expired", async () => {
-      const old = await authority.signItself("localhost", { isExpired: true });
-      await assertUntrusted(old, { tlsCa: old.cert }, /renew it.*Expired/);
-    });
-    await t.step("the fingerprint counts alone", async () => {
-      const old = await authority.signItself("other.test", { isExpired: true });
-      await using service = serve(old);
-      const taking = service.next();
-      const peer = await open(service.port, {
-        tlsFingerprint: old.fingerprint,
-      });
-      peer.close();
-      (await taking).close();
-    });
-  },
-);
+    peer.close();
+    (await taking).close();
+  });
+});
 
 /** A service that shows a certificate whose key it does not have. */
 async function impersonate(
@@ -283,67 +273,53 @@ async function impersonate(
   };
 }
 
-Deno.test(
-  "openPeer() takes no certificate of which the peer need not have the key",
-  {
-    ignore,
-  },
-  async () => {
-    await using authority = await createAuthority();
-    // Deno's node:tls lets any signature pass for certificates of version 1.
-    const pinned = await authority.signVersion1("localhost");
-    const other = await authority.signVersion1("localhost");
-    const server = await impersonate(pinned, other);
-    for (
-      const trust of [
-        { tlsFingerprint: pinned.fingerprint },
-        { tlsCa: pinned.cert },
-      ]
-    ) {
-      const error = await assertRejects(() => open(server.port, trust));
-      assertInstanceOf(error, Error);
-      assert(/version/i.test(describeError(error)), describeError(error));
-    }
-    assertEquals(server.received(), 0);
-    await server.close();
-  },
-);
+test("openPeer() takes no certificate of which the peer need not have the key", async () => {
+  await using authority = await createAuthority();
+  // Deno's node:tls lets any signature pass for certificates of version 1.
+  const pinned = await authority.signVersion1("localhost");
+  const other = await authority.signVersion1("localhost");
+  const server = await impersonate(pinned, other);
+  for (
+    const trust of [
+      { tlsFingerprint: pinned.fingerprint },
+      { tlsCa: pinned.cert },
+    ]
+  ) {
+    const error = await assertRejects(() => open(server.port, trust));
+    assertInstanceOf(error, Error);
+    assert(/version/i.test(describeError(error)), describeError(error));
+  }
+  assertEquals(server.received(), 0);
+  await server.close();
+});
 
-Deno.test(
-  "openPeer() with a fingerprint writes the preface before TLS, and gives up when aborted",
-  {
-    ignore,
-  },
-  async () => {
-    await using authority = await createAuthority();
-    const { fingerprint } = await authority.signItself("localhost");
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const controller = new AbortController();
-    const reason = new Error("enough");
-    const opening = assertRejects(() =>
-      open(listener.addr.port, { tlsFingerprint: fingerprint }, {
-        preface: encode("PROXY "),
-        signal: controller.signal,
-      })
-    );
-    using connection = await listener.accept();
-    let received = "";
-    const buffer = new Uint8Array(7);
-    while (received.length < 7) {
-      const count = await connection.read(buffer.subarray(received.length));
-      assert(count !== null);
-      received = decode(buffer.subarray(0, received.length + count));
-    }
-    // A record of TLS begins with its type: 22 is handshake (RFC 8446, section 5.1).
-    assertEquals(received, "PROXY \x16");
-    controller.abort(reason);
-    assertStrictEquals(await opening, reason);
-  },
-);
+test("openPeer() with a fingerprint writes the preface before TLS, and gives up when aborted", async () => {
+  await using authority = await createAuthority();
+  const { fingerprint } = await authority.signItself("localhost");
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const opening = assertRejects(() =>
+    open(listener.addr.port, { tlsFingerprint: fingerprint }, {
+      preface: encode("PROXY "),
+      signal: controller.signal,
+    })
+  );
+  using connection = await listener.accept();
+  let received = "";
+  const buffer = new Uint8Array(7);
+  while (received.length < 7) {
+    const count = await connection.read(buffer.subarray(received.length));
+    assert(count !== null);
+    received = decode(buffer.subarray(0, received.length + count));
+  }
+  // A record of TLS begins with its type: 22 is handshake (RFC 8446, section 5.1).
+  assertEquals(received, "PROXY \x16");
+  controller.abort(reason);
+  assertStrictEquals(await opening, reason);
+});
 
-Deno.test("a pinned peer is read no faster than it is asked for", {
-  ignore,
-}, async () => {
+test("a pinned peer is read no faster than it is asked for", async () => {
   await using authority = await createAuthority();
   const own = await authority.signItself("localhost");
   await using service = serve(own);
@@ -376,9 +352,7 @@ Deno.test("a pinned peer is read no faster than it is asked for", {
   connection.close();
 });
 
-Deno.test("a pinned peer is written to no faster than it takes", {
-  ignore,
-}, async () => {
+test("a pinned peer is written to no faster than it takes", async () => {
   await using authority = await createAuthority();
   const own = await authority.signItself("localhost");
   await using service = serve(own);
@@ -406,40 +380,34 @@ Deno.test("a pinned peer is written to no faster than it takes", {
   connection.close();
 });
 
-Deno.test(
-  "a pinned peer that goes on after its client's end is heard, and one that breaks off is an error",
-  {
-    ignore,
-  },
-  async () => {
-    await using authority = await createAuthority();
-    const own = await authority.signItself("localhost");
-    await using service = serve(own);
-    const trust = { tlsFingerprint: own.fingerprint };
-    let taking = service.next();
-    const peer = await open(service.port, trust);
-    let connection: Deno.TlsConn = await taking;
-    await peer.closeWrite();
-    assertEquals(await connection.read(new Uint8Array(1)), null);
-    await connection.write(encode("late"));
-    await connection.closeWrite();
-    assertEquals(decode(await readAll(peer)), "late");
-    peer.close();
-    connection.close();
+test("a pinned peer that goes on after its client's end is heard, and one that breaks off is an error", async () => {
+  await using authority = await createAuthority();
+  const own = await authority.signItself("localhost");
+  await using service = serve(own);
+  const trust = { tlsFingerprint: own.fingerprint };
+  let taking = service.next();
+  const peer = await open(service.port, trust);
+  let connection: Deno.TlsConn = await taking;
+  await peer.closeWrite();
+  assertEquals(await connection.read(new Uint8Array(1)), null);
+  await connection.write(encode("late"));
+  await connection.closeWrite();
+  assertEquals(decode(await readAll(peer)), "late");
+  peer.close();
+  connection.close();
 
-    taking = service.next();
-    const other = await open(service.port, trust);
-    connection = await taking;
-    const reading = assertRejects(() => other.read(new Uint8Array(1)));
-    other.close();
-    other.close();
-    await reading;
-    await assertRejects(() => other.write({ data: encode("x"), ends: [1] }));
-    connection.close();
-  },
-);
+  taking = service.next();
+  const other = await open(service.port, trust);
+  connection = await taking;
+  const reading = assertRejects(() => other.read(new Uint8Array(1)));
+  other.close();
+  other.close();
+  await reading;
+  await assertRejects(() => other.write({ data: encode("x"), ends: [1] }));
+  connection.close();
+});
 
-Deno.test("createAuthority() signs what it says", { ignore }, async () => {
+test("createAuthority() signs what it says", async () => {
   await using authority: Authority = await createAuthority();
   const pair = await authority.sign("localhost");
   assert(pair.fingerprint.startsWith("sha256/"));
