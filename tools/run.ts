@@ -8,7 +8,7 @@
  * @module
  */
 
-import { argumentsFor, findStd, stdVariable } from "./std.ts";
+import { argumentsFor, describeStd, findStd, stdVariable } from "./std.ts";
 
 /**
  * Signals within so many milliseconds are one: a terminal sends Ctrl-C to all
@@ -23,11 +23,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   const source = await findStd();
-  say(
-    source === "jsr"
-      ? "@std: packages from jsr.io"
-      : `@std: stand-ins in fallback/ (${stdVariable}=jsr asks for the packages)`,
-  );
+  say(describeStd(source));
   const isWindows = Deno.build.os === "windows";
   const child = new Deno.Command(Deno.execPath(), {
     args: [subcommand, ...argumentsFor(source), ...rest],

@@ -57,6 +57,18 @@ export function argumentsFor(source: StdSource): string[] {
 }
 
 /**
+ * Says which packages are used.
+ *
+ * @param source Where from.
+ * @returns A line for the user.
+ */
+export function describeStd(source: StdSource): string {
+  return source === "jsr"
+    ? "@std: packages from jsr.io"
+    : `@std: stand-ins in fallback/ (${stdVariable}=jsr asks for the packages)`;
+}
+
+/**
  * Finds out whether the `@std` packages can be had: `WEBSOCKSY_STD` says so,
  * or they are in Deno's cache, or they can be downloaded to it now.
  *

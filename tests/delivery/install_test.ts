@@ -9,7 +9,7 @@ import manifest from "../../deno.json" with { type: "json" };
 import { stdArguments } from "../../tools/std.ts";
 import { root, runCommand } from "../support/command.ts";
 import { TemporaryDirectory } from "../support/service.ts";
-import { needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
 
 /** Commands that are not run here, and why. */
 const skipped: readonly (readonly [start: string, reason: string])[] = [

@@ -18,7 +18,7 @@ import {
 } from "../../tools/sbom.ts";
 import { root } from "../support/command.ts";
 import { TemporaryDirectory } from "../support/service.ts";
-import { needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
 
 const time = new Date("2025-01-02T03:04:06Z");
 const options = { version: "1.2.3", time, runtime: Deno.version };

@@ -9,7 +9,8 @@ import { novnc } from "./applications/novnc.ts";
 import { redis } from "./applications/redis.ts";
 import { terminal } from "./applications/terminal.ts";
 import { engines } from "../support/command.ts";
-import { findChromium, needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
+import { findChromium } from "../../tools/programs.ts";
 
 const applications = [novnc, terminal, mqtt, redis, irc, dns, nginx];
 

@@ -12,7 +12,7 @@ import { fileOf, parsePage, replaceOnce } from "../support/docs_pages.ts";
 import { RawClient, request } from "../support/client.ts";
 import { Command, root, runCommand } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
-import { needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 
 const name = "docs/from-websockify.md";

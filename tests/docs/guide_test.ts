@@ -7,7 +7,7 @@ import { replaceOnce } from "../support/docs_pages.ts";
 import { RawClient, request } from "../support/client.ts";
 import { Command, root, runCommand } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
-import { needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
 import { startDns, TemporaryDirectory } from "../support/service.ts";
 
 const guide = join(root, "docs/write-a-plugin.md");

@@ -26,7 +26,7 @@ import { formatManPage } from "../../tools/man_page.ts";
 import { makeReference } from "../../tools/reference.ts";
 import { pluginSection } from "../../tools/reference_text.ts";
 import { root } from "../support/command.ts";
-import { needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
 
 const manPage = join(root, "docs/websocksy.1");
 

@@ -387,11 +387,8 @@ async function checkAll(t: Deno.TestContext, stage: Stage): Promise<void> {
   const { client, command, can, origin } = stage;
   for (const each of cases) {
     const { name, needs } = each;
-    await t.step({
-      name,
-      ignore: needs !== undefined && !can.includes(needs),
-      fn: () => check(each, stage),
-    });
+    if (needs !== undefined && !can.includes(needs)) continue;
+    await t.step(name, () => check(each, stage));
   }
   await t.step("the end of the command", async () => {
     const steps = [{ send: text("last\n") }];

@@ -33,7 +33,8 @@ import {
   TestPeer,
   writeAll,
 } from "../support/peer.ts";
-import { findChromium, needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
+import { findChromium } from "../../tools/programs.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 
 /** A bridge with the console, and an endpoint for each peer. */

@@ -11,7 +11,7 @@ import {
 } from "../support/client.ts";
 import { Command, type EngineName, testEngines } from "../support/command.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
-import { needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
 
 /** Asserts what holds for every refusal: one line that leaks nothing. */
 function assertRefusal(response: RawResponse, status: number): void {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { RawClient, request } from "../support/client.ts";
 import { Command, runCommand, testEngines } from "../support/command.ts";
 import { freePort } from "../support/peer.ts";
-import { needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 
 /** HAProxy, which answers each request with whom it takes for its client. */

@@ -15,7 +15,7 @@ import {
   Service,
 } from "../support/command.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
-import { needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 
 /** Addresses of the instances, as the files of `examples/haproxy` have them. */

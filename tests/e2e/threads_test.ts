@@ -4,7 +4,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { RawClient } from "../support/client.ts";
 import { Command, runCommand, testEngines } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
-import { needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 
 /** Threads share a port on Linux alone. */

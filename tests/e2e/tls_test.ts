@@ -10,7 +10,7 @@ import {
 } from "../support/command.ts";
 import { bulkFrame, formatRequest } from "../support/client.ts";
 import { echo, TestPeer, writeAll } from "../support/peer.ts";
-import { needing } from "../support/programs.ts";
+import { needing } from "../support/needing.ts";
 import {
   type Certificate,
   createCertificate,

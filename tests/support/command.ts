@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { stdArguments } from "../../tools/std.ts";
 import { Feed, linesOf } from "./feed.ts";
-import { type Need, needing } from "./programs.ts";
+import { type Need, needing } from "./needing.ts";
 
 /** A WebSocket engine, as `--engine` takes it. */
 export type EngineName = "native" | "stream";

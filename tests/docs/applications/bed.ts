@@ -14,7 +14,7 @@ import {
 } from "playwright-core";
 import { chromiumFlags } from "../../support/clients/chromium.ts";
 import type { EngineName } from "../../support/command.ts";
-import type { Program } from "../../support/programs.ts";
+import type { Program } from "../../../tools/programs.ts";
 
 /** Milliseconds that a page is given to show what it should. */
 const patience = 20_000;

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { stdArguments } from "../../../tools/std.ts";
 import { installWs } from "../../../tools/ws.ts";
 import { Feed, linesOf } from "../feed.ts";
-import { findChromium, type Need, python } from "../programs.ts";
+import { findChromium, type Need, python } from "../../../tools/programs.ts";
 import type { Capability, Report, Session } from "./session.ts";
 
 const folder = import.meta.dirname!;

@@ -24,7 +24,8 @@ import type { FigureScores } from "../../../bench/statistics.ts";
 import { framings } from "../../../framing/mod.ts";
 import { stdArguments } from "../../../tools/std.ts";
 import { root } from "../../support/command.ts";
-import { needing, python } from "../../support/programs.ts";
+import { needing } from "../../support/needing.ts";
+import { python } from "../../../tools/programs.ts";
 
 const decoder = new TextDecoder();
 

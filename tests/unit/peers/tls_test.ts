@@ -17,7 +17,7 @@ import {
   type KeyPair,
 } from "../../support/certificates.ts";
 import { decode, encode } from "../../support/framing_driver.ts";
-import { needing } from "../../support/programs.ts";
+import { needing } from "../../support/needing.ts";
 
 const { signal } = new AbortController();
 

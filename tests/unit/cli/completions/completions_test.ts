@@ -19,7 +19,7 @@ import {
 } from "../../../../core/config/option.ts";
 import { runCommand } from "../../../support/command.ts";
 import { TemporaryDirectory } from "../../../support/service.ts";
-import { needing } from "../../../support/programs.ts";
+import { needing } from "../../../support/needing.ts";
 import { startShell } from "../../../support/shell_session.ts";
 
 /** Everything that a text could break, and a kind of value that none has yet. */

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { stdArguments } from "../../../tools/std.ts";
-import { needing, packages, readLacks } from "../../support/programs.ts";
+import { needing } from "../../support/needing.ts";
+import { packages, readLacks } from "../../../tools/programs.ts";
 import { root } from "../../support/command.ts";
 import { TemporaryDirectory } from "../../support/service.ts";
 
@@ -20,7 +21,7 @@ async function askFor(
   needs: string,
   { path, mode = "" }: { readonly path: string; readonly mode?: string },
 ): Promise<Record<string, unknown>> {
-  const program = join(root, "tests/support/programs.ts");
+  const program = join(root, "tests/support/needing.ts");
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["eval", ...await stdArguments()],
@@ -79,7 +80,7 @@ Deno.test("readLacks() finds nothing where a test is ignored for another reason"
 
 Deno.test("programs.ts prints the packages of what is missing", async () => {
   await using directory = new TemporaryDirectory();
-  const args = ["run", "-A", join(root, "tests/support/programs.ts")];
+  const args = ["run", "-A", join(root, "tools/programs.ts")];
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args,
     env: { PATH: directory.path, NO_COLOR: "1" },

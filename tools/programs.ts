@@ -1,7 +1,6 @@
 /**
  * What tests need of the machine: programs of other packages, and what not
- * every system has. A test that lacks something is ignored, with the reason
- * behind its name; with `WEBSOCKSY_TEST=all`, a missing program makes it fail.
+ * every system has. `needing()` of `tests/support/needing.ts` asks for it.
  *
  * Run as a program, it prints the Debian packages of all programs that are
  * missing here, in one line.
@@ -87,62 +86,16 @@ const abilities = {
 /** What a test needs. */
 export type Need = Program | keyof typeof abilities;
 
-/** A test, or a step of one, as `Deno.test()` and `t.step()` take it. */
-export interface NeedyTest<Context> {
-  /** What it shows. */
-  readonly name: string;
-  /** Runs it. */
-  readonly fn: (t: Context) => void | Promise<void>;
-  /** Whether it is to be ignored all the same. */
-  readonly ignore?: boolean;
-}
-
 /** What was found out already. */
 const found = new Map<Need, boolean>();
 
 /**
- * Makes a test that needs something run where that is there. Elsewhere, it is
- * ignored, and its name says what is missing; with `WEBSOCKSY_TEST=all`, it
- * fails if that is a program.
+ * Tells what is missing, in the form that {@linkcode readLacks} reads.
  *
- * @param needs What it needs.
- * @param test The test, or the step.
- * @returns What to give to `Deno.test()` or to `t.step()`.
- *
- * @example Usage
- * ```ts ignore
- * Deno.test(needing(["openssl", "ipv6"], {
- *   name: "bridge speaks TLS over IPv6",
- *   async fn() {},
- * }));
- * ```
+ * @param lacks What a test needs, and does not find.
+ * @returns Words in parentheses, to stand behind the test's name.
  */
-export function needing<
-  // deno-lint-ignore no-explicit-any
-  Test extends NeedyTest<any>,
->(needs: readonly Need[], test: Test): Test {
-  const lacks = needs.filter((need) => !has(need));
-  if (lacks.length === 0) return test;
-  const programs = lacks.filter(isPackaged);
-  if (programs.length > 0 && Deno.env.get("WEBSOCKSY_TEST") === "all") {
-    return {
-      ...test,
-      fn(): void {
-        throw new Error(
-          `Cannot run the test: it needs ${
-            programs.map((program) => `"${program}"`).join(", ")
-          }; apt-get install ${
-            programs.map((program) => packages[program]).join(" ")
-          }`,
-        );
-      },
-    };
-  }
-  return { ...test, name: `${test.name} ${describe(lacks)}`, ignore: true };
-}
-
-/** Tells what is missing, in the form that {@linkcode readLacks} reads. */
-function describe(lacks: readonly Need[]): string {
+export function describeLacks(lacks: readonly Need[]): string {
   const words = lacks.map((need) =>
     isPackaged(need)
       ? `"${need}" of ${packages[need]}`
@@ -162,7 +115,7 @@ export interface Lack {
 /**
  * Reads what a test was ignored for.
  *
- * @param name The test's name, as {@linkcode needing} made it.
+ * @param name The test's name, as `needing()` made it.
  * @returns What is missing; nothing if the test was ignored for another reason.
  */
 export function readLacks(name: string): Lack[] {
@@ -207,7 +160,12 @@ function isNodeThere(): boolean {
     Deno.realPathSync(path) !== Deno.realPathSync(Deno.execPath());
 }
 
-function isPackaged(need: Need): need is Program {
+/**
+ * Tells programs from what no package brings.
+ *
+ * @param need What a test needs.
+ */
+export function isPackaged(need: Need): need is Program {
   return Object.hasOwn(packages, need);
 }
 

@@ -1,0 +1,394 @@
+/**
+ * Runs the tests, several files at the same time, each in a process of its own:
+ *
+ *     deno run -A tools/test.ts [--jobs=N] [--no-check] [FLAG]... [PATH]...
+ *
+ * A path is a file of tests, a folder of them, or sources and pages whose
+ * examples are to be run; without one, it is everything. Flags are those of
+ * `deno test`. The last lines have the sums: what passed, what failed, and what
+ * was ignored for want of which programs.
+ *
+ * @module
+ */
+
+import { join, relative, resolve } from "node:path";
+import { type Lack, readLacks } from "./programs.ts";
+import {
+  argumentsFor,
+  describeStd,
+  findStd,
+  type StdSource,
+  stdVariable,
+} from "./std.ts";
+
+/** Milliseconds after which a file of tests has failed. */
+const PATIENCE = 600_000;
+
+/** What takes longest, which is begun first. */
+export const longest: readonly string[] = [
+  "tests/e2e/console_test.ts",
+  "tests/docs/applications_test.ts",
+  "tests/e2e/tls_test.ts",
+  "tests/e2e/clients_test.ts",
+  "tests/e2e/abuse_test.ts",
+  "tests/e2e/command_test.ts",
+  "tests/e2e/bridge_test.ts",
+];
+
+/** What fills the machine, or asks for its whole attention: it is run at the end, one after the other. */
+export const alone: readonly string[] = [
+  "tests/e2e/bulk_test.ts",
+  "tests/e2e/hostile_test.ts",
+  "tests/e2e/load_test.ts",
+  "tests/e2e/scarcity_test.ts",
+  "tests/e2e/soak_test.ts",
+];
+
+/** Folders whose tests are quick, and run in one process. */
+const quick = "tests/unit/";
+
+const root = join(import.meta.dirname!, "..");
+const isWindows = Deno.build.os === "windows";
+
+/** What is asked for. */
+export interface TestOptions {
+  /** Files and folders; none: everything. */
+  readonly paths: readonly string[];
+  /** Flags for `deno test`. */
+  readonly flags: readonly string[];
+  /** How many processes run at the same time. */
+  readonly jobs: number;
+  /** Whether types are checked. */
+  readonly isChecked: boolean;
+}
+
+/**
+ * Parses the arguments of the command line.
+ *
+ * @param args The arguments.
+ * @returns What is asked for.
+ * @throws {RangeError} If a number of jobs is none.
+ */
+export function parseTestArguments(args: readonly string[]): TestOptions {
+  const paths: string[] = [];
+  const flags: string[] = [];
+  let jobs = Math.max(2, navigator.hardwareConcurrency);
+  let isChecked = true;
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index]!;
+    if (arg === "--no-check") isChecked = false;
+    else if (arg.startsWith("--jobs=")) {
+      jobs = Number(arg.slice("--jobs=".length));
+      if (!Number.isInteger(jobs) || jobs < 1) {
+        throw new RangeError(`Cannot use ${arg}: it is a number from 1`);
+      }
+    } else if (arg === "--filter") flags.push(`--filter=${args[++index]}`);
+    else if (arg.startsWith("-")) flags.push(arg);
+    else paths.push(arg);
+  }
+  return { paths, flags, jobs, isChecked };
+}
+
+/** What one process runs. */
+export interface Unit {
+  /** What it is called. */
+  readonly name: string;
+  /** The subcommand of `deno`, its flags and files. */
+  readonly args: readonly string[];
+  /** Whether nothing else may run meanwhile. */
+  readonly isAlone: boolean;
+}
+
+/** The process that has no tests: it checks types. */
+const types = "types";
+
+/**
+ * Shares files out among processes.
+ *
+ * @param files The files: tests, and others whose examples are run.
+ * @param options Flags, and whether types are checked.
+ * @returns The processes, in the order in which they are to be started.
+ */
+export function planUnits(
+  files: readonly string[],
+  { flags, isChecked }: Pick<TestOptions, "flags" | "isChecked">,
+): Unit[] {
+  const tests = files.filter((file) => file.endsWith("_test.ts"));
+  const others = files.filter((file) => !file.endsWith("_test.ts"));
+  const unchecked = ["test", "-A", "--no-check", ...flags];
+  const together = tests.filter((file) => file.startsWith(quick));
+  const rest = tests.filter((file) => !file.startsWith(quick));
+  function unit(name: string, args: readonly string[]): Unit {
+    return { name, args, isAlone: alone.includes(name) };
+  }
+  const units = rest.toSorted(compareLength)
+    .map((file) => unit(file, [...unchecked, file]));
+  // Of processes that take long, the first are begun first.
+  const begun = units.filter(({ isAlone }) => !isAlone);
+  return [
+    ...isChecked && tests.length > 0 ? [unit(types, ["check", ...tests])] : [],
+    ...begun.slice(0, 2),
+    ...together.length === 0
+      ? []
+      : [unit(together.length === 1 ? together[0]! : "unit tests", [
+        ...unchecked,
+        ...together.length === 1 ? [] : ["--parallel"],
+        ...together,
+      ])],
+    ...others.length === 0 ? [] : [
+      unit("examples", [
+        ...["test", "-A", "--doc", ...isChecked ? [] : ["--no-check"]],
+        ...tests.length === 0 ? [] : [`--ignore=${tests.join(",")}`],
+        ...flags,
+        ...others,
+      ]),
+    ],
+    ...begun.slice(2),
+    ...units.filter(({ isAlone }) => isAlone),
+  ];
+}
+
+function compareLength(a: string, b: string): number {
+  const rank = (file: string): number => {
+    const index = longest.indexOf(file);
+    return index < 0 ? longest.length : index;
+  };
+  return rank(a) - rank(b) || (a < b ? -1 : 1);
+}
+
+/** What came of a process. */
+export interface Outcome {
+  /** How many tests passed. */
+  readonly passed: number;
+  /** How many failed; a process that failed without a failed test is one. */
+  readonly failed: number;
+  /** The names of tests and steps that were ignored. */
+  readonly ignored: readonly string[];
+}
+
+/**
+ * Reads what a process wrote.
+ *
+ * @param text What it wrote, without colours.
+ * @param isSuccess Whether it ended well.
+ * @returns What came of it.
+ */
+export function readOutcome(text: string, isSuccess: boolean): Outcome {
+  // What it tests may write such lines, too: the last one is its own.
+  const sums = text.matchAll(
+    /^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed(.*)/gm,
+  ).toArray().at(-1);
+  const ignored = Array.from(
+    text.matchAll(/^ *(.*?) \.\.\. ignored(?: \(.*\))?$/gm),
+    ([, name]) => name!,
+  );
+  const passed = Number(sums?.[1] ?? 0);
+  const failed = Number(sums?.[2] ?? 0);
+  // One that ended early has no sums or no tests, and one may fail for what is
+  // no test's.
+  const hasRun = passed > 0 || /ignored|filtered out/.test(sums?.[3] ?? "");
+  if (failed === 0 && !(isSuccess && hasRun)) {
+    return { passed, failed: 1, ignored };
+  }
+  return { passed, failed, ignored };
+}
+
+/**
+ * Says how all of it went.
+ *
+ * @param outcomes What came of each process.
+ * @param seconds How long it took.
+ * @returns Lines for stdout.
+ */
+export function summarize(
+  outcomes: readonly Outcome[],
+  seconds: number,
+): string {
+  const sum = (count: (outcome: Outcome) => number): number =>
+    outcomes.reduce((total, outcome) => total + count(outcome), 0);
+  const ignored = outcomes.flatMap(({ ignored }) => ignored);
+  const minutes = Math.floor(Math.round(seconds) / 60);
+  const lines = [
+    `${sum(({ passed }) => passed)} passed, ${
+      sum(({ failed }) => failed)
+    } failed${ignored.length > 0 ? `, ${ignored.length} ignored` : ""}`,
+    `It took ${minutes} min ${Math.round(seconds) % 60} s.`,
+  ];
+  const counts = new Map<string, Lack & { count: number }>();
+  for (const lack of ignored.flatMap(readLacks)) {
+    const { count } = counts.get(lack.name) ?? { count: 0 };
+    counts.set(lack.name, { ...lack, count: count + 1 });
+  }
+  const lacks = [...counts.values()].toSorted((a, b) =>
+    a.name < b.name ? -1 : 1
+  );
+  const list = (some: readonly { name: string; count: number }[]): string =>
+    some.map(({ name, count }) => `${name} (${count})`).join(", ");
+  const programs = lacks.filter((lack) => lack.package !== undefined);
+  const others = lacks.filter((lack) => lack.package === undefined);
+  if (programs.length > 0) {
+    const packages = new Set(programs.map((lack) => lack.package));
+    lines.push(
+      `Ignored for want of these programs: ${list(programs)}. On Debian:`,
+      `    apt-get install --no-install-recommends ${[...packages].join(" ")}`,
+    );
+  }
+  if (others.length > 0) {
+    lines.push(`Ignored, as this machine lacks: ${list(others)}`);
+  }
+  return lines.join("\n");
+}
+
+/** Finds the files of tests in a folder. */
+async function findTests(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(join(root, folder))) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) found.push(...await findTests(path));
+    else if (name.endsWith("_test.ts")) found.push(path);
+  }
+  return found.sort();
+}
+
+/** Finds the tests of a path, or gives the path of what may have examples. */
+async function findFiles(path: string): Promise<string[]> {
+  const name = relative(root, resolve(path));
+  const { isDirectory } = await Deno.stat(join(root, name));
+  const tests = isDirectory ? await findTests(name) : [];
+  return tests.length === 0 ? [name] : tests;
+}
+
+/** Runs `deno`; all that it starts ends with it. */
+class Processes {
+  readonly #source: StdSource;
+  readonly #running = new Set<Deno.ChildProcess>();
+
+  constructor(source: StdSource) {
+    this.#source = source;
+  }
+
+  /**
+   * Runs tests.
+   *
+   * @param unit Which.
+   * @param write Gets what they write, line by line.
+   * @returns Whether they ended well.
+   */
+  async run(unit: Unit, write: (line: string) => void): Promise<boolean> {
+    const [subcommand, ...args] = unit.args;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [subcommand!, ...argumentsFor(this.#source), ...args],
+      cwd: root,
+      env: { [stdVariable]: this.#source, NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      // In a process group of its own, with all that it starts.
+      detached: !isWindows,
+    }).spawn();
+    this.#running.add(child);
+    const timer = setTimeout(() => {
+      write(`It is ended: it has taken ${PATIENCE / 1000} seconds`);
+      kill(child);
+    }, PATIENCE);
+    try {
+      const [{ success }] = await Promise.all([
+        child.status,
+        pass(child.stdout, write),
+        pass(child.stderr, write),
+      ]);
+      return success;
+    } finally {
+      clearTimeout(timer);
+      this.#running.delete(child);
+    }
+  }
+
+  /** Ends all of them. */
+  end(): void {
+    for (const child of this.#running) kill(child);
+  }
+}
+
+async function pass(
+  bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
+  write: (line: string) => void,
+): Promise<void> {
+  let rest = "";
+  for await (const text of bytes.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) write(line);
+  }
+  if (rest !== "") write(rest);
+}
+
+function kill({ pid }: Deno.ChildProcess): void {
+  try {
+    Deno.kill(isWindows ? pid : -pid, "SIGKILL");
+  } catch (error) {
+    // It may have ended in the meantime.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = parseTestArguments(args);
+  const { paths, jobs } = options;
+  const start = performance.now();
+  const source = await findStd();
+  say(describeStd(source));
+  const files = paths.length === 0
+    ? ["."]
+    : (await Promise.all(paths.map(findFiles))).flat();
+  const all = files.includes(".") ? await findTests("tests") : [];
+  const units = planUnits([...new Set([...files, ...all])], options);
+  const processes = new Processes(source);
+  for (const signal of isWindows ? [] : ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      processes.end();
+      Deno.exit(signal === "SIGINT" ? 130 : 143);
+    });
+  }
+  const outcomes: Outcome[] = [];
+  // A single file is shown as it goes on, of others what failed.
+  const isShown = units.length === 1 && units[0]!.name === files[0];
+  async function run(unit: Unit): Promise<void> {
+    const start = performance.now();
+    const lines: string[] = [];
+    const isSuccess = await processes.run(unit, (line) => {
+      lines.push(line);
+      if (isShown) say(line);
+    });
+    const outcome = unit.name === types
+      ? { passed: 0, failed: isSuccess ? 0 : 1, ignored: [] }
+      : readOutcome(lines.join("\n"), isSuccess);
+    outcomes.push(outcome);
+    if (isShown) return;
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    if (outcome.failed > 0) say(lines.join("\n"));
+    const { passed, failed, ignored } = outcome;
+    const words = [
+      ...[`${passed} passed`, `${failed} failed`],
+      ...ignored.length > 0 ? [`${ignored.length} ignored`] : [],
+    ];
+    say(`${unit.name}: ${words.join(", ")} (${seconds} s)`);
+  }
+  const queue = units.filter(({ isAlone }) => !isAlone);
+  async function work(): Promise<void> {
+    for (let unit; (unit = queue.shift()) !== undefined;) await run(unit);
+  }
+  await Promise.all(Array.from({ length: jobs }, work));
+  for (const unit of units) if (unit.isAlone) await run(unit);
+  say(summarize(outcomes, (performance.now() - start) / 1000));
+  return outcomes.some(({ failed }) => failed > 0) ? 1 : 0;
+}
+
+function say(text: string): void {
+  const bytes = new TextEncoder().encode(`${text}\n`);
+  for (let sent = 0; sent < bytes.length;) {
+    sent += Deno.stdout.writeSync(bytes.subarray(sent));
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
