@@ -64,6 +64,8 @@ const pure = [
   "core/net/trusted_proxies.ts",
   "core/websocket/utf8.ts",
   "core/websocket/engine.ts",
+  "core/websocket/liveness.ts",
+  "core/websocket/native/client_progress.ts",
   "core/websocket/protocol/message_assembly.ts",
   "core/websocket/protocol/close.ts",
   "core/websocket/protocol/frames.ts",

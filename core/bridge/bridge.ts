@@ -68,7 +68,6 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   /** Resolves, and never rejects, when the WebSocket has ended and the peer is closed. */
   readonly finished: Promise<BridgeSummary>;
   readonly toPeer: Traffic = { messages: 0, bytes: 0 };
-  readonly toClient: Traffic = { messages: 0, bytes: 0 };
   #socket: ServerWebSocket;
   #peer: Peer;
   #framer: StreamFramer;
@@ -105,6 +104,10 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     if (options.idleTimeout) this.#watchIdle(options.idleTimeout);
     this.#peerEnded = this.#pump();
     this.finished = this.#finish();
+  }
+
+  get toClient(): Readonly<Traffic> {
+    return this.#socket.sent;
   }
 
   receive(messages: IncomingMessages): void | Promise<void> {
@@ -228,10 +231,6 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     if (messages.length === 0) return;
     const room = this.#socket.send(framed);
     this.#clientIsFull = room !== undefined;
-    this.toClient.messages += messages.length;
-    for (const { start, end } of messages) {
-      this.toClient.bytes += end - start;
-    }
     return room;
   }
 

@@ -86,6 +86,16 @@ export interface ServerWebSocket {
   close(code: number, reason: string): void;
   /** Bytes that wait to be sent: whether a slow client makes progress. */
   readonly pending: number;
+  /** What was sent while the connection was open; what was given to `send` later is not in it. */
+  readonly sent: Readonly<SentMessages>;
+}
+
+/** How much was sent to a client. */
+export interface SentMessages {
+  /** Messages. */
+  messages: number;
+  /** Bytes of their payloads. */
+  bytes: number;
 }
 
 /** The one who uses a WebSocket: what happens on it is told here. */

@@ -11,6 +11,7 @@ import type { Peer } from "../../core/peers/peer.ts";
 import type {
   IncomingMessages,
   OutgoingMessages,
+  SentMessages,
   ServerWebSocket,
   WebSocketHandler,
 } from "../../core/websocket/engine.ts";
@@ -179,6 +180,7 @@ export class FakeWebSocket implements ServerWebSocket {
   readonly events: string[] = [];
   /** Bytes that a slow client has not yet taken. */
   pending = 0;
+  readonly sent: SentMessages = { messages: 0, bytes: 0 };
   #handler: WebSocketHandler | undefined;
   #queue: MessageQueue | undefined;
   #isFull = false;
@@ -234,6 +236,8 @@ export class FakeWebSocket implements ServerWebSocket {
     for (const { start, end, text } of messages) {
       const type = text ? "text" : "binary";
       this.events.push(`${type} ${decode(data.subarray(start, end))}`);
+      this.sent.messages++;
+      this.sent.bytes += end - start;
     }
     if (!this.#isFull) return;
     this.#draining = Promise.withResolvers();

@@ -11,11 +11,15 @@ import { MessageQueue } from "./message_queue.ts";
 import type {
   EngineLimits,
   OutgoingMessages,
+  SentMessages,
   ServerWebSocket,
   WebSocketHandler,
   WebSocketUpgrade,
 } from "../engine.ts";
 import { cutReason } from "../protocol/frames.ts";
+import { isPatient } from "../liveness.ts";
+import { ClientProgress } from "./client_progress.ts";
+import { postponePing } from "./deno_ping.ts";
 
 /**
  * While more than this many bytes wait to be sent, there is no room for more: one
@@ -30,11 +34,15 @@ const highWaterMark = 256 * 1024;
  */
 const mostUnsent = 4096;
 
+/** How often, in the time of a ping, it is looked at how much the client takes. */
+const looks = 4;
+
 /** Milliseconds without progress after which a close no longer waits for the client. */
 const closeTimeout = 10_000;
 
 /** Turns a WebSocket of Deno into one that waits, and that ends in order. */
 export class NativeWebSocket implements ServerWebSocket {
+  readonly sent: SentMessages = { messages: 0, bytes: 0 };
   #socket: WebSocket;
   #limits: EngineLimits;
   /** Until it is open; it holds the request, which is not needed any longer then. */
@@ -49,6 +57,11 @@ export class NativeWebSocket implements ServerWebSocket {
   #sending: Promise<void> | undefined;
   #closing: { readonly code: number; readonly reason: string } | undefined;
   #error = "";
+  #progress: ClientProgress;
+  /** Until it is looked at again how much the client takes. */
+  #progressTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Until it is no longer waited for Deno to tell how it ended. */
+  #lostTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * Constructs a new instance.
@@ -65,6 +78,7 @@ export class NativeWebSocket implements ServerWebSocket {
     this.#socket = socket;
     this.#accepted = accepted;
     this.#limits = limits;
+    this.#progress = new ClientProgress(limits.ping * 2000, performance.now());
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#onOpen();
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -89,25 +103,51 @@ export class NativeWebSocket implements ServerWebSocket {
   }
 
   send(messages: OutgoingMessages): void | Promise<void> {
+    if (this.#hasEnded) return;
+    if (!this.#isOpen) return this.#lost();
     if (this.#socket.bufferedAmount === 0) this.#unsent = 0;
     const sent = this.#sendSome(messages, 0);
+    this.#watchProgress();
     if (sent < messages.messages.length || this.#isFull) {
       return this.#sending = this.#sendRest(messages, sent);
     }
+  }
+
+  get #isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  /**
+   * Waits for the end of a WebSocket that Deno has begun to close: from then on
+   * it sends nothing, says that nothing waits, and has not yet told of it. That
+   * may never come, if its close frame waits for a client that takes nothing.
+   */
+  async #lost(): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#lostTimer ??= setTimeout(
+        () => this.#giveUp(1001, this.#error || "no response to a ping"),
+        closeTimeout,
+      );
+    }
+    await this.#ended.promise;
   }
 
   /** Gives messages to Deno, up to those for which there is no room. */
   #sendSome({ data, messages }: OutgoingMessages, first: number): number {
     const last = Math.min(messages.length, first + mostUnsent - this.#unsent);
     for (let index = first; index < last; index++) {
+      // Deno may have closed it since it was looked at.
+      if (!this.#isOpen) return index;
       const { start, end, text } = messages[index]!;
       const bytes = data.subarray(start, end);
       // Deno copies what it is given.
       this.#socket.send(
         text ? decoder.decode(bytes) : bytes as Uint8Array<ArrayBuffer>,
       );
+      this.#unsent++;
+      this.sent.messages++;
+      this.sent.bytes += bytes.length;
     }
-    this.#unsent += last - first;
     return last;
   }
 
@@ -115,6 +155,7 @@ export class NativeWebSocket implements ServerWebSocket {
     for (;;) {
       await this.#makeRoom();
       if (this.#hasEnded || next === messages.messages.length) return;
+      if (!this.#isOpen) return await this.#lost();
       next = this.#sendSome(messages, next);
     }
   }
@@ -129,18 +170,34 @@ export class NativeWebSocket implements ServerWebSocket {
     await this.#drained(level);
     if (level === 0) this.#unsent = 0;
     if (this.#socket.bufferedAmount > level && !this.#hasEnded) {
-      const why = "nothing was taken, and no ping answered";
-      const { code, reason } = this.#closing ?? { code: 1001, reason: why };
+      const { code, reason } = this.#closing!;
       this.#giveUp(code, reason);
     }
   }
 
-  /** Milliseconds without progress after which a client is no longer waited for. */
-  get #patience(): number {
-    if (this.#closing !== undefined) return closeTimeout;
-    // Deno's own ping waits behind what the client does not take.
-    const { ping } = this.#limits;
-    return ping === 0 ? Infinity : ping * 2000;
+  /** Looks, now and then, whether the client takes what it was sent. */
+  #watchProgress(): void {
+    if (this.#progressTimer !== undefined || this.#limits.ping === 0) return;
+    this.#progressTimer = setTimeout(() => {
+      this.#progressTimer = undefined;
+      if (this.#hasEnded || !this.#isOpen) return;
+      const verdict = this.#look();
+      if (verdict === "idle") return;
+      if (verdict === "gone") {
+        const why = "nothing was taken, and no ping answered";
+        return this.#giveUp(1001, why);
+      }
+      postponePing(this.#socket);
+      this.#watchProgress();
+    }, this.#limits.ping * 1000 / looks);
+  }
+
+  #look(): "taking" | "idle" | "gone" {
+    const waiting = this.#socket.bufferedAmount;
+    return this.#progress.look(performance.now(), {
+      sent: this.sent.bytes - waiting,
+      pending: waiting,
+    });
   }
 
   get pending(): number {
@@ -167,8 +224,7 @@ export class NativeWebSocket implements ServerWebSocket {
 
   /** Ends a WebSocket that we have closed, after what the client sent before. */
   async #endInOrder(): Promise<void> {
-    this.#hasEnded = true;
-    this.#ended.resolve();
+    this.#noteEnd();
     this.#handler!.ending();
     await this.#queue!.empty;
     this.#handler!.end({ ...this.#closing!, by: "server" });
@@ -176,7 +232,8 @@ export class NativeWebSocket implements ServerWebSocket {
 
   /**
    * Waits until no more than `level` bytes wait to be sent, the WebSocket has
-   * ended, or the client has taken nothing for too long.
+   * ended or is no longer open, or the client has taken nothing for too long
+   * after our close.
    *
    * There is no event for it. A turn of the event loop costs least and is what
    * a fast client needs; a slow one is looked at less and less often.
@@ -185,8 +242,9 @@ export class NativeWebSocket implements ServerWebSocket {
     let amount = this.#socket.bufferedAmount;
     let turns = 0;
     let waited = 0;
-    let patience = this.#patience;
-    while (amount > level && !this.#hasEnded && waited < patience) {
+    let isClosing = this.#closing !== undefined;
+    while (amount > level && !this.#hasEnded) {
+      if (waited >= this.#closePatience) return;
       if (turns < 8) {
         await new Promise<void>((resolve) => setImmediate(resolve));
       } else {
@@ -195,12 +253,21 @@ export class NativeWebSocket implements ServerWebSocket {
         waited += milliseconds;
       }
       const now = this.#socket.bufferedAmount;
+      const wasClosing = isClosing;
+      isClosing = this.#closing !== undefined;
       turns = now < amount ? 0 : turns + 1;
       // From the moment of its close, it is waited for anew.
-      if (now < amount || patience !== this.#patience) waited = 0;
-      patience = this.#patience;
+      if (now < amount || isClosing !== wasClosing) waited = 0;
       amount = now;
     }
+  }
+
+  /** Milliseconds without progress after which our close no longer waits for the client. */
+  get #closePatience(): number {
+    if (this.#closing === undefined) return Infinity;
+    return isPatient(this.#closing.code)
+      ? closeTimeout + this.#progress.timeToTake
+      : closeTimeout;
   }
 
   #receive(data: string | ArrayBuffer): void {
@@ -220,8 +287,8 @@ export class NativeWebSocket implements ServerWebSocket {
 
   /** Ends the WebSocket without waiting for anything. */
   #giveUp(code: number, reason: string): void {
-    this.#hasEnded = true;
-    this.#ended.resolve();
+    if (this.#hasEnded) return;
+    this.#noteEnd();
     this.#queue!.clear();
     this.#handler!.end({ code, reason, by: "server" });
     // Within this event, the next message would come before the close frame,
@@ -229,13 +296,19 @@ export class NativeWebSocket implements ServerWebSocket {
     setImmediate(() => this.#socket.close(code, cutReason(reason)));
   }
 
+  #noteEnd(): void {
+    this.#hasEnded = true;
+    this.#ended.resolve();
+    clearTimeout(this.#progressTimer);
+    clearTimeout(this.#lostTimer);
+  }
+
   /** It comes twice after a ping was not answered. */
   async #onClose({ code, reason }: CloseEvent): Promise<void> {
     this.abandon();
     if (this.#hasEnded || this.#handler === undefined) return;
     if (this.#closing !== undefined) return this.#endInOrder();
-    this.#hasEnded = true;
-    this.#ended.resolve();
+    this.#noteEnd();
     this.#handler.ending();
     await this.#queue!.empty;
     if (code === 1001 && this.#error !== "") {

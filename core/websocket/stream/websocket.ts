@@ -14,6 +14,7 @@ import type { ByteStream, ByteStreamHandler } from "./byte_stream.ts";
 import type {
   EngineLimits,
   OutgoingMessages,
+  SentMessages,
   ServerWebSocket,
   WebSocketEnd,
   WebSocketHandler,
@@ -26,6 +27,7 @@ import {
   encodePing,
   encodePong,
 } from "../protocol/frames.ts";
+import { isPatient, Liveness, timeToTake, type Written } from "../liveness.ts";
 import { WebSocketProtocol } from "../protocol/receiver.ts";
 
 /** Milliseconds without progress after which a close no longer waits for the client. */
@@ -40,6 +42,7 @@ const failTimeout = 2_000;
  * the handler has taken.
  */
 export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
+  readonly sent: SentMessages = { messages: 0, bytes: 0 };
   #stream: ByteStream;
   #onClose: (webSocket: StreamWebSocket) => void;
   #limits: EngineLimits;
@@ -52,10 +55,8 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   #room: PromiseWithResolvers<void> | undefined;
   /** A ping that could not be answered yet, for want of room. */
   #pong: Uint8Array | undefined;
-  #lastActivity = 0;
-  /** Bytes that had been sent when it was last looked whether the client is alive. */
-  #sent = 0;
-  #pinged = false;
+  /** Once it is open. */
+  #liveness: Liveness | undefined;
   /** The client has sent something since the wait for its end was looked at. */
   #hasSpoken = false;
   /** Until the first look whether the client is alive, and until others. */
@@ -115,19 +116,19 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#stream.write(encoder.encode(response));
     const handler = accepted.open(this);
     this.#handler = handler;
-    this.#lastActivity = performance.now();
-    this.#sent = this.#stream.sent;
-    if (this.#limits.ping > 0) {
-      this.#firstTimer = startSharedTimer(
-        () => this.#checkAlive(),
-        this.#limits.ping * 1000,
-      );
+    const period = this.#limits.ping * 1000;
+    this.#liveness = new Liveness(period, performance.now(), this.#written);
+    if (period > 0) {
+      this.#firstTimer = startSharedTimer(() => this.#checkAlive(), period);
     }
     this.#run(handler);
   }
 
   send(messages: OutgoingMessages): void | Promise<void> {
     if (this.#end !== undefined) return;
+    const { sent } = this;
+    sent.messages += messages.messages.length;
+    for (const { start, end } of messages.messages) sent.bytes += end - start;
     if (messages.messages.length === 1) {
       const frame = encodeInPlace(messages);
       if (frame !== undefined) return this.#stream.transfer(frame);
@@ -146,7 +147,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#end = { code, reason, by: "server" };
     this.#stream.write(encodeClose(code, reason));
     this.#makeRoom();
-    this.#destroyAfter(closeTimeout);
+    this.#destroyAfter(closeTimeout, isPatient(code) ? this.#whenTaken() : 0);
   }
 
   /** Ends the connection once what was written is sent, or cannot be. */
@@ -166,8 +167,10 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
         await this.#stream.more();
         continue;
       }
-      const { messages, pong, close, failure } = this.#protocol.receive(chunk);
+      const { messages, pong, ponged, close, failure } = this.#protocol
+        .receive(chunk);
       if (pong !== undefined) this.#answerPing(pong);
+      if (ponged) this.#liveness?.hearPong();
       isOver = close !== undefined || failure !== undefined;
       if (isOver) handler.ending();
       for (const batch of messages) {
@@ -200,8 +203,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   onData(): void {
-    this.#lastActivity = performance.now();
-    this.#pinged = false;
+    this.#liveness?.hear(performance.now());
     this.#hasSpoken = true;
   }
 
@@ -240,36 +242,45 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#aliveTimer = setTimeout(() => this.#checkAlive(), milliseconds);
   }
 
+  get #written(): Written {
+    const { sent, pending } = this.#stream;
+    return { sent, pending };
+  }
+
   #checkAlive(): void {
-    const period = this.#limits.ping * 1000;
-    const silence = performance.now() - this.#lastActivity;
-    const { pending, sent } = this.#stream;
-    const isTaking = pending > 0 && sent > this.#sent;
-    this.#sent = sent;
+    const liveness = this.#liveness!;
+    const now = performance.now();
     if (this.#stream.isWaiting) {
       // It is not the client that is silent: its peer is slow. But a socket that
       // is not read tells that the client has gone only to one who writes.
-      if (!this.#stream.isFull) {
-        this.#stream.write(encodePing(new Uint8Array(0)));
-      }
-      return this.#watch(period);
+      liveness.excuse(now);
+      if (!this.#stream.isFull) this.#ping();
+      return this.#watch(this.#limits.ping * 1000);
     }
-    if (silence < period) return this.#watch(period - silence);
-    if (isTaking) {
-      // It takes what is sent, slowly: it may not have come to the ping yet.
-      this.#pinged = false;
-      return this.#watch(period);
+    const { action, wait } = liveness.look(now, this.#written);
+    if (action === "giveUp") {
+      // Else its peer would be read, and framed, for nobody.
+      this.#handler?.ending();
+      this.close(1001, "no response to a ping");
+      return this.#destroyAfter(failTimeout);
     }
-    this.#protocol.trim();
-    if (!this.#pinged) {
-      this.#pinged = true;
-      this.#stream.write(encodePing(new Uint8Array(0)));
-      return this.#watch(period);
+    if (action === "ping") {
+      this.#protocol.trim();
+      this.#ping();
     }
-    // Else its peer would be read, and framed, for nobody.
-    this.#handler?.ending();
-    this.close(1001, "no response to a ping");
-    this.#destroyAfter(failTimeout);
+    this.#watch(wait);
+  }
+
+  #ping(): void {
+    // Nothing follows a close frame (RFC 6455 section 5.5.1).
+    if (this.#end !== undefined) return;
+    this.#stream.write(encodePing(new Uint8Array(0)));
+  }
+
+  /** When even a slow client has taken what it may not have taken yet. */
+  #whenTaken(): number {
+    const unknown = this.#liveness?.unknown(this.#written) ?? 0;
+    return performance.now() + timeToTake(unknown);
   }
 
   /** Ends our side, and the connection once the client has ended its own. */
@@ -281,17 +292,25 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#destroyAfter(patience);
   }
 
-  /** Destroys the socket when nothing has moved for a while, or it takes too long. */
-  #destroyAfter(milliseconds: number, looks = 6): void {
+  /**
+   * Destroys the socket when nothing has moved for a while, or it takes too long.
+   *
+   * @param milliseconds How long a while is.
+   * @param least The time before which it is not destroyed.
+   * @param looks How often it is enough that the client still speaks.
+   */
+  #destroyAfter(milliseconds: number, least = 0, looks = 6): void {
     cancelSharedTimer(this.#destroyTimer);
     if (this.#stream.isClosed) return;
     const waiting = this.#stream.pending;
     this.#hasSpoken = false;
     this.#destroyTimer = startSharedTimer(() => {
       if (this.#stream.pending < waiting) {
-        this.#destroyAfter(milliseconds);
+        this.#destroyAfter(milliseconds, least > 0 ? this.#whenTaken() : 0);
+      } else if (performance.now() < least) {
+        this.#destroyAfter(milliseconds, least, looks);
       } else if (this.#hasSpoken && looks > 0) {
-        this.#destroyAfter(milliseconds, looks - 1);
+        this.#destroyAfter(milliseconds, least, looks - 1);
       } else this.#stream.close();
     }, milliseconds);
   }

@@ -1,0 +1,167 @@
+/**
+ * Whether a client is still there: what counts as a sign of it, and how long one
+ * is waited for.
+ *
+ * @module
+ */
+
+/** A client that takes this many bytes a second is as slow as one may be. */
+export const slowest = 1024;
+
+/**
+ * Most bytes that the systems of both sides are taken to hold of what was sent:
+ * 4 MiB to be sent and 6 MiB to be read, which are Linux's limits. The last of
+ * them, a ping among them, comes to a slow client after all others.
+ */
+export const mostHeld = 10 * 1024 * 1024;
+
+/** So many bytes that the client may not have taken are worth a ping to find out. */
+const worthAPing = 64 * 1024;
+
+/**
+ * Tells how long a client may need to take what was sent to it.
+ *
+ * @param bytes Bytes that the system was given, and that it may not have taken.
+ * @returns Milliseconds, at a kilobyte a second.
+ */
+export function timeToTake(bytes: number): number {
+  return Math.min(bytes, mostHeld) / slowest * 1000;
+}
+
+/**
+ * Tells whether a close is to wait until even a slow client has taken all that
+ * came before: what its peer said to the end is not to be lost. A server that
+ * goes, or wants to be rid of the client, waits no longer than for any other.
+ *
+ * @param code The close code.
+ */
+export function isPatient(code: number): boolean {
+  return code !== 1001 && code !== 1008;
+}
+
+/** How much was written to a client. */
+export interface Written {
+  /** Bytes that the system has taken so far. */
+  readonly sent: number;
+  /** Bytes that wait to be. */
+  readonly pending: number;
+}
+
+/** What is to be done about a client: a ping is due, it is given up, or neither. */
+export interface Verdict {
+  /** What to do at once. */
+  readonly action: "ping" | "giveUp" | "nothing";
+  /** Milliseconds until it is to be looked at again. */
+  readonly wait: number;
+}
+
+/**
+ * Watches a client. A sign of life is whatever it sends, and that the system
+ * takes more for it after it had no room: both come late from a slow client,
+ * whose system tells of progress in steps of a megabyte, and whose pong waits
+ * behind all that was sent before the ping. So a client is given up only when
+ * there was no sign for the time of a ping, and for as long as it would need, at
+ * a kilobyte a second, for what it may not have taken.
+ */
+export class Liveness {
+  #period: number;
+  /** When the client has last sent something, and when there was any sign of life. */
+  #heard: number;
+  #signed: number;
+  /** What was written when it was looked at last. */
+  #last: Written;
+  /** Bytes, from the first, that the client has taken for certain. */
+  #taken: number;
+  /** The ping that is not answered yet. */
+  #ping: { readonly time: number; readonly position: number } | undefined;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param period Milliseconds without a message after which a ping is due.
+   * @param now The time, in milliseconds.
+   * @param written What was written so far; the client has taken it.
+   */
+  constructor(period: number, now: number, written: Written) {
+    this.#period = period;
+    this.#heard = this.#signed = now;
+    this.#last = written;
+    this.#taken = written.sent + written.pending;
+  }
+
+  /**
+   * The client has sent something.
+   *
+   * @param now The time.
+   */
+  hear(now: number): void {
+    this.#heard = this.#signed = now;
+  }
+
+  /** The client has sent a pong: it has taken what was sent before the ping. */
+  hearPong(): void {
+    this.#taken = this.#ping?.position ?? this.#taken;
+    this.#ping = undefined;
+  }
+
+  /**
+   * Nothing is read from the client now: that it is silent means nothing, and
+   * its pong cannot be seen.
+   *
+   * @param now The time.
+   */
+  excuse(now: number): void {
+    this.#signed = now;
+    this.#ping = undefined;
+  }
+
+  /**
+   * Looks at the client.
+   *
+   * @param now The time.
+   * @param written What was written so far.
+   * @returns What to do; a ping that is due is taken to be written at once.
+   */
+  look(now: number, written: Written): Verdict {
+    const last = this.#last;
+    this.#last = written;
+    // It had no room for what waited then, and has made some.
+    if (last.pending > 0 && written.sent > last.sent) this.#signed = now;
+    const period = this.#period;
+    if (this.#ping === undefined) {
+      const silence = now - this.#heard;
+      const unknown = this.unknown(written);
+      if (silence < period && unknown < worthAPing) {
+        return { action: "nothing", wait: period - silence };
+      }
+      const position = written.sent + written.pending;
+      this.#ping = { time: now, position };
+      return { action: "ping", wait: period };
+    }
+    const since = Math.max(this.#signed, this.#ping.time);
+    const rest = since + this.patience(written) - now;
+    return rest > 0
+      ? { action: "nothing", wait: Math.min(period, rest) }
+      : { action: "giveUp", wait: 0 };
+  }
+
+  /**
+   * How long a sign of life is waited for.
+   *
+   * @param written What was written so far.
+   * @returns Milliseconds.
+   */
+  patience(written: Written): number {
+    return this.#period + timeToTake(this.unknown(written));
+  }
+
+  /**
+   * Counts what the client may not have taken.
+   *
+   * @param written What was written so far.
+   * @returns Bytes.
+   */
+  unknown({ sent, pending }: Written): number {
+    return sent + pending - this.#taken;
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * Clients that take what they are sent slowly and steadily, and clients that take
+ * nothing: who stays and who goes.
+ *
+ * With the environment variable `WEBSOCKSY_LONG=1`, the slow ones are as slow, and
+ * take as much, as what users have reported.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { opcodes, RawClient, type RawConnection } from "../support/client.ts";
+import { Command, testEngines } from "../support/command.ts";
+import { readAll, TestPeer, writeAll } from "../support/peer.ts";
+
+const MiB = 1024 * 1024;
+const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
+
+/** A connection that is read at a rate. */
+class PacedConnection implements RawConnection {
+  /** Bytes per second. */
+  rate: number;
+  #connection: Deno.TcpConn;
+  #due = performance.now();
+
+  constructor(connection: Deno.TcpConn, rate: number) {
+    this.#connection = connection;
+    this.rate = rate;
+  }
+
+  async read(buffer: Uint8Array): Promise<number | null> {
+    const wait = this.#due - performance.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    // A twentieth of a second's worth at a time, or all at once.
+    const most = Math.min(buffer.length, Math.ceil(this.rate / 20));
+    const count = await this.#connection.read(buffer.subarray(0, most));
+    this.#due = performance.now() + (count ?? 0) / this.rate * 1000;
+    return count;
+  }
+
+  write(data: Uint8Array): Promise<number> {
+    return this.#connection.write(data);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#connection.closeWrite();
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}
+
+/** A client that is read at a rate. */
+interface PacedClient {
+  readonly client: RawClient;
+  readonly connection: PacedConnection;
+}
+
+async function openPaced(port: number, rate: number): Promise<PacedClient> {
+  const connection = new PacedConnection(
+    await Deno.connect({ hostname: "127.0.0.1", port }),
+    Infinity,
+  );
+  const client = new RawClient(connection);
+  await client.upgrade();
+  connection.rate = rate;
+  return { client, connection };
+}
+
+/** Starts a peer that says some bytes, ends its stream and waits for the other end. */
+function peerThatSays(total: number): TestPeer {
+  return TestPeer.tcp(async (connection) => {
+    await writeAll(connection, new Uint8Array(total));
+    await connection.closeWrite();
+    await readAll(connection, () => {});
+  });
+}
+
+/** Takes all messages, and answers pings, until a close frame comes. */
+async function takeAll(
+  client: RawClient,
+): Promise<{ readonly bytes: number; readonly code: number }> {
+  let bytes = 0;
+  for (;;) {
+    const frame = await client.readFrame();
+    assert(frame !== null, `the end came after ${bytes} bytes`);
+    const { opcode, payload } = frame;
+    if (opcode === opcodes.ping) {
+      await client.sendFrame({ opcode: opcodes.pong, payload });
+    } else if (opcode === opcodes.close) {
+      const code = new DataView(payload.buffer).getUint16(payload.byteOffset);
+      return { bytes, code };
+    } else bytes += payload.length;
+  }
+}
+
+/** A client that is slow for a while, or to the end. */
+interface SlowClient {
+  /** Bytes that the peer says. */
+  readonly total: number;
+  /** The `ping` option. */
+  readonly ping: number;
+  /** Bytes per second that the client reads. */
+  readonly rate: number;
+  /** Seconds after which it reads as fast as it can. */
+  readonly seconds: number;
+}
+
+// A second, and its like, is less than what the system holds for the client takes.
+const slowClients: Readonly<Record<string, SlowClient>> = isLong
+  ? {
+    "300 KB/s": { total: 40 * MiB, ping: 10, rate: 300_000, seconds: 600 },
+    "5 KB/s": { total: 20 * MiB, ping: 10, rate: 5000, seconds: 200 },
+    "1 KB/s": { total: 20 * MiB, ping: 10, rate: 1000, seconds: 200 },
+  }
+  : {
+    "2 MB/s": { total: 20 * MiB, ping: 1, rate: 2_000_000, seconds: 60 },
+    "5 KB/s": { total: 12 * MiB, ping: 1, rate: 5000, seconds: 6 },
+    "1 KB/s": { total: 12 * MiB, ping: 1, rate: 1000, seconds: 6 },
+  };
+
+for (
+  const [name, { total, ping, rate, seconds }] of Object.entries(slowClients)
+) {
+  testEngines(
+    `bridge gives a client that reads ${name} all, however late it answers a ping`,
+    async (_, engine) => {
+      await using peer = peerThatSays(total);
+      await using command = await Command.start({
+        engine,
+        host: peer.host,
+        args: ["-k", `${ping}`, "-c", "framing=binary"],
+      });
+      const paced = await openPaced(command.port, rate);
+      using client = paced.client;
+      const timer = setTimeout(
+        () => paced.connection.rate = Infinity,
+        seconds * 1000,
+      );
+      const taken = await takeAll(client);
+      clearTimeout(timer);
+      assertEquals(taken, { bytes: total, code: 1000 });
+      await client.sendClose(1000);
+      const closed = await command.event("close");
+      assertEquals(
+        [closed.code, closed["to-client-bytes"]],
+        [1000, total],
+      );
+    },
+    { timeout: isLong ? 900_000 : 90_000 },
+  );
+}
+
+testEngines(
+  "bridge drops a client that neither takes what it is sent nor answers",
+  async (_, engine) => {
+    const total = 2048;
+    await using peer = TestPeer.tcp(async (connection) => {
+      await writeAll(connection, new Uint8Array(total));
+      await readAll(connection, () => {});
+    });
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: ["-k", "1"],
+    });
+    using _client = await RawClient.open(command.port);
+    const { code, by, seconds } = await command.event("close");
+    assertEquals({ code, by }, { code: 1001, by: "server" });
+    // Twice the time of a ping, and a second for each kilobyte.
+    assert(Number(seconds) > 3.5, `dropped after ${seconds} s`);
+  },
+);

@@ -1,0 +1,97 @@
+import { assertEquals } from "@std/assert";
+import { NativeWebSocket } from "../../../../core/websocket/native/websocket.ts";
+import type {
+  ServerWebSocket,
+  WebSocketEnd,
+} from "../../../../core/websocket/engine.ts";
+import { settled } from "../../../support/bridge_fakes.ts";
+
+const permissions = "none";
+
+/** A WebSocket of Deno whose moments the test chooses. */
+class FakeDenoSocket {
+  binaryType = "";
+  readyState: number = WebSocket.OPEN;
+  bufferedAmount = 0;
+  onopen = (): void => {};
+  onmessage = (_event: unknown): void => {};
+  onerror = (_event: unknown): void => {};
+  onclose = (_event: unknown): void => {};
+  /** What was sent while it was open. */
+  readonly sent: number[] = [];
+  /** After so many messages, Deno closes it without a word. */
+  most = Infinity;
+
+  send(data: string | Uint8Array): void {
+    // So does Deno.
+    if (this.readyState !== WebSocket.OPEN) return;
+    this.sent.push(data.length);
+    if (this.sent.length === this.most) this.readyState = WebSocket.CLOSING;
+  }
+
+  close(): void {
+    this.readyState = WebSocket.CLOSED;
+  }
+}
+
+/** A WebSocket that is open, and how it ends. */
+function open(): {
+  readonly deno: FakeDenoSocket;
+  readonly socket: ServerWebSocket;
+  readonly ends: WebSocketEnd[];
+} {
+  const deno = new FakeDenoSocket();
+  const ends: WebSocketEnd[] = [];
+  const socket = new NativeWebSocket(
+    deno as unknown as WebSocket,
+    {
+      open: () => ({
+        receive: () => {},
+        ending: () => {},
+        end: (end) => ends.push(end),
+      }),
+      abandon: () => {},
+    },
+    { ping: 0, keepAlive: 0, maxMessage: 1000, maxBuffer: 1000 },
+  );
+  deno.onopen();
+  return { deno, socket, ends };
+}
+
+const messages = {
+  data: new Uint8Array(30),
+  messages: [0, 10, 20].map((start) => ({
+    start,
+    end: start + 10,
+    text: false,
+  })),
+};
+
+Deno.test("NativeWebSocket counts what it sends", { permissions }, () => {
+  const { deno, socket } = open();
+  assertEquals(socket.send(messages), undefined);
+  assertEquals(deno.sent, [10, 10, 10]);
+  assertEquals(socket.sent, { messages: 3, bytes: 30 });
+});
+
+Deno.test(
+  "NativeWebSocket counts nothing that Deno no longer sends, and has no room until the end",
+  { permissions },
+  async () => {
+    const { deno, socket, ends } = open();
+    deno.most = 2;
+    let hasRoom = false;
+    const room = socket.send(messages)!.then(() => hasRoom = true);
+    await settled();
+    assertEquals(socket.sent, { messages: 2, bytes: 20 });
+    assertEquals(hasRoom, false);
+    // Deno tells of it once its close frame is sent, and tells it twice.
+    deno.onclose({ code: 1001, reason: "No response from ping frame." });
+    deno.onclose({ code: 1005, reason: "" });
+    await room;
+    await settled();
+    assertEquals(ends.map(({ code }) => code), [1001]);
+    assertEquals(socket.send(messages), undefined);
+    assertEquals(socket.sent, { messages: 2, bytes: 20 });
+  },
+);
