@@ -102,9 +102,9 @@ async function readSettings(
   return [...(demo ? [demoConsole] : []), ...fromFile, ...settings];
 }
 
-async function readConfigFile(file: string): Promise<string> {
+async function readConfigFile(file: string): Promise<Uint8Array> {
   try {
-    return await Deno.readTextFile(file);
+    return await Deno.readFile(file);
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound
       ? "there is no such file"

@@ -56,6 +56,7 @@ const pure = [
   "core/config/options.ts",
   "core/config/page_options.ts",
   "core/config/plugin_options.ts",
+  "core/config/text.ts",
   "core/peers/proxy_protocol.ts",
   "core/memory/read_buffer.ts",
   "core/memory/read_size.ts",

@@ -46,9 +46,15 @@ interface Given {
  *
  * @param argv The arguments, without the program's name.
  * @returns What they ask for.
- * @throws {ConfigError} If an option is unknown or its value is missing.
+ * @throws {ConfigError} If an option is unknown, its value is missing, or
+ * something is not UTF-8.
  */
 export function parseArguments(argv: readonly string[]): Arguments {
+  const foreign = argv.find((arg) => arg.includes("\ufffd"));
+  if (foreign !== undefined) {
+    // Deno has replaced what was there.
+    throw new ConfigError("it holds a byte that is not UTF-8", quote(foreign));
+  }
   const settings: Setting[] = [];
   let configFile: string | undefined;
   let completions: Shell | undefined;

@@ -13,6 +13,7 @@ import {
   coreOptions,
   defaultCoreConfig,
 } from "./options.ts";
+import { decodeText } from "./text.ts";
 import { findPageConflict } from "./page_options.ts";
 import {
   checkPluginName,
@@ -155,15 +156,19 @@ function parseCoreOption(
 }
 
 /**
- * Parses the text of a configuration file.
+ * Parses a configuration file.
  *
- * @param text INI text.
+ * @param content INI text, or the bytes of it, UTF-8.
  * @param file Name of the file, for errors.
  * @returns Its settings: those of `[core]`, which choose the backend, before
  * all others, each in the order of the file.
- * @throws {ConfigError} If a line is not valid, or a section unknown.
+ * @throws {ConfigError} If a line is not valid or not UTF-8, or a section unknown.
  */
-export function parseConfigFile(text: string, file: string): Setting[] {
+export function parseConfigFile(
+  content: string | Uint8Array,
+  file: string,
+): Setting[] {
+  const text = typeof content === "string" ? content : decode(content, file);
   const core: Setting[] = [];
   const others: Setting[] = [];
   parseVerbatim(text, file, (section, option, value, line) => {
@@ -171,6 +176,12 @@ export function parseConfigFile(text: string, file: string): Setting[] {
     (setting.section === "core" ? core : others).push(setting);
   });
   return [...core, ...others];
+}
+
+function decode(bytes: Uint8Array, file: string): string {
+  const decoded = decodeText(bytes);
+  if ("text" in decoded) return decoded.text;
+  throw new ConfigError(decoded.why, `${file}:${decoded.line}`);
 }
 
 /** A section of the file: what the settings in it have in common. */
@@ -221,10 +232,14 @@ function parseVerbatim(
   }
 }
 
+/** A section, and perhaps a comment behind it, as in the original. */
+const SECTION = /^\[(.*?)\](?:\s*[#;].*|\s+\/\/.*|\s*)$/;
+
 function quoteValue(line: string, number: number, file: string): string {
-  if (/^\[.*\]$/.test(line)) {
-    sectionNamed(line.slice(1, -1), number, file);
-    return line;
+  const section = SECTION.exec(line);
+  if (section !== null) {
+    sectionNamed(section[1], number, file);
+    return `[${section[1]}]`;
   }
   if (/^(#|;|\/\/|\[)/.test(line)) return line;
   const equals = line.indexOf("=");
@@ -239,9 +254,10 @@ function sectionNamed(
   line: number,
   file: string,
 ): Section {
-  const section = name?.trim();
+  // As in the original, what stands before any section belongs to [core].
+  const section = name === undefined ? "core" : name.trim();
   if (section === "core" || section === "backend") return { section };
-  const plugin = /^plugin(?:\s+(.*))?$/.exec(section ?? "");
+  const plugin = /^plugin(?:\s+(.*))?$/.exec(section);
   const origin = `${file}:${line}`;
   if (plugin !== null) {
     try {
@@ -251,10 +267,5 @@ function sectionNamed(
     }
     return { section: "plugin", plugin: plugin[1]! };
   }
-  throw new ConfigError(
-    section === undefined
-      ? "the option stands before any section"
-      : `unknown section [${section}]`,
-    origin,
-  );
+  throw new ConfigError(`unknown section [${section}]`, origin);
 }

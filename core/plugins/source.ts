@@ -7,6 +7,7 @@
 
 import { stripTypeScriptTypes } from "node:module";
 import { pathToFileURL } from "node:url";
+import { decodeText } from "../config/text.ts";
 import {
   type FetchedModule,
   fetchModule,
@@ -114,7 +115,12 @@ async function checkHash(
 }
 
 function toJavaScript({ url, bytes, type }: FetchedModule): string {
-  const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  const decoded = decodeText(bytes);
+  if (!("text" in decoded)) {
+    throw new SyntaxError(`line ${decoded.line}: ${decoded.why}`);
+  }
+  // A byte order mark at the start means nothing.
+  const text = decoded.text.replace(/^\uFEFF/, "");
   const isTypeScript = /\.m?ts$/.test(new URL(url).pathname) ||
     /^[^;]*typescript/i.test(type);
   return isTypeScript

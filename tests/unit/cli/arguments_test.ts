@@ -236,3 +236,13 @@ Deno.test("formatHelp() lists every option with its default, in 80 columns", {
     assertEquals(line, line.trimEnd());
   }
 });
+
+Deno.test("parseArguments() takes nothing in which a byte was replaced", {
+  permissions,
+}, () => {
+  for (const argv of [["-c", "host=gr\ufffd\ufffd"], ["\ufffd.ini"]]) {
+    const error = assertThrows(() => parseArguments(argv), ConfigError);
+    assertEquals(error.message, "it holds a byte that is not UTF-8");
+    assertEquals(error.origin, `"${argv.at(-1)}"`);
+  }
+});

@@ -114,6 +114,74 @@ Deno.test("parseConfigFile() gives each pair its section and its line", {
   );
 });
 
+Deno.test("parseConfigFile() takes what stands before any section for [core]", {
+  permissions,
+}, () => {
+  assertEquals(
+    parseConfigFile(
+      "# x\nport = 1\n[backend]\nhost = h\n[core]\nping = 2",
+      "f",
+    ),
+    [
+      { section: "core", option: "port", value: "1", origin: "f:2" },
+      { section: "core", option: "ping", value: "2", origin: "f:6" },
+      { section: "backend", option: "host", value: "h", origin: "f:4" },
+    ],
+  );
+});
+
+Deno.test("parseConfigFile() takes comments behind sections", {
+  permissions,
+}, () => {
+  for (const comment of ["# c", "; c", "// c", "# [x]", "// see [x] = y", ""]) {
+    for (const space of [" ", "\t", "  "]) {
+      assertEquals(
+        parseConfigFile(`[backend]${space}${comment}\nhost = h`, "f"),
+        [{ section: "backend", option: "host", value: "h", origin: "f:2" }],
+        comment,
+      );
+    }
+  }
+  assertEquals(
+    parseConfigFile("[plugin a]# c\nurl = u", "f")[0]?.section,
+    "plugin",
+  );
+  assertConfigError(
+    () => parseConfigFile("[core]]\n", "f"),
+    "f:1",
+    "unknown section [core]]",
+  );
+});
+
+Deno.test("parseConfigFile() names the line of a byte that is not UTF-8", {
+  permissions,
+}, () => {
+  const bytes = (text: string): Uint8Array =>
+    Uint8Array.from(text, (character) => character.charCodeAt(0));
+  // Each character is a byte here, as in Latin-1.
+  const cases: [text: string, line: number, why: string][] = [
+    ["[core]\n# M\xfcller\nport = 1", 2, 'byte fc in "# M\ufffdller"'],
+    ["\xff\xfe[\0c\0", 1, 'byte ff in "\ufffd\ufffd[ c"'],
+    ["[core]\r\n\r\nlog = \xc3", 3, 'byte c3 in "log = \ufffd"'],
+    ["[core]\rlisten = \xc3\xa4\r\xa4", 3, 'byte a4 in "\ufffd"'],
+    ["a = \xed\xa0\x80", 1, 'byte ed in "a = \ufffd\ufffd\ufffd"'],
+  ];
+  for (const [text, line, why] of cases) {
+    assertConfigError(
+      () => parseConfigFile(bytes(text), "f"),
+      `f:${line}`,
+      `it is not UTF-8: ${why}`,
+    );
+  }
+  const written = "[backend]\nhost = gr\u00fc\u00df.test";
+  for (const mark of ["", "\ufeff"]) {
+    assertEquals(
+      parseConfigFile(new TextEncoder().encode(mark + written), "f"),
+      parseConfigFile(written, "f"),
+    );
+  }
+});
+
 Deno.test("parseConfigFile() takes files in which nothing is set", {
   permissions,
 }, () => {
@@ -172,14 +240,13 @@ Deno.test("parseConfigFile() names file and line of what it cannot read", {
     ["[core]\n\n\n8001", 4, "cannot read this line: Unexpected token 8"],
     ["[core]\n= 1", 2, "cannot read this line: Unexpected empty key name"],
     ["[core", 1, end],
-    ["[core]\n[backend] # comment", 2, end],
+    ["[core]\n[backend] comment", 2, end],
     ["[core]\n[a] = b", 2, end],
     ["[]", 1, "unknown section []"],
     ["[ ]", 1, "unknown section []"],
     ["[Core]", 1, "unknown section [Core]"],
     ["[core]\nport=1\n[other]\nx=1", 3, "unknown section [other]"],
     ["[toString]", 1, "unknown section [toString]"],
-    ["\n# x\nport = 1", 3, "the option stands before any section"],
   ];
   for (const [text, line, message] of cases) {
     for (const newline of ["\n", "\r\n", "\r"]) {

@@ -234,6 +234,14 @@ Deno.test("Plugins.load() refuses what is no plugin", async (t) => {
       /the server answered 404/,
     ],
     ["not JavaScript", "<html>", /Unexpected token|Expression expected|<html>/],
+    [
+      "not UTF-8",
+      () =>
+        new Response(
+          new Uint8Array([...new TextEncoder().encode(good), 10, 47, 47, 252]),
+        ),
+      /line 3: it is not UTF-8: byte fc/,
+    ],
     ["2 MiB", `//${"x".repeat(2 ** 21)}`, /more than 1048576 bytes/],
     [
       "integrity",
