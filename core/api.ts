@@ -142,6 +142,8 @@ export interface PeerInfo {
    * certificate has to have. Absent: the host of its address.
    */
   readonly tlsName?: string;
+  /** What the administrator should know about the answer: a warning for the log. */
+  readonly warning?: string;
 }
 
 /**

@@ -71,12 +71,19 @@ export function parseExpression(text: string): Expression {
   }
   const parts: (string | Variable)[] = [];
   for (const [index, piece] of pieces.entries()) {
-    if (index % 2 === 1) parts.push(parseVariable(piece, text));
-    else if (piece !== "") parts.push(piece);
+    if (index % 2 === 1) {
+      parts.push(parseVariable(piece, text));
+      continue;
+    }
+    const dropped = dropDots(piece, index === 0);
+    if (dropped !== "") parts.push(dropped);
   }
   const sample = parts.map((part) => typeof part === "string" ? part : "x");
   const components = sample.join("").split("/").filter((name) => name !== "");
   if (components.length === 0) throw expressionError(text, "it names no file");
+  if (components.at(-1) === ".") {
+    throw expressionError(text, "it names no file");
+  }
   if (components.some((name) => name === "." || name === "..")) {
     throw expressionError(text, "it leads out of the directory");
   }
@@ -84,6 +91,14 @@ export function parseExpression(text: string): Expression {
     throw expressionError(text, "it holds a backslash or control character");
   }
   return parts;
+}
+
+/** Drops `./` of the expression itself, which means the directory before it. */
+function dropDots(piece: string, isFirst: boolean): string {
+  return piece.replace(
+    isFirst ? /(?<=^|\/)(?:\.\/+)+/g : /(?<=\/)(?:\.\/+)+/g,
+    "",
+  );
 }
 
 function parseVariable(piece: string, text: string): string | Variable {

@@ -13,13 +13,21 @@ import {
   type Expression,
   parseExpression,
 } from "./expression.ts";
-import { choosePeer, parsePeerFile } from "./lines.ts";
+import {
+  type BrokenLine,
+  choosePeer,
+  parsePeerFile,
+  type PeerLine,
+} from "./lines.ts";
 
 /** The largest peer file, in bytes. */
 const MAX_FILE_SIZE = 1024 * 1024;
 
 /** Bytes read at once: most peer files are smaller. */
 const READ_SIZE = 8192;
+
+/** Broken lines that are remembered, so that each is warned of once. */
+const MAX_WARNED = 1000;
 
 const OPTIONS = ["path", "expression", ...tlsOptions];
 
@@ -33,7 +41,8 @@ const OPTIONS = ["path", "expression", ...tlsOptions];
  *
  * @returns The backend. Its `configure` throws a `SyntaxError` if a value is not
  * valid and a `TypeError` if there is no such option; its `query` throws if a
- * file cannot be read or has a malformed line, or if an option is missing.
+ * file cannot be read, the client's line in it is malformed, or an option is
+ * missing.
  *
  * @example Usage
  * ```ts
@@ -67,6 +76,16 @@ export function createFile(): Backend {
   const expressions: Expression[] = [];
   let directory: string | undefined;
   let trust: TlsTrust = {};
+  /** Lines that were warned of. */
+  const warned = new Set<string>();
+
+  function isNew(error: SyntaxError): boolean {
+    const text = describe(error);
+    if (warned.has(text)) return false;
+    if (warned.size >= MAX_WARNED) warned.clear();
+    warned.add(text);
+    return true;
+  }
 
   function checkComplete(): string {
     if (directory === undefined || expressions.length === 0) {
@@ -106,18 +125,41 @@ export function createFile(): Backend {
     async query(request: BackendQuery): Promise<PeerInfo | undefined> {
       const directory = checkComplete();
       const windows = Deno.build.os === "windows";
+      let unclear: SyntaxError | undefined;
       for (const expression of expressions) {
         const names = evaluateExpression(expression, request, { windows });
         if (names === undefined) continue;
-        const text = await readPeerFile(directory, names);
-        if (text === undefined) continue;
-        const lines = parsePeerFile(text, `${directory}/${names.join("/")}`);
-        const peer = choosePeer(lines, request.protocols);
-        if (peer !== undefined) return withTrust(peer, trust);
+        const content = await readPeerFile(directory, names);
+        if (content === undefined) continue;
+        const lines = parsePeerFile(content, `${directory}/${names.join("/")}`);
+        const errors = lines.flatMap((line) =>
+          "error" in line ? [line.error] : []
+        );
+        const line = choosePeer(lines, request.protocols);
+        if (line === undefined) {
+          unclear ??= lines.find(isUnclear)?.error;
+          continue;
+        }
+        if ("error" in line) throw line.error;
+        const warning = errors.find(isNew);
+        return {
+          ...withTrust(line, trust),
+          ...(warning !== undefined && { warning: describe(warning) }),
+        };
       }
+      // A line of which it cannot be told whom it is for may be for this client.
+      if (unclear !== undefined) throw unclear;
       return undefined;
     },
   };
+}
+
+function isUnclear(line: PeerLine | BrokenLine): line is BrokenLine {
+  return "error" in line && line.protocol === undefined;
+}
+
+function describe({ message, cause }: SyntaxError): string {
+  return `${message}: ${(cause as Error).message}`;
 }
 
 /** The options about certificates are for the lines that name a `tls` peer. */
@@ -143,39 +185,34 @@ async function checkDirectory(path: string): Promise<void> {
 }
 
 /**
- * Reads a peer file.
+ * Reads a peer file. Links are the administrator's: they are followed wherever
+ * they lead.
  *
  * @param directory The directory of the peer files.
  * @param names Names of directories below it and of the file.
- * @returns Its text; `undefined` if there is no regular file of that name.
- * @throws {Error} If it cannot be read, or lies outside the directory.
+ * @returns Its bytes; `undefined` if there is no regular file of that name.
+ * @throws {Error} If it cannot be read.
  */
 async function readPeerFile(
   directory: string,
   names: readonly string[],
-): Promise<string | undefined> {
+): Promise<Uint8Array | undefined> {
   const path = `${directory}/${names.join("/")}`;
   try {
-    const root = await Deno.realPath(directory);
-    const target = await findFile(path);
-    if (target === undefined) return undefined;
-    // Deno's read permission for a directory also covers where links in it lead.
-    if (!isBelow(target, root)) {
-      throw new Error(`it is a link that leads out of "${directory}"`);
-    }
-    return await readText(path);
+    // A directory that is gone is an error, a file that is not there is none.
+    await Deno.stat(directory);
+    return await isRegular(path) ? await readBytes(path) : undefined;
   } catch (error) {
     throw explain(error, `Cannot read peer file "${path}"`, directory);
   }
 }
 
-/** Where a regular file really lies; a FIFO or a device could block its reader. */
-async function findFile(path: string): Promise<string | undefined> {
+/** A FIFO or a device could block its reader. */
+async function isRegular(path: string): Promise<boolean> {
   try {
-    const { isFile } = await Deno.stat(path);
-    return isFile ? await Deno.realPath(path) : undefined;
+    return (await Deno.stat(path)).isFile;
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (isMissing(error)) return false;
     throw error;
   }
 }
@@ -186,27 +223,22 @@ function isMissing(error: unknown): boolean {
     error instanceof Error && "code" in error && error.code === "ENAMETOOLONG";
 }
 
-function isBelow(path: string, directory: string): boolean {
-  const separator = Deno.build.os === "windows" ? "\\" : "/";
-  return path.startsWith(
-    directory.endsWith(separator) ? directory : directory + separator,
-  );
-}
-
-async function readText(path: string): Promise<string> {
+async function readBytes(path: string): Promise<Uint8Array> {
   using file = await Deno.open(path);
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const buffer = new Uint8Array(READ_SIZE);
+  let bytes = new Uint8Array(READ_SIZE);
   let size = 0;
-  let text = "";
   while (true) {
-    const count = await file.read(buffer);
-    if (count === null) return text + decoder.decode();
+    const count = await file.read(bytes.subarray(size));
+    if (count === null) return bytes.subarray(0, size);
     size += count;
     if (size > MAX_FILE_SIZE) {
       throw new RangeError(`it is larger than ${MAX_FILE_SIZE} bytes`);
     }
-    text += decoder.decode(buffer.subarray(0, count), { stream: true });
+    if (size === bytes.length) {
+      const larger = new Uint8Array(4 * size);
+      larger.set(bytes);
+      bytes = larger;
+    }
   }
 }
 

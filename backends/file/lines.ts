@@ -5,6 +5,7 @@
  */
 
 import { parseAddress } from "../../core/net/address.ts";
+import { decodeText } from "../../core/config/text.ts";
 import type { PeerInfo } from "../../core/api.ts";
 
 /** What a line of a peer file says. */
@@ -13,19 +14,27 @@ export interface PeerLine extends PeerInfo {
   readonly protocol: string;
 }
 
+/** A line that cannot be used. It costs those clients that it is for an error. */
+export interface BrokenLine {
+  /** The subprotocol that the line is for; absent: it cannot be told. */
+  readonly protocol: string | undefined;
+  /** Its message is the name of the file and the number of the line; `cause` says why. */
+  readonly error: SyntaxError;
+}
+
 /** White space, address, subprotocol, framing, and what is behind one space. */
 const LINE =
   /^([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+([^ \t]+)(?:[ \t](.*))?)?[ \t]*$/s;
 
+const LINE_FEED = 0x0a;
+
 /**
  * Parses a peer file.
  *
- * @param text Lines `PEER SUBPROTOCOL [FRAMING [FRAMING-CONFIG]]`; empty lines
- * and those that begin with `#` are skipped.
+ * @param content Lines `PEER SUBPROTOCOL [FRAMING [FRAMING-CONFIG]]`, UTF-8; empty
+ * lines and those that begin with `#` are skipped.
  * @param name Name of the file, for errors.
- * @returns What its lines say, in order.
- * @throws {SyntaxError} If a line is malformed; the message is the name of the file
- * and the number of the line, `cause` says why.
+ * @returns What its lines say, in order, and which of them cannot be used.
  *
  * @example Usage
  * ```ts
@@ -34,7 +43,7 @@ const LINE =
  *
  * const text = "# chat\ntcp://[::1]:6667 irc newline lf\nunix:///run/x *";
  *
- * assertEquals(parsePeerFile(text, "chat"), [{
+ * assertEquals(parsePeerFile(new TextEncoder().encode(text), "chat"), [{
  *   address: "tcp://[::1]:6667",
  *   protocol: "irc",
  *   framing: "newline",
@@ -42,18 +51,53 @@ const LINE =
  * }, { address: "unix:///run/x", protocol: "*" }]);
  * ```
  */
-export function parsePeerFile(text: string, name: string): PeerLine[] {
-  const peers: PeerLine[] = [];
-  for (const [index, raw] of text.split(/\r?\n/).entries()) {
-    const line = raw.replace(/^[ \t]+/, "");
+export function parsePeerFile(
+  content: Uint8Array,
+  name: string,
+): (PeerLine | BrokenLine)[] {
+  const lines: (PeerLine | BrokenLine)[] = [];
+  for (const [index, { text, why }] of splitLines(content).entries()) {
+    const line = text.replace(/^[ \t]+/, "");
     if (line === "" || line.startsWith("#")) continue;
     try {
-      peers.push(parseLine(line));
+      if (why !== undefined) throw new SyntaxError(why);
+      lines.push(parseLine(line));
     } catch (cause) {
-      throw new SyntaxError(`${name}:${index + 1}`, { cause });
+      lines.push({
+        protocol: LINE.exec(line)?.[2],
+        error: new SyntaxError(`${name}:${index + 1}`, { cause }),
+      });
     }
   }
-  return peers;
+  return lines;
+}
+
+/** A line, and why it cannot be decoded. */
+interface TextLine {
+  readonly text: string;
+  readonly why?: string;
+}
+
+function splitLines(content: Uint8Array): TextLine[] {
+  const decoded = decodeText(content);
+  if ("text" in decoded) {
+    return decoded.text.replace(/^\uFEFF/, "").split(/\r?\n/)
+      .map((text) => ({ text }));
+  }
+  const lines: TextLine[] = [];
+  for (let start = 0; start <= content.length;) {
+    const found = content.indexOf(LINE_FEED, start);
+    const end = found === -1 ? content.length : found;
+    const bytes = content.subarray(start, end);
+    const line = decodeText(bytes);
+    lines.push(
+      "text" in line
+        ? { text: line.text.replace(/\r$/, "") }
+        : { text: new TextDecoder().decode(bytes), why: line.why },
+    );
+    start = end + 1;
+  }
+  return lines;
 }
 
 function parseLine(line: string): PeerLine {
@@ -100,13 +144,14 @@ function parseLine(line: string): PeerLine {
  * assertEquals(choosePeer(lines, ["chat"]), undefined);
  * ```
  */
-export function choosePeer(
-  lines: readonly PeerLine[],
+export function choosePeer<Line extends Pick<BrokenLine, "protocol">>(
+  lines: readonly Line[],
   offered: readonly string[],
-): PeerLine | undefined {
+): Line | undefined {
   if (offered.length === 0) return lines[0];
   const names = new Set(offered.map((name) => name.toLowerCase()));
   return lines.find(({ protocol }) =>
-    protocol === "*" || names.has(protocol.toLowerCase())
+    protocol !== undefined &&
+    (protocol === "*" || names.has(protocol.toLowerCase()))
   );
 }

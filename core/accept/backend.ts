@@ -131,6 +131,7 @@ const peerFields = [
   "tlsCa",
   "tlsFingerprint",
   "tlsName",
+  "warning",
 ] as const;
 
 /** A backend's answer is checked, never trusted. */

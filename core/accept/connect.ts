@@ -59,6 +59,8 @@ export interface ConnectOptions {
   readonly backendName?: string;
   /** Takes the time of each step. */
   readonly telemetry?: HandshakeTelemetry;
+  /** Takes what the backend wants the administrator to know. */
+  readonly onWarning?: (warning: string) => void;
 }
 
 /** A peer that is open, and how to talk to it. */
@@ -96,6 +98,7 @@ export async function connect(
     options.backendName ?? "",
     () => askBackend(query, options),
   );
+  if (info.warning !== undefined) options.onWarning?.(info.warning);
   const protocol = chooseProtocol(query.protocols, info.protocol);
   const address = parsePeerAddress(info);
   const preface = info.proxyProtocol === undefined

@@ -172,6 +172,7 @@ const peerFields = [
   "tlsCa",
   "tlsFingerprint",
   "tlsName",
+  "warning",
 ];
 
 /** Only what the server may use leaves the sandbox: strings, and no others. */

@@ -28,6 +28,11 @@ export function logRefusal(
   });
 }
 
+/** Logs what a backend warns of when it answers a request. */
+export function logWarning(log: Log, { id }: Client, why: string): void {
+  log("warn", "backend", { id, why });
+}
+
 /** Logs that a client was gone before its WebSocket was open. */
 export function logAbandon(log: Log, { id, request }: Client): void {
   log("info", "abandon", { id, remote: formatRemote(request.remote) });

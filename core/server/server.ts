@@ -12,6 +12,7 @@ import {
   logClose,
   logOpen,
   logRefusal,
+  logWarning,
 } from "./connection_log.ts";
 import { readCertificate, replaceCertificate } from "./certificate.ts";
 import { type Client, toQuery } from "../accept/client_request.ts";
@@ -226,6 +227,7 @@ export class Server {
           keepAlive: core.keepAlive,
           local,
           telemetry,
+          onWarning: (why) => logWarning(this.#log, client, why),
         },
       );
       return this.#toUpgrade(client, connection, core.idleTimeout * 1000);

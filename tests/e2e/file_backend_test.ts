@@ -3,7 +3,7 @@
  * the original program comes with, and what an attacker would try.
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { RawClient, request, type RequestOptions } from "../support/client.ts";
 import { Command, testEngines } from "../support/command.ts";
 import { TestPeer, writeAll } from "../support/peer.ts";
@@ -193,4 +193,45 @@ testEngines(
     }
     assertEquals(peer.count, 0);
   },
+);
+
+testEngines(
+  "a broken line of a peer file costs its own clients an error, and is logged",
+  async (_, engine) => {
+    await using peer = named("chat");
+    await using directory = new TemporaryDirectory();
+    const chat = await directory.write(
+      "available",
+      `tcp://h irc\n${peer.host} chat newline lf\n`,
+    );
+    const path = `${directory.path}/enabled`;
+    await Deno.mkdir(path);
+    await Deno.symlink(chat, `${path}/chat`);
+    const file = await directory.write(
+      "links.ini",
+      `backend = file\n[backend] # links\npath = ${path}\nexpression = ./%endpoint%\n`,
+    );
+    await using command = await Command.start({ engine, file });
+    const why = new RegExp(`^${RegExp.escape(path)}/chat:1: .* no port$`);
+    for (let time = 0; time < 2; time++) {
+      using client = await RawClient.connect(command.port);
+      await client.upgrade({
+        target: "/chat",
+        headers: { "Sec-WebSocket-Protocol": "chat" },
+      });
+      assertEquals(await client.read(), "chat\n");
+    }
+    const warning = await command.event("backend");
+    assertEquals(warning.level, "warn");
+    assertMatch(String(warning.why), why);
+    const { status } = await request(command.port, {
+      target: "/chat",
+      headers: { "Sec-WebSocket-Protocol": "irc" },
+    });
+    assertEquals(status, 500);
+    const refusal = await command.event("refuse");
+    assertEquals(refusal.level, "warn");
+    assertMatch(String(refusal.why), /chat:1: .* no port$/);
+  },
+  { needs: ["unix"] },
 );

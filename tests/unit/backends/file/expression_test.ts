@@ -1,9 +1,10 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   evaluateExpression,
   parseExpression,
 } from "../../../../backends/file/expression.ts";
 import {
+  type BrokenLine,
   choosePeer,
   parsePeerFile,
   type PeerLine,
@@ -12,6 +13,10 @@ import type { BackendQuery } from "../../../../core/api.ts";
 import { describeError } from "../../../../core/errors.ts";
 
 const permissions = "none";
+
+function parse(text: string, name: string): (PeerLine | BrokenLine)[] {
+  return parsePeerFile(new TextEncoder().encode(text), name);
+}
 
 function makeRequest(request: Partial<BackendQuery> = {}): BackendQuery {
   return {
@@ -61,6 +66,31 @@ Deno.test(
 );
 
 Deno.test(
+  "parseExpression() drops ./ of the text, and nothing of a client's value",
+  { permissions },
+  () => {
+    const endpoint = { source: "endpoint", name: "" } as const;
+    assertEquals(parseExpression("./%endpoint%"), [endpoint]);
+    assertEquals(parseExpression("././/a/./%endpoint%/./b"), [
+      "a/",
+      endpoint,
+      "/b",
+    ]);
+    assertEquals(parseExpression("%endpoint%./b"), [endpoint, "./b"]);
+    const options = { windows: false };
+    const names = evaluateExpression(parseExpression("./%query:a%./b"), {
+      endpoint: "/",
+      query: "a=.",
+      protocols: [],
+      headers: [],
+      remote: { address: "127.0.0.1", port: 50000 },
+    }, options);
+    // A client's dot behind another makes two.
+    assertEquals(names, undefined);
+  },
+);
+
+Deno.test(
   "parseExpression() throws for what can name no file",
   { permissions },
   () => {
@@ -73,7 +103,10 @@ Deno.test(
       ["..", "it leads out of the directory"],
       ["../%endpoint%", "it leads out of the directory"],
       ["a/../b", "it leads out of the directory"],
-      ["./%endpoint%", "it leads out of the directory"],
+      ["./../b", "it leads out of the directory"],
+      ["a/.", "it names no file"],
+      ["./", "it names no file"],
+      [".", "it names no file"],
       ["a\\%endpoint%", "it holds a backslash or control character"],
       ["a\0", "it holds a backslash or control character"],
     ];
@@ -336,37 +369,66 @@ Deno.test("parsePeerFile() parses lines", { permissions }, () => {
     ["h:1 # auto", { address: "h:1", protocol: "#", framing: "auto" }],
   ];
   for (const [line, expected] of cases) {
-    assertEquals(parsePeerFile(line, "f"), [expected], line);
-    assertEquals(parsePeerFile(`\n# ${line}\n\r\n ${line}\r\n  #\n`, "f"), [
+    assertEquals(parse(line, "f"), [expected], line);
+    assertEquals(parse(`\n# ${line}\n\r\n ${line}\r\n  #\n`, "f"), [
       expected,
     ]);
   }
   for (const text of ["", "\n", "\r\n \t\n", "# only\n   # comments"]) {
-    assertEquals(parsePeerFile(text, "f"), []);
+    assertEquals(parse(text, "f"), []);
   }
 });
 
-Deno.test("parsePeerFile() throws for a malformed line and says where it is", {
+Deno.test(
+  "parsePeerFile() tells where a malformed line is, why, and whom it is for",
+  {
+    permissions,
+  },
+  () => {
+    const cases: [line: string, protocol: string | undefined, why: string][] = [
+      [
+        "tcp://h:1",
+        undefined,
+        'Cannot parse line "tcp://h:1": it is not PEER SUBPROTOCOL [FRAMING [FRAMING-CONFIG]]',
+      ],
+      ["http://h:1 *", "*", 'Cannot parse peer address "http://h:1"'],
+      ["tcp://h:0 irc x", "irc", 'Cannot parse peer address "tcp://h:0"'],
+      ["tcp://h a", "a", 'Cannot use peer address "tcp://h": it has no port'],
+      ["unix:// *", "*", 'Cannot parse peer address "unix://"'],
+      ["tcp://::1:7 a", "a", 'Cannot parse peer address "tcp://::1:7"'],
+    ];
+    for (const [line, protocol, why] of cases) {
+      const text = `# peers\n\ntcp://h:1 *\n${line}\ntcp://h:2 *`;
+      const [first, broken, last, ...others] = parse(text, "/peers/chat");
+      assertEquals([first, last, ...others], [
+        { address: "tcp://h:1", protocol: "*" },
+        { address: "tcp://h:2", protocol: "*" },
+      ]);
+      assert(broken !== undefined && "error" in broken);
+      assertEquals(broken.protocol, protocol);
+      const message = describeError(broken.error);
+      assertEquals(message.startsWith(`/peers/chat:4: ${why}`), true, message);
+    }
+  },
+);
+
+Deno.test("parsePeerFile() uses the lines of a file that are UTF-8", {
   permissions,
 }, () => {
-  const cases: [line: string, why: string][] = [
-    [
-      "tcp://h:1",
-      'Cannot parse line "tcp://h:1": it is not PEER SUBPROTOCOL [FRAMING [FRAMING-CONFIG]]',
-    ],
-    ["http://h:1 *", 'Cannot parse peer address "http://h:1"'],
-    ["tcp://h:0 *", 'Cannot parse peer address "tcp://h:0"'],
-    ["tcp://h *", 'Cannot use peer address "tcp://h": it has no port'],
-    ["unix:// *", 'Cannot parse peer address "unix://"'],
-  ];
-  for (const [line, why] of cases) {
-    const error = assertThrows(
-      () => parsePeerFile(`# peers\n\ntcp://h:1 *\n${line}\n`, "/peers/chat"),
-      SyntaxError,
-    );
-    const message = describeError(error);
-    assertEquals(message.startsWith(`/peers/chat:4: ${why}`), true, message);
-  }
+  // Each character is a byte: what is not UTF-8 is Latin-1.
+  const text = "# M\xfcller\r\nh:1 a\r\nh:2 b separator \xe4\r\n\nh:3 c";
+  const bytes = Uint8Array.from(text, (each) => each.charCodeAt(0));
+  const [first, broken, last, ...others] = parsePeerFile(bytes, "f");
+  assertEquals([first, last, ...others], [
+    { address: "h:1", protocol: "a" },
+    { address: "h:3", protocol: "c" },
+  ]);
+  assert(broken !== undefined && "error" in broken);
+  assertEquals(broken.protocol, "b");
+  assertEquals(
+    describeError(broken.error),
+    'f:3: it is not UTF-8: byte e4 in "h:2 b separator \ufffd"',
+  );
 });
 
 Deno.test("parsePeerFile() takes time linear in the length of a line", {
@@ -374,9 +436,11 @@ Deno.test("parsePeerFile() takes time linear in the length of a line", {
 }, () => {
   // Were the expression to backtrack over these, this would take hours.
   const blank = " \t".repeat(250_000);
-  assertThrows(() => parsePeerFile("a".repeat(500_000), "f"), SyntaxError);
-  assertThrows(() => parsePeerFile(`a${blank}\v`, "f"), SyntaxError);
-  assertEquals(parsePeerFile(`h:1${blank}*${blank}`, "f"), [
+  for (const text of ["a".repeat(500_000), `a${blank}\v`]) {
+    const [broken] = parse(text, "f");
+    assert(broken !== undefined && "error" in broken);
+  }
+  assertEquals(parse(`h:1${blank}*${blank}`, "f"), [
     { address: "h:1", protocol: "*" },
   ]);
 });
