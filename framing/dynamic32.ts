@@ -30,6 +30,13 @@ export interface Dynamic32Options {
    * @default {"little"}
    */
   readonly endian: "little" | "big";
+  /**
+   * Whether the client is sent messages without the 4 bytes of their length,
+   * and these are put into its own.
+   *
+   * @default {false}
+   */
+  readonly wrap: boolean;
 }
 
 /**
@@ -38,10 +45,12 @@ export interface Dynamic32Options {
  * `offset`, and goes out whole as a binary message.
  *
  * The framer's `frame` throws a `RangeError` for a message whose length would
- * be less than 1.
+ * be less than 1, or which ends before its length does where that is taken out.
+ * Its `encode` throws one for a message that has not even the bytes before its
+ * length.
  *
- * @param config Any of `offset=0`, `static=0` and `endian=little`, separated by
- * commas; see {@linkcode Dynamic32Options}.
+ * @param config Any of `offset=0`, `static=0`, `endian=little` and `wrap`,
+ * separated by commas; see {@linkcode Dynamic32Options}.
  * @returns The framer.
  * @throws {SyntaxError} If a key is unknown or repeated or a value is malformed.
  * @throws {RangeError} If a number is out of range.
@@ -61,21 +70,51 @@ export interface Dynamic32Options {
 export function createDynamic32(config: string): Framer {
   const options = parseDynamic32(config);
   const littleEndian = options.endian === "little";
-  const headLength = options.offset + 4;
+  const { offset, wrap } = options;
+  const headLength = offset + 4;
 
-  return {
-    frame(data: Uint8Array): Frame | null {
-      if (data.length < headLength) return null;
-      const value = readUint32(data, options.offset, littleEndian);
-      const length = headLength + options.static + value;
-      if (length < 1) {
-        throw new RangeError(
-          `Cannot frame message: its length ${value} makes it ${length} bytes long`,
-        );
-      }
-      return data.length < length ? null : { length, type: "binary" };
-    },
-  };
+  function measure(data: Uint8Array): number {
+    if (data.length < headLength) return 0;
+    const value = readUint32(data, offset, littleEndian);
+    const length = headLength + options.static + value;
+    if (length < (wrap ? headLength : 1)) {
+      throw new RangeError(
+        `Cannot frame message: its length ${value} makes it ${length} bytes long`,
+      );
+    }
+    return data.length < length ? 0 : length;
+  }
+
+  function frame(data: Uint8Array): Frame | null {
+    const length = measure(data);
+    return length === 0 ? null : { length, type: "binary" };
+  }
+
+  function frameUnwrapped(data: Uint8Array): Frame | null {
+    const length = measure(data);
+    if (length === 0) return null;
+    if (offset === 0) return { length, type: "binary", start: 4 };
+    const message = new Uint8Array(length - 4);
+    message.set(data.subarray(0, offset));
+    message.set(data.subarray(headLength, length), offset);
+    return { length, type: "binary", message };
+  }
+
+  function encode(message: Uint8Array): Uint8Array {
+    const value = message.length - offset - options.static;
+    if (message.length < offset || value < 0 || value >= 2 ** 32) {
+      throw new RangeError(
+        `Cannot encode message: with ${message.length} bytes its length would be ${value}`,
+      );
+    }
+    const bytes = new Uint8Array(message.length + 4);
+    bytes.set(message.subarray(0, offset));
+    new DataView(bytes.buffer).setUint32(offset, value, littleEndian);
+    bytes.set(message.subarray(offset), headLength);
+    return bytes;
+  }
+
+  return wrap ? { frame: frameUnwrapped, encode } : { frame };
 }
 
 /**
@@ -95,15 +134,25 @@ export function createDynamic32(config: string): Framer {
  *   offset: 0,
  *   static: -4,
  *   endian: "little",
+ *   wrap: false,
  * });
  * ```
  */
 export function parseDynamic32(config: string): Dynamic32Options {
   const values = new Map<string, string>();
+  let wrap = false;
   for (const pair of config.trim() === "" ? [] : config.split(",")) {
+    if (pair.trim() === "wrap") {
+      if (wrap) throw dynamic32Error(config, '"wrap" is repeated');
+      wrap = true;
+      continue;
+    }
     const [, key, value] = /^\s*(\w+)\s*=\s*(\S+)\s*$/.exec(pair) ?? [];
     if (key === undefined || value === undefined) {
-      throw dynamic32Error(config, `"${pair}" is not of the form KEY=VALUE`);
+      throw dynamic32Error(
+        config,
+        `"${pair}" is not of the form KEY=VALUE, nor wrap`,
+      );
     }
     if (key !== "offset" && key !== "static" && key !== "endian") {
       throw dynamic32Error(
@@ -130,6 +179,7 @@ export function parseDynamic32(config: string): Dynamic32Options {
       -MAX_LENGTH,
     ),
     endian,
+    wrap,
   };
 }
 

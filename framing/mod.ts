@@ -12,6 +12,8 @@ import { createFixedLength } from "./fixedlength.ts";
 import { createJson } from "./json/json.ts";
 import { createNewline } from "./newline.ts";
 import { createSeparator } from "./separator.ts";
+import { createStomp } from "./stomp.ts";
+import { createText } from "./text.ts";
 
 /**
  * The built-in framing functions, by name.
@@ -29,10 +31,12 @@ import { createSeparator } from "./separator.ts";
  */
 export const framings: Readonly<Record<string, CreateFraming>> = Object.freeze({
   auto: createAuto,
+  text: createText,
   binary: createBinary,
   separator: createSeparator,
   newline: createNewline,
   fixedlength: createFixedLength,
   dynamic32: createDynamic32,
   json: createJson,
+  stomp: createStomp,
 });

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Frame, Framer } from "../core/api.ts";
-import { createDelimiterSearch } from "./delimiter.ts";
+import type { Framer } from "../core/api.ts";
+import { createDelimited } from "./delimited.ts";
 
 /** What a letter behind a backslash stands for. */
 const ESCAPES: ReadonlyMap<string, number> = new Map([
@@ -17,66 +17,119 @@ const ESCAPES: ReadonlyMap<string, number> = new Map([
   ["\\", 0x5c],
 ]);
 
+/** What the configuration of `separator` says. */
+export interface SeparatorOptions {
+  /** The bytes that end a message, at least one. */
+  readonly separator: Uint8Array;
+  /**
+   * Whether the client is sent messages without the separator.
+   *
+   * @default {false}
+   */
+  readonly strip: boolean;
+  /**
+   * Whether the separator is added to messages of the client that lack it.
+   *
+   * @default {false}
+   */
+  readonly append: boolean;
+}
+
 /**
  * Makes a framer that waits for a separator and sends what is before it, and
- * the separator with it, as a binary message.
+ * the separator with it unless that is stripped, as a binary message.
  *
  * @param config The separator: its UTF-8 bytes, where `\r`, `\t`, `\n`, `\0`,
- * `\f`, `\\` and `\xHH` (exactly two hexadecimal digits) stand for one byte each.
+ * `\f`, `\\` and `\xHH` (exactly two hexadecimal digits) stand for one byte
+ * each. Behind it may stand `,strip` (messages go to the client without it) and
+ * `,append` (it is added to messages of the client that lack it).
  * @returns The framer.
- * @throws {SyntaxError} If the separator is empty or an escape is malformed.
+ * @throws {SyntaxError} If the separator is empty, an escape is malformed or a
+ * word behind it unknown.
  *
  * @example Usage
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { createSeparator } from "./separator.ts";
  *
- * const framer = createSeparator(String.raw`\r\n.\r\n`);
+ * const framer = createSeparator(String.raw`\r\n.\r\n,strip`);
  * const data = new TextEncoder().encode("one\r\n.\r\ntwo");
  *
- * assertEquals(framer.frame(data, 11), { length: 8, type: "binary" });
+ * assertEquals(framer.frame(data, 11), { length: 8, type: "binary", end: 3 });
  * assertEquals(framer.frame(data.subarray(8), 3), null);
  * ```
  */
 export function createSeparator(config: string): Framer {
-  const find = createDelimiterSearch(parseSeparator(config));
-
-  return {
-    frame(data: Uint8Array, fresh: number): Frame | null {
-      const length = find(data, fresh);
-      return length === 0 ? null : { length, type: "binary" };
-    },
-  };
+  const { separator, strip, append } = parseSeparator(config);
+  return createDelimited({
+    delimiter: separator,
+    type: "binary",
+    strip,
+    append,
+  });
 }
 
 /**
  * Parses the configuration of `separator`.
  *
- * @param config The separator as it was written, with escapes.
- * @returns The bytes it stands for, at least one.
- * @throws {SyntaxError} If the separator is empty or an escape is malformed.
+ * A comma with three letters or more behind it, up to the end or the next such
+ * comma, begins a word; any other comma is a part of the separator.
+ *
+ * @param config The configuration as it was written.
+ * @returns The options, defaults filled in.
+ * @throws {SyntaxError} If the separator is empty, an escape is malformed or a
+ * word unknown or repeated.
  *
  * @example Usage
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { parseSeparator } from "./separator.ts";
  *
- * assertEquals([...parseSeparator(String.raw`A\r\xfF\\`)], [65, 13, 255, 92]);
+ * assertEquals(parseSeparator(String.raw`A\r\xfF\\,strip`), {
+ *   separator: new Uint8Array([65, 13, 255, 92]),
+ *   strip: true,
+ *   append: false,
+ * });
+ * assertEquals(parseSeparator(",").separator, new Uint8Array([44]));
  * ```
  */
-export function parseSeparator(config: string): Uint8Array {
-  if (config === "") throw separatorError(config, "it is empty");
+export function parseSeparator(config: string): SeparatorOptions {
+  const words = new Set<string>();
+  let rest = config;
+  for (;;) {
+    const [all, word] = /,\s*([a-z]{3,})\s*$/i.exec(rest) ?? [];
+    if (all === undefined || word === undefined) break;
+    if (word !== "strip" && word !== "append") {
+      throw separatorError(
+        config,
+        `"${word}" is not one of strip, append (a comma of the separator is \\x2c)`,
+      );
+    }
+    if (words.has(word)) throw separatorError(config, `"${word}" is repeated`);
+    words.add(word);
+    rest = rest.slice(0, -all.length);
+  }
+  return {
+    separator: unescape(rest, config),
+    strip: words.has("strip"),
+    append: words.has("append"),
+  };
+}
+
+/** The bytes that a separator, written with escapes, stands for. */
+function unescape(separator: string, config: string): Uint8Array {
+  if (separator === "") throw separatorError(config, "it is empty");
   const bytes: number[] = [];
   const encoder = new TextEncoder();
   let index = 0;
-  while (index < config.length) {
-    const backslash = config.indexOf("\\", index);
-    const end = backslash === -1 ? config.length : backslash;
-    for (const byte of encoder.encode(config.slice(index, end))) {
+  while (index < separator.length) {
+    const backslash = separator.indexOf("\\", index);
+    const end = backslash === -1 ? separator.length : backslash;
+    for (const byte of encoder.encode(separator.slice(index, end))) {
       bytes.push(byte);
     }
     if (backslash === -1) break;
-    const escape = parseEscape(config, backslash);
+    const escape = parseEscape(separator, backslash, config);
     bytes.push(escape.byte);
     index = backslash + escape.length;
   }
@@ -85,15 +138,16 @@ export function parseSeparator(config: string): Uint8Array {
 
 /** Parses the escape that begins with the backslash at `start`. */
 function parseEscape(
-  config: string,
+  separator: string,
   start: number,
+  config: string,
 ): { readonly byte: number; readonly length: number } {
-  const letter = config.slice(start + 1, start + 2);
+  const letter = separator.slice(start + 1, start + 2);
   if (letter === "") {
     throw separatorError(config, "a backslash at its end escapes nothing");
   }
   if (letter === "x") {
-    const digits = config.slice(start + 2, start + 4);
+    const digits = separator.slice(start + 2, start + 4);
     if (!/^[0-9a-f]{2}$/i.test(digits)) {
       throw separatorError(config, '"\\x" needs two hexadecimal digits');
     }

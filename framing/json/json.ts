@@ -5,6 +5,8 @@
  */
 
 import type { Frame, Framer } from "../../core/api.ts";
+import { parseWords } from "../words.ts";
+import { createJsonLines } from "./lines.ts";
 import { buildJsonTable, FIRST_ACTION, State } from "./table.ts";
 
 /** The grammar; built once, read only. */
@@ -24,8 +26,10 @@ const TABLE = buildJsonTable();
  * Each byte is looked at once. Beyond the bytes held, the framer needs a bit
  * for each level of nesting.
  *
- * @param _config Not used.
+ * @param config `lines`: there is one value on each line, both ways; see
+ * {@linkcode createJsonLines}.
  * @returns The framer.
+ * @throws {SyntaxError} If the configuration is something else.
  *
  * @example Usage
  * ```ts
@@ -39,7 +43,9 @@ const TABLE = buildJsonTable();
  * assertEquals(framer.frame(data.subarray(9), 3), null);
  * ```
  */
-export function createJson(_config: string): Framer {
+export function createJson(config: string): Framer {
+  const words = parseWords(config, { framing: "json", words: ["lines"] });
+  if (words.has("lines")) return createJsonLines();
   const levels = new Levels();
   let state: number = State.value;
   // How many of the bytes held were looked at.

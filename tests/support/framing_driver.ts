@@ -66,11 +66,15 @@ export function runFramer(
       ) {
         throw new RangeError(`Length ${frame.length} of ${held} bytes`);
       }
-      messages.push({
-        bytes: buffer.slice(start, start + frame.length),
-        type: frame.type,
-      });
-      start += frame.length;
+      const { length, type, message } = frame;
+      if (type !== "discard") {
+        const part = buffer.slice(
+          start + (frame.start ?? 0),
+          start + (frame.end ?? length),
+        );
+        messages.push({ bytes: message?.slice() ?? part, type });
+      }
+      start += length;
     }
   }
   return { messages, rest: buffer.slice(start, end) };

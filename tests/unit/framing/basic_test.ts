@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { createAuto } from "../../../framing/auto.ts";
 import { createBinary } from "../../../framing/binary.ts";
 import { createFixedLength } from "../../../framing/fixedlength.ts";
@@ -18,12 +18,14 @@ Deno.test("framings holds the built-in framing functions and nothing else", {
 }, () => {
   assertEquals(Object.keys(framings), [
     "auto",
+    "text",
     "binary",
     "separator",
     "newline",
     "fixedlength",
     "dynamic32",
     "json",
+    "stomp",
   ]);
   assertEquals(Object.hasOwn(framings, "toString"), false);
   assertEquals(Object.isFrozen(framings), true);
@@ -119,12 +121,23 @@ Deno.test(
   "createNewline() throws for what is no newline",
   { permissions },
   () => {
-    for (const config of ["CRLF", "crlf lf", "\\n", "toString", "__proto__"]) {
-      assertThrows(
-        () => createNewline(config),
-        SyntaxError,
-        `Cannot use newline "${config}": it must be one of crlf, lfcr, lf, cr`,
-      );
+    const unknown = (word: string): string =>
+      `"${word}" is not one of crlf, lfcr, lf, cr, any, strip, append`;
+    const cases: [config: string, why: string][] = [
+      ...["CRLF", "crlf lf", "\\n", "toString", "__proto__"].map((
+        word,
+      ): [string, string] => [word, unknown(word)]),
+      ["crlf,", unknown("")],
+      [",crlf", unknown("")],
+      ["lf,stripp", unknown("stripp")],
+      ["lf,Strip", unknown("Strip")],
+      ["lf,strip,strip", '"strip" is repeated'],
+      ["lf,lf", '"lf" is repeated'],
+      ["strip,lf,any", "it names two ends, lf and any"],
+    ];
+    for (const [config, why] of cases) {
+      const error = assertThrows(() => createNewline(config), SyntaxError);
+      assertEquals(error.message, `Cannot use newline "${config}": ${why}`);
     }
   },
 );
@@ -155,7 +168,37 @@ Deno.test("parseSeparator() gives the bytes that a separator stands for", {
     [String.raw`a\nb`, [97, 10, 98]],
   ];
   for (const [config, bytes] of cases) {
-    assertEquals([...parseSeparator(config)], bytes, config);
+    assertEquals(parseSeparator(config), {
+      separator: new Uint8Array(bytes),
+      strip: false,
+      append: false,
+    }, config);
+  }
+});
+
+Deno.test("parseSeparator() tells its words from a separator with commas", {
+  permissions,
+}, () => {
+  const cases: [config: string, separator: string, words: string[]][] = [
+    [",", ",", []],
+    ["a,b", "a,b", []],
+    [",,", ",,", []],
+    ["a,to", "a,to", []],
+    ["a,b2c", "a,b2c", []],
+    [String.raw`a\x2cstrip`, "a,strip", []],
+    [String.raw`\n,strip`, "\n", ["strip"]],
+    [String.raw`\n,append,strip`, "\n", ["strip", "append"]],
+    [String.raw`\n, strip , append `, "\n", ["strip", "append"]],
+    [",,strip", ",", ["strip"]],
+    ["strip,strip", "strip", ["strip"]],
+    [" ,append", " ", ["append"]],
+  ];
+  for (const [config, separator, words] of cases) {
+    assertEquals(parseSeparator(config), {
+      separator: encode(separator),
+      strip: words.includes("strip"),
+      append: words.includes("append"),
+    }, config);
   }
 });
 
@@ -174,6 +217,20 @@ Deno.test("parseSeparator() throws for an empty or malformed separator", {
     ["\\x4g", '"\\x" needs two hexadecimal digits'],
     ["\\x+1", '"\\x" needs two hexadecimal digits'],
     ["\\x 1", '"\\x" needs two hexadecimal digits'],
+    [",strip", "it is empty"],
+    [
+      "\\n,stripp",
+      '"stripp" is not one of strip, append (a comma of the separator is \\x2c)',
+    ],
+    [
+      "\\n,STRIP",
+      '"STRIP" is not one of strip, append (a comma of the separator is \\x2c)',
+    ],
+    [
+      "one,two,strip",
+      '"two" is not one of strip, append (a comma of the separator is \\x2c)',
+    ],
+    ["\\n,strip,strip", '"strip" is repeated'],
   ];
   for (const [config, why] of cases) {
     const error = assertThrows(() => parseSeparator(config), SyntaxError);
@@ -250,4 +307,90 @@ Deno.test("createFixedLength() takes decimal numbers from 1 to 2 GiB", {
       `Cannot use length "${config}": it must be from 1 to 2147483648`,
     );
   }
+});
+
+Deno.test("createFixedLength() pads messages of the client", {
+  permissions,
+}, () => {
+  const { encode: pad } = createFixedLength(" 4 , pad ");
+  const cases: [message: string, padded: string][] = [
+    ["", "\0\0\0\0"],
+    ["a", "a\0\0\0"],
+    ["abcd", "abcd"],
+    ["abcde", "abcde\0\0\0"],
+    ["abcdefgh", "abcdefgh"],
+  ];
+  for (const [message, padded] of cases) {
+    assertEquals(pad!(encode(message), "binary"), encode(padded));
+  }
+  assertEquals(createFixedLength("4").encode, undefined);
+  for (const config of ["4,", "4,pads", "4,pad,pad", "4,pad=1"]) {
+    assertThrows(
+      () => createFixedLength(config),
+      SyntaxError,
+      `Cannot use length "${config}": "${config.slice(2)}" is not pad`,
+    );
+  }
+  assertThrows(
+    () => createFixedLength("16777217,pad"),
+    RangeError,
+    'Cannot use length "16777217,pad": it must be from 1 to 16777216',
+  );
+});
+
+Deno.test("createNewline() takes the ends off, and puts them on", {
+  permissions,
+}, () => {
+  for (const [name, end] of Object.entries({ crlf: "\r\n", lf: "\n" })) {
+    for (const chunks of cutEverywhere(encode(`a${end}${end}é${end}b`))) {
+      const stripped = createNewline(` strip , ${name}`);
+      const run = runFramerAsText(stripped, chunks);
+      assertEquals(run.messages, ["a", "", "é"]);
+      assertEquals(run.rest, "b");
+      assertEquals(stripped.append, undefined);
+    }
+    const both = createNewline(`${name},strip,append`);
+    assertEquals(both.append, encode(end));
+    assertEquals(createNewline(name).append, undefined);
+  }
+});
+
+Deno.test("createNewline() takes any end, as soon as it is there", {
+  permissions,
+}, () => {
+  const text = "a\r\nb\nc\rd\n\re\n\nf\r\rg\r\n\r\nh\n\r\n\ri";
+  const lines = ["a", "b", "c", "d", "e", "", "f", "", "g", "", "h", ""];
+  for (const chunks of cutEverywhere(encode(text))) {
+    const run = runFramerAsText(createNewline("any,strip"), chunks);
+    assertEquals(run.messages, lines);
+    assertEquals(run.rest, "i");
+    // The second byte of an end is lost where its line was sent before it came.
+    const whole = runFramerAsText(createNewline("any"), chunks);
+    assertEquals(
+      whole.messages.map((line) => line.replace(/[\r\n]+$/, "")),
+      lines,
+    );
+    assert(whole.messages.every((line) => /[\r\n]$/.test(line)));
+  }
+  const framer = createNewline("any");
+  const found = ["a\r", "\nb\n", "\rc\r", "d\n", "\n"].flatMap((read) =>
+    runFramerAsText(framer, [encode(read)]).messages
+  );
+  assertEquals(found, ["a\r", "b\n", "c\r", "d\n", "\n"]);
+});
+
+Deno.test("createNewline() adds an end where there is none of any kind", {
+  permissions,
+}, () => {
+  const { encode: endLine } = createNewline("any,append");
+  for (
+    const [message, line] of [
+      ["", "\r\n"],
+      ["a", "a\r\n"],
+      ["a\r", "a\r"],
+      ["a\n", "a\n"],
+      ["a\r\n", "a\r\n"],
+      ["a\nb", "a\nb\r\n"],
+    ]
+  ) assertEquals(endLine!(encode(message!), "text"), encode(line!));
 });

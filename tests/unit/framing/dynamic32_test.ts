@@ -8,7 +8,12 @@ import {
 
 const permissions = "none";
 
-const defaults = { offset: 0, static: 0, endian: "little" } as const;
+const defaults = {
+  offset: 0,
+  static: 0,
+  endian: "little",
+  wrap: false,
+} as const;
 
 /** Options for {@linkcode makeMessage}. */
 interface MessageOptions {
@@ -52,6 +57,8 @@ Deno.test("parseDynamic32() fills in defaults and takes any order", {
     ["static=-4", { static: -4 }],
     ["static=+4", { static: 4 }],
     ["endian=big", { endian: "big" }],
+    ["wrap", { wrap: true }],
+    [" wrap , static=2", { wrap: true, static: 2 }],
     ["endian=big,static=1,offset=3", { offset: 3, static: 1, endian: "big" }],
     [" offset = 2 ,\tstatic= -1 , endian =big ", {
       offset: 2,
@@ -72,16 +79,18 @@ Deno.test("parseDynamic32() throws for a malformed configuration", {
   permissions,
 }, () => {
   const cases: [config: string, why: string][] = [
-    ["offset", '"offset" is not of the form KEY=VALUE'],
-    ["offset=", '"offset=" is not of the form KEY=VALUE'],
-    ["offset=1,", '"" is not of the form KEY=VALUE'],
-    [",", '"" is not of the form KEY=VALUE'],
-    ["=1", '"=1" is not of the form KEY=VALUE'],
-    ["offset=1 2", '"offset=1 2" is not of the form KEY=VALUE'],
+    ["offset", '"offset" is not of the form KEY=VALUE, nor wrap'],
+    ["offset=", '"offset=" is not of the form KEY=VALUE, nor wrap'],
+    ["offset=1,", '"" is not of the form KEY=VALUE, nor wrap'],
+    [",", '"" is not of the form KEY=VALUE, nor wrap'],
+    ["=1", '"=1" is not of the form KEY=VALUE, nor wrap'],
+    ["offset=1 2", '"offset=1 2" is not of the form KEY=VALUE, nor wrap'],
     ["length=1", '"length" is not one of offset, static, endian'],
     ["Offset=1", '"Offset" is not one of offset, static, endian'],
     ["toString=1", '"toString" is not one of offset, static, endian'],
     ["offset=1,offset=1", '"offset" is repeated'],
+    ["wrap,offset=1,wrap", '"wrap" is repeated'],
+    ["wrapped", '"wrapped" is not of the form KEY=VALUE, nor wrap'],
     ["offset=0x10", 'offset "0x10" is not a decimal number'],
     ["offset=1.5", 'offset "1.5" is not a decimal number'],
     ["static=one", 'static "one" is not a decimal number'],
@@ -234,3 +243,72 @@ Deno.test("createDynamic32() waits for the length before it judges it", {
   assertEquals(framer.frame(new Uint8Array(7), 7), null);
   assertThrows(() => framer.frame(new Uint8Array(8), 1), RangeError);
 });
+
+Deno.test("createDynamic32() takes the length out, and puts it in", {
+  permissions,
+}, () => {
+  const cases: [config: string, bytes: number[], message: number[]][] = [
+    ["wrap", [2, 0, 0, 0, 7, 8], [7, 8]],
+    ["wrap", [0, 0, 0, 0], []],
+    ["wrap,endian=big", [0, 0, 0, 2, 7, 8], [7, 8]],
+    // The length counts itself.
+    ["wrap,endian=big,static=-4", [0, 0, 0, 6, 7, 8], [7, 8]],
+    // As PostgreSQL has it: a type before it.
+    ["offset=1,static=-4,endian=big,wrap", [0x51, 0, 0, 0, 6, 7, 8], [
+      0x51,
+      7,
+      8,
+    ]],
+    ["offset=1,static=-4,endian=big,wrap", [0x48, 0, 0, 0, 4], [0x48]],
+    // A checksum that is not counted.
+    ["offset=2,static=2,wrap", [1, 2, 1, 0, 0, 0, 7, 8, 9], [1, 2, 7, 8, 9]],
+  ];
+  for (const [config, bytes, message] of cases) {
+    const whole = new Uint8Array(bytes);
+    const { encode } = createDynamic32(config);
+    assertEquals(
+      encode!(new Uint8Array(message), "binary"),
+      whole,
+      config,
+    );
+    const stream = concat([whole, whole]);
+    for (const chunks of cutEverywhere(stream)) {
+      const { messages, rest } = runFramer(createDynamic32(config), chunks);
+      assertEquals(
+        messages.map(({ bytes }) => [...bytes]),
+        [message, message],
+        config,
+      );
+      assertEquals(rest.length, 0);
+    }
+  }
+  assertEquals(createDynamic32("").encode, undefined);
+});
+
+Deno.test(
+  "createDynamic32() refuses what has no length to take out or put in",
+  {
+    permissions,
+  },
+  () => {
+    const short = createDynamic32("offset=2,static=-6,wrap");
+    assertThrows(
+      () => short.frame(new Uint8Array([1, 2, 5, 0, 0, 0, 7]), 7),
+      RangeError,
+      "Cannot frame message: its length 5 makes it 5 bytes long",
+    );
+    const cases: [config: string, length: number, value: number][] = [
+      ["offset=2,wrap", 1, -1],
+      ["static=2,wrap", 1, -1],
+      ["offset=1,static=2,wrap", 2, -1],
+      ["offset=4,static=-4,wrap", 3, 3],
+    ];
+    for (const [config, length, value] of cases) {
+      assertThrows(
+        () => createDynamic32(config).encode!(new Uint8Array(length), "binary"),
+        RangeError,
+        `Cannot encode message: with ${length} bytes its length would be ${value}`,
+      );
+    }
+  },
+);
