@@ -7,6 +7,7 @@
 import { parseAddress } from "../../core/net/address.ts";
 import { decodeText } from "../../core/config/text.ts";
 import type { PeerInfo } from "../../core/api.ts";
+import { isSpoken } from "../../core/websocket/handshake.ts";
 
 /** What a line of a peer file says. */
 export interface PeerLine extends PeerInfo {
@@ -127,7 +128,7 @@ function parseLine(line: string): PeerLine {
  * @param lines The lines of a peer file.
  * @param offered The subprotocols that the client offers.
  * @returns The first line whose subprotocol is among those, in any case, or
- * is `*`; the first line if the client offers none; `undefined` if there is none.
+ * is `*`, which stands for any but those whose messages are text of bytes; the first line if the client offers none; `undefined` if there is none.
  *
  * @example Usage
  * ```ts
@@ -151,7 +152,8 @@ export function choosePeer<Line extends Pick<BrokenLine, "protocol">>(
   if (offered.length === 0) return lines[0];
   const names = new Set(offered.map((name) => name.toLowerCase()));
   return lines.find(({ protocol }) =>
-    protocol !== undefined &&
-    (protocol === "*" || names.has(protocol.toLowerCase()))
+    protocol === "*"
+      ? offered.some(isSpoken)
+      : protocol !== undefined && names.has(protocol.toLowerCase())
   );
 }

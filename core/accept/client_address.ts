@@ -65,6 +65,10 @@ export function resolveRemote(
       throw new RequestError(
         400,
         "Forwarded and X-Forwarded-For name different clients",
+        {
+          cause:
+            `${byForwarded.address} and ${byOlder.address}: what the option trusted-proxy trusts has to remove one of the fields`,
+        },
       );
     }
     return byForwarded.port === undefined ? byOlder : byForwarded;

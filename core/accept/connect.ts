@@ -22,7 +22,7 @@ import {
   type FramingTable,
   openFramer,
 } from "../bridge/framing_table.ts";
-import { chooseProtocol } from "../websocket/handshake.ts";
+import { chooseProtocol, listProtocols } from "../websocket/handshake.ts";
 import { openPeer, type OpenPeerOptions } from "../peers/open.ts";
 import type { Peer } from "../peers/peer.ts";
 import { encodeProxyHeader } from "../peers/proxy_protocol.ts";
@@ -143,7 +143,11 @@ async function askBackend(
     throw new RequestError(500, "backend failed", { cause: error });
   }
   if (info === undefined) {
-    throw new RequestError(404, "no peer for this request");
+    throw new RequestError(404, "no peer for this request", {
+      cause: query.protocols.length === 0
+        ? undefined
+        : `the client offers ${listProtocols(query.protocols)}`,
+    });
   }
   return info;
 }

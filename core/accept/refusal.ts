@@ -25,10 +25,11 @@ export function toRefusal(error: unknown, request: HttpRequest): RequestError {
  * Makes the refusal of a server that can take no more connections now.
  *
  * @param why Why, for the client.
+ * @param cause What else the log tells.
  * @returns The refusal.
  */
-export function unavailable(why: string): RequestError {
-  return new RequestError(503, why, { headers: { "retry-after": "5" } });
+export function unavailable(why: string, cause?: string): RequestError {
+  return new RequestError(503, why, { headers: { "retry-after": "5" }, cause });
 }
 
 /**

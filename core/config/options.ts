@@ -17,6 +17,7 @@ import {
   parseName,
   parseSeconds,
 } from "./option_values.ts";
+import { parseOrigin } from "./origin.ts";
 import { type PageConfig, pageOptions } from "./page_options.ts";
 
 export type { LogLevel } from "../log/log.ts";
@@ -105,7 +106,8 @@ export const coreOptions: readonly CoreOption[] = [
     default: "*",
     help: "allowed values of the Origin header, others get 403; *: any",
     details:
-      "A browser tells honestly which site's page opens a WebSocket; other clients can claim what they like. A request without an `Origin` is refused, too, unless any is allowed.",
+      "A browser tells honestly which site's page opens a WebSocket; other clients can claim what they like. A request without an `Origin` is refused, too, unless any is allowed.\n\n" +
+      "An origin is a scheme, a host and, unless it is the scheme's own, a port, spelled as browsers send it: in lower case, without a path or a slash at its end. Another spelling is an error that says the right one. The word `null` stands for pages without an origin of their own, such as those of files.",
     example: "https://app.example.com,https://example.com",
     parse: (value) => ({ origin: parseOrigin(value) }),
   },
@@ -156,11 +158,4 @@ export function formatListen(listen: ListenAddress, port: number): string {
   return listen.transport === "unix"
     ? `unix:${listen.path}`
     : `${formatHost(listen.hostname)}:${port}`;
-}
-
-function parseOrigin(value: string): "*" | readonly string[] {
-  const origins = value.split(",").map((origin) => origin.trim())
-    .filter((origin) => origin !== "");
-  if (origins.length === 0) throw new SyntaxError("it names no origin");
-  return origins.includes("*") ? "*" : origins;
 }

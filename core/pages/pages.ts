@@ -7,7 +7,7 @@
 
 import type { PageConfig } from "../config/page_options.ts";
 import { describeError, RequestError } from "../errors.ts";
-import { asksForWebSocket } from "../websocket/handshake.ts";
+import { isFromWebSocketClient } from "../websocket/handshake.ts";
 import type { Log } from "../log/log.ts";
 import { formatRemote } from "../net/address.ts";
 import { formatRefusal, toRefusal } from "../accept/refusal.ts";
@@ -76,7 +76,7 @@ export class Pages {
     state: ServerState,
   ): Promise<Response> | undefined {
     const page = this.#pages.get(pathOf(request.target)) ?? this.#folder;
-    if (page === undefined || asksForWebSocket(request.headers)) {
+    if (page === undefined || isFromWebSocketClient(request)) {
       return undefined;
     }
     return this.#answer(page, request, state);

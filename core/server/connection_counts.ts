@@ -22,6 +22,21 @@ export type TooMany =
   | "too many connections from this address"
   | undefined;
 
+/**
+ * Says which option makes a connection one too many, for the log.
+ *
+ * @param why Why it is.
+ * @param limits How many there may be.
+ */
+export function describeLimit(
+  why: NonNullable<TooMany>,
+  limits: ConnectionLimits,
+): string {
+  return why === "too many connections"
+    ? `the option max-connections allows ${limits.maxConnections}`
+    : `the option max-connections-per-address allows ${limits.maxConnectionsPerAddress}`;
+}
+
 /** Counts connections. */
 export interface ConnectionCounts {
   /** Number of connections. */

@@ -22,7 +22,7 @@ export function logRefusal(
   log(refusal.status < 500 ? "info" : "warn", "refuse", {
     id,
     remote: formatRemote(remote),
-    target,
+    target: target === "" ? undefined : target,
     status: refusal.status,
     why: describeError(refusal),
   });

@@ -16,11 +16,16 @@ import {
 } from "./connection_log.ts";
 import { readCertificate, replaceCertificate } from "./certificate.ts";
 import { type Client, toQuery } from "../accept/client_request.ts";
-import { type ConnectionCounts, LocalCounts } from "./connection_counts.ts";
+import {
+  type ConnectionCounts,
+  describeLimit,
+  LocalCounts,
+} from "./connection_counts.ts";
 import { connect, type Connection } from "../accept/connect.ts";
 import { Deadline } from "../time/deadline.ts";
 import { RequestError } from "../errors.ts";
 import { checkHandshake } from "../websocket/handshake.ts";
+import { findFault } from "../websocket/request_check.ts";
 import type { Log } from "../log/log.ts";
 import { Pages } from "../pages/pages.ts";
 import { formatRefusal, toRefusal, unavailable } from "../accept/refusal.ts";
@@ -170,18 +175,22 @@ export class Server {
   }
 
   async #handle(received: HttpRequest): Promise<Response | WebSocketUpgrade> {
-    const page = this.#pages?.answer(received, {
-      connections: this.#counts.total,
-      isDraining: this.#draining.signal.aborted,
-      over: this.#over.signal,
-      uptime: Math.floor((performance.now() - this.#started) / 1000),
-    });
+    const fault = findFault(received);
+    const page = fault !== undefined
+      ? undefined
+      : this.#pages?.answer(received, {
+        connections: this.#counts.total,
+        isDraining: this.#draining.signal.aborted,
+        over: this.#over.signal,
+        uptime: Math.floor((performance.now() - this.#started) / 1000),
+      });
     if (page !== undefined) return await page;
     // Each thread has numbers of its own.
     const id = this.#lastId += this.#thread.count;
     const telemetry = this.#telemetry.handshake(received.headers);
     let request = received;
     try {
+      if (fault !== undefined) throw fault;
       const { core } = this.#settings.current;
       const { remote, headers } = received;
       request = {
@@ -191,7 +200,9 @@ export class Server {
       const handshake = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
       const tooMany = this.#counts.add(request.remote, core);
-      if (tooMany !== undefined) throw unavailable(tooMany);
+      if (tooMany !== undefined) {
+        throw unavailable(tooMany, describeLimit(tooMany, core));
+      }
       return await this.#accept({ id, handshake, request, telemetry });
     } catch (error) {
       const refusal = toRefusal(error, request);

@@ -9,6 +9,7 @@
  */
 
 import type { RemoteAddress } from "../api.ts";
+import type { RequestError } from "../errors.ts";
 import type { ListenAddress } from "../net/address.ts";
 
 /** Messages from a client, in order. */
@@ -140,7 +141,8 @@ export interface RequestHeaders
    * Looks fields up.
    *
    * @param name Their name, in lower case.
-   * @returns Their values, joined by `, `; `null` if there are none.
+   * @returns Their values, joined by `, `, those of `cookie` by `; ` (RFC 9113
+   * section 8.2.3); `null` if there are none.
    */
   get(name: string): string | null;
 }
@@ -151,6 +153,8 @@ export interface HttpRequest {
   readonly method: string;
   /** Its target as sent: a path, and perhaps a query string. */
   readonly target: string;
+  /** The host that its target names, where that was a whole URL. */
+  readonly authority?: string;
   /** Its header fields. */
   readonly headers: RequestHeaders;
   /** The client's address. */
@@ -159,6 +163,8 @@ export interface HttpRequest {
   readonly local?: RemoteAddress;
   /** Aborted when the client is gone before it has an answer. */
   readonly signal: AbortSignal;
+  /** What the engine found wrong with it: it is refused so. Of a malformed one, little else is known. */
+  readonly fault?: RequestError;
 }
 
 /**

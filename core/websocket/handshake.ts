@@ -40,6 +40,19 @@ export function asksForWebSocket(headers: RequestHeaders): boolean {
 }
 
 /**
+ * Tells whether a request is that of a WebSocket client: it asks for one, or did
+ * until a proxy, which knows no WebSockets, left `Upgrade` out.
+ *
+ * @param request The request.
+ */
+export function isFromWebSocketClient(
+  { method, headers }: Pick<HttpRequest, "method" | "headers">,
+): boolean {
+  return asksForWebSocket(headers) ||
+    method === "GET" && webSocketFieldOf(headers) !== undefined;
+}
+
+/**
  * Checks that a request asks for a WebSocket, and for one that may be opened.
  *
  * @param request The request.
@@ -57,16 +70,14 @@ export function checkHandshake(
       headers: { allow: "GET" },
     });
   }
-  if (
-    !asksForWebSocket(headers) ||
-    !listOf(headers, "connection").some(equals("upgrade"))
-  ) {
+  if (!asksForWebSocket(headers) || !hasConnectionUpgrade(headers)) {
     throw new RequestError(426, "this is a WebSocket endpoint", {
       headers: { upgrade: "websocket", connection: "upgrade" },
+      cause: describeMissing(headers),
     });
   }
-  if (headers.get("host")?.includes(",")) {
-    throw new RequestError(400, "Host is named more than once");
+  if (headers.get("host") === null) {
+    throw new RequestError(400, "a handshake names a Host");
   }
   if (hasBody(headers)) {
     throw new RequestError(400, "a handshake has no body");
@@ -91,7 +102,11 @@ export function checkHandshake(
     options.origin !== "*" &&
     (origin === null || !options.origin.some(equals(origin)))
   ) {
-    throw new RequestError(403, "this origin is not allowed");
+    throw new RequestError(403, "this origin is not allowed", {
+      cause: origin === null
+        ? "it names none, and the option origin is not *"
+        : `the option origin does not name ${quote(origin)}`,
+    });
   }
   const protocols = listOf(headers, "sec-websocket-protocol");
   if (!protocols.every((protocol) => TOKEN.test(protocol))) {
@@ -113,7 +128,7 @@ export function checkHandshake(
  *
  * @param offered What the client offers, in its order of preference.
  * @param wanted What the backend wants: a name in any case, `*` for the first
- * one offered, nothing for none.
+ * one offered that is spoken, nothing for none.
  * @returns The one chosen, as the client wrote it; `undefined` for none.
  * @throws {RequestError} 400 if the client offers some, and the wanted one is
  * not among them.
@@ -124,7 +139,7 @@ export function chooseProtocol(
 ): string | undefined {
   if (offered.length === 0) return undefined;
   const chosen = wanted === "*"
-    ? offered[0]
+    ? offered.find(isSpoken)
     : wanted === undefined
     ? undefined
     : offered.find(equals(wanted));
@@ -132,15 +147,84 @@ export function chooseProtocol(
     throw new RequestError(
       400,
       "none of the subprotocols offered is spoken here",
+      {
+        cause: `the client offers ${listProtocols(offered)}, ${
+          describeWanted(wanted)
+        }`,
+      },
     );
   }
   return chosen;
 }
 
-/** Whether a body follows, RFC 9112 section 6; its bytes are no frames. */
+/**
+ * Tells whether messages of a subprotocol can be what its peer sends and takes.
+ * In those of `base64`, which clients of old servers still offer, and of its kin,
+ * bytes are written as text; nothing here does that.
+ *
+ * @param protocol Name of the subprotocol.
+ */
+export function isSpoken(protocol: string): boolean {
+  return !/^base64(?:\.|$)/i.test(protocol);
+}
+
+/**
+ * Lists subprotocols that a client offers, for the log.
+ *
+ * @param protocols Their names.
+ */
+export function listProtocols(protocols: readonly string[]): string {
+  return quote(protocols.join(", "));
+}
+
+function describeWanted(wanted: string | undefined): string {
+  if (wanted === "*") {
+    return "whose messages are text of bytes: let it offer binary, or no subprotocol";
+  }
+  const accepts = "the option protocol = * accepts the first one offered";
+  return wanted === undefined
+    ? `and the backend names none: ${accepts}`
+    : `and the backend wants ${quote(wanted)}: ${accepts}`;
+}
+
+/** Says what a client's request lacks, if it was to be a handshake. */
+function describeMissing(headers: RequestHeaders): string | undefined {
+  if (asksForWebSocket(headers)) {
+    return "Connection does not name Upgrade: a proxy in front has to pass on both";
+  }
+  const field = webSocketFieldOf(headers);
+  if (field === undefined) return undefined;
+  return `${field} came without "Upgrade: websocket": a proxy in front has to pass on Upgrade and Connection`;
+}
+
+/** The name of a field that only WebSocket clients send. */
+function webSocketFieldOf(headers: RequestHeaders): string | undefined {
+  for (const [name] of headers) {
+    if (name.startsWith("sec-websocket-")) return name;
+  }
+  return undefined;
+}
+
+function hasConnectionUpgrade(headers: RequestHeaders): boolean {
+  return listOf(headers, "connection").some(equals("upgrade"));
+}
+
+/** What a client sent, for the log: a long one is cut off. */
+function quote(text: string): string {
+  return text.length > longestQuote
+    ? `"${text.slice(0, longestQuote)}" …`
+    : `"${text}"`;
+}
+
+const longestQuote = 200;
+
+/**
+ * Whether a body follows, RFC 9112 section 6; its bytes are no frames. One of no
+ * bytes is refused with the others, since Deno's own server refuses it.
+ */
 function hasBody(headers: RequestHeaders): boolean {
   return headers.get("transfer-encoding") !== null ||
-    (headers.get("content-length") ?? "0") !== "0";
+    headers.get("content-length") !== null;
 }
 
 /** The elements of a field that is a comma-separated list, repeated or not. */

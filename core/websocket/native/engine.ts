@@ -7,7 +7,7 @@
 import { toInternetRemote } from "../../net/address.ts";
 import type { RemoteAddress } from "../../api.ts";
 import { NativeWebSocket } from "./websocket.ts";
-import { toTarget } from "../request_target.ts";
+import { parseServedUrl } from "../request_target.ts";
 import { UnixSocketPath } from "../unix_socket_path.ts";
 import type {
   EngineOptions,
@@ -37,7 +37,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     const answer = await handle({
       method,
       headers,
-      target: toTarget(request.url),
+      ...parseServedUrl(request),
       remote: toRemote(info.remoteAddr),
       local: toRemote(server.addr),
       signal: request.signal,

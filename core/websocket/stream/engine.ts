@@ -8,23 +8,20 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { toInternetRemote } from "../../net/address.ts";
-import type { RemoteAddress } from "../../api.ts";
 import { ConnectionStream } from "./connection_stream.ts";
 import { DuplexStream } from "./duplex_stream.ts";
 import { asksForWebSocket } from "../handshake.ts";
 import { HttpConnection } from "./http_connection.ts";
 import { sendAnswer, sendLastAnswer } from "./http_answer.ts";
+import { toRequest, whileOpen } from "./http_request.ts";
 import { formatHead, formatResponse } from "./http_response.ts";
 import { RawHeaders } from "./raw_headers.ts";
-import { toTarget } from "../request_target.ts";
 import { StreamListener } from "./listener.ts";
 import { createStreamServer } from "./http_server.ts";
 import { StreamWebSocket } from "./websocket.ts";
 import type {
   EngineOptions,
   EngineServer,
-  HttpRequest,
   RequestHandler,
   WebSocketEngine,
   WebSocketUpgrade,
@@ -83,6 +80,10 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     track(answerUpgrade(request, webSocket, handle));
   });
 
+  server.on("connect", (request: IncomingMessage, duplex: Duplex) => {
+    track(answerOther(request, duplex, handle));
+  });
+
   const listener = await StreamListener.start({
     ...options,
     onConnection: accept,
@@ -139,14 +140,6 @@ async function answerOther(
   }
 }
 
-function whileOpen(stream: ServerResponse | Duplex): AbortSignal {
-  const controller = new AbortController();
-  stream.once("close", () => {
-    controller.abort(new Error("The client is gone"));
-  });
-  return controller.signal;
-}
-
 /** Answers a request that asks for an upgrade. */
 async function answerUpgrade(
   request: IncomingMessage,
@@ -161,34 +154,14 @@ async function answerUpgrade(
   }
 }
 
-function toRequest(
-  { method = "", url = "", rawHeaders, socket }: IncomingMessage,
-  signal: AbortSignal,
-): HttpRequest {
-  const { remoteAddress, remotePort, localAddress, localPort } = socket;
-  return {
-    method,
-    target: toTarget(url),
-    headers: new RawHeaders(rawHeaders),
-    remote: toRemote(remoteAddress, remotePort),
-    local: toRemote(localAddress, localPort),
-    signal,
-  };
-}
-
-function toRemote(address?: string, port?: number): RemoteAddress {
-  return address === undefined || port === undefined
-    ? { address: "unix" }
-    : toInternetRemote(address, port);
-}
-
 /** The server's side of the handshake, RFC 6455 section 4.2.2. */
 function formatUpgrade(
-  request: IncomingMessage,
+  { rawHeaders }: IncomingMessage,
   { protocol }: WebSocketUpgrade,
 ): string {
+  const key = new RawHeaders(rawHeaders).get("sec-websocket-key");
   const accept = createHash("sha1")
-    .update(`${request.headers["sec-websocket-key"]}${handshakeGuid}`)
+    .update(`${key}${handshakeGuid}`)
     .digest("base64");
   return formatHead(101, [
     ["Upgrade", "websocket"],

@@ -9,7 +9,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { formatHead } from "./http_response.ts";
+import { endConnection, formatHead } from "./http_response.ts";
 
 /** Milliseconds that a client has to read the last answer that it gets. */
 export const lastTimeout = 2_000;
@@ -30,9 +30,10 @@ export async function sendAnswer(
   const isLast = !request.complete;
   if (isLast) {
     // Nobody wants the rest of its body, which might take for ever.
-    answer.headers.set("connection", "close");
     request.resume();
   }
+  // `node:http` does not end it where the response has a `Connection` of its own.
+  if (isLast || !response.shouldKeepAlive) endConnection(answer.headers);
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
   await sendBody(answer, response);
   if (isLast) endSoon(request.socket);
@@ -52,7 +53,7 @@ export async function sendLastAnswer(
   socket: Duplex,
   answer: Response,
 ): Promise<void> {
-  answer.headers.set("connection", "close");
+  endConnection(answer.headers);
   socket.write(formatHead(answer.status, answer.headers));
   if (method === "HEAD") {
     await answer.body?.cancel();

@@ -5,6 +5,7 @@
  */
 
 import { Duplex } from "node:stream";
+import type { RequestError } from "../../errors.ts";
 import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
 import { ReadSize } from "../../memory/read_size.ts";
 
@@ -37,8 +38,12 @@ export class HttpConnection extends Duplex {
   readonly localAddress: string | undefined;
   /** The port that the client has connected to. */
   readonly localPort: number | undefined;
+  /** What every request on it is refused with; absent: they are served. */
+  refusal: RequestError | undefined;
   #connection: Deno.Conn;
   #begun: BegunRead | undefined;
+  /** Whether what was begun is still to be given to who reads. */
+  #isPeeked = false;
   #readSize = new ReadSize(largestRead);
   #isDetached = false;
   #isStopped = false;
@@ -99,13 +104,36 @@ export class HttpConnection extends Duplex {
     return this;
   }
 
-  override _read(): void {
-    if (this.#begun !== undefined || this.#isStopped || this.#isDetached) {
-      return;
+  /**
+   * Waits for the first byte, and leaves it to be read. Nothing else may be read
+   * in the meantime.
+   *
+   * @returns The byte; `undefined` if none comes.
+   */
+  async peek(): Promise<number | undefined> {
+    const { memory, count } = this.#begin();
+    this.#isPeeked = true;
+    try {
+      return await count === null ? undefined : memory[0];
+    } catch {
+      // Who reads is told.
+      return undefined;
     }
+  }
+
+  override _read(): void {
+    if (this.#isStopped || this.#isDetached) return;
+    if (this.#isPeeked) {
+      this.#isPeeked = false;
+      this.#finishRead(this.#begun!);
+    } else if (this.#begun === undefined) {
+      this.#finishRead(this.#begin());
+    }
+  }
+
+  #begin(): BegunRead {
     const memory = takeMemory(this.#readSize.bytes);
-    this.#begun = { memory, count: this.#connection.read(memory) };
-    this.#finishRead(this.#begun);
+    return this.#begun = { memory, count: this.#connection.read(memory) };
   }
 
   async #finishRead({ memory, count }: BegunRead): Promise<void> {

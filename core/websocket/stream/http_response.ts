@@ -15,9 +15,22 @@ import { STATUS_CODES } from "node:http";
 export async function formatResponse(response: Response): Promise<string> {
   const { status, headers } = response;
   const body = await response.text();
-  headers.set("connection", "close");
+  endConnection(headers);
   headers.set("content-length", `${new TextEncoder().encode(body).length}`);
   return formatHead(status, headers) + body;
+}
+
+/**
+ * Says in a response that it is the last one of its connection.
+ *
+ * @param headers Its header fields. `Upgrade` among them has to be named in
+ * `Connection`, too (RFC 9110 section 7.8).
+ */
+export function endConnection(headers: Headers): void {
+  headers.set(
+    "connection",
+    headers.has("upgrade") ? "upgrade, close" : "close",
+  );
 }
 
 /**

@@ -10,12 +10,20 @@ import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import type { HttpConnection } from "./http_connection.ts";
 import { dropRest } from "./http_answer.ts";
-import { formatHead } from "./http_response.ts";
+import {
+  maxHead,
+  type ParseError,
+  toMalformedRequest,
+  whileOpen,
+} from "./http_request.ts";
+import { formatResponse } from "./http_response.ts";
 import { startTls } from "./tls.ts";
-import type { EngineOptions, ServerCertificate } from "../engine.ts";
-
-/** Bytes: the largest head of a request, as Deno's own server has it. */
-const maxHead = 64 * 1024;
+import { RequestError } from "../../errors.ts";
+import type {
+  EngineOptions,
+  RequestHandler,
+  ServerCertificate,
+} from "../engine.ts";
 
 /** An HTTP server, for connections that somebody else accepts. */
 export interface StreamServer {
@@ -36,24 +44,35 @@ export interface StreamServer {
 /**
  * Creates an HTTP server.
  *
- * @param options Its certificate, and how long a request's head may take.
+ * @param options Its certificate, how long a request's head may take, and who
+ * answers what was never a request.
  * @returns The server.
  */
 export function createStreamServer(
-  { certificate, headTimeout }: Pick<
+  { certificate, headTimeout, handle }: Pick<
     EngineOptions,
-    "certificate" | "headTimeout"
+    "certificate" | "headTimeout" | "handle"
   >,
 ): StreamServer {
   const timeout = Math.ceil(headTimeout * 1000);
   const limits = {
     maxHeaderSize: maxHead,
+    // What lacks a Host is looked at where all else is.
+    requireHostHeader: false,
     headersTimeout: timeout,
     requestTimeout: timeout,
     connectionsCheckingInterval: Math.min(1000, Math.ceil(timeout / 4)),
   };
   const server = createServer(limits);
-  server.on("clientError", refuse);
+  // It would ignore those beyond it, without a word.
+  server.maxHeadersCount = 0;
+  const refused = new WeakSet<Duplex>();
+  server.on("clientError", (error: ParseError, socket: Duplex) => {
+    // It is told again for what comes after.
+    if (refused.has(socket) || socket.writableEnded) return;
+    refused.add(socket);
+    refuse(error, socket, handle);
+  });
   // It does not listen itself, but is to keep connections, and to look at the
   // time, as if it did.
   let isListening = true;
@@ -67,6 +86,15 @@ export function createStreamServer(
     server.emit("connection", socket);
   }
 
+  /** Speaks HTTP with one who should speak TLS, as far as to say so. */
+  function servePlain(connection: HttpConnection): void {
+    connection.refusal = new RequestError(
+      400,
+      "TLS is spoken here: use wss or https",
+    );
+    serve(connection);
+  }
+
   return {
     server,
     accept(connection): void {
@@ -76,7 +104,14 @@ export function createStreamServer(
         if (connections.size === 0) onEmpty?.();
       });
       if (secureContext === undefined) serve(connection);
-      else startTls(connection, { secureContext, timeout, onSecure: serve });
+      else {
+        startTls(connection, {
+          secureContext,
+          timeout,
+          onSecure: serve,
+          onPlain: servePlain,
+        });
+      }
     },
     useCertificate(certificate): boolean {
       if (secureContext === undefined) return false;
@@ -95,32 +130,22 @@ export function createStreamServer(
 }
 
 /** Answers a client whose request never came to be one, and ends its connection. */
-function refuse(error: Error & { code?: string }, socket: Duplex): void {
-  // It is told again for what comes after the end of it.
-  if (socket.writableEnded) return;
-  const refusal = refusalFor(error.code ?? "");
-  if (refusal === undefined || !socket.writable) {
+async function refuse(
+  error: ParseError,
+  socket: Duplex,
+  handle: RequestHandler,
+): Promise<void> {
+  const request = toMalformedRequest(socket, error, whileOpen(socket));
+  if (request === undefined || !socket.writable) {
     socket.destroy();
     return;
   }
-  const [status, line] = refusal;
-  const body = `${line}\n`;
-  const head = formatHead(status, [
-    ["connection", "close"],
-    ["content-type", "text/plain; charset=utf-8"],
-    ["content-length", `${body.length}`],
-  ]);
-  socket.end(head + body);
-  dropRest(socket);
-}
-
-/** Status and body; nothing if no HTTP can be spoken with the client. */
-function refusalFor(code: string): [status: number, line: string] | undefined {
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
-    return [408, "request took too long"];
+  const answer = await handle(request);
+  if (answer instanceof Response) {
+    socket.end(await formatResponse(answer));
+    dropRest(socket);
+  } else {
+    answer.abandon();
+    socket.destroy();
   }
-  if (code === "HPE_HEADER_OVERFLOW") {
-    return [431, `request head is larger than ${maxHead} bytes`];
-  }
-  return code.startsWith("HPE_") ? [400, "malformed request"] : undefined;
 }

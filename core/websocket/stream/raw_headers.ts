@@ -30,7 +30,7 @@ export class RawHeaders implements RequestHeaders {
         continue;
       }
       const value = this.#raw[index + 1]!;
-      found = found === null ? value : `${found}, ${value}`;
+      found = found === null ? value : found + separatorOf(name) + value;
     }
     return found;
   }
@@ -40,6 +40,13 @@ export class RawHeaders implements RequestHeaders {
     for (let index = 0; index < this.#raw.length; index += 2) {
       headers.append(this.#raw[index]!, this.#raw[index + 1]!);
     }
+    const cookies = this.get("cookie");
+    if (cookies !== null) headers.set("cookie", cookies);
     return headers.entries();
   }
+}
+
+/** What joins the values of a field that has come more than once. */
+function separatorOf(name: string): string {
+  return name === "cookie" ? "; " : ", ";
 }

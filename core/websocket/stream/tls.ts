@@ -14,12 +14,15 @@ export interface StartTlsOptions {
   readonly secureContext: SecureContext;
   /** Milliseconds for the handshake. */
   readonly timeout: number;
+  /** Takes a connection on which HTTP comes without TLS. */
+  readonly onPlain: (connection: HttpConnection) => void;
   /** Takes the TLS socket after the handshake. */
   readonly onSecure: (socket: TLSSocket) => void;
 }
 
 /**
- * Speaks TLS, as a server, on a connection. One that fails to is destroyed.
+ * Speaks TLS, as a server, on a connection. One that fails to is destroyed, but
+ * for a client that speaks HTTP: it can be told.
  *
  * The TLS sockets of Deno go on reading when they are paused, and keep what
  * comes: so the connection below is told to stop then.
@@ -27,17 +30,25 @@ export interface StartTlsOptions {
  * @param connection The connection.
  * @param options The certificate, and who gets the TLS socket.
  */
-export function startTls(
+export async function startTls(
   connection: HttpConnection,
   options: StartTlsOptions,
-): void {
-  const { secureContext, timeout, onSecure } = options;
+): Promise<void> {
+  const { secureContext, timeout, onSecure, onPlain } = options;
+  const timer = setTimeout(() => connection.destroy(), timeout);
+  connection.once("close", () => clearTimeout(timer));
+  const first = await connection.peek();
+  if (connection.destroyed) return;
+  if (first !== undefined && isLetter(first)) {
+    clearTimeout(timer);
+    onPlain(connection);
+    return;
+  }
   const socket = new TLSSocket(connection, {
     isServer: true,
     secureContext,
     ALPNProtocols: ["http/1.1"],
   });
-  const timer = setTimeout(() => socket.destroy(), timeout);
   function fail(): void {
     socket.destroy();
     connection.destroy();
@@ -45,10 +56,7 @@ export function startTls(
   connection.on("error", () => {});
   connection.once("close", () => socket.destroy());
   socket.on("error", fail);
-  socket.once("close", () => {
-    clearTimeout(timer);
-    connection.destroy();
-  });
+  socket.once("close", () => connection.destroy());
   socket.on("pause", () => connection.stopReading());
   socket.on("resume", () => connection.continueReading());
   // It would tell those of a handle, which the connection does not have.
@@ -64,4 +72,9 @@ export function startTls(
     socket.off("error", fail);
     onSecure(socket);
   });
+}
+
+/** What a method of HTTP begins with, and no record of TLS. */
+function isLetter(byte: number): boolean {
+  return /[A-Za-z]/.test(String.fromCharCode(byte));
 }

@@ -68,6 +68,13 @@ Deno.test("connect() refuses with a status and one line that leaks nothing", {
       "no peer for this request",
     ],
     [
+      () => undefined,
+      ["a", "b"],
+      404,
+      "no peer for this request",
+      'no peer for this request: the client offers "a, b"',
+    ],
+    [
       () => {
         throw new Error(`no database at ${secret}`);
       },
@@ -125,14 +132,28 @@ Deno.test("connect() refuses with a status and one line that leaks nothing", {
       "framing failed",
       "framing failed: it is bad",
     ],
-    ...[undefined, "b"].map((
-      protocol,
-    ): (typeof cases)[number] => [
-      { address: secret, ...(protocol !== undefined && { protocol }) },
-      ["a"],
+    ...[
+      [
+        undefined,
+        ["a"],
+        'the client offers "a", and the backend names none: the option protocol = * accepts the first one offered',
+      ],
+      [
+        "b",
+        ["a", "c"],
+        'the client offers "a, c", and the backend wants "b": the option protocol = * accepts the first one offered',
+      ],
+      [
+        "*",
+        ["base64"],
+        'the client offers "base64", whose messages are text of bytes: let it offer binary, or no subprotocol',
+      ],
+    ].map(([protocol, offered, why]): (typeof cases)[number] => [
+      { address: secret, protocol } as PeerInfo,
+      offered as string[],
       400,
       "none of the subprotocols offered is spoken here",
-      "none of the subprotocols offered is spoken here",
+      `none of the subprotocols offered is spoken here: ${why}`,
     ]),
   ];
   for (const [answer, protocols, status, body, why] of cases) {

@@ -190,6 +190,11 @@ Deno.test("coreOptions say why a value is not valid", { permissions }, () => {
     ]),
     ["web-listing", "yes", 'it is one of true, false, not "yes"'],
     ["origin", "", "it names no origin"],
+    [
+      "origin",
+      "https://a/",
+      'no browser sends "https://a/": write https://a',
+    ],
     ["origin", " , ", "it names no origin"],
     ["log", "trace", 'it is one of error, warn, info, debug, not "trace"'],
     ["log", "INFO", 'it is one of error, warn, info, debug, not "INFO"'],

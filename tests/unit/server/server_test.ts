@@ -50,6 +50,7 @@ class FakeEngine implements WebSocketEngine {
     } = {},
   ): Promise<Response | WebSocketUpgrade> {
     const headers = isPlain ? new Headers() : new Headers({
+      host: "bridge.test",
       connection: "Upgrade",
       upgrade: "websocket",
       "sec-websocket-version": "13",

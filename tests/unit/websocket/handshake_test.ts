@@ -5,6 +5,7 @@ import {
   chooseProtocol,
   type Handshake,
   type HandshakeOptions,
+  isFromWebSocketClient,
 } from "../../../core/websocket/handshake.ts";
 
 const permissions = "none";
@@ -110,15 +111,11 @@ Deno.test("checkHandshake() refuses what may not be opened", {
       key,
       {},
     ]),
-    [
-      { headers: { host: "a.example, b.example" } },
-      400,
-      "Host is named more than once",
-      {},
-    ],
+    [{ headers: { host: null } }, 400, "a handshake names a Host", {}],
     ...[
       { "transfer-encoding": "chunked" },
       { "content-length": "5" },
+      { "content-length": "0" },
       { "content-length": "0, 5" },
     ].map((
       headers,
@@ -159,6 +156,72 @@ Deno.test("checkHandshake() refuses what may not be opened", {
     assertInstanceOf(error, RequestError, what);
     assertEquals([error.status, error.body], [status, body], what);
     assertEquals(error.headers, headers, what);
+  }
+});
+
+Deno.test("checkHandshake() tells the log what was not allowed, and why", {
+  permissions,
+}, () => {
+  const cases: [Difference, why: string | undefined][] = [
+    [
+      { headers: { origin: "https://c.example" }, options: origins },
+      'the option origin does not name "https://c.example"',
+    ],
+    [
+      { headers: { origin: `https://${"x".repeat(300)}` }, options: origins },
+      `the option origin does not name "https://${"x".repeat(192)}" …`,
+    ],
+    [
+      { headers: { origin: null }, options: origins },
+      "it names none, and the option origin is not *",
+    ],
+    [
+      { headers: { upgrade: null } },
+      'sec-websocket-key came without "Upgrade: websocket": a proxy in front has to pass on Upgrade and Connection',
+    ],
+    [
+      { headers: { connection: "close" } },
+      "Connection does not name Upgrade: a proxy in front has to pass on both",
+    ],
+    [
+      {
+        headers: {
+          upgrade: null,
+          "sec-websocket-key": null,
+          "sec-websocket-version": null,
+        },
+      },
+      undefined,
+    ],
+  ];
+  for (const [difference, why] of cases) {
+    const { cause } = assertThrows(() => check(difference)) as Error;
+    assertEquals(cause, why, JSON.stringify(difference));
+  }
+});
+
+Deno.test("isFromWebSocketClient() knows one whose Upgrade was left out", {
+  permissions,
+}, () => {
+  const cases: [string, Record<string, string>, boolean][] = [
+    ["GET", {}, false],
+    ["GET", { upgrade: "websocket" }, true],
+    ["POST", { upgrade: "WebSocket" }, true],
+    ["GET", { upgrade: "h2c" }, false],
+    ["GET", { "sec-websocket-key": "" }, true],
+    ["GET", { "Sec-WebSocket-Version": "13" }, true],
+    ["GET", { "sec-websocket-protocol": "a" }, true],
+    ["GET", { "sec-websocket-extensions": "permessage-deflate" }, true],
+    ["GET", { "sec-websocket-draft": "1" }, true],
+    ["HEAD", { "sec-websocket-key": "" }, false],
+    ["GET", { "x-sec-websocket-key": "" }, false],
+  ];
+  for (const [method, headers, is] of cases) {
+    assertEquals(
+      isFromWebSocketClient({ method, headers: new Headers(headers) }),
+      is,
+      `${method} ${JSON.stringify(headers)}`,
+    );
   }
 });
 
@@ -284,6 +347,12 @@ Deno.test("chooseProtocol() chooses as the client wrote it", {
     [["a", "Chat"], "cHAT", "Chat"],
     [["CHAT", "chat"], "chat", "CHAT"],
     [["*"], "*", "*"],
+    [["base64", "binary"], "*", "binary"],
+    [["BASE64", "v1"], "*", "v1"],
+    [["base64.binary.k8s.io", "v4.channel.k8s.io"], "*", "v4.channel.k8s.io"],
+    [["base64url"], "*", "base64url"],
+    // What an administrator names is spoken by the peer.
+    [["binary", "base64"], "base64", "base64"],
   ];
   for (const [offered, wanted, chosen] of cases) {
     assertEquals(chooseProtocol(offered, wanted), chosen);
@@ -300,6 +369,8 @@ Deno.test("chooseProtocol() refuses where no subprotocol fits both sides", {
     [["a"], ""],
     [["ab"], "a"],
     [["*"], "a"],
+    [["base64"], "*"],
+    [["Base64"], "*"],
   ];
   for (const [offered, wanted] of cases) {
     const error = assertThrows(() => chooseProtocol(offered, wanted));

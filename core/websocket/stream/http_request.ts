@@ -1,0 +1,178 @@
+/**
+ * Requests of the HTTP server of `node:http`, as the bridge sees them, and what
+ * it takes without complaint though it should not.
+ *
+ * @module
+ */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { RemoteAddress } from "../../api.ts";
+import { RequestError } from "../../errors.ts";
+import { toInternetRemote } from "../../net/address.ts";
+import { parseTarget } from "../request_target.ts";
+import type { HttpRequest } from "../engine.ts";
+import { HttpConnection } from "./http_connection.ts";
+import { RawHeaders } from "./raw_headers.ts";
+
+/** Bytes: the largest head of a request, as Deno's own server has it. */
+export const maxHead = 64 * 1024;
+
+/** Most header fields of a request, as Deno's own server has it. */
+const maxFields = 128;
+
+/**
+ * Makes a request of one of `node:http`.
+ *
+ * @param request The request.
+ * @param signal Aborted when the client is gone.
+ * @returns The request.
+ */
+export function toRequest(
+  request: IncomingMessage,
+  signal: AbortSignal,
+): HttpRequest {
+  const { method = "", url = "", rawHeaders, socket } = request;
+  const fault = refusalOf(socket) ?? findHeadFault(request);
+  return {
+    method,
+    ...parseTarget(url),
+    headers: new RawHeaders(rawHeaders),
+    ...addressesOf(socket),
+    signal,
+    ...(fault !== undefined && { fault }),
+  };
+}
+
+/**
+ * Makes a request of what `node:http` could not parse.
+ *
+ * @param socket Where it came.
+ * @param error What `node:http` says of it.
+ * @param signal Aborted when the client is gone.
+ * @returns The request, of which little but its fault is known; `undefined` if
+ * no HTTP can be spoken with the client.
+ */
+export function toMalformedRequest(
+  socket: Duplex,
+  error: ParseError,
+  signal: AbortSignal,
+): HttpRequest | undefined {
+  const fault = faultOf(error);
+  const [, method = "", target = ""] = lineOf(error) ?? [];
+  return fault && {
+    method,
+    target,
+    headers: new Headers(),
+    ...addressesOf(socket),
+    signal,
+    fault: refusalOf(socket) ?? fault,
+  };
+}
+
+/** An error of the parser of `node:http`. */
+export interface ParseError extends Error {
+  /** Which one. */
+  readonly code?: string;
+  /** What was parsed. */
+  readonly rawPacket?: Uint8Array;
+  /** How much of that was understood. */
+  readonly bytesParsed?: number;
+}
+
+/**
+ * Makes a signal of a socket.
+ *
+ * @param stream The socket, or what is closed with it.
+ * @returns Aborted when it is closed.
+ */
+export function whileOpen(stream: Duplex | ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  stream.once("close", () => {
+    controller.abort(new Error("The client is gone"));
+  });
+  return controller.signal;
+}
+
+/** What every request on a connection is refused with. */
+function refusalOf(socket: Duplex): RequestError | undefined {
+  return socket instanceof HttpConnection ? socket.refusal : undefined;
+}
+
+/** Finds what the parser lets through. */
+function findHeadFault(
+  { httpVersion, rawHeaders }: IncomingMessage,
+): RequestError | undefined {
+  if (httpVersion !== "1.1" && httpVersion !== "1.0") return malformed();
+  // Each counts, also the ten thousandth: the last one may be the one that matters.
+  if (rawHeaders.length <= maxFields * 2) return undefined;
+  return new RequestError(
+    431,
+    `request has more than ${maxFields} header fields`,
+  );
+}
+
+function faultOf(error: ParseError): RequestError | undefined {
+  const { code = "" } = error;
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    return new RequestError(408, "request took too long");
+  }
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return new RequestError(
+      431,
+      `request head is larger than ${maxHead} bytes`,
+    );
+  }
+  if (!code.startsWith("HPE_")) return undefined;
+  return hasUnknownMethod(error)
+    ? new RequestError(405, "method not allowed: use GET", {
+      headers: { allow: "GET" },
+    })
+    : malformed();
+}
+
+function malformed(): RequestError {
+  return new RequestError(400, "malformed request");
+}
+
+/** Whether a request is well so far, but the parser does not know its method. */
+function hasUnknownMethod(error: ParseError): boolean {
+  const method = lineOf(error)?.[1];
+  return method !== undefined && (error.bytesParsed ?? 0) <= method.length;
+}
+
+/** A request line, RFC 9112 section 3. */
+const LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (\/[!-~]*) HTTP\/1\.[01]\r\n/;
+
+/** The request line, if what was parsed begins with one: method and target. */
+function lineOf({ rawPacket }: ParseError): RegExpExecArray | null {
+  const start = rawPacket?.subarray(0, longestLine) ?? new Uint8Array();
+  return LINE.exec(new TextDecoder("latin1").decode(start));
+}
+
+/** Bytes: a longer line of a malformed request is not told. */
+const longestLine = 8192;
+
+function addressesOf(
+  socket: Duplex & Addresses,
+): Pick<HttpRequest, "remote" | "local"> {
+  const { remoteAddress, remotePort, localAddress, localPort } = socket;
+  return {
+    remote: toRemote(remoteAddress, remotePort),
+    local: toRemote(localAddress, localPort),
+  };
+}
+
+/** What a socket of `node:net`, or one that looks like it, has. */
+interface Addresses {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+}
+
+function toRemote(address?: string, port?: number): RemoteAddress {
+  return address === undefined || port === undefined
+    ? { address: "unix" }
+    : toInternetRemote(address, port);
+}
