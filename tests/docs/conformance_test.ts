@@ -79,7 +79,7 @@ const requests: readonly (readonly [string, number])[] = [
   ],
   [formatRequest({ headers: { Connection: null } }), 426],
   [formatRequest({ headers: { Connection: "keep-alive" } }), 426],
-  [formatRequest({ headers: { Host: null } }), 101],
+  [formatRequest({ headers: { Host: null } }), 400],
   [formatRequest().replace("HTTP/1.1", "HTTP/1.0"), 101],
 ];
 

@@ -104,7 +104,7 @@ testEngines("web serves files with their types", async (_, engine) => {
     ["/sub/", "text/html; charset=utf-8"],
     ["/sub/deeper/x.txt", "text/plain; charset=utf-8"],
     ["/%73ub/deeper/%78.txt", "text/plain; charset=utf-8"],
-    ["http://other.test/sub/", "text/html; charset=utf-8"],
+    ["http://bridge.test/sub/", "text/html; charset=utf-8"],
   ];
   using client = await RawClient.connect(command.port);
   for (const [target, type] of cases) {

@@ -6,6 +6,8 @@
 
 import { toInternetRemote } from "../../net/address.ts";
 import type { RemoteAddress } from "../../api.ts";
+import { RequestError } from "../../errors.ts";
+import { asksForWebSocket } from "../handshake.ts";
 import { NativeWebSocket } from "./websocket.ts";
 import { parseServedUrl } from "../request_target.ts";
 import { UnixSocketPath } from "../unix_socket_path.ts";
@@ -34,6 +36,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     info: Deno.ServeHandlerInfo,
   ): Promise<Response> {
     const { method, headers } = request;
+    const fault = findUpgradeFault(headers);
     const answer = await handle({
       method,
       headers,
@@ -41,6 +44,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
       remote: toRemote(info.remoteAddr),
       local: toRemote(server.addr),
       signal: request.signal,
+      ...(fault !== undefined && { fault }),
     });
     return answer instanceof Response
       ? answer
@@ -101,6 +105,21 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
       await server.shutdown();
     },
   };
+}
+
+/**
+ * Deno looks at the first `Upgrade` field alone: where that names another
+ * protocol, it takes the request for a WebSocket and never answers it.
+ */
+function findUpgradeFault(headers: Headers): RequestError | undefined {
+  if (!asksForWebSocket(headers)) return undefined;
+  if (/^[\s,]*websocket\s*(?:,|$)/i.test(headers.get("upgrade")!)) {
+    return undefined;
+  }
+  return new RequestError(
+    400,
+    "Upgrade names another protocol before websocket",
+  );
 }
 
 function toRemote(address: Deno.Addr): RemoteAddress {
