@@ -24,7 +24,6 @@ import { echo, TestPeer } from "../support/peer.ts";
 import {
   type Certificate,
   createCertificate,
-  hasProgram,
   TemporaryDirectory,
 } from "../support/service.ts";
 
@@ -637,7 +636,7 @@ for (const [kind, list] of Object.entries(cases)) {
         : outcome;
       assertEquals(await play(bed, request), expected, name);
     }
-  }, { ignore: !hasProgram("openssl", ["version"]), timeout: 60_000 });
+  }, { needs: ["openssl"], timeout: 60_000 });
 }
 
 testEngines("server tells a client of its TLS port that it speaks HTTP", async (
@@ -662,7 +661,7 @@ testEngines("server tells a client of its TLS port that it speaks HTTP", async (
   await client.upgrade();
   await client.send("x");
   assertEquals(await client.read(), "x");
-}, { ignore: !hasProgram("openssl", ["version"]), only: ["stream"] });
+}, { needs: ["openssl"], only: ["stream"] });
 
 testEngines("server ignores no header field", async (_, engine) => {
   const trustedProxy = parseTrustedProxies("127.0.0.1");
