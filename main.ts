@@ -27,7 +27,7 @@ import { Program, type ProgramParts } from "./core/program.ts";
 import { isTelemetryOn } from "./core/telemetry/load.ts";
 import { SharedCounts } from "./core/threads/shared_counts.ts";
 import { isThread, runThread } from "./core/threads/worker.ts";
-import { checkPort, countThreads, Threads } from "./core/threads/pool.ts";
+import { countThreads, Threads } from "./core/threads/pool.ts";
 import { framings } from "./framing/mod.ts";
 
 /** What there is to load, and where the log goes. */
@@ -118,16 +118,19 @@ async function serve(
   settings: readonly Setting[],
   program: Program,
 ): Promise<void> {
-  const { config: { core }, log } = program;
-  const { count, why } = countThreads(core);
+  const { log } = program;
+  const { count, why } = countThreads(program.config.core);
   if (why !== undefined) log("warn", "threads", { count, why });
   let threads: Threads | undefined;
   try {
-    if (count === 1) await program.listen({ port: core.port });
+    const { port } = program.config.core;
+    if (count === 1) await program.listen({ port });
     else threads = await listenInThreads(settings, program, count);
   } catch (error) {
-    return exit(1, explainListenError(error, core));
+    return exit(1, explainListenError(error, program.config.core));
   }
+  // Without IPv6, it is not where the configuration said.
+  const { core } = program.config;
   // Before anybody can be told that it listens, and sends a signal then.
   handleSignals(args, program, threads);
   outliveErrors(log);
@@ -150,7 +153,6 @@ async function listenInThreads(
   count: number,
 ): Promise<Threads> {
   const { config: { core }, log } = program;
-  checkPort(core);
   const counts = new SharedCounts();
   const thread = { index: 0, count };
   await program.listen({ port: core.port, counts, thread });

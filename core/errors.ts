@@ -84,3 +84,14 @@ export function describeError(error: unknown): string {
   if (error.cause === undefined) return message;
   return `${message}: ${describeError(error.cause)}`;
 }
+
+/**
+ * Tells whether the system has no IPv6 at all, so that `::` cannot be listened
+ * on.
+ *
+ * @param error What listening threw.
+ */
+export function lacksIpv6(error: unknown): boolean {
+  return error instanceof Error && "code" in error &&
+    (error.code === "EAFNOSUPPORT" || error.code === "EPROTONOSUPPORT");
+}

@@ -10,13 +10,14 @@ import { type BackendTable, loadBackend } from "./accept/backend.ts";
 import { readCertificate } from "./server/certificate.ts";
 import { type Config, resolveConfig, type Setting } from "./config/config.ts";
 import { describeFailure } from "./cli/describe.ts";
-import type { CoreConfig } from "./config/options.ts";
+import { type CoreConfig, formatListen } from "./config/options.ts";
 import type { ConnectionCounts } from "./server/connection_counts.ts";
 import type { FramingTable } from "./bridge/framing_table.ts";
 import type { LineBuffer } from "./log/line_buffer.ts";
 import { createLog, type Log } from "./log/log.ts";
 import { Pages } from "./pages/pages.ts";
 import { Plugins } from "./plugins/host.ts";
+import { checkPort, findIpv4Instead } from "./server/listen_address.ts";
 import { Server } from "./server/server.ts";
 import type { ServerSettings, ThreadPlace } from "./server/options.ts";
 import { loadTelemetry } from "./telemetry/load.ts";
@@ -118,8 +119,29 @@ export class Program {
    * @param options Where, and with whom.
    * @throws {Error} If it cannot listen there.
    */
-  async listen({ port, ...others }: ProgramListenOptions): Promise<void> {
+  async listen(options: ProgramListenOptions): Promise<void> {
+    try {
+      await this.#listen(options);
+    } catch (error) {
+      const { config } = this.#loaded;
+      const listen = findIpv4Instead(config.core, error);
+      if (listen === undefined) throw error;
+      const core = { ...config.core, listen };
+      this.#loaded = { ...this.#loaded, config: { ...config, core } };
+      // The first thread says it for all of them.
+      if ((options.thread?.index ?? 0) === 0) {
+        const address = formatListen(listen, options.port);
+        const why = "this system has no IPv6";
+        this.log("warn", "listen", { address, why });
+      }
+      await this.#listen(options);
+    }
+  }
+
+  async #listen({ port, ...others }: ProgramListenOptions): Promise<void> {
     const settings = toServerSettings(this.#loaded);
+    // Several threads could share the port with another program unnoticed.
+    if (others.thread?.index === 0) checkPort({ ...settings.core, port });
     this.#server = await Server.listen({
       ...settings,
       ...others,

@@ -121,13 +121,14 @@ export async function startServer(
     ...withOwn(options, parts),
     log,
   });
-  const { core } = program.config;
   try {
-    await program.listen({ port: core.port });
+    await program.listen({ port: program.config.core.port });
   } catch (error) {
     await program.end();
     throw error;
   }
+  // Without IPv6, it is not where the options said.
+  const { listen } = program.config.core;
   const { promise: finished, resolve } = Promise.withResolvers<void>();
   let ending: Promise<void> | undefined;
   async function end(): Promise<void> {
@@ -145,9 +146,9 @@ export async function startServer(
   signal?.addEventListener("abort", onAbort);
   if (signal?.aborted) onAbort();
   return {
-    addr: core.listen.transport === "unix" ? core.listen : {
+    addr: listen.transport === "unix" ? listen : {
       transport: "tcp",
-      hostname: core.listen.hostname,
+      hostname: listen.hostname,
       port: program.port,
     },
     finished,

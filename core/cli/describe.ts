@@ -6,7 +6,7 @@
 
 import { formatHost } from "../net/address.ts";
 import type { Config } from "../config/config.ts";
-import { ConfigError, describeError } from "../errors.ts";
+import { ConfigError, describeError, lacksIpv6 } from "../errors.ts";
 import { type CoreConfig, formatListen } from "../config/options.ts";
 import type { PageConfig } from "../config/page_options.ts";
 import { grantNames, type PluginConfig } from "../config/plugin_options.ts";
@@ -54,6 +54,9 @@ function whyNoPath(error: unknown): string | undefined {
 function whyNotListening(error: unknown): string {
   if (error instanceof Deno.errors.AddrInUse) {
     return "it is in use; stop the program that uses it, or choose another port with -p";
+  }
+  if (lacksIpv6(error)) {
+    return "this system has no IPv6; listen on 0.0.0.0, or another address of IPv4, with -l";
   }
   if (error instanceof Deno.errors.AddrNotAvailable) {
     return "this machine has no such address; choose one that it has with -l";

@@ -46,7 +46,7 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     help:
       "listen host (:: takes IPv4 too), or unix:PATH to listen on a Unix socket",
     details:
-      "An IPv6 address may stand in brackets. `127.0.0.1` or `::1` keeps clients of other machines out, as suits a proxy in front. A reload cannot change it.\n\n" +
+      "An IPv6 address may stand in brackets. `127.0.0.1` or `::1` keeps clients of other machines out, as suits a proxy in front. Where the system has no IPv6, `0.0.0.0` takes the place of the default, and the log says so. A reload cannot change it.\n\n" +
       "A Unix socket replaces one at PATH that nobody listens on any more, and nothing else that is there; it is removed at the end. With `deno run`, it needs `--allow-read` and `--allow-write` for its path.",
     example: "127.0.0.1",
     parse: (value) => ({ listen: parseListen(value) }),

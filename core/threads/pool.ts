@@ -126,15 +126,3 @@ export function countThreads(
     ? { count }
     : { count: 1, why: "this system does not share a port among threads" };
 }
-
-/**
- * Checks that no other process listens where threads are to listen: they would
- * share the port with it without an error.
- *
- * @param core Where.
- * @throws {Deno.errors.AddrInUse} If somebody does.
- */
-export function checkPort({ listen, port }: CoreConfig): void {
-  if (listen.transport !== "tcp" || port === 0) return;
-  Deno.listen({ hostname: listen.hostname, port }).close();
-}

@@ -180,6 +180,12 @@ export interface StartOptions extends CommandOptions {
   readonly args?: readonly string[];
   /** The configuration file. */
   readonly file?: string;
+  /**
+   * Where it listens; null: where it does by itself.
+   *
+   * @default {"127.0.0.1"}
+   */
+  readonly listen?: string | null;
 }
 
 /** The children that a test which was cut off may have left behind. */
@@ -211,18 +217,19 @@ export class Command implements AsyncDisposable {
   }
 
   /**
-   * Starts the command on a free port of 127.0.0.1, with a log in JSON, and
-   * waits until it listens.
+   * Starts the command on a free port, with a log in JSON, and waits until it
+   * listens.
    *
    * @param options What it bridges to, and how.
    * @returns The command.
    * @throws {Error} If it ends instead; the message has what it wrote.
    */
   static async start(options: StartOptions = {}): Promise<Command> {
-    const { engine, host, file, args = [] } = options;
+    const { engine, host, file, listen = "127.0.0.1", args = [] } = options;
     const command = await createCommand([
       ...file === undefined ? [] : [file],
-      ...["-p", "0", "-l", "127.0.0.1", "--log-format", "json"],
+      ...["-p", "0", "--log-format", "json"],
+      ...listen === null ? [] : ["-l", listen],
       ...engine === undefined ? [] : ["--engine", engine],
       ...host === undefined ? [] : ["-c", `host=${host}`],
       ...args,

@@ -73,6 +73,11 @@ Deno.test("explainListenError() says where, why and what to do", {
       /^Cannot listen on 1\.2\.3\.4:8001: this machine has no such address; .* -l$/,
     ],
     [
+      Object.assign(new Error("x"), { code: "EAFNOSUPPORT" }),
+      listening("::"),
+      /^Cannot listen on \[::\]:8001: this system has no IPv6; .* 0\.0\.0\.0,.* -l$/,
+    ],
+    [
       new PermissionDenied("x"),
       { ...defaultCoreConfig, port: 80 },
       /^Cannot listen on \[::\]:80: the system denies it; .* 1024 .* -p, /,
