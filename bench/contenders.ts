@@ -149,7 +149,7 @@ export function createContender(name: string): Contender {
   }
   if (options.length === 0) return found;
   if (!isWebsocksy(found.name)) {
-    throw new TypeError("only native and stream take options");
+    throw new TypeError("only stream and native take options");
   }
   if (!options.every((option) => /^[a-z][a-z0-9-]*=/.test(option))) {
     throw new TypeError("an option is OPTION=VALUE, without the dashes");
@@ -159,7 +159,7 @@ export function createContender(name: string): Contender {
 
 /** Whether a contender of this name is websocksy, with whatever options. */
 export function isWebsocksy(name: string): boolean {
-  return /^(native|stream)(:|$)/.test(name);
+  return /^(stream|native)(:|$)/.test(name);
 }
 
 function websocksy(engine: string, options: readonly string[]): Contender {

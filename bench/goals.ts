@@ -37,7 +37,7 @@ interface Goal {
   readonly contenders?: readonly string[];
 }
 
-const ENGINES = ["native", "stream"];
+const ENGINES = ["stream", "native"];
 
 const goals: readonly Goal[] = [
   versus("Peer to client in bulk", "bulk-to-client", "websockify", 1.5),

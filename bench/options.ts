@@ -50,7 +50,7 @@ export function helpText(): string {
   --only NAME,...        figures, of whatever set:
 ${wrap([...main, ...growth])}
   --contenders NAME,...  ${names.join(", ")};
-                         native:OPTION=VALUE:... is native with --OPTION VALUE
+                         stream:OPTION=VALUE:... is stream with --OPTION VALUE
   --against NAME,...     whom the ratios compare with; the first is that of the
                          chart (ws-bridge,websockify,haproxy)
   --rounds N             measurements of each contender (3; quick: 1)

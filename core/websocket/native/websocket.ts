@@ -19,7 +19,7 @@ import type {
 import { cutReason } from "../protocol/frames.ts";
 import { isPatient } from "../liveness.ts";
 import { ClientProgress } from "./client_progress.ts";
-import { postponePing } from "./deno_ping.ts";
+import { DenoPing } from "./deno_ping.ts";
 
 /**
  * While more than this many bytes wait to be sent, there is no room for more: one
@@ -58,6 +58,7 @@ export class NativeWebSocket implements ServerWebSocket {
   #closing: { readonly code: number; readonly reason: string } | undefined;
   #error = "";
   #progress: ClientProgress;
+  #ping: DenoPing;
   /** Until it is looked at again how much the client takes. */
   #progressTimer: ReturnType<typeof setTimeout> | undefined;
   /** Until it is no longer waited for Deno to tell how it ended. */
@@ -79,6 +80,7 @@ export class NativeWebSocket implements ServerWebSocket {
     this.#accepted = accepted;
     this.#limits = limits;
     this.#progress = new ClientProgress(limits.ping * 2000, performance.now());
+    this.#ping = new DenoPing(socket);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#onOpen();
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -187,7 +189,7 @@ export class NativeWebSocket implements ServerWebSocket {
         const why = "nothing was taken, and no ping answered";
         return this.#giveUp(1001, why);
       }
-      postponePing(this.#socket);
+      this.#ping.hold();
       this.#watchProgress();
     }, this.#limits.ping * 1000 / looks);
   }

@@ -185,7 +185,7 @@ Deno.test("parseOptions() names what is wrong", () => {
     [["--set", "some"], '--set "some": it must be one of main, growth'],
     [["--contenders", "nginx"], '--contenders "nginx": it must be one of'],
     [["--contenders", "stream:log"], "an option is OPTION=VALUE"],
-    [["--against", "haproxy:log=error"], "only native and stream take options"],
+    [["--against", "haproxy:log=error"], "only stream and native take options"],
     [["--rounds", "1.5"], '--rounds "1.5": it must be a positive whole number'],
     [["--seconds", "0"], '--seconds "0": it must be a positive number'],
     [["--connections", ""], '--connections "": it must be'],
@@ -249,12 +249,12 @@ Deno.test("judge() takes the ratio within each round, and the median of them", (
       [contender, value, bound, reached] as const
     ),
     [
-      ["native", 2, 3, false],
       ["stream", 20, 3, true],
+      ["native", 2, 3, false],
       ["stream", 0.49, 0.5, false],
       ["native:threads=2", 1.6, 1.6, true],
-      ["native", 31, 30, false],
       ["stream", 30, 30, true],
+      ["native", 31, 30, false],
     ],
   );
 });
