@@ -2,25 +2,22 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
-import { backends } from "../../../../backends/mod.ts";
-import { formatBash } from "../../../../core/cli/completions/bash.ts";
-import type { Completable } from "../../../../core/cli/completions/completable.ts";
-import { formatCompletions } from "../../../../core/cli/completions/completions.ts";
-import { formatFish } from "../../../../core/cli/completions/fish.ts";
-import { formatZsh } from "../../../../core/cli/completions/zsh.ts";
+import { backends } from "../../backends/mod.ts";
+import { formatBash } from "../../core/cli/completions/bash.ts";
+import type { Completable } from "../../core/cli/completions/completable.ts";
+import { formatCompletions } from "../../core/cli/completions/completions.ts";
+import { formatFish } from "../../core/cli/completions/fish.ts";
+import { formatZsh } from "../../core/cli/completions/zsh.ts";
 import {
   commandOptions,
   type Shell,
   shells,
-} from "../../../../core/cli/command_options.ts";
-import {
-  type CommandOption,
-  optionNames,
-} from "../../../../core/config/option.ts";
-import { runCommand } from "../../../support/command.ts";
-import { TemporaryDirectory } from "../../../support/service.ts";
-import { needing } from "../../../support/needing.ts";
-import { startShell } from "../../../support/shell_session.ts";
+} from "../../core/cli/command_options.ts";
+import { type CommandOption, optionNames } from "../../core/config/option.ts";
+import { runCommand } from "../support/command.ts";
+import { TemporaryDirectory } from "../support/service.ts";
+import { needing } from "../support/needing.ts";
+import { startShell } from "../support/shell_session.ts";
 
 /** Everything that a text could break, and a kind of value that none has yet. */
 const awkward: CommandOption = {

@@ -7,17 +7,17 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { join } from "node:path";
-import { ConfigError } from "../../../core/errors.ts";
-import { fetchModule } from "../../../core/plugins/fetch.ts";
-import { RawClient, request } from "../../support/client.ts";
-import { Command, runCommand } from "../../support/command.ts";
-import { echo, TestPeer } from "../../support/peer.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { fetchModule } from "../../core/plugins/fetch.ts";
+import { RawClient, request } from "../support/client.ts";
+import { Command, runCommand } from "../support/command.ts";
+import { echo, TestPeer } from "../support/peer.ts";
 import {
   ModuleServer,
   plugin,
   PluginBed,
   type ServedFile,
-} from "../../support/plugin_bed.ts";
+} from "../support/plugin_bed.ts";
 
 const twoModules: Readonly<Record<string, ServedFile>> = {
   "plugin.ts": plugin(`

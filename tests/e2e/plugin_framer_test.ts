@@ -1,14 +1,14 @@
 /** Framing functions of plugins, over real sockets. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { RawClient, request } from "../../support/client.ts";
+import { RawClient, request } from "../support/client.ts";
 import {
   framingPlugin,
   ModuleServer,
   plugin,
   PluginBed,
   type ServedFile,
-} from "../../support/plugin_bed.ts";
+} from "../support/plugin_bed.ts";
 
 /** A bridge to the echoing peer through framing `test` of a plugin. */
 function start(

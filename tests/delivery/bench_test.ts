@@ -12,20 +12,20 @@ import {
   assertThrows,
 } from "@std/assert";
 import { join } from "node:path";
-import { drawChart } from "../../../bench/chart.ts";
-import { contenders } from "../../../bench/contenders.ts";
-import type { Score } from "../../../bench/figure.ts";
-import { createFigures } from "../../../bench/figures.ts";
-import { judge } from "../../../bench/goals.ts";
-import { helpText, parseOptions } from "../../../bench/options.ts";
-import type { Results } from "../../../bench/results.ts";
-import { framingConfig, messageOf } from "../../../bench/services.ts";
-import type { FigureScores } from "../../../bench/statistics.ts";
-import { framings } from "../../../framing/mod.ts";
-import { stdArguments } from "../../../tools/std.ts";
-import { root } from "../../support/command.ts";
-import { needing } from "../../support/needing.ts";
-import { python } from "../../../tools/programs.ts";
+import { drawChart } from "../../bench/chart.ts";
+import { contenders } from "../../bench/contenders.ts";
+import type { Score } from "../../bench/figure.ts";
+import { createFigures } from "../../bench/figures.ts";
+import { judge } from "../../bench/goals.ts";
+import { helpText, parseOptions } from "../../bench/options.ts";
+import type { Results } from "../../bench/results.ts";
+import { framingConfig, messageOf } from "../../bench/services.ts";
+import type { FigureScores } from "../../bench/statistics.ts";
+import { framings } from "../../framing/mod.ts";
+import { stdArguments } from "../../tools/std.ts";
+import { root } from "../support/command.ts";
+import { needing } from "../support/needing.ts";
+import { python } from "../../tools/programs.ts";
 
 const decoder = new TextDecoder();
 
