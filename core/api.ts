@@ -100,7 +100,7 @@ export interface RemoteAddress {
 
 /** The peer that a backend chose, and how to talk to it. */
 export interface PeerInfo {
-  /** `tcp://HOST[:PORT]`, `tls://…`, `udp://…`, `unix://PATH` or `unix-dgram://PATH`. */
+  /** `tcp://HOST[:PORT]`, `tls://…`, `udp://…`, `unix://PATH` or `unix-dgram://PATH`; `@NAME` is an abstract socket. */
   readonly address: string;
   /**
    * Name of the framing function.

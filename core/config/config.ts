@@ -13,6 +13,7 @@ import {
   coreOptions,
   defaultCoreConfig,
 } from "./options.ts";
+import { isAbstract } from "../net/address.ts";
 import { decodeText } from "./text.ts";
 import { findPageConflict } from "./page_options.ts";
 import {
@@ -107,6 +108,7 @@ export function resolveConfig(settings: readonly Setting[]): Config {
     }
   }
   checkTls(core, origins);
+  checkListenMode(core, origins);
   const conflict = findPageConflict(core);
   if (conflict !== undefined) {
     const [name, why] = conflict;
@@ -131,6 +133,18 @@ function checkTls(
   if (why !== undefined) {
     throw new ConfigError(`cannot use ${given}: ${why}`, origins[given]);
   }
+}
+
+function checkListenMode(
+  { listen, listenMode }: CoreConfig,
+  origins: Readonly<Record<string, string>>,
+): void {
+  if (listenMode === undefined || listen.transport !== "unix") return;
+  if (!isAbstract(listen.path)) return;
+  throw new ConfigError(
+    "cannot use listen-mode: an abstract socket has no permissions",
+    origins["listen-mode"],
+  );
 }
 
 function coreOptionNamed(name: string, origin: string): CoreOption {

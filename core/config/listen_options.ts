@@ -44,10 +44,11 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     value: "listen",
     default: "::",
     help:
-      "listen host (:: takes IPv4 too), or unix:PATH to listen on a Unix socket",
+      "listen host (:: takes IPv4 too), or unix:PATH to listen on a Unix socket (unix:@NAME: an abstract one)",
     details:
       "An IPv6 address may stand in brackets. `127.0.0.1` or `::1` keeps clients of other machines out, as suits a proxy in front. Where the system has no IPv6, `0.0.0.0` takes the place of the default, and the log says so. A reload cannot change it.\n\n" +
-      "A Unix socket replaces one at PATH that nobody listens on any more, and nothing else that is there; it is removed at the end. With `deno run`, it needs `--allow-read` and `--allow-write` for its path.",
+      "A Unix socket replaces one at PATH that nobody listens on any more, and nothing else that is there; it is removed at the end. With `deno run`, it needs `--allow-read` and `--allow-write` for its path.\n\n" +
+      "An abstract socket, `unix:@NAME`, is no file and has no permissions: every program in the same network namespace can connect to it. It is there as long as it is listened on. Linux has them; with `deno run`, they need `--allow-read` and `--allow-write` without a list.",
     example: "127.0.0.1",
     parse: (value) => ({ listen: parseListen(value) }),
   },
@@ -70,7 +71,7 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     default: "",
     help: "permissions of the Unix socket, in octal; else the umask decides",
     details:
-      "It is set right after the socket is bound: one that must at no moment be open to others is made under a strict umask, or in a directory that they cannot enter. For a TCP port it means nothing.",
+      "It is set right after the socket is bound: one that must at no moment be open to others is made under a strict umask, or in a directory that they cannot enter. For a TCP port it means nothing, and an abstract socket has none.",
     example: "660",
     parse: (value) => ({ listenMode: parseMode(value) }),
   },
@@ -100,7 +101,7 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
 function parseListen(value: string): ListenAddress {
   if (value.startsWith("unix:")) {
     const path = value.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
-    if (path === "" || path.includes("\0")) {
+    if (path === "" || path === "@" || path.includes("\0")) {
       throw new SyntaxError("it needs the path of a socket after unix:");
     }
     return { transport: "unix", path };

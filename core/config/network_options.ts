@@ -45,7 +45,7 @@ export const networkOptions: readonly CoreOption<NetworkConfig>[] = [
     details:
       "A peer that no pattern matches is not opened: the client gets 502, and the log a warning that says what was not allowed. A pattern is `*` for any peer, or a scheme or `*`, then `://`, then a host or a path.\n\n" +
       "A host is an IP address, a network, a name or `*`, and perhaps `:PORT`, `:FIRST-LAST` or `:*`; IPv6 stands in brackets, `[fd00::/8]`. A name in a peer's address is resolved first, once, and the connection goes to those of its addresses that match, and to no other; a pattern with a name matches that name, wherever it leads.\n\n" +
-      "In a path, `*` stands for any characters but `/`, and `**` for any. It is compared with the socket's real path, without links and `..`.",
+      "In a path, `*` stands for any characters but `/`, and `**` for any. It is compared with the socket's real path, without links and `..`. A pattern that begins with `@` is for the names of abstract sockets: `unix://@**` allows all of them.",
     example: "tcp://10.0.0.0/8:5900-5999",
     parse: (value) => ({ allowPeer: parseAllowedPeers(value) }),
     join: ({ allowPeer }, { allowPeer: more = "*" }) => ({

@@ -39,11 +39,11 @@ export interface UnixAddress<
 > {
   /** Stream or datagram mode. */
   readonly transport: Transport;
-  /** Path of the socket. */
+  /** Path of the socket; `@NAME` is one of Linux's abstract sockets. */
   readonly path: string;
 }
 
-/** Where the server listens. */
+/** Where the server listens. A path may be that of an abstract socket. */
 export type ListenAddress =
   | { readonly transport: "tcp"; readonly hostname: string }
   | { readonly transport: "unix"; readonly path: string };
@@ -165,6 +165,37 @@ function parsePort(digits: string, text: string): number {
     );
   }
   return port;
+}
+
+/**
+ * Tells whether the path of a Unix socket is the name of an abstract one, which
+ * is no file.
+ *
+ * @param path The path.
+ * @returns Whether it is; a file of such a name is `./@NAME`.
+ */
+export function isAbstract(path: string): boolean {
+  return path.startsWith("@");
+}
+
+/**
+ * Gives the path of a Unix socket as the system takes it.
+ *
+ * @param path The path; `@NAME` for an abstract socket.
+ * @returns The path.
+ */
+export function toSystemPath(path: string): string {
+  return isAbstract(path) ? `\0${path.slice(1)}` : path;
+}
+
+/**
+ * Gives the path of a Unix socket as it is written.
+ *
+ * @param path The path as the system has it.
+ * @returns The path; `@NAME` for an abstract socket.
+ */
+export function fromSystemPath(path: string): string {
+  return path.replace(/^\0/, "@");
 }
 
 /**

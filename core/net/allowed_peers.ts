@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { InternetAddress, PeerAddress, UnixAddress } from "./address.ts";
+import {
+  type InternetAddress,
+  isAbstract,
+  type PeerAddress,
+  type UnixAddress,
+} from "./address.ts";
 import {
   type IpAddress,
   isInNetwork,
@@ -45,8 +50,8 @@ const INTERNET =
  *
  * @param value One pattern: `*` for any peer, or a scheme or `*`, `://`, and
  * either a host (name, IP address or network, IPv6 in brackets, or `*`) with
- * perhaps `:` and a port, `FIRST-LAST` or `*`; or a path from the root, in which
- * `*` stands for any characters but `/`, and `**` for any characters.
+ * perhaps `:` and a port, `FIRST-LAST` or `*`; or a path from the root, or the
+ * `@NAME` of an abstract socket, in which `*` stands for any characters but `/`, and `**` for any characters.
  * @returns The peers.
  * @throws {SyntaxError | RangeError} If the pattern is not valid.
  *
@@ -76,7 +81,7 @@ export function parseAllowedPeers(value: string): AllowedPeers {
   if (transport === "unix" || transport === "unix-dgram") {
     return [{ transport, path: parsePath(rest, value) }];
   }
-  return transport === "*" && rest.startsWith("/")
+  return transport === "*" && /^[/@]/.test(rest)
     ? [{ transport, path: parsePath(rest, value) }]
     : [{ transport, ...parseInternet(rest, value) }];
 }
@@ -127,10 +132,13 @@ function toName(hostname: string): string {
 }
 
 function parsePath(path: string, value: string): RegExp {
-  if (!path.startsWith("/") || path.includes("\0")) {
-    throw new SyntaxError(`its path does not start with "/", in "${value}"`);
+  if (!/^[/@]/.test(path) || path.includes("\0")) {
+    throw new SyntaxError(
+      `its path does not start with "/" or "@", in "${value}"`,
+    );
   }
-  if (/\/\.\.?(\/|$)|\/\//.test(path)) {
+  // The name of an abstract socket is no path: dots and slashes mean nothing in it.
+  if (!isAbstract(path) && /\/\.\.?(\/|$)|\/\//.test(path)) {
     throw new SyntaxError(
       `its path has "." or ".." or "//" in it, which no real path has, in "${value}"`,
     );

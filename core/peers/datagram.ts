@@ -6,7 +6,11 @@
 
 import { lookup } from "node:dns/promises";
 import { untilAborted } from "../time/abortable.ts";
-import type { DatagramAddress } from "../net/address.ts";
+import {
+  type DatagramAddress,
+  isAbstract,
+  toSystemPath,
+} from "../net/address.ts";
 import { CloseError } from "../errors.ts";
 import type { Peer } from "./peer.ts";
 import type { PeerPlace } from "./locate.ts";
@@ -77,14 +81,17 @@ async function resolve(hostname: string): Promise<string> {
 
 async function openUnixDatagram(path: string): Promise<Peer> {
   // A peer that is not there is told at once, as for the other transports; the
-  // first message would find out only after the WebSocket is open.
-  const { isSocket } = await Deno.stat(path);
-  if (!isSocket) throw new TypeError(`"${path}" is not a socket`);
+  // first message would find out only after the WebSocket is open. Whether there
+  // is an abstract one cannot be found out without sending something.
+  if (!isAbstract(path)) {
+    const { isSocket } = await Deno.stat(path);
+    if (!isSocket) throw new TypeError(`"${path}" is not a socket`);
+  }
   const directory = await Deno.makeTempDir({ prefix: "websocksy-" });
   try {
     return new DatagramPeer(
       await bindPair(directory),
-      { transport: "unixpacket", path },
+      { transport: "unixpacket", path: toSystemPath(path) },
       () => true,
       directory,
     );

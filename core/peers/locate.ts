@@ -6,10 +6,11 @@
 
 import { lookup } from "node:dns/promises";
 import { untilAborted } from "../time/abortable.ts";
-import type {
-  InternetAddress,
-  PeerAddress,
-  UnixAddress,
+import {
+  type InternetAddress,
+  isAbstract,
+  type PeerAddress,
+  type UnixAddress,
 } from "../net/address.ts";
 import {
   type AllowedPeers,
@@ -82,7 +83,9 @@ async function locatePath(
   allowed: AllowedPeers,
   signal: AbortSignal,
 ): Promise<PeerPlace> {
-  const path = await untilAborted(Deno.realPath(address.path), signal);
+  const path = isAbstract(address.path)
+    ? address.path
+    : await untilAborted(Deno.realPath(address.path), signal);
   const place = { ...address, path };
   if (isAllowedPath(allowed, place)) return place;
   throw new TypeError(

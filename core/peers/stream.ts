@@ -5,7 +5,11 @@
  */
 
 import { untilAborted } from "../time/abortable.ts";
-import type { InternetAddress, StreamAddress } from "../net/address.ts";
+import {
+  type InternetAddress,
+  type StreamAddress,
+  toSystemPath,
+} from "../net/address.ts";
 import { keepAlive } from "../net/keep_alive.ts";
 import type { TlsTrust } from "../net/tls_trust.ts";
 import type { Peer } from "./peer.ts";
@@ -41,7 +45,7 @@ export async function openStreamPeer(
   const { signal, preface } = options;
   switch (address.transport) {
     case "unix": {
-      const connection = await connectUnix(address.path, signal);
+      const connection = await connectUnix(toSystemPath(address.path), signal);
       return new StreamPeer(await begin(connection, preface));
     }
     case "tcp":

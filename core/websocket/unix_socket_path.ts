@@ -5,8 +5,15 @@
  * @module
  */
 
-/** The path of a Unix socket to listen on. */
+import { isAbstract, toSystemPath } from "../net/address.ts";
+
+/**
+ * The path of a Unix socket to listen on. An abstract socket (`@NAME`) is no
+ * file: the system removes it with its listener, and refuses a second one.
+ */
 export class UnixSocketPath {
+  /** The path as the system takes it. */
+  readonly system: string;
   #path: string;
   #mode: number | undefined;
   /** The socket that was bound there: another one is not ours. */
@@ -20,6 +27,7 @@ export class UnixSocketPath {
    */
   constructor(path: string, mode: number | undefined) {
     this.#path = path;
+    this.system = toSystemPath(path);
     this.#mode = mode;
   }
 
@@ -31,6 +39,7 @@ export class UnixSocketPath {
    * @throws {Error} If something else is there, or a permission is missing.
    */
   async prepare(): Promise<void> {
+    if (isAbstract(this.#path)) return;
     const found = this.#find();
     if (found === undefined) return;
     if (!found.isSocket) {
@@ -47,6 +56,7 @@ export class UnixSocketPath {
 
   /** Gives the socket that was bound just now its mode, and remembers it. */
   claim(): void {
+    if (isAbstract(this.#path)) return;
     if (this.#mode !== undefined) Deno.chmodSync(this.#path, this.#mode);
     this.#bound = Deno.lstatSync(this.#path);
   }

@@ -168,6 +168,43 @@ testEngines("websocksy names the flags that a Unix socket needs", async (
   });
 }, { needs: ["unix"] });
 
+testEngines(
+  "websocksy listens on an abstract socket, which needs no room in a directory",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    const name = `websocksy-${crypto.randomUUID()}`;
+    const args = ["-l", `unix:@${name}`, "-c", "proxy-protocol=v1"];
+    async function serves(): Promise<Record<string, unknown>> {
+      await using command = await Command.start({
+        engine,
+        host: peer.host,
+        args,
+      });
+      using client = await RawClient.connectUnix(`\0${name}`);
+      await client.upgrade();
+      // The client has no address that the peer could be told.
+      assertEquals(await client.read(), "PROXY UNKNOWN\r\n");
+      await client.send("served");
+      assertEquals(await client.read(), "served");
+      const second = await runCommand(["--engine", engine, ...args]);
+      assertMatch(second.stderr, /unix:@\S+: it is in use.* -l\n$/);
+      assertEquals(second.code, 1);
+      const open = await command.event("open");
+      command.kill("SIGKILL");
+      await command.status;
+      return open;
+    }
+    // Nothing is left of one that was killed.
+    for (let time = 0; time < 2; time++) {
+      assertMatch(String((await serves()).remote), /^[@\w-]+$/);
+    }
+    const mode = await runCommand([...args, "--listen-mode", "600"]);
+    assertMatch(mode.stderr, /--listen-mode: .*an abstract socket has no perm/);
+    assertEquals(mode.code, 2);
+  },
+  { needs: ["linux"] },
+);
+
 /** What a client is answered, and after how many milliseconds its connection ended. */
 interface Ending {
   readonly text: string;

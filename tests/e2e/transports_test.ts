@@ -157,6 +157,59 @@ testEngines(
 );
 
 testEngines(
+  "bridge talks to abstract Unix sockets",
+  async (t, engine) => {
+    const name = `websocksy-${crypto.randomUUID()}`;
+    await t.step("stream", async () => {
+      const path = `\0${name}`;
+      const listener = Deno.listen({ transport: "unix", path });
+      await using _peer = TestPeer.on(listener, "", echo);
+      const host = `unix://@${name}`;
+      const args = ["--allow-peer", `unix://@websocksy-*`];
+      await using command = await Command.start({ engine, host, args });
+      using client = await RawClient.open(command.port);
+      await client.send("abstract");
+      assertEquals(await client.read(), "abstract");
+      assertEquals((await command.event("open")).peer, host);
+    });
+    await t.step("datagrams", async () => {
+      using service = listenDatagram({ path: `\0${name}` });
+      const host = `unix-dgram://@${name}`;
+      await using command = await Command.start({ engine, host });
+      using client = await RawClient.open(command.port);
+      for (const text of ["one", "", "three"]) {
+        await client.send(text);
+        const [datagram, from] = await service.receive();
+        assertEquals(new TextDecoder().decode(datagram), text);
+        await service.send(new TextEncoder().encode(`${text}!`), from);
+        assertEquals(await client.read(), `${text}!`);
+      }
+    });
+    await t.step("nobody there", async () => {
+      const host = `unix://@${name}`;
+      await using command = await Command.start({ engine, host });
+      assertEquals((await request(command.port)).status, 502);
+    });
+    await t.step("no datagrams taken there", async () => {
+      const host = `unix-dgram://@${name}`;
+      await using command = await Command.start({ engine, host });
+      using client = await RawClient.open(command.port);
+      await client.send("lost");
+      assertEquals((await client.readClose()).code, 1011);
+    });
+    await t.step("not allowed", async () => {
+      const host = `unix://@${name}`;
+      const args = ["--allow-peer", "unix:///**"];
+      await using command = await Command.start({ engine, host, args });
+      assertEquals((await request(command.port)).status, 502);
+      const { why } = await command.event("refuse");
+      assertMatch(String(why), /allow-peer does not allow it.*@websocksy/);
+    });
+  },
+  { needs: ["linux"] },
+);
+
+testEngines(
   "bridge names the flag that a Unix datagram socket needs",
   async (_, engine) => {
     await using directory = new TemporaryDirectory();

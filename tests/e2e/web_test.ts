@@ -431,6 +431,41 @@ testEngines("web answers requests for a range", async (_, engine) => {
   assertEquals(fresh.status, 304);
 });
 
+testEngines(
+  "web shows the file that stands for a folder",
+  async (_, engine) => {
+    await using site = await Site.make({
+      "vnc.html": "vnc",
+      "sub/index.html": "index",
+      "both/index.html": "index",
+      "both/vnc.html": "vnc",
+      "folder/vnc.html/x": "x",
+      "folder/index.html": "index",
+      "none/x": "x",
+    });
+    await Deno.writeTextFile(join(site.path, "secret.html"), "secret");
+    await Deno.mkdir(join(site.www, "out"));
+    await Deno.symlink("../../secret.html", join(site.www, "out", "vnc.html"));
+    const index = ["--web-index", "vnc.html, index.html"];
+    await using command = await site.serve(engine, index);
+    const cases: [target: string, body: string | undefined][] = [
+      ["/", "vnc"],
+      ["/sub/", "index"],
+      ["/both/", "vnc"],
+      ["/folder/", "index"],
+      ["/none/", undefined],
+      ["/out/", undefined],
+    ];
+    for (const [target, expected] of cases) {
+      const { status, body, headers } = await get(command.port, target);
+      assertEquals(status, expected === undefined ? 404 : 200, target);
+      if (expected === undefined) continue;
+      assertEquals(body, expected, target);
+      assertEquals(headers.get("content-type"), "text/html; charset=utf-8");
+    }
+  },
+);
+
 testEngines("web lists folders only if it is told to", async (_, engine) => {
   await using site = await Site.make({
     "a.txt": "a",

@@ -13,12 +13,11 @@ import { loadWebLibraries, type WebLibraries } from "./libraries.ts";
 import { formatListing } from "./listing.ts";
 import { isPlainName, parseWebPath, type WebPath } from "./path.ts";
 
-/** The file that stands for its folder. */
-const indexName = "index.html";
-
 /** A folder that is served, and how. */
 interface Folder {
   readonly path: string;
+  /** The files that stand for their folder, the first that is there. */
+  readonly index: readonly string[];
   readonly hasListing: boolean;
   readonly libraries: WebLibraries;
 }
@@ -40,11 +39,14 @@ interface Place {
  */
 export async function openFolder(
   path: string,
-  { webListing: hasListing }: Pick<PageConfig, "webListing">,
+  { webIndex: index, webListing: hasListing }: Pick<
+    PageConfig,
+    "webIndex" | "webListing"
+  >,
 ): Promise<Page> {
   await checkFolder(path);
   const libraries = await loadWebLibraries();
-  const folder = { path, hasListing, libraries };
+  const folder = { path, index, hasListing, libraries };
   return (request, state) => serve(folder, { request, state });
 }
 
@@ -95,12 +97,23 @@ async function serveFolder(
       headers: { location, "content-length": "0" },
     });
   }
+  for (const name of folder.index) {
+    const index = await findIfThere(folder, [...names, name]);
+    // A folder of that name is none that could stand for another.
+    if (index?.info.isFile) return await serveFile(folder, asked, index);
+  }
+  if (folder.hasListing) return await formatListing(path, names);
+  throw notFound();
+}
+
+async function findIfThere(
+  folder: Folder,
+  names: readonly string[],
+): Promise<Place | undefined> {
   try {
-    const index = await find(folder, [...names, indexName]);
-    return await serveFile(folder, asked, index);
+    return await find(folder, names);
   } catch (error) {
-    if (!(error instanceof RequestError) || error.status !== 404) throw error;
-    if (folder.hasListing) return await formatListing(path, names);
+    if (error instanceof RequestError && error.status === 404) return undefined;
     throw error;
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { toInternetRemote } from "../../net/address.ts";
+import { fromSystemPath, toInternetRemote } from "../../net/address.ts";
 import type { RemoteAddress } from "../../api.ts";
 import { RequestError } from "../../errors.ts";
 import { asksForWebSocket } from "../handshake.ts";
@@ -61,7 +61,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
 
   async function serve(): Promise<Deno.HttpServer<Deno.Addr>> {
     await path?.prepare();
-    const where = listen.transport === "unix" ? { path: listen.path } : {
+    const where = listen.transport === "unix" ? { path: path!.system } : {
       hostname: listen.hostname,
       port,
       reusePort: isShared,
@@ -125,7 +125,11 @@ function findUpgradeFault(headers: Headers): RequestError | undefined {
 function toRemote(address: Deno.Addr): RemoteAddress {
   return address.transport === "tcp" || address.transport === "udp"
     ? toInternetRemote(address.hostname, address.port)
-    : { address: "path" in address ? address.path : address.transport };
+    : {
+      address: "path" in address
+        ? fromSystemPath(address.path)
+        : address.transport,
+    };
 }
 
 function upgrade(

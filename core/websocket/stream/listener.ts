@@ -63,7 +63,7 @@ export class StreamListener {
     }
     const path = new UnixSocketPath(listen.path, listenMode);
     await path.prepare();
-    const listener = Deno.listen({ transport: "unix", path: listen.path });
+    const listener = Deno.listen({ transport: "unix", path: path.system });
     try {
       path.claim();
     } catch (error) {

@@ -45,6 +45,7 @@ Deno.test("coreOptions has the defaults that are documented", {
     ["console", "", { console: undefined }],
     ["health", "", { health: undefined }],
     ["web", "", { web: undefined }],
+    ["web-index", "index.html", { webIndex: ["index.html"] }],
     ["web-listing", "false", { webListing: false }],
     ["drain-timeout", "5", { drainTimeout: 5 }],
     ["log", "info", { log: "info" }],
@@ -128,6 +129,8 @@ Deno.test("coreOptions parse valid values", { permissions }, () => {
     ["console", "/", { console: "/" }],
     ["health", "/a%20b/~!", { health: "/a%20b/~!" }],
     ["web", "www", { web: "www" }],
+    ["web-index", "vnc.html", { webIndex: ["vnc.html"] }],
+    ["web-index", "a b.html , c", { webIndex: ["a b.html", "c"] }],
     ["web-listing", "true", { webListing: true }],
     ["log", "error", { log: "error" }],
     ["log", "warn", { log: "warn" }],
@@ -187,6 +190,15 @@ Deno.test("coreOptions say why a value is not valid", { permissions }, () => {
       "health",
       value,
       `it is a path such as /path, not "${value}"`,
+    ]),
+    ...["", "a,", "../a", "a/b", ".hidden", "a\\b"].map((
+      value,
+    ): [string, string, string] => [
+      "web-index",
+      value,
+      `it is the name of a file, without a path and a dot before it, not "${
+        value.split(",").at(-1)
+      }"`,
     ]),
     ["web-listing", "yes", 'it is one of true, false, not "yes"'],
     ["origin", "", "it names no origin"],

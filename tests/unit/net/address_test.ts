@@ -3,10 +3,13 @@ import {
   formatAddress,
   formatHost,
   formatRemote,
+  fromSystemPath,
   hasScheme,
+  isAbstract,
   parseAddress,
   type PeerAddress,
   toInternetRemote,
+  toSystemPath,
 } from "../../../core/net/address.ts";
 
 const permissions = "none";
@@ -39,6 +42,8 @@ const addresses: readonly (readonly [text: string, address: PeerAddress])[] = [
   ["unix:///run/x.sock", { transport: "unix", path: "/run/x.sock" }],
   ["unix://x.sock", { transport: "unix", path: "x.sock" }],
   ["unix:///a b:1?#%20", { transport: "unix", path: "/a b:1?#%20" }],
+  ["unix://@name", { transport: "unix", path: "@name" }],
+  ["unix-dgram://@a/../b@", { transport: "unix-dgram", path: "@a/../b@" }],
   ["unix-dgram:///run/x", { transport: "unix-dgram", path: "/run/x" }],
 ];
 
@@ -147,6 +152,7 @@ Deno.test("parseAddress() says why text is no address", { permissions }, () => {
     ["unixdgram:///x", scheme],
     ["toString://h", scheme],
     ["unix://", path],
+    ["unix-dgram://@", path],
     ["unix-dgram://", path],
     ["unix:///a\0b", path],
   ];
@@ -194,3 +200,22 @@ Deno.test("formatRemote() formats clients, IPv4 in its own form", {
   }
   assertEquals(formatRemote({ address: "/run/x.sock" }), "/run/x.sock");
 });
+
+Deno.test(
+  "toSystemPath() gives abstract sockets the name that the system has",
+  {
+    permissions,
+  },
+  () => {
+    const cases: [path: string, system: string, is: boolean][] = [
+      ["@name", "\0name", true],
+      ["@a/b", "\0a/b", true],
+      ["./@name", "./@name", false],
+      ["/run/@x", "/run/@x", false],
+    ];
+    for (const [path, system, is] of cases) {
+      assertEquals([toSystemPath(path), isAbstract(path)], [system, is]);
+      assertEquals(fromSystemPath(system), path);
+    }
+  },
+);

@@ -108,7 +108,10 @@ Deno.test("isAllowedPath() matches real paths", { permissions }, () => {
     ["*:///run/x", ["unix:///run/x", "unix-dgram:///run/x"], ["unix:///run/y"]],
     ["unix-dgram:///run/x", ["unix-dgram:///run/x"], ["unix:///run/x"]],
     ["unix:///run/(a|b)+[c]", ["unix:///run/(a|b)+[c]"], ["unix:///run/ac"]],
-    ["*://*:*", [], ["unix:///run/x"]],
+    ["*://*:*", [], ["unix:///run/x", "unix://@x"]],
+    ["unix://@app-*", ["unix://@app-1"], ["unix://@app-1/x", "unix://app-1"]],
+    ["*://@**", ["unix://@a/../b", "unix-dgram://@a"], ["unix:///@a"]],
+    ["unix:///**", [], ["unix://@a"]],
   ];
   for (const [pattern, yes, no] of cases) {
     for (const peer of yes) {

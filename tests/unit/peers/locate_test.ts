@@ -90,6 +90,20 @@ Deno.test("locatePeer() compares real paths", async () => {
   );
 });
 
+Deno.test("locatePeer() compares the names of abstract sockets", async () => {
+  const place = { transport: "unix", path: "@vnc/7" } as const;
+  for (const pattern of ["unix://@vnc/*", "*://@**"]) {
+    assertEquals(await locate("unix://@vnc/7", pattern), place);
+  }
+  for (const pattern of ["unix:///**", "unix://@vnc", "unix-dgram://@**"]) {
+    await assertRejects(
+      () => locate("unix://@vnc/7", pattern),
+      TypeError,
+      'no pattern matches "@vnc/7"',
+    );
+  }
+});
+
 Deno.test("openPeer() tries the addresses that are allowed one after another", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
