@@ -200,7 +200,8 @@ export interface Framer {
   end?(data: Uint8Array): Frame | null;
   /**
    * How the bytes that make no whole message go to the client when the peer
-   * ends its stream: as text (if they are valid UTF-8), or as binary.
+   * ends its stream: as text (if they are valid UTF-8), or as binary. So does an
+   * empty datagram, about which `frame` is not asked.
    *
    * @default {"binary"}
    */

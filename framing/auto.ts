@@ -27,7 +27,8 @@ import type { Frame, Framer } from "../core/api.ts";
  * ```
  */
 export function createAuto(_config: string): Framer {
-  return { frame: frameAll };
+  // What it is not asked about, an empty datagram, is text too.
+  return { frame: frameAll, remainder: "text" };
 }
 
 function frameAll(data: Uint8Array): Frame {

@@ -9,6 +9,7 @@ import type { EncodedMessages } from "./message_encoder.ts";
 import type { FramedRead, StreamFramer } from "./message_framer.ts";
 import { giveWay } from "../memory/read_budget.ts";
 import { IdleWatch } from "../time/idle_watch.ts";
+import { PeerReader } from "./peer_reader.ts";
 import type { Peer } from "../peers/peer.ts";
 import {
   cancelSharedTimer,
@@ -71,6 +72,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   #socket: ServerWebSocket;
   #peer: Peer;
   #framer: StreamFramer;
+  #reader: PeerReader;
   #lingerTimeout: number;
   /** Resolves when the peer's stream has ended, failed, or was given up. */
   #peerEnded: Promise<void>;
@@ -100,6 +102,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     this.#socket = ends.socket;
     this.#peer = ends.peer;
     this.#framer = ends.framer;
+    this.#reader = new PeerReader(ends.peer, ends.framer);
     this.#lingerTimeout = options.lingerTimeout ?? 5000;
     if (options.idleTimeout) this.#watchIdle(options.idleTimeout);
     this.#peerEnded = this.#pump();
@@ -206,11 +209,13 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   }
 
   async #copyToClient(): Promise<void> {
-    const { minimumRead } = this.#peer;
     for (;;) {
-      const count = await this.#peer.read(this.#framer.room(minimumRead));
-      if (count === null) return;
+      const first = await this.#reader.read();
+      if (first === null) return;
       this.#reads++;
+      // No promise where none is needed: this is done for every read.
+      const together = this.#reader.together(first);
+      const count = typeof together === "number" ? together : await together;
       const turn = giveWay(count);
       if (turn !== undefined) await turn;
       // The client is gone: what the peer still says is read so that closing
@@ -218,7 +223,6 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       if (this.#ending) continue;
       const framing = this.#framer.push(count);
       const framed = framing instanceof Promise ? await framing : framing;
-      // No promise where none is needed: this is done for every read.
       const room = this.#send(framed);
       if (room !== undefined) await room;
       this.#clientIsFull = false;
@@ -284,6 +288,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     cancelSharedTimer(this.#lingerTimer);
     this.#closePeer();
     await this.#peerEnded;
+    // A read that is under way still writes to the framer's memory.
+    await this.#reader.settled();
     try {
       this.#framer.close();
     } catch (error) {

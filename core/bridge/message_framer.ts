@@ -29,9 +29,19 @@ export interface StreamFramer {
    */
   room(minimum: number): Uint8Array<ArrayBuffer>;
   /**
-   * Frames what was read into the room offered last.
+   * Offers room for another read whose bytes belong to those of the last one.
+   * They may be framed while that read waits; it then counts as the next one, and
+   * no other room may be asked for before it has ended.
    *
-   * @param count Number of bytes read; 0 only for an empty datagram.
+   * @param count Bytes that were read and not yet framed.
+   * @returns The room; `undefined` if there are so many that more need not come
+   * with them.
+   */
+  more(count: number): Uint8Array<ArrayBuffer> | undefined;
+  /**
+   * Frames what was read.
+   *
+   * @param count Number of bytes; 0 only for an empty datagram.
    */
   push(count: number): FramedRead | Promise<FramedRead>;
   /** Gives what is held back, as a last message, at the end of the peer's stream. */
@@ -86,6 +96,10 @@ export class MessageFramer implements StreamFramer {
 
   room(minimum: number): Uint8Array<ArrayBuffer> {
     return this.#buffer.room(minimum);
+  }
+
+  more(count: number): Uint8Array<ArrayBuffer> | undefined {
+    return this.#buffer.more(count);
   }
 
   push(count: number): FramedRead {
@@ -182,7 +196,8 @@ export class MessageFramer implements StreamFramer {
   /** No framing function can be asked about no bytes; the client gets a message like it. */
   #emptyDatagram(): FramedRead {
     const { bytes: data, start } = this.#buffer;
-    return { data, messages: [{ start, end: start, text: false }] };
+    const text = this.#framer.remainder === "text";
+    return { data, messages: [{ start, end: start, text }] };
   }
 }
 

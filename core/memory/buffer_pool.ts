@@ -8,6 +8,12 @@
 /** Bytes before those that are read: the header of a frame fits there. */
 export const headroom = 16;
 
+/**
+ * Bytes after those that are asked for. What was written at once is often a round
+ * number of bytes: it leaves some of these free, which tells that it was all.
+ */
+export const tailroom = 16;
+
 /** The smallest size, in bytes. */
 export const smallestSize = 1024;
 
@@ -35,10 +41,12 @@ for (let size = smallestSize; size <= largestSize; size *= 4) {
  * to code that is not trusted.
  *
  * @param size Bytes that there is to be room for.
- * @returns Memory for them and for {@linkcode headroom} bytes before them.
+ * @returns Memory for them, for {@linkcode headroom} bytes before them and
+ * {@linkcode tailroom} after them.
  */
 export function takeMemory(size: number): Uint8Array<ArrayBuffer> {
-  return unused.get(size)?.pieces.pop() ?? new Uint8Array(headroom + size);
+  return unused.get(size)?.pieces.pop() ??
+    new Uint8Array(headroom + size + tailroom);
 }
 
 /**
@@ -48,7 +56,7 @@ export function takeMemory(size: number): Uint8Array<ArrayBuffer> {
  * @param memory The memory; any that is of none of the sizes is not kept.
  */
 export function giveMemory(memory: Uint8Array<ArrayBuffer>): void {
-  const kept = unused.get(memory.length - headroom);
+  const kept = unused.get(memory.length - headroom - tailroom);
   if (kept !== undefined && kept.pieces.length < kept.most) {
     kept.pieces.push(memory);
   }

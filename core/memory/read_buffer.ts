@@ -4,8 +4,11 @@
  * @module
  */
 
-import { giveMemory, headroom, takeMemory } from "./buffer_pool.ts";
+import { giveMemory, headroom, tailroom, takeMemory } from "./buffer_pool.ts";
 import { ReadSize } from "./read_size.ts";
+
+/** Bytes up to which what lies in a socket is read together, in several reads. */
+export const largestTogether = 64 * 1024;
 
 /**
  * Memory for reads, in which bytes stay until they are consumed. What it offers
@@ -59,13 +62,13 @@ export class ReadBuffer {
     if (held === 0) {
       this.#start = this.#end = headroom;
       // Also gives up memory that a message larger than any read has left behind.
-      if (capacity !== headroom + size) {
+      if (capacity !== headroom + size + tailroom) {
         giveMemory(this.#bytes);
         this.#bytes = takeMemory(size);
       }
-    } else if (capacity - this.#end < size) {
+    } else if (capacity - this.#end < size + tailroom) {
       // Doubling keeps the cost of a long message linear in its length.
-      const wanted = headroom + held + size;
+      const wanted = headroom + held + size + tailroom;
       const bytes = wanted <= capacity
         ? this.#bytes
         : new Uint8Array(Math.max(wanted, 2 * held));
@@ -74,11 +77,49 @@ export class ReadBuffer {
       this.#start = headroom;
       this.#end = headroom + held;
     }
-    return this.#bytes.subarray(this.#end, this.#end + size);
+    return this.#bytes.subarray(this.#end, this.#end + size + tailroom);
   }
 
   /**
-   * Takes note of a read into the room offered last.
+   * Offers room for another read, behind what was read into the room offered
+   * last and is not yet committed. Until that read has ended, what was read
+   * before can be committed and consumed, but no other room be asked for.
+   *
+   * @param count How many bytes were read and not committed.
+   * @returns The room; `undefined` if there are so many that they need not be
+   * kept together with what follows.
+   */
+  more(count: number): Uint8Array<ArrayBuffer> | undefined {
+    const total = this.length + count;
+    const left = largestTogether - total;
+    if (left <= 0) return undefined;
+    // The read may have to wait, and is then the next one.
+    const least = Math.min(this.#size.bytes / 2, left);
+    if (this.#bytes.length - this.#end - count < least) {
+      this.#moveToStart(total, least);
+      this.#end -= count;
+    }
+    return this.#bytes.subarray(this.#end + count);
+  }
+
+  /** Moves bytes to where there is room behind them. */
+  #moveToStart(count: number, room: number): void {
+    const from = this.#bytes;
+    const bytes = from.subarray(this.#start, this.#start + count);
+    if (from.length - headroom - count < room) {
+      this.#size.grow(largestTogether);
+      let size = this.#size.bytes;
+      while (size < largestTogether && size < 2 * count) size *= 4;
+      this.#bytes = takeMemory(size);
+    }
+    this.#bytes.set(bytes, headroom);
+    if (this.#bytes !== from) giveMemory(from);
+    this.#start = headroom;
+    this.#end = headroom + count;
+  }
+
+  /**
+   * Follows a read into the room offered last.
    *
    * @param count How many bytes were read.
    */

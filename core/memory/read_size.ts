@@ -65,16 +65,15 @@ export class ReadSize {
   }
 
   /**
-   * Takes note of a read.
+   * Follows what a read has brought.
    *
-   * @param count How many bytes it has brought.
+   * @param count How many bytes that were. If they are more than there was to be
+   * room for, the next one is given more.
    */
   follow(count: number): void {
     const size = this.#bytes;
-    if (count >= size) {
-      const next = size < quietRead ? size * 4 : Math.max(size, this.#most);
-      const hasPlace = this.#move(placesFor(next));
-      this.#bytes = hasPlace ? next : Math.min(next, size * 4);
+    if (count > size) {
+      this.grow(this.#most);
     } else if (size > smallestSize) {
       let next = size;
       while (next > smallestSize && count * 8 <= next) next /= 4;
@@ -84,6 +83,18 @@ export class ReadSize {
       }
       this.#bytes = next;
     }
+  }
+
+  /**
+   * Makes the next read four times as large.
+   *
+   * @param most Bytes that it is given room for at the most, unless it had more.
+   */
+  grow(most: number): void {
+    const next = Math.max(this.#bytes, Math.min(this.#bytes * 4, most));
+    // A read that follows one which was filled most likely does not wait.
+    this.#move(placesFor(next));
+    this.#bytes = next;
   }
 
   /**

@@ -137,6 +137,8 @@ interface SocketPair {
 class DatagramPeer implements Peer {
   readonly minimumRead: number;
   readonly isDatagram = true;
+  readonly readsAll = true;
+  readonly pieceSize = Infinity;
   written = 0;
   #sockets: SocketPair;
   #address: Deno.Addr;

@@ -15,6 +15,13 @@ export interface Peer {
   readonly minimumRead: number;
   /** Whether {@linkcode Peer.read} gives datagrams: each whole, none of them the end. */
   readonly isDatagram: boolean;
+  /** Whether a read takes all that has arrived, as far as there is room for it. */
+  readonly readsAll: boolean;
+  /**
+   * Bytes that are handed over at once at the most. Where so many were read, the
+   * rest of what the service wrote may be on its way.
+   */
+  readonly pieceSize: number;
   /**
    * Reads what has arrived, waiting until something has.
    *

@@ -17,6 +17,28 @@ import { type ByteConnection, openTls } from "./tls.ts";
 import type { PeerPlace } from "./locate.ts";
 import type { IncomingMessages } from "../websocket/engine.ts";
 
+/** How what a service writes at once is handed over. */
+interface Handover {
+  /** As {@linkcode Peer.readsAll}. */
+  readonly readsAll: boolean;
+  /** As {@linkcode Peer.pieceSize}. */
+  readonly pieceSize: number;
+}
+
+const tcp: Handover = { readsAll: true, pieceSize: Infinity };
+
+/**
+ * A read gives one record, which has at most 2^14 bytes (RFC 8446 section 5.1).
+ * What is longer is sent in several, one after another.
+ */
+const tls: Handover = { readsAll: false, pieceSize: 16 * 1024 };
+
+/**
+ * Linux copies as much at a time, and wakes the reader after each: 32 KiB, and
+ * what of a page of 4 KiB it does not need for itself.
+ */
+const unix: Handover = { readsAll: true, pieceSize: 36_544 };
+
 /** Options for {@linkcode openStreamPeer}. */
 export interface OpenStreamPeerOptions {
   /** Gives up when it is aborted. */
@@ -46,16 +68,17 @@ export async function openStreamPeer(
   switch (address.transport) {
     case "unix": {
       const connection = await connectUnix(toSystemPath(address.path), signal);
-      return new StreamPeer(await begin(connection, preface));
+      return new StreamPeer(await begin(connection, preface), unix);
     }
     case "tcp":
-      return new StreamPeer(await connectTcp(address, options));
+      return new StreamPeer(await connectTcp(address, options), tcp);
     case "tls":
       return new StreamPeer(
         await openTls(address.hostname, {
           ...options,
           connect: () => connectTcp(address, options),
         }),
+        tls,
       );
   }
 }
@@ -147,12 +170,16 @@ function connectUnix(
 class StreamPeer implements Peer {
   readonly minimumRead = 1;
   readonly isDatagram = false;
+  readonly readsAll: boolean;
+  readonly pieceSize: number;
   written = 0;
   #connection: ByteConnection;
   #closed = false;
 
-  constructor(connection: ByteConnection) {
+  constructor(connection: ByteConnection, { readsAll, pieceSize }: Handover) {
     this.#connection = connection;
+    this.readsAll = readsAll;
+    this.pieceSize = pieceSize;
   }
 
   read(buffer: Uint8Array): Promise<number | null> {

@@ -13,6 +13,8 @@ import {
 import type { PluginLink } from "./link.ts";
 import { asFrames, copiedBytes, type SandboxFrames } from "./messages.ts";
 import type { PluginProcess } from "./process.ts";
+import { tailroom } from "../memory/buffer_pool.ts";
+import { largestTogether } from "../memory/read_buffer.ts";
 import { ReadSize } from "../memory/read_size.ts";
 import type { OutgoingMessage } from "../websocket/engine.ts";
 
@@ -27,6 +29,10 @@ export class PluginFramer implements StreamFramer {
   #link: PluginLink;
   #id: number;
   #memory = new Uint8Array(0);
+  /** Offset at which bytes begin that were not yet handed over. */
+  #start = 0;
+  /** Offset at which the room offered last begins. */
+  #roomStart = 0;
   #readSize = new ReadSize();
   #closed = false;
 
@@ -58,25 +64,47 @@ export class PluginFramer implements StreamFramer {
   }
 
   room(minimum: number): Uint8Array<ArrayBuffer> {
-    const size = Math.max(this.#readSize.bytes, minimum);
+    const size = Math.max(this.#readSize.bytes, minimum) + tailroom;
     // Also gives up memory that is much larger than what is read.
     const { length } = this.#memory;
     if (length < size || length > 4 * size) this.#memory = new Uint8Array(size);
+    this.#start = this.#roomStart = 0;
     return this.#memory.subarray(0, size);
   }
 
+  more(count: number): Uint8Array<ArrayBuffer> | undefined {
+    const left = largestTogether - count;
+    if (left <= 0) return undefined;
+    const end = this.#start + count;
+    const least = Math.min(this.#readSize.bytes / 2, left);
+    if (this.#memory.length - end < least) {
+      const bytes = this.#memory.subarray(this.#start, end);
+      this.#readSize.grow(largestTogether);
+      const size = Math.max(this.#readSize.bytes, 2 * count);
+      this.#memory = new Uint8Array(size + tailroom);
+      this.#memory.set(bytes);
+      this.#start = 0;
+    }
+    this.#roomStart = this.#start + count;
+    return this.#memory.subarray(this.#roomStart);
+  }
+
   async push(count: number): Promise<FramedRead> {
-    const isLarge = count > copiedBytes;
-    const bytes = isLarge ? this.#memory : this.#memory.slice(0, count);
+    const start = this.#start;
+    const end = this.#start += count;
+    // Memory is not handed over while a read goes on in the rest of it.
+    const isReading = end === this.#roomStart;
+    const isHandedOver = count > copiedBytes && start === 0 && !isReading;
+    const bytes = isHandedOver ? this.#memory : this.#memory.slice(start, end);
     this.#readSize.follow(count);
     const frames = await this.#call(() =>
       this.#link.call(
         "push",
         [this.#id, bytes, count],
-        ...isLarge ? [bytes.buffer] : [],
+        ...isHandedOver ? [bytes.buffer] : [],
       )
     );
-    if (frames.data.byteLength >= this.#readSize.bytes) {
+    if (!isReading && frames.data.byteLength >= this.#readSize.bytes) {
       this.#memory = frames.data;
     }
     return this.#toRead(frames);

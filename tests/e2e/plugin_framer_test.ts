@@ -117,6 +117,24 @@ Deno.test("a framing plugin that answers badly costs its connection 1011", async
   }
 });
 
+Deno.test("a framing plugin is given at once what the peer wrote at once", async () => {
+  await using server = new ModuleServer({
+    "plugin.ts": framingPlugin(
+      `return { length: data.length, type: "binary" };`,
+    ),
+  });
+  await using bed = await start(server);
+  using client = await RawClient.open(bed.port);
+  const bytes = new Uint8Array(65_536).map((_, index) => index * 7 >> 3);
+  for (const size of [5000, 1040, 17_000, 1041, 60_000, 4112, 65_536]) {
+    await client.send(new Uint8Array([1]));
+    assertEquals(await client.read(), new Uint8Array([1]));
+    // What fills a read, and nothing follows, is not changed by what comes later.
+    await client.send(bytes.subarray(0, size));
+    assertEquals(await client.read(), bytes.slice(0, size));
+  }
+});
+
 Deno.test("a framing plugin that holds back too much costs its connection 1009", async () => {
   await using server = new ModuleServer({
     "plugin.ts": framingPlugin("return null"),

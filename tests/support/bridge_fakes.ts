@@ -29,6 +29,8 @@ export async function settled(): Promise<void> {
 export interface FakePeerOptions {
   /** Takes and gives datagrams. */
   readonly isDatagram?: boolean;
+  /** Hands over what it said in pieces of up to 1,000 bytes, as TLS does. */
+  readonly givesPieces?: boolean;
   /** Does not end its stream because the other side has ended. */
   readonly staysOpen?: boolean;
 }
@@ -37,6 +39,8 @@ export interface FakePeerOptions {
 export class FakePeer implements Peer {
   readonly minimumRead: number;
   readonly isDatagram: boolean;
+  readonly readsAll: boolean;
+  readonly pieceSize: number;
   /** What was done to it, in order. */
   readonly events: string[] = [];
   /** How often it was asked to read. */
@@ -57,6 +61,8 @@ export class FakePeer implements Peer {
   constructor(options: FakePeerOptions = {}) {
     this.isDatagram = options.isDatagram ?? false;
     this.minimumRead = this.isDatagram ? 65536 : 1;
+    this.readsAll = !options.givesPieces;
+    this.pieceSize = options.givesPieces ? 1000 : Infinity;
     this.#staysOpen = options.staysOpen ?? false;
   }
 
@@ -166,7 +172,8 @@ export class FakePeer implements Peer {
     if (next === null) result.resolve(null);
     else if (next instanceof Error) result.reject(next);
     else {
-      const count = Math.min(next.length, buffer.length);
+      const most = Math.min(buffer.length, this.pieceSize);
+      const count = Math.min(next.length, most);
       buffer.set(next.subarray(0, count));
       if (count < next.length) this.#arrived.unshift(next.subarray(count));
       result.resolve(count);

@@ -21,6 +21,7 @@ import {
   FakeWebSocket,
   settled,
 } from "../../support/bridge_fakes.ts";
+import { encode } from "../../support/framing_driver.ts";
 
 const permissions = "none";
 
@@ -57,6 +58,7 @@ function connect(options: ConnectOptions = {}): Connected {
   let closes = 0;
   const framer: StreamFramer = {
     room: (minimum) => inner.room(minimum),
+    more: (count) => inner.more(count),
     push: (count) => inner.push(count),
     end: () => inner.end(),
     encoder: inner.encoder,
@@ -500,6 +502,7 @@ Deno.test(
     let pending = Promise.withResolvers<FramedRead>();
     const framer: StreamFramer = {
       room: () => buffer,
+      more: () => undefined,
       push: () => pending.promise,
       end: () => Promise.reject(new Error("also gone")),
       close: () => {},
@@ -777,7 +780,7 @@ Deno.test(
     await settled();
     assertEquals(socket.events, [
       "text a",
-      "binary ",
+      "text ",
       `text ${"b".repeat(20_000)}`,
       "text c",
     ]);
@@ -943,3 +946,134 @@ for (const isGone of [false, true]) {
     },
   );
 }
+
+/** Waits until so many things were sent to the client. */
+async function sent(socket: FakeWebSocket, count: number): Promise<void> {
+  while (socket.events.length < count) await settled();
+}
+
+for (const givesPieces of [false, true]) {
+  const how = givesPieces ? "in pieces" : "as far as there is room";
+  Deno.test(
+    `Bridge sends what the peer wrote at once as one message, if it is read ${how}`,
+    { permissions },
+    async () => {
+      const ends = connect({
+        framing: "auto",
+        maxMessage: 2 ** 20,
+        givesPieces,
+      });
+      const { peer, socket } = ends;
+      const expected: string[] = [];
+      for (const length of [1, 1025, 1040, 1041, 5000, 16_385, 65_536, 3]) {
+        for (const character of ["x", "€"]) {
+          // What was read before leaves little room.
+          for (
+            const text of [
+              "y",
+              character.repeat(length / encode(character).length),
+            ]
+          ) {
+            if (text === "") continue;
+            peer.say(text);
+            expected.push(`text ${text}`);
+            await sent(socket, expected.length);
+          }
+        }
+      }
+      assertEquals(socket.events, expected);
+      await socket.leave();
+      await finish(ends);
+    },
+  );
+
+  Deno.test(
+    `Bridge loses nothing of reads that wait behind what is sent, if it is read ${how}`,
+    { permissions },
+    async () => {
+      const ends = connect({
+        framing: "auto",
+        maxMessage: 2 ** 20,
+        givesPieces,
+      });
+      const { peer, socket } = ends;
+      // It fills a read, or is a piece, and nothing follows.
+      const first = "a".repeat(givesPieces ? 1000 : 1040);
+      peer.say(first);
+      await sent(socket, 1);
+      const { reads } = peer;
+      socket.fill();
+      peer.say("b");
+      await sent(socket, 2);
+      peer.say("c".repeat(300));
+      peer.say("d");
+      await settled();
+      // One read at the most is ahead of a client that has no room.
+      assertLess(peer.reads, reads + 3);
+      peer.end();
+      socket.drain();
+      await ends.bridge.finished;
+      const rest = socket.events.slice(2, -1).map((event) => event.slice(5));
+      assertEquals(socket.events.slice(0, 2), [`text ${first}`, "text b"]);
+      assertEquals(rest.join(""), "c".repeat(300) + "d");
+      assertEquals(socket.events.at(-1), "close 1000");
+      const { toClient } = await finish(ends);
+      assertEquals(toClient.bytes, first.length + 302);
+    },
+  );
+
+  Deno.test(
+    `Bridge sends what came before the peer's connection broke, if it is read ${how}`,
+    { permissions },
+    async () => {
+      const ends = connect({
+        framing: "auto",
+        maxMessage: 2 ** 20,
+        givesPieces,
+      });
+      const { peer, socket } = ends;
+      const text = "a".repeat(givesPieces ? 1000 : 1040);
+      peer.say(text);
+      peer.fail(new Error("broken"));
+      const { error, end } = await finish(ends);
+      assertEquals(socket.events[0], `text ${text}`);
+      assertEquals([end.code, String(error)], [1011, "Error: broken"]);
+    },
+  );
+}
+
+Deno.test("Bridge releases the framer only when no read is under way", {
+  permissions,
+}, async () => {
+  const buffer = new Uint8Array(100);
+  let isReading = false;
+  let wasReading: boolean | undefined;
+  const framer: StreamFramer = {
+    room: () => buffer.subarray(0, 1),
+    more: () => buffer.subarray(1),
+    push: () => {
+      const failure = new CloseError(1011, "framing function failed");
+      return { data: buffer, messages: [], failure };
+    },
+    end: () => ({ data: buffer, messages: [] }),
+    close: () => wasReading = isReading,
+  };
+  const ends = connect({ framer });
+  const { peer } = ends;
+  const { read } = peer;
+  peer.read = async function (room): Promise<number | null> {
+    isReading = true;
+    try {
+      return await read.call(this, room);
+    } finally {
+      // Deno ends a read some time after the connection was closed.
+      await settled();
+      isReading = false;
+    }
+  };
+  peer.say("a");
+  peer.say("b");
+  const summary = await ends.bridge.finished;
+  assertEquals([summary.end.code, peer.reads], [1011, 2]);
+  assertEquals(wasReading, false);
+});

@@ -327,6 +327,19 @@ Deno.test("MessageFramer makes an empty message of an empty datagram", {
   assertEquals(framer.asked, []);
   assertEquals(describeMessages(feed(stream, encode("a"))), ["text:a"]);
   assertEquals(describeMessages(feed(stream, new Uint8Array(0))), ["binary:"]);
+  for (
+    const [name, config, type] of [
+      ["auto", "", "text"],
+      ["binary", "", "binary"],
+      ["newline", "lf", "text"],
+      ["json", "", "text"],
+      ["separator", "x", "binary"],
+    ] as const
+  ) {
+    const stream = new MessageFramer(framings[name]!(config), { maxMessage });
+    const empty = describeMessages(feed(stream, new Uint8Array(0)));
+    assertEquals(empty, [`${type}:`], name);
+  }
 });
 
 Deno.test(

@@ -5,7 +5,11 @@ import {
   assertLessOrEqual,
   assertStrictEquals,
 } from "@std/assert";
-import { ReadBuffer } from "../../../core/memory/read_buffer.ts";
+import { tailroom } from "../../../core/memory/buffer_pool.ts";
+import {
+  largestTogether,
+  ReadBuffer,
+} from "../../../core/memory/read_buffer.ts";
 
 const permissions = "none";
 const KiB = 1024;
@@ -33,10 +37,16 @@ Deno.test(
     permissions,
   },
   () => {
-    assertEquals(new ReadBuffer().room(1).length, KiB);
-    assertEquals(new ReadBuffer().room(KiB).length, KiB);
-    assertEquals(new ReadBuffer().room(KiB + 1).length, KiB + 1);
-    assertEquals(new ReadBuffer().room(64 * KiB).length, 64 * KiB);
+    for (
+      const [minimum, room] of [
+        [1, KiB],
+        [KiB, KiB],
+        [KiB + 1, KiB + 1],
+        [64 * KiB, 64 * KiB],
+      ] as const
+    ) {
+      assertEquals(new ReadBuffer().room(minimum).length, room + tailroom);
+    }
   },
 );
 
@@ -50,12 +60,12 @@ Deno.test(
     const sizes: number[] = [];
     function readAll(count?: number): void {
       const room = buffer.room(1);
-      sizes.push(room.length / KiB);
+      sizes.push((room.length - tailroom) / KiB);
       buffer.commit(count ?? room.length);
       buffer.consume(buffer.length);
     }
     for (let turn = 0; turn < 6; turn++) readAll();
-    assertEquals(sizes, [1, 4, 16, 256, 256, 256]);
+    assertEquals(sizes, [1, 4, 16, 64, 256, 256]);
     // A read that fills an eighth is no reason to shrink, one of less is.
     sizes.length = 0;
     for (
@@ -77,7 +87,7 @@ Deno.test(
   { permissions },
   () => {
     function size(buffer: ReadBuffer): number {
-      return buffer.room(1).length / KiB;
+      return (buffer.room(1).length - tailroom) / KiB;
     }
     const buffers = Array.from({ length: 17 }, () => new ReadBuffer());
     for (const buffer of buffers) {
@@ -157,14 +167,24 @@ Deno.test("ReadBuffer keeps what is held, however it is read and consumed", {
   const buffer = new ReadBuffer();
   let written = 0;
   let taken = 0;
+  let begun: Uint8Array | undefined;
   for (let turn = 0; turn < 1000; turn++) {
     const minimum = below(20) === 0 ? 64 * KiB : 1;
-    const room = buffer.room(minimum);
-    assertEquals(room.length >= minimum, true);
+    // Sometimes another read goes on while what was read before is framed.
+    const room = begun ?? buffer.room(minimum);
+    assertEquals(begun !== undefined || room.length >= minimum, true);
     const count = below(3) === 0 ? room.length : below(room.length + 1);
     for (let index = 0; index < count; index++) room[index] = written + index;
-    buffer.commit(count);
     written += count;
+    let total = count;
+    begun = below(2) === 0 ? buffer.more(total) : undefined;
+    if (begun !== undefined && below(2) === 0) {
+      begun.fill(written, 0, 1);
+      total += 1;
+      written += 1;
+      begun = undefined;
+    }
+    buffer.commit(total);
     assertEquals(buffer.length, written - taken);
     if (!holdsFrom(buffer, taken)) throw new Error(`Lost in turn ${turn}`);
     const most = buffer.length;
@@ -250,3 +270,119 @@ Deno.test("ReadBuffer gives up the memory of a long message", {
   buffer.room(1);
   assertLess(buffer.bytes.length, 2 * KiB);
 });
+
+/** Reads as often as it can what belongs together; gives the bytes that it has read. */
+function readTogether(buffer: ReadBuffer): number {
+  let total = 0;
+  for (
+    let room: Uint8Array | undefined = buffer.room(1);
+    room !== undefined;
+    room = buffer.more(total)
+  ) {
+    assertGreater(room.length, 0);
+    for (let index = 0; index < room.length; index++) {
+      room[index] = total + index;
+    }
+    total += room.length;
+  }
+  return total;
+}
+
+Deno.test("ReadBuffer reads 64 KiB together, in few reads", {
+  permissions,
+}, () => {
+  for (const held of [0, 3, 1000]) {
+    const buffer = new ReadBuffer();
+    if (held > 0) read(buffer, held, -held);
+    const total = readTogether(buffer);
+    assertGreater(held + total, largestTogether - 1);
+    assertLess(held + total, 2 * largestTogether);
+    buffer.commit(total);
+    assertEquals(buffer.length, held + total);
+    assertEquals(holdsFrom(buffer, -held), true);
+    buffer.release();
+  }
+});
+
+Deno.test(
+  "ReadBuffer frames what was read while another read goes on behind it",
+  {
+    permissions,
+  },
+  () => {
+    const buffer = new ReadBuffer();
+    let place = 0;
+    function fill(room: Uint8Array, count: number): number {
+      for (let index = 0; index < count; index++) room[index] = place++;
+      return count;
+    }
+    const first = fill(buffer.room(1), KiB + tailroom);
+    const next = buffer.more(first)!;
+    assertLess(buffer.bytes.length, 5 * KiB);
+    buffer.commit(first);
+    assertEquals(holdsFrom(buffer, 0), true);
+    const { bytes, start } = buffer;
+    // Some of it is held for longer.
+    buffer.consume(first - 10);
+    const second = fill(next, next.length);
+    const last = buffer.more(second)!;
+    const third = fill(last, 5);
+    buffer.commit(second + third);
+    assertEquals(buffer.length, 10 + second + third);
+    assertEquals(holdsFrom(buffer, first - 10), true);
+    // Nothing was written over where the first lay as long as it could be in use.
+    assertEquals(bytes[start + first - 11], first - 11 & 0xff);
+  },
+);
+
+Deno.test(
+  "ReadBuffer does not grow where every small read is followed by another",
+  {
+    permissions,
+  },
+  () => {
+    const buffer = new ReadBuffer();
+    let room = buffer.room(1);
+    for (let turn = 0; turn < 1000; turn++) {
+      room.fill(turn, 0, 100);
+      const next = buffer.more(100);
+      buffer.commit(100);
+      assertEquals(new Set(buffer.view()), new Set([turn & 0xff]));
+      buffer.consume(100);
+      room = next!;
+      assertGreater(room.length, 500);
+      assertLess(buffer.bytes.length, 2 * KiB);
+    }
+  },
+);
+
+Deno.test(
+  "ReadBuffer needs as much as now for what is read in one piece after others",
+  {
+    permissions,
+  },
+  () => {
+    // Bytes of messages, each read together, and of the memory of the next read.
+    for (
+      const [count, memory] of [
+        [1, 1],
+        [KiB, 1],
+        [2 * KiB, 4],
+        [4 * KiB, 4],
+        [5000, 16],
+        [16 * KiB, 16],
+      ] as const
+    ) {
+      const buffer = new ReadBuffer();
+      let room = buffer.room(1);
+      let total = Math.min(count, room.length);
+      while (total < count) {
+        room = buffer.more(total)!;
+        total += Math.min(count - total, room.length);
+      }
+      buffer.commit(total);
+      buffer.consume(total);
+      assertEquals(buffer.room(1).length, memory * KiB + tailroom, `${count}`);
+    }
+  },
+);

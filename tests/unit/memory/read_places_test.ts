@@ -13,7 +13,7 @@ const many = 70;
 /** Fails if there is no place left. */
 function assertPlace(): void {
   const size = new ReadSize();
-  for (let turn = 0; turn < 4; turn++) size.follow(size.bytes);
+  for (let turn = 0; turn < 5; turn++) size.follow(size.bytes + 1);
   size.follow(size.bytes - 1);
   assertEquals(size.bytes, 256 * 1024);
   size.release();

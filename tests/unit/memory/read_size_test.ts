@@ -14,10 +14,15 @@ function sizesWith(size: ReadSize, counts: readonly number[]): number[] {
   return [...sizes, size.bytes / KiB];
 }
 
+/** Bytes of reads that were filled. */
+function filled(kibibytes: readonly number[]): number[] {
+  return kibibytes.map((count) => count * KiB + 1);
+}
+
 /** One that was filled until it could grow no more. */
 function grown(): ReadSize {
   const size = new ReadSize();
-  for (let turn = 0; turn < 5; turn++) size.follow(size.bytes);
+  for (let turn = 0; turn < 5; turn++) size.follow(size.bytes + 1);
   return size;
 }
 
@@ -25,14 +30,14 @@ Deno.test("ReadSize grows from 1 KiB to 256 KiB with reads that fill it", {
   permissions,
 }, () => {
   const size = new ReadSize();
-  const counts = [1, 4, 16, 256, 256].map((count) => count * KiB);
-  assertEquals(sizesWith(size, counts), [1, 4, 16, 256, 256, 256]);
+  const counts = filled([1, 4, 16, 64, 256, 256]);
+  assertEquals(sizesWith(size, counts), [1, 4, 16, 64, 256, 256, 256]);
   size.release();
 });
 
 Deno.test("ReadSize grows no further than it is told", { permissions }, () => {
   const size = new ReadSize(64 * KiB);
-  const counts = [1, 4, 16, 64].map((count) => count * KiB);
+  const counts = filled([1, 4, 16, 64]);
   assertEquals(sizesWith(size, counts), [1, 4, 16, 64, 64]);
   size.release();
 });
@@ -54,24 +59,32 @@ Deno.test("ReadSize lets 64 wait with more than 16 KiB, and others not", {
   assertEquals(sizes.map(({ bytes }) => bytes), sizes.map(() => 256 * KiB));
   const last = grown();
   // A read that was filled most likely does not have to wait.
-  const counts = [256, 200, 16, 64, 200, 16, 10].map((count) => count * KiB);
-  assertEquals(sizesWith(last, counts), [256, 256, 16, 64, 256, 16, 64, 16]);
+  const counts = [...filled([256]), 200 * KiB, ...filled([16, 64]), 200 * KiB];
+  assertEquals(sizesWith(last, counts), [256, 256, 16, 64, 256, 16]);
+  last.follow(16 * KiB + 1);
   // Where it would shrink below that, it does.
-  last.follow(16 * KiB);
   assertEquals(sizesWith(last, [2 * KiB]), [64, 4]);
 
   // One that has shrunk leaves its place to another, and so does one that ends.
   const [first, second] = [sizes[0]!, sizes[1]!];
   first.follow(2 * KiB);
-  const again = [4 * KiB, 16 * KiB, 200 * KiB];
-  assertEquals(sizesWith(last, again), [4, 16, 256, 256]);
+  const again = [...filled([4, 16, 64]), 200 * KiB];
+  assertEquals(sizesWith(last, again), [4, 16, 64, 256, 256]);
   const next = grown();
   assertEquals(sizesWith(next, [200 * KiB]), [256, 16]);
   second.release();
   second.release();
-  assertEquals(sizesWith(next, [16 * KiB, 200 * KiB]), [16, 256, 256]);
+  assertEquals(sizesWith(next, filled([16, 64])), [16, 64, 256]);
   assertEquals(sizesWith(grown(), [200 * KiB]), [256, 16]);
   for (const size of [...sizes, last, next]) size.release();
+
+  // A read may also be given more before it is known what it brings.
+  const grows = new ReadSize();
+  for (const most of [KiB, 4 * KiB, 64 * KiB, 64 * KiB, 64 * KiB]) {
+    grows.grow(most);
+  }
+  assertEquals(grows.bytes, 64 * KiB);
+  grows.release();
 
   // A read that ends late takes no place for good.
   for (const size of [...sizes, ...sizes]) size.follow(256 * KiB);
@@ -89,7 +102,7 @@ Deno.test("ReadSize is 1 MiB for 16 in bulk, which leave room for others", {
   for (const size of most) {
     size.readBulk();
     size.readBulk();
-    size.follow(size.bytes);
+    size.follow(size.bytes + 1);
   }
   assertEquals(most.map(({ bytes }) => bytes), most.map(() => KiB * KiB));
   const last = grown();
