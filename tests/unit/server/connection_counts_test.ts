@@ -3,6 +3,7 @@
 import { assertEquals, assertGreater } from "@std/assert";
 import {
   type ConnectionCounts,
+  describeLimit,
   LocalCounts,
 } from "../../../core/server/connection_counts.ts";
 import { SharedCounts } from "../../../core/threads/shared_counts.ts";
@@ -220,4 +221,16 @@ Deno.test("SharedCounts is exact where threads use it at the same time", async (
     for (const worker of workers) worker.terminate();
     URL.revokeObjectURL(url);
   }
+});
+
+Deno.test("describeLimit() names the option that decides", () => {
+  const limits = { maxConnections: 5, maxConnectionsPerAddress: 2 };
+  assertEquals(
+    describeLimit("too many connections", limits),
+    "the option max-connections allows 5",
+  );
+  assertEquals(
+    describeLimit("too many connections from this address", limits),
+    "the option max-connections-per-address allows 2",
+  );
 });
