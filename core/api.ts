@@ -117,7 +117,7 @@ export interface PeerInfo {
   /**
    * The subprotocol to negotiate: a name (in any case), which must be among
    * those that the client offers, if it offers any; `*`: the first one that it
-   * offers. Absent: clients that offer any are refused.
+   * offers, but `base64`, whose messages are bytes written as text. Absent: clients that offer any are refused.
    */
   readonly protocol?: string;
   /**

@@ -82,7 +82,7 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     default: "",
     help: "certificate for clients, PEM, with those that lead to its authority",
     details:
-      "With it, and `tls-key`, clients connect to `wss://` and to nothing else. The files are read and compared at the start. A certificate that was replaced on disk is taken up by SIGHUP with `engine = stream`: those who connect from then on see the new one, and open connections go on. `engine = native` goes on with the old one, warns, and needs a restart. TLS itself is switched on and off by a restart only, and is not for Unix sockets.",
+      "With it, and `tls-key`, clients connect to `wss://` and to nothing else. One that speaks HTTP without TLS gets 400, and the log a line, with `engine = stream`. The files are read and compared at the start. A certificate that was replaced on disk is taken up by SIGHUP with `engine = stream`: those who connect from then on see the new one, and open connections go on. `engine = native` goes on with the old one, warns, and needs a restart. TLS itself is switched on and off by a restart only, and is not for Unix sockets.",
     example: "/etc/websocksy/cert.pem",
     parse: (value) => ({ tlsCert: value === "" ? undefined : value }),
   },
