@@ -58,9 +58,9 @@ export const coreOptions: readonly CoreOption[] = [
     placeholder: "SECONDS",
     default: "30",
     help:
-      "seconds without traffic from a client before it is sent a ping; one that is silent for as long again is dropped; 0: never",
+      "seconds without traffic from a client before it is sent a ping; one that is silent for as long again, and takes nothing, is dropped; 0: never",
     details:
-      "It finds clients that are gone without a word, and keeps proxies and firewalls from taking a quiet connection for a dead one.",
+      "A client that takes what it is sent is alive, however slowly it does: for each kilobyte that it may not have taken yet, it has a second more to answer. The ping finds clients that are gone without a word, and keeps proxies and firewalls from taking a quiet connection for a dead one.",
     example: "45",
     parse: (value) => ({ ping: parseSeconds(value) }),
   },

@@ -13,6 +13,8 @@ import { join } from "node:path";
 import { bulkFrame, opcodes, RawClient } from "../support/client.ts";
 import { Command, Service, testEngines } from "../support/command.ts";
 import { readAll, TestPeer, writeAll } from "../support/peer.ts";
+import { needing } from "../support/needing.ts";
+import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 
 const MiB = 1024 * 1024;
 const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
@@ -139,14 +141,15 @@ async function receiveAtClient(
   return meter.end();
 }
 
-/** Sends so much from a client, in messages of 64 KiB, and closes. */
+/** Sends so much from a client, in messages of a size, and closes. */
 async function sendFromClient(
   client: RawClient,
   total: number,
+  size = 65_536,
 ): Promise<Transfer> {
   const meter = new Meter();
   let mask = 0x9e3779b9;
-  for (const block of blocks(total, 65_536)) {
+  for (const block of blocks(total, size)) {
     meter.add(block);
     mask = Math.imul(mask, 0x01000193) >>> 0;
     await client.sendBytes(bulkFrame(block, mask));
@@ -286,27 +289,69 @@ testEngines(
   { needs, timeout },
 );
 
-testEngines(
-  "bridge brings 256 MiB to a peer that keeps up",
-  async (_, engine) => {
-    // In this process it would have to share a processor with the client.
-    await using sink = await Service.start([
-      Deno.execPath(),
-      ...["run", "--no-config", "--no-check", "--allow-net=127.0.0.1"],
-      join(import.meta.dirname!, "../support/sink.ts"),
-    ], /^listening \d+$/);
-    const [, port] = sink.readyLine.split(" ");
-    await using command = await Command.start({
-      engine,
-      host: `tcp://127.0.0.1:${port}`,
-    });
-    using client = await RawClient.open(command.port);
-    const { bytes, sha256 } = await sendFromClient(client, 256 * MiB);
-    const received = await sink.line(/^received /);
-    assertEquals(received, `received ${bytes} ${sha256}`);
-  },
-  { needs, timeout },
-);
+/** A peer that keeps up: in this process it would have to share a processor with the client. */
+function startSink(): Promise<Service> {
+  return Service.start([
+    Deno.execPath(),
+    ...["run", "--no-config", "--no-check", "--allow-net=127.0.0.1"],
+    join(import.meta.dirname!, "../support/sink.ts"),
+  ], /^listening \d+$/);
+}
+
+/** An upload as fast as its client can send. */
+interface Upload {
+  /** Bytes of each message. */
+  readonly size: number;
+  /** Bytes in all; with `WEBSOCKSY_LONG=1` the latter. */
+  readonly totals: readonly [number, number];
+  /** Whether it goes over TLS. */
+  readonly tls?: boolean;
+}
+
+/** Fast uploads that end well with the default engine, and with `native` do not. */
+const uploads: Readonly<Record<string, Upload>> = {
+  "in messages of 1 MiB": { size: MiB, totals: [512 * MiB, 2048 * MiB] },
+  "in messages of 64 KiB": { size: 65_536, totals: [256 * MiB, 1024 * MiB] },
+  "over TLS": { size: 65_536, totals: [128 * MiB, 512 * MiB], tls: true },
+};
+
+for (const [name, { size, totals, tls = false }] of Object.entries(uploads)) {
+  Deno.test(needing(tls ? [...needs, "openssl"] : needs, {
+    name: `bridge brings an upload ${name} whole to a peer that keeps up`,
+    timeout,
+    async fn(): Promise<void> {
+      const total = totals[isLong ? 1 : 0];
+      await using directory = new TemporaryDirectory();
+      const certificate = tls && await createCertificate(directory.path);
+      await using sink = await startSink();
+      await using command = await Command.start({
+        host: `tcp://127.0.0.1:${sink.readyLine.split(" ")[1]}`,
+        args: !certificate ? [] : [
+          ...["--tls-cert", certificate.certFile],
+          ...["--tls-key", join(directory.path, "key.pem")],
+        ],
+      });
+      const { port } = command;
+      using watch = new MemoryWatch(command);
+      using client = new RawClient(
+        certificate
+          ? await Deno.connectTls({
+            ...{ hostname: "localhost", port },
+            caCerts: [certificate.cert],
+          })
+          : await Deno.connect({ hostname: "127.0.0.1", port }),
+      );
+      await client.upgrade();
+      const { bytes, sha256 } = await sendFromClient(client, total, size);
+      const received = await sink.line(/^received /);
+      assertEquals(received, `received ${total} ${sha256}`);
+      assertEquals(bytes, total);
+      const closed = await command.event("close");
+      assertEquals([closed.code, closed["to-peer-bytes"]], [1000, total]);
+      watch.assertUnder(250);
+    },
+  }));
+}
 
 const one = isLong
   ? { total: 1024 * MiB, rate: 20e6, memory: 120 }
