@@ -18,6 +18,8 @@ export const packages = {
   mosquitto: "mosquitto",
   nginx: "nginx-light",
   ngircd: "ngircd",
+  postgres: "postgresql",
+  "rabbitmq-server": "rabbitmq-server",
   "redis-server": "redis-server",
   socat: "socat",
   websockify: "websockify",
@@ -58,6 +60,7 @@ export const python = "/usr/bin/python3";
 const finders: { readonly [name in Program]?: () => boolean } = {
   chromium: () => findChromium() !== undefined,
   node: isNodeThere,
+  postgres: () => findPostgres() !== undefined,
   python3: () => isProgram(python),
   "python3 websockets": () => runs([python, "-c", "import websockets"]),
 };
@@ -151,6 +154,25 @@ export function has(need: Need): boolean {
 export function findChromium(): string | undefined {
   return ["chromium", "chromium-browser", "google-chrome"]
     .map(findProgram).find((path) => path !== undefined);
+}
+
+/**
+ * Finds the programs of the newest PostgreSQL, which Debian does not put on the
+ * path.
+ *
+ * @returns Their directory; undefined if it is not installed.
+ */
+export function findPostgres(): string | undefined {
+  const folder = "/usr/lib/postgresql";
+  try {
+    return Array.from(Deno.readDirSync(folder), ({ name }) => Number(name))
+      .filter(Number.isInteger).toSorted((a, b) => b - a)
+      .map((version) => join(folder, String(version), "bin"))
+      .find((path) => isProgram(join(path, "postgres")));
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Where there is no Node.js, Deno puts itself on the path under its name. */

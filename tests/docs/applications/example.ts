@@ -7,6 +7,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { BrowserContext, Page } from "playwright-core";
 import {
   Command,
@@ -19,6 +20,14 @@ import { TemporaryDirectory } from "../../support/service.ts";
 
 /** What a page's own words are replaced by, for a test. */
 export type Replacements = Readonly<Record<string, string | number>>;
+
+/** Where a program is, and who runs it. */
+export interface CommandPlace {
+  /** A directory that is not on the path. */
+  readonly directory: string;
+  /** Who, where the tests run as root and the program refuses to. */
+  readonly user: string;
+}
 
 /** A page of the documentation, and the folder in which it is done. */
 export class Example implements AsyncDisposable {
@@ -64,7 +73,7 @@ export class Example implements AsyncDisposable {
     const commands: string[] = [];
     await using stack = new AsyncDisposableStack();
     const directory = stack.use(new TemporaryDirectory());
-    const blocks = markdown.matchAll(/^```(\w+)\n([^]*?)^```$/gm);
+    const blocks = markdown.matchAll(/^```(\w*)\n([^]*?)^```$/gm);
     const words = { ...replacements, "8001": port };
     // All in one pass, as a port may have another one's digits; long ones first.
     const pattern = new RegExp(
@@ -87,13 +96,23 @@ export class Example implements AsyncDisposable {
   }
 
   /** Takes the page's command that runs a program. */
-  #take(program: string): string {
+  #take(program: string, place?: CommandPlace): string {
     const index = this.#commands.findIndex((command) =>
       command.startsWith(`${program} `)
     );
     assert(index >= 0, `There is no command ${program} that was not run`);
     const [command] = this.#commands.splice(index, 1);
-    return `cd '${this.path}' && echo started && exec ${command}`;
+    const { directory, user } = place ?? {};
+    const as = user === undefined || Deno.uid() !== 0
+      ? ""
+      : `setpriv --reuid=${user} --regid=${user} --clear-groups`;
+    return [
+      `cd '${this.path}'`,
+      as && `chown -R ${user} .`,
+      directory && `export PATH="${directory}:$PATH"`,
+      "echo started",
+      `exec ${as} ${command}`,
+    ].filter(Boolean).join(" && ");
   }
 
   /**
@@ -102,16 +121,34 @@ export class Example implements AsyncDisposable {
    * @param program The program of the command.
    * @param ready Matches the line in which it says that it is ready; absent: it
    * does not.
+   * @param place Where the program is, and who runs it.
    * @returns The service.
    */
-  async start(program: string, ready = /^started$/): Promise<Service> {
-    return await Service.start(["sh", "-c", this.#take(program)], ready);
+  async start(
+    program: string,
+    ready?: RegExp,
+    place?: CommandPlace,
+  ): Promise<Service> {
+    return await Service.start(
+      ["sh", "-c", this.#take(program, place)],
+      ready ?? /^started$/,
+    );
   }
 
   /** Installs what the page's `npm install` names. */
   async install(): Promise<void> {
+    await this.run("npm");
+  }
+
+  /**
+   * Runs a command of the page that ends by itself.
+   *
+   * @param program The program of the command.
+   * @param place Where the program is, and who runs it.
+   */
+  async run(program: string, place?: CommandPlace): Promise<void> {
     const { success, stderr } = await new Deno.Command("sh", {
-      args: ["-c", this.#take("npm")],
+      args: ["-c", this.#take(program, place)],
       // What was loaded once comes from npm's cache.
       env: {
         npm_config_prefer_offline: "true",
@@ -160,6 +197,16 @@ export class Example implements AsyncDisposable {
     return page;
   }
 
+  /**
+   * Imports the page's `client.js`. What it imports by the name of a package is
+   * what `deno.json` has under it.
+   *
+   * @returns What it exports.
+   */
+  async client<Exports>(): Promise<Exports> {
+    return await import(pathToFileURL(join(this.path, "client.js")).href);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
@@ -170,7 +217,7 @@ async function writeNamed(
   directory: TemporaryDirectory,
   text: string,
 ): Promise<void> {
-  const [, name] = /^(?:# |<!-- )(\S+)/.exec(text) ?? [];
+  const [, name] = /^(?:[#%] |\/\/ |<!-- )(\S+)/.exec(text) ?? [];
   assert(name !== undefined, `A block of code has no name: ${text}`);
   const path = join(directory.path, name);
   await Deno.mkdir(dirname(path), { recursive: true });

@@ -1,0 +1,20 @@
+/** Unchanged clients of real services, as `docs/applications/` tells to connect them. */
+
+import { testEngines } from "../support/command.ts";
+import { needing } from "../support/needing.ts";
+import { ircFramework } from "./applications/irc_framework.ts";
+import { postgres } from "./applications/postgres.ts";
+import { testRabbitmq } from "./applications/rabbitmq.ts";
+
+for (const { name, programs, test } of [ircFramework, postgres]) {
+  testEngines(name, (_, engine) => test(engine), {
+    needs: programs,
+    timeout: 60_000,
+  });
+}
+
+Deno.test(needing(["rabbitmq-server"], {
+  name: "clients of RabbitMQ work as their page says",
+  timeout: 300_000,
+  fn: testRabbitmq,
+}));

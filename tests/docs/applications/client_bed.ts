@@ -1,0 +1,36 @@
+/**
+ * What the tests of applications share whose client is a package that runs
+ * without a browser, too.
+ *
+ * @module
+ */
+
+import type { EngineName } from "../../support/command.ts";
+import type { Program } from "../../../tools/programs.ts";
+
+/** An application whose client is a package, and its test. */
+export interface ClientApplication {
+  /** What the test shows. */
+  readonly name: string;
+  /** The programs without which it cannot run. */
+  readonly programs: readonly Program[];
+  /** The test. */
+  readonly test: (engine: EngineName) => Promise<void>;
+}
+
+/** What tells of events by their names. */
+interface Emitter {
+  // deno-lint-ignore no-explicit-any
+  once(event: string, listener: (details: any) => void): unknown;
+}
+
+/**
+ * Waits for an event.
+ *
+ * @param emitter What tells of it.
+ * @param event Its name.
+ * @returns What its listener is given.
+ */
+export function nextEvent(emitter: Emitter, event: string): Promise<unknown> {
+  return new Promise((resolve) => emitter.once(event, resolve));
+}
