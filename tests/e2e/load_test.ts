@@ -19,7 +19,7 @@ const rounds = 5;
 /** Handshakes at a time: the system's queue of connections is not endless. */
 const openings = 50;
 /** Connections that are opened and closed in a row. */
-const inRow = 20_000;
+const inRow = 10_000;
 /** Rows at a time. */
 const rows = 4;
 /** The part of them after which the memory has reached its size. */

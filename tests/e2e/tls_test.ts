@@ -176,7 +176,10 @@ testEngines("websocksy with TLS outlives a client that speaks none", async (
   await using files = new TlsFiles();
   const certificate = await files.make();
   await using peer = TestPeer.tcp(echo);
-  await using command = await start(files, engine, peer.host);
+  // Half a handshake is waited for so long.
+  await using command = await start(files, engine, peer.host, [
+    ...["--head-timeout", "1"],
+  ]);
   for (const words of [formatRequest(), "\x16\x03\x01\x00\xff", ""]) {
     using plain = await Deno.connect({
       hostname: "127.0.0.1",
@@ -292,7 +295,10 @@ testEngines("websocksy with TLS leaves no descriptor behind", async (
   await using files = new TlsFiles();
   const { cert } = await files.make();
   await using peer = TestPeer.tcp(echo);
-  await using command = await start(files, engine, peer.host);
+  // Half a handshake is waited for so long.
+  await using command = await start(files, engine, peer.host, [
+    ...["--head-timeout", "1"],
+  ]);
   const descriptors = (): number =>
     [...Deno.readDirSync(`/proc/${command.pid}/fd`)].length;
   async function round(): Promise<void> {
