@@ -12,6 +12,9 @@ import { fileOf, parsePage, replaceOnce } from "../support/docs_pages.ts";
 import { RawClient, request } from "../support/client.ts";
 import { Command, root, runCommand } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
+import { parsePeerFile } from "../../backends/file/lines.ts";
+import { parseAddress } from "../../core/net/address.ts";
+import { python } from "../../tools/programs.ts";
 import { needing } from "../support/needing.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 
@@ -67,7 +70,7 @@ Deno.test(
     async fn(): Promise<void> {
       const options = await optionsOfWebsockify();
       assertGreater(options.size, 30);
-      const later = ["--unix-listen", "--unix-listen-mode"];
+      const later = ["--unix-listen", "--unix-listen-mode", "--file-only"];
       const documented = optionsOfPage();
       for (const name of later) options.add(name);
       // The dashes before a wrapped program are no option.
@@ -84,42 +87,140 @@ Deno.test("websockify page answers with options that there are", () => {
     names.add(`--${name}`).add(`-${short}`);
   }
   const unknown = [...answers].filter((name) => !names.has(name));
-  // Which is websockify's own, and what another one is like.
-  assertEquals(unknown, ["--token-plugin"]);
+  // Which are websockify's own, and what others are like.
+  assertEquals(unknown, ["--file-only", "--token-plugin"]);
 });
 
-Deno.test("websockify page's token files lead where those of websockify did", async (t) => {
-  await using directory = new TemporaryDirectory();
-  await using first = TestPeer.tcp(echo);
-  const host = first.host.replace("tcp://", "");
-  await directory.write(
-    "tokens.cfg",
-    `# tokens\n\none: ${host}\n  two:\t${host}\na/b: ${host}  \ndead: 127.0.0.1:1\n`,
-  );
+/** Lets the page's script make peer files of `tokens.cfg` in a directory. */
+async function convert(cwd: string): Promise<string> {
   const [script] = page.blocks.filter(({ language }) => language === "sh");
   const { success, stderr } = await new Deno.Command("sh", {
     args: ["-e", "-c", script!.text],
-    cwd: directory.path,
+    cwd,
     stdin: "null",
   }).output();
-  assert(success, new TextDecoder().decode(stderr));
-  const file = await directory.write("tokens.ini", fileOf(page, "tokens.ini"));
-  await using command = await Command.start({ file, cwd: directory.path });
-  for (const token of ["one", "two", "a%2Fb", "a/b"]) {
-    await t.step(`token ${token}`, async () => {
-      assertEquals(await ask(command, token), "hello");
+  const said = new TextDecoder().decode(stderr);
+  assert(success, said);
+  return said;
+}
+
+Deno.test(needing(["unix"], {
+  name: "websockify page's token files lead where those of websockify did",
+  async fn(t: Deno.TestContext): Promise<void> {
+    await using directory = new TemporaryDirectory();
+    await using first = TestPeer.tcp(echo);
+    const host = first.host.replace("tcp://", "");
+    const socket = join(directory.path, "socket");
+    const listener = Deno.listen({ transport: "unix", path: socket });
+    await using _unix = TestPeer.on(listener, "", echo);
+    await directory.write(
+      "tokens.cfg",
+      [
+        `# tokens`,
+        ``,
+        `one: ${host}`,
+        `  two:\t${host}`,
+        `a/b: ${host}  `,
+        `dead: 127.0.0.1:1`,
+        `local: unix_socket:${socket}`,
+        ``,
+      ].join("\n"),
+    );
+    assertEquals(await convert(directory.path), "");
+    const file = await directory.write(
+      "tokens.ini",
+      fileOf(page, "tokens.ini"),
+    );
+    await using command = await Command.start({ file, cwd: directory.path });
+    for (const token of ["one", "two", "a%2Fb", "a/b", "local"]) {
+      await t.step(`token ${token}`, async () => {
+        assertEquals(await ask(command, token), "hello");
+      });
+    }
+    for (const [token, status] of [["none", 404], ["dead", 502]] as const) {
+      await t.step(`token ${token}: ${status}`, async () => {
+        const target = `/websockify?token=${token}`;
+        assertEquals((await request(command.port, { target })).status, status);
+      });
+    }
+    await t.step("no token", async () => {
+      assertEquals((await request(command.port)).status, 404);
     });
-  }
-  for (const [token, status] of [["none", 404], ["dead", 502]] as const) {
-    await t.step(`token ${token}: ${status}`, async () => {
-      const target = `/websockify?token=${token}`;
-      assertEquals((await request(command.port, { target })).status, status);
-    });
-  }
-  await t.step("no token", async () => {
-    assertEquals((await request(command.port)).status, 404);
-  });
-});
+  },
+}));
+
+/** Lines that websockify takes, and some that it does not. */
+const tokenLines = [
+  "plain: host.test:5900",
+  "  spaced:   host.test:5901\t ",
+  "windows: host.test:5902\r",
+  "two words: host.test:5903",
+  "with:colon: host.test:5904",
+  "six: ::1:5905",
+  "long: 2001:db8::7:5906",
+  "bracketed: [::1]:5907",
+  "socket: unix_socket:/run/vnc/1.sock",
+  "relative: unix_socket:run/1.sock",
+  "at: unix_socket:@1.sock",
+  "twice: host.test:1",
+  "twice: host.test:2",
+  "# comment: host.test:3",
+  "no target",
+  "tight:host.test:4",
+  "spaced socket: unix_socket: /run/1.sock",
+  "portless: host",
+];
+
+Deno.test(needing(["websockify"], {
+  name:
+    "websockify page's token files say what websockify reads in the same lines",
+  async fn(): Promise<void> {
+    await using directory = new TemporaryDirectory();
+    await directory.write("tokens.cfg", tokenLines.join("\n"));
+    const reading = [
+      "import json",
+      "from websockify.token_plugins import ReadOnlyTokenFile",
+      "plugin = ReadOnlyTokenFile('tokens.cfg')",
+      "plugin._load_targets()",
+      "print(json.dumps(plugin._targets))",
+    ].join("\n");
+    const { stdout, success, stderr } = await new Deno.Command(python, {
+      args: ["-W", "ignore", "-c", reading],
+      cwd: directory.path,
+      stdin: "null",
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    const targets: Record<string, string[]> = JSON.parse(
+      new TextDecoder().decode(stdout),
+    );
+    assertEquals(Object.keys(targets).length, 13);
+    const said = await convert(directory.path);
+    const made: string[] = [];
+    for await (const { name } of Deno.readDir(join(directory.path, "peers"))) {
+      made.push(name);
+      const [line, ...others] = parsePeerFile(
+        await Deno.readFile(join(directory.path, "peers", name)),
+        name,
+      );
+      assert(line !== undefined && !("error" in line), name);
+      assertEquals([others, line.framing, line.protocol], [[], "binary", "*"]);
+      const address = parseAddress(line.address);
+      const found = "path" in address
+        ? ["unix_socket", address.path.replace(/^\.\/@/, "@")]
+        : [address.hostname, String(address.port)];
+      // The C library takes no brackets, and so websockify does not reach it.
+      const [host, port] = targets[name]!;
+      assertEquals(found, [host!.replace(/^\[(.*)\]$/, "$1"), port], name);
+    }
+    // What websockify finds no port in cannot be reached.
+    delete targets.portless;
+    assertEquals(made.sort(), Object.keys(targets).sort());
+    assertEquals(
+      said.match(/(?<=^tokens\.cfg:)\d+(?=: left out)/gm),
+      ["15", "16", "17", "18"],
+    );
+  },
+}));
 
 Deno.test("websockify page's plugin asks a service for the token's target", async () => {
   await using directory = new TemporaryDirectory();
@@ -170,4 +271,17 @@ Deno.test("websockify page's certificate and key may be in one file", async () =
     ]);
     assertEquals(code, 0, stderr);
   }
+});
+
+Deno.test("websockify page has each plugin", () => {
+  const plugins = [
+    ...["BasePlugin", "ReadOnlyTokenFile", "TokenFile", "TokenFileName"],
+    ...["BaseTokenAPI", "JSONTokenApi", "JWTTokenApi", "TokenRedis"],
+    ...["UnixDomainSocketDirectory"],
+    ...["BasicHTTPAuth", "ExpectOrigin", "ClientCertCNAuth"],
+  ];
+  const missing = plugins.filter((name) =>
+    !new RegExp(`\\b${name}\\b`).test(text)
+  );
+  assertEquals(missing, []);
 });
