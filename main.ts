@@ -21,7 +21,7 @@ import { formatHelp } from "./core/cli/help.ts";
 import { ConfigError, describeError } from "./core/errors.ts";
 import { nativeEngine } from "./core/websocket/native/engine.ts";
 import { streamEngine } from "./core/websocket/stream/engine.ts";
-import { LineBuffer } from "./core/log/line_buffer.ts";
+import { LogOutput } from "./core/log/output.ts";
 import { outliveErrors } from "./core/log/uncaught_errors.ts";
 import { Program, type ProgramParts } from "./core/program.ts";
 import { isTelemetryOn } from "./core/telemetry/load.ts";
@@ -31,12 +31,15 @@ import { countThreads, Threads } from "./core/threads/pool.ts";
 import { framings } from "./framing/mod.ts";
 
 /** What there is to load, and where the log goes. */
-const parts: ProgramParts = {
+const parts: ProgramParts & { readonly log: LogOutput } = {
   backends,
   framings,
   engines: { native: nativeEngine, stream: streamEngine },
-  log: new LineBuffer((text) => write(Deno.stderr, text)),
+  log: new LogOutput(Deno.stderr),
 };
+
+/** Milliseconds in which the last lines have to be written. */
+const flushTimeout = 300;
 
 /** A setting of the demo; it comes before all others, which can so set it otherwise. */
 const demoConsole: Setting = {
@@ -64,12 +67,12 @@ async function main(): Promise<void> {
     settings = await readSettings(args);
     program = await Program.load(settings, parts);
   } catch (error) {
-    return exit(isPermissionMissing(error) ? 1 : 2, error);
+    return await exit(isPermissionMissing(error) ? 1 : 2, error);
   }
   if (args.check) {
     await program.end();
     print(describeConfig(program.config));
-    return exit(0);
+    return await exit(0);
   }
   await serve(args, settings, program);
 }
@@ -127,7 +130,7 @@ async function serve(
     if (count === 1) await program.listen({ port });
     else threads = await listenInThreads(settings, program, count);
   } catch (error) {
-    return exit(1, explainListenError(error, program.config.core));
+    return await exit(1, explainListenError(error, program.config.core));
   }
   // Without IPv6, it is not where the configuration said.
   const { core } = program.config;
@@ -178,17 +181,22 @@ function handleSignals(
   let stopping = false;
   async function stop(signal: Deno.Signal, status: number): Promise<void> {
     // A second signal does not wait any longer.
-    if (stopping) exit(status);
+    if (stopping) return await exit(status);
     stopping = true;
     log("info", "shutdown", { signal });
     try {
       await Promise.all([program.end(), threads?.end()]);
     } finally {
       if (isTelemetryOn()) endByItself(listeners);
-      else exit(0);
+      else await exit(0);
     }
   }
   async function reload(): Promise<void> {
+    try {
+      await Promise.all([parts.log.reopen(), threads?.reopenLog()]);
+    } catch (error) {
+      log("error", "log", { error: describeError(error) });
+    }
     let settings: readonly Setting[] = [];
     const isValid = await program.reload(async () => {
       settings = await readSettings(args);
@@ -227,10 +235,14 @@ function isPermissionMissing(error: unknown): boolean {
     (error instanceof Error && isPermissionMissing(error.cause));
 }
 
-/** Ends the process; with an error, after one line that tells it. */
-function exit(status: number, error?: unknown): never {
-  parts.log.flush();
-  if (error !== undefined) write(Deno.stderr, `${describeFailure(error)}\n`);
+/** Ends the process; with an error, after one line on stderr that tells it. */
+async function exit(status: number, error?: unknown): Promise<never> {
+  await parts.log.flush(flushTimeout);
+  if (error !== undefined) {
+    const stderr = new LogOutput(Deno.stderr);
+    stderr.add(`${describeFailure(error)}\n`);
+    await stderr.flush(flushTimeout);
+  }
   Deno.exit(status);
 }
 
@@ -246,7 +258,7 @@ function write(
   try {
     while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
   } catch {
-    // Nobody reads it any more, or not fast enough, or the disk is full: it is
-    // lost, which is no reason to stop serving, and there is nowhere to say so.
+    // Nobody reads it any more: it is lost, which is no reason to stop serving,
+    // and there is nowhere to say so.
   }
 }

@@ -13,8 +13,7 @@ import { describeFailure } from "./cli/describe.ts";
 import { type CoreConfig, formatListen } from "./config/options.ts";
 import type { ConnectionCounts } from "./server/connection_counts.ts";
 import type { FramingTable } from "./bridge/framing_table.ts";
-import type { LineBuffer } from "./log/line_buffer.ts";
-import { createLog, type Log } from "./log/log.ts";
+import { createLog, type Log, type LogLines } from "./log/log.ts";
 import { Pages } from "./pages/pages.ts";
 import { Plugins } from "./plugins/host.ts";
 import { checkPort, findIpv4Instead } from "./server/listen_address.ts";
@@ -33,7 +32,7 @@ export interface ProgramParts {
   /** The engines, by name. */
   readonly engines: Readonly<Record<CoreConfig["engine"], WebSocketEngine>>;
   /** Takes the lines of the log. */
-  readonly log: LineBuffer;
+  readonly log: LogLines;
 }
 
 /** Options for {@linkcode Program.listen}. */
@@ -95,9 +94,11 @@ export class Program {
     parts: ProgramParts,
   ): Promise<Program> {
     const config = resolveConfig(settings);
-    const { log: level, logFormat: format } = config.core;
+    const { log: level, logFormat: format, logFile } = config.core;
+    if (logFile !== undefined) await parts.log.open?.(logFile);
     const write = (line: string): void => parts.log.add(line);
     const log = createLog({ level, format, write });
+    parts.log.tellDropped?.((lines) => log("warn", "log", { dropped: lines }));
     const telemetry = await (telemetryLoading ??= loadTelemetry(log));
     const loaded = await load(config, parts, log, telemetry);
     return new Program(parts, log, telemetry, loaded);

@@ -95,6 +95,7 @@ const refused: Readonly<Record<string, string>> = {
   listen: "it is an option of its own: { hostname: … }",
   backend: "it is an option of its own: { backend: … }",
   threads: "only the command starts threads",
+  "log-file": "the program takes the lines itself: { log: … }",
 };
 
 /** The name by which what the program brings is loaded. */

@@ -32,6 +32,8 @@ export const packages = {
   npm: "npm",
   python3: "python3",
   "python3 websockets": "python3-websockets",
+  // What else a service runs beside.
+  logrotate: "logrotate",
   // Shells, and what checks files that are delivered.
   bash: "bash",
   fish: "fish",

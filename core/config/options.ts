@@ -40,6 +40,8 @@ export interface CoreConfig
   readonly log: LogLevel;
   /** Format of the log's lines. */
   readonly logFormat: "text" | "json";
+  /** File that the log is written to; absent: stderr. */
+  readonly logFile: string | undefined;
 }
 
 /** A `[core]` option. */
@@ -121,7 +123,7 @@ export const coreOptions: readonly CoreOption[] = [
     default: "info",
     help: "least severe level that is logged: error, warn, info or debug",
     details:
-      "The log goes to stderr. `info` has a line for each connection that is opened, closed or refused; no level has one for each message. A reload cannot change it.",
+      "`info` has a line for each connection that is opened, closed or refused; no level has one for each message. A reload cannot change it.",
     example: "warn",
     parse: (value) => ({ log: parseChoice(value, logLevels) }),
   },
@@ -130,11 +132,22 @@ export const coreOptions: readonly CoreOption[] = [
     placeholder: "FORMAT",
     value: logFormats,
     default: "text",
-    help: "format of the log, on stderr: text or json",
+    help: "format of the log: text or json",
     details:
       "`json` is an object on a line for each event. Either format escapes what could command a terminal. A reload cannot change it.",
     example: "json",
     parse: (value) => ({ logFormat: parseChoice(value, logFormats) }),
+  },
+  {
+    name: "log-file",
+    placeholder: "FILE",
+    value: "file",
+    default: "",
+    help: "file that the log is added to, opened again by SIGHUP; else stderr",
+    details:
+      "It is made, readable by its owner and group, if there is none. SIGHUP opens it again by its name, so that [logrotate](operations.md#log-files) can move it away. Neither a file nor stderr holds the server up: lines that come faster than they can be written wait, 256 KiB of them in each thread, and are dropped then; once there is room again, the log says how many were. With `deno run`, it needs `--allow-write` for the file. A reload cannot change it.",
+    example: "/var/log/websocksy/websocksy.log",
+    parse: (value) => ({ logFile: value === "" ? undefined : value }),
   },
 ];
 

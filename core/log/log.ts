@@ -15,6 +15,16 @@ export type LogFields = Readonly<
 /** Writes lines to a log. */
 export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
 
+/** Takes the lines of a log. */
+export interface LogLines {
+  /** Takes a line, with its end. */
+  add(line: string): void;
+  /** Lets the lines go to a file; absent: they go where they go. */
+  open?(path: string): Promise<void>;
+  /** Sets who tells how many lines were dropped; absent: none ever is. */
+  tellDropped?(tell: (lines: number) => void): void;
+}
+
 /** Options for {@linkcode createLog}. */
 export interface LogOptions {
   /** Least severe level that is written. */

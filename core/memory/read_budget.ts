@@ -33,3 +33,34 @@ export function giveWay(count: number): Promise<void> | undefined {
   );
   return turn;
 }
+
+/** Requests that are let through together, and milliseconds before the next ones are. */
+const together = 2;
+const pause = 1;
+
+const queue: (() => void)[] = [];
+let isPausing = false;
+
+/**
+ * Waits for the turn of a request that stood behind another one of its
+ * connection. A request takes much longer than its few bytes tell, and a client
+ * that sends them without waiting for answers may have sent thousands: so all
+ * clients that do share a rate, which leaves most of the time to the others.
+ *
+ * @returns A promise that resolves when it is its turn.
+ */
+export function waitInLine(): Promise<void> {
+  return new Promise((resolve) => {
+    queue.push(resolve);
+    if (!isPausing) letThrough();
+  });
+}
+
+function letThrough(): void {
+  isPausing = queue.length > 0;
+  if (!isPausing) return;
+  setTimeout(() => {
+    for (const resolve of queue.splice(0, together)) resolve();
+    letThrough();
+  }, pause);
+}

@@ -28,6 +28,10 @@ export type ThreadOrder =
     readonly settings: readonly Setting[];
   }
   | {
+    /** Open the file of the log again. */
+    readonly kind: "reopen";
+  }
+  | {
     /** Shut down. */
     readonly kind: "end";
   };

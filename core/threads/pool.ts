@@ -61,6 +61,11 @@ export class Threads {
     await this.#orderAll({ kind: "reload", settings });
   }
 
+  /** Lets them open the file of the log again. */
+  async reopenLog(): Promise<void> {
+    await this.#orderAll({ kind: "reopen" });
+  }
+
   /**
    * Ends them.
    *

@@ -5,6 +5,7 @@
  */
 
 import { describeFailure } from "../cli/describe.ts";
+import type { LogOutput } from "../log/output.ts";
 import { outliveErrors } from "../log/uncaught_errors.ts";
 import { Program, type ProgramParts } from "../program.ts";
 import { SharedCounts } from "./shared_counts.ts";
@@ -17,6 +18,9 @@ interface ThreadScope {
   close(): void;
 }
 
+/** Milliseconds in which the last lines of the log have to be written. */
+const flushTimeout = 300;
+
 /** Whether this is a thread that another one has started. */
 export function isThread(): boolean {
   return "DedicatedWorkerGlobalScope" in globalThis;
@@ -27,7 +31,9 @@ export function isThread(): boolean {
  *
  * @param parts What there is to load.
  */
-export function runThread(parts: ProgramParts): void {
+export function runThread(
+  parts: ProgramParts & { readonly log: LogOutput },
+): void {
   const scope = globalThis as unknown as ThreadScope;
   let program: Program | undefined;
 
@@ -46,11 +52,14 @@ export function runThread(parts: ProgramParts): void {
         // it was.
         await program?.reload(() => order.settings);
         return;
+      case "reopen":
+        await parts.log.reopen();
+        return;
       case "end":
         try {
           await program?.end();
         } finally {
-          parts.log.flush();
+          await parts.log.flush(flushTimeout);
         }
     }
   }

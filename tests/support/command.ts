@@ -110,8 +110,14 @@ export interface LogEntry {
   readonly [field: string]: string | number | boolean | undefined;
 }
 
-/** The command line of Deno that runs the command, and where. */
-async function createCommand(
+/**
+ * Makes the command line of Deno that runs the command.
+ *
+ * @param args Its arguments.
+ * @param options Where and how.
+ * @returns The command, to be spawned; its output is piped.
+ */
+export async function createCommand(
   args: readonly string[],
   options: CommandOptions,
 ): Promise<Deno.Command> {

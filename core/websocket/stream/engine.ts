@@ -37,11 +37,11 @@ export const streamEngine: WebSocketEngine = {
 async function listen(options: EngineOptions): Promise<EngineServer> {
   const { handle, limits } = options;
   const webSockets = new Set<StreamWebSocket>();
-  const { server, accept, useCertificate, close } = createStreamServer(options);
+  const { server, accept, release, useCertificate, close } = createStreamServer(
+    options,
+  );
   /** Answers that are still being made. */
   const answering = new Set<Promise<void>>();
-  /** The last answer on each connection. */
-  const turns = new WeakMap<Duplex, Promise<void>>();
   let onEmpty: (() => void) | undefined;
 
   function track(answer: Promise<void>): void {
@@ -55,20 +55,11 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   }
 
   server.on("request", (request, response) => {
-    const { socket } = request;
-    // Each that has come at once with others waits for those before it: it could
-    // not send anything, but would hold the file that it is to send.
-    const turn = turns.get(socket);
-    const answered = turn === undefined
-      ? answer(request, response, handle)
-      : turn.then(async () => {
-        if (!socket.destroyed) await answer(request, response, handle);
-      });
-    turns.set(socket, answered);
-    track(answered);
+    track(answer(request, response, handle));
   });
 
-  server.on("upgrade", (request: IncomingMessage, duplex: Duplex, head) => {
+  server.on("upgrade", (request: IncomingMessage, duplex: Duplex) => {
+    const head = release(duplex);
     if (!asksForWebSocket(new RawHeaders(request.rawHeaders))) {
       return track(answerOther(request, duplex, handle));
     }

@@ -11,6 +11,12 @@ import { type Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { endConnection, formatHead } from "./http_response.ts";
 
+/** Bytes: a body that is not larger is sent at once, for a stream costs more. */
+const mostAtOnce = 128 * 1024;
+
+/** Bytes that are read of a client after its last answer, only to be dropped. */
+const mostDropped = 1024 * 1024;
+
 /** Milliseconds that a client has to read the last answer that it gets. */
 export const lastTimeout = 2_000;
 
@@ -27,16 +33,13 @@ export async function sendAnswer(
   response: ServerResponse,
   answer: Response,
 ): Promise<void> {
-  const isLast = !request.complete;
-  if (isLast) {
-    // Nobody wants the rest of its body, which might take for ever.
-    request.resume();
+  // Nobody wants the rest of its body, which might take for ever. Nor does
+  // `node:http` end it where the response has a `Connection` of its own.
+  if (!request.complete || !response.shouldKeepAlive) {
+    endConnection(answer.headers);
   }
-  // `node:http` does not end it where the response has a `Connection` of its own.
-  if (isLast || !response.shouldKeepAlive) endConnection(answer.headers);
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
   await sendBody(answer, response);
-  if (isLast) endSoon(request.socket);
 }
 
 /**
@@ -63,15 +66,21 @@ export async function sendLastAnswer(
 }
 
 async function sendBody(
-  { body }: Response,
+  answer: Response,
   to: ServerResponse | Duplex,
 ): Promise<void> {
+  const { body, headers } = answer;
   if (body === null) {
     to.end();
     return;
   }
   try {
-    await pipeline(Readable.fromWeb(body), to);
+    const length = headers.get("content-length");
+    if (length !== null && Number(length) <= mostAtOnce) {
+      to.end(await answer.bytes());
+    } else {
+      await pipeline(Readable.fromWeb(body), to);
+    }
   } catch {
     // Of an answer that had begun, a client learns by its end alone.
     to.destroy();
@@ -79,14 +88,18 @@ async function sendBody(
 }
 
 /**
- * Drops what still comes: unread, it would reset the connection before the
- * client has read its last answer.
+ * Drops what still comes, within reason: unread, it would reset the connection
+ * before the client has read its last answer.
  *
  * @param socket The connection; it is ended after a while.
  */
 export function dropRest(socket: Duplex): void {
   socket.removeAllListeners("data");
-  socket.on("data", () => {});
+  let left = mostDropped;
+  socket.on("data", ({ length }: Uint8Array) => {
+    left -= length;
+    if (left <= 0) socket.pause();
+  });
   socket.resume();
   endSoon(socket);
 }

@@ -7,6 +7,7 @@
 import { Duplex } from "node:stream";
 import type { RequestError } from "../../errors.ts";
 import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
+import { giveWay } from "../../memory/read_budget.ts";
 import { ReadSize } from "../../memory/read_size.ts";
 
 /** Bytes: most that a read takes, as long as nothing is known of the client. */
@@ -55,7 +56,8 @@ export class HttpConnection extends Duplex {
    * @param connection The connection, which it owns from then on.
    */
   constructor(connection: Deno.Conn) {
-    super({ allowHalfOpen: true });
+    // One chunk may wait, however large: an end behind it is noticed.
+    super({ allowHalfOpen: true, readableHighWaterMark: 1 });
     this.#connection = connection;
     const { remoteAddr, localAddr } = connection;
     if (remoteAddr.transport === "tcp") {
@@ -145,6 +147,11 @@ export class HttpConnection extends Duplex {
       return;
     }
     if (this.#isDetached) return;
+    const turn = giveWay(length ?? 0);
+    if (turn !== undefined) {
+      await turn;
+      if (this.#isDetached) return;
+    }
     this.#begun = undefined;
     if (length === null) {
       giveMemory(memory);

@@ -17,6 +17,7 @@ import {
   whileOpen,
 } from "./http_request.ts";
 import { formatResponse } from "./http_response.ts";
+import { RequestGate } from "./request_gate.ts";
 import { startTls } from "./tls.ts";
 import { RequestError } from "../../errors.ts";
 import type {
@@ -31,6 +32,13 @@ export interface StreamServer {
   readonly server: Server;
   /** Takes a connection that was accepted. */
   accept(connection: HttpConnection): void;
+  /**
+   * Gives up a socket on which a request for an upgrade has come.
+   *
+   * @param socket The socket.
+   * @returns What was read behind the request.
+   */
+  release(socket: Duplex): Uint8Array;
   /** Shows a certificate to those who connect from now on. */
   useCertificate(certificate: ServerCertificate): boolean;
   /**
@@ -66,13 +74,24 @@ export function createStreamServer(
   const server = createServer(limits);
   // It would ignore those beyond it, without a word.
   server.maxHeadersCount = 0;
+  const gates = new WeakMap<Duplex, RequestGate>();
   const refused = new WeakSet<Duplex>();
   server.on("clientError", (error: ParseError, socket: Duplex) => {
+    gates.get(socket)?.close();
     // It is told again for what comes after.
     if (refused.has(socket) || socket.writableEnded) return;
     refused.add(socket);
     refuse(error, socket, handle);
   });
+  server.on("request", (request, response) => {
+    gates.get(request.socket)?.hold(request, response);
+  });
+  // The answer is the same whatever a client expects, and nobody wants its body.
+  for (const event of ["checkContinue", "checkExpectation"]) {
+    server.on(event, (request, response) => {
+      server.emit("request", request, response);
+    });
+  }
   // It does not listen itself, but is to keep connections, and to look at the
   // time, as if it did.
   let isListening = true;
@@ -84,6 +103,7 @@ export function createStreamServer(
 
   function serve(socket: Duplex): void {
     server.emit("connection", socket);
+    gates.set(socket, new RequestGate(socket));
   }
 
   /** Speaks HTTP with one who should speak TLS, as far as to say so. */
@@ -112,6 +132,9 @@ export function createStreamServer(
           onPlain: servePlain,
         });
       }
+    },
+    release(socket): Uint8Array {
+      return gates.get(socket)!.close();
     },
     useCertificate(certificate): boolean {
       if (secureContext === undefined) return false;

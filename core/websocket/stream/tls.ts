@@ -58,7 +58,10 @@ export async function startTls(
   socket.on("error", fail);
   socket.once("close", () => connection.destroy());
   socket.on("pause", () => connection.stopReading());
-  socket.on("resume", () => connection.continueReading());
+  socket.on("resume", () => {
+    // It is told a turn later, when the socket may be paused again.
+    if (!socket.isPaused()) connection.continueReading();
+  });
   // It would tell those of a handle, which the connection does not have.
   const { remoteAddress, remotePort, localAddress, localPort } = connection;
   Object.defineProperties(socket, {

@@ -1,0 +1,150 @@
+/**
+ * The requests of one connection, one at a time: what stands between its socket
+ * and the parser of `node:http`.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { giveWay, waitInLine } from "../../memory/read_budget.ts";
+import { dropRest } from "./http_answer.ts";
+
+/**
+ * What a request counts in the budget of a turn of the event loop, in bytes: in
+ * the time that it takes, so many could be read and passed on.
+ */
+const requestCost = 256 * 1024;
+
+/** Takes what was read. */
+type Parse = (chunk: Buffer) => void;
+
+/** Ends the head of a request, RFC 9112 section 2.1. */
+const headEnd = Buffer.from("\r\n\r\n");
+
+/**
+ * Lets the parser of `node:http` see the next request only when the one before
+ * is answered, and its answer taken by the system. The parser itself knows no
+ * pause: of what it is given, it makes all the requests that are in it at once.
+ *
+ * While a request is unanswered, the socket is paused. It may have read one chunk
+ * ahead.
+ */
+export class RequestGate {
+  #socket: Duplex;
+  #parsers: ((chunk: Buffer) => void)[];
+  /** What was read and not yet parsed. */
+  #rest: Buffer = Buffer.alloc(0);
+  /** The last bytes that were parsed, fewer than {@linkcode headEnd} has. */
+  #parsed: Buffer = Buffer.alloc(0);
+  #isAnswering = false;
+  /** Whether what comes next came before the answer to the last request. */
+  #isBehind = false;
+  #isRunning = false;
+  #isOver = false;
+  #take = (chunk: Buffer): void => {
+    this.#rest = this.#rest.length === 0
+      ? chunk
+      : Buffer.concat([this.#rest, chunk]);
+    this.#run();
+  };
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param socket The socket, which `node:http` already listens to.
+   */
+  constructor(socket: Duplex) {
+    this.#socket = socket;
+    this.#parsers = socket.listeners("data") as Parse[];
+    socket.removeAllListeners("data");
+    socket.on("data", this.#take);
+    socket.once("close", () => this.close());
+  }
+
+  /**
+   * Lets nothing more through until a request is answered. One that is answered
+   * before it is complete was the last one of its connection.
+   *
+   * @param request The request.
+   * @param response Its answer.
+   */
+  hold(request: IncomingMessage, response: ServerResponse): void {
+    this.#isAnswering = true;
+    response.once("close", () => {
+      this.#isAnswering = false;
+      if (this.#isOver) return;
+      if (request.complete && !this.#socket.writableEnded) {
+        this.#isBehind = this.#rest.length + this.#socket.readableLength > 0;
+        if (this.#rest.length > 0) this.#run();
+        else this.#socket.resume();
+        return;
+      }
+      this.close();
+      dropRest(this.#socket);
+    });
+  }
+
+  /**
+   * Lets nothing more through, for good.
+   *
+   * @returns What was read and not parsed.
+   */
+  close(): Buffer {
+    this.#isOver = true;
+    this.#socket.off("data", this.#take);
+    const rest = this.#rest;
+    this.#rest = Buffer.alloc(0);
+    return rest;
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    while (this.#rest.length > 0 && !this.#isAnswering) {
+      const turn = this.#isBehind ? waitInLine() : giveWay(0);
+      this.#isBehind = false;
+      if (turn !== undefined) {
+        this.#socket.pause();
+        await turn;
+        if (this.#isOver) return;
+      }
+      this.#parse();
+      if (this.#isOver) return;
+      this.#isBehind = this.#rest.length > 0;
+    }
+    this.#isRunning = false;
+    if (this.#isAnswering) this.#socket.pause();
+    else if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  /** Parses up to the end of a head: whatever it is, no second one is in it. */
+  #parse(): void {
+    const end = endOfHead(this.#parsed, this.#rest);
+    const piece = this.#rest.subarray(0, end);
+    this.#rest = this.#rest.subarray(piece.length);
+    this.#parsed = Buffer.concat([this.#parsed, piece.subarray(-tail)])
+      .subarray(-tail);
+    for (const parse of this.#parsers) parse.call(this.#socket, piece);
+    if (end !== undefined) giveWay(requestCost);
+  }
+}
+
+/** Bytes of a head's end that may lie in the chunk before. */
+const tail = headEnd.length - 1;
+
+/**
+ * Finds where the first head in a chunk ends.
+ *
+ * @param before The last bytes before the chunk, {@linkcode tail} at the most.
+ * @param chunk The chunk.
+ * @returns The offset in the chunk; `undefined` if no head ends there.
+ */
+function endOfHead(before: Buffer, chunk: Buffer): number | undefined {
+  const seam = Buffer.concat([before, chunk.subarray(0, tail)]);
+  const across = seam.indexOf(headEnd);
+  if (across >= 0) return across + headEnd.length - before.length;
+  const inside = chunk.indexOf(headEnd);
+  return inside < 0 ? undefined : inside + headEnd.length;
+}

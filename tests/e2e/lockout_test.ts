@@ -1,0 +1,167 @@
+/**
+ * Clients that flood the server, or that keep what they have and do nothing,
+ * lock nobody out: others are served, the memory stays small, and the server
+ * ends when it is told to.
+ *
+ * `WEBSOCKSY_NUMBERS=1` prints what was measured.
+ */
+
+import { assertEquals, assertLess } from "@std/assert";
+import { join } from "node:path";
+import { RawClient } from "../support/client.ts";
+import { Command, testEngines } from "../support/command.ts";
+import {
+  type Flood,
+  Flooders,
+  quietFloods,
+  requestFloods,
+} from "../support/floods.ts";
+import { echo, TestPeer } from "../support/peer.ts";
+import { residentMemory } from "../support/process_resources.ts";
+import type { Need } from "../../tools/programs.ts";
+import { createCertificate, TemporaryDirectory } from "../support/service.ts";
+import { utf8 } from "../support/websocket_client_frames.ts";
+
+const printsNumbers = Deno.env.get("WEBSOCKSY_NUMBERS") === "1";
+/** Clients that flood. */
+const flooders = 20;
+/** Honest clients, one after another, while the others flood. */
+const rounds = 20;
+/** Milliseconds in which most honest clients are served, and all of them. */
+const patience = 1000;
+const mostPatience = 5000;
+/** Bytes that may be resident more than before. */
+const mostGrowth = 90e6;
+/** Seconds that a shutdown may take, and milliseconds that its end may be late. */
+const drainTimeout = 1;
+const slack = 1000;
+
+/** Where clients connect to. */
+interface Place extends AsyncDisposable {
+  /** Arguments of the command. */
+  readonly args: readonly string[];
+  /** Connects a client. */
+  connect(port: number): Promise<Deno.Conn>;
+}
+
+/** Places, by name. */
+const places: Readonly<Record<string, () => Promise<Place>>> = {
+  "TCP": () =>
+    Promise.resolve({
+      args: [],
+      connect: (port) => Deno.connect({ hostname: "127.0.0.1", port }),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
+  "two threads": async () => ({
+    ...await places.TCP!(),
+    args: ["--threads", "2"],
+  }),
+  "TLS": async () => {
+    const directory = new TemporaryDirectory();
+    const { certFile, cert } = await createCertificate(directory.path);
+    return {
+      args: [
+        "--tls-cert",
+        certFile,
+        "--tls-key",
+        join(directory.path, "key.pem"),
+      ],
+      connect: (port) =>
+        Deno.connectTls({ hostname: "localhost", port, caCerts: [cert] }),
+      [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
+    };
+  },
+  "a Unix socket": () => {
+    const directory = new TemporaryDirectory();
+    const path = join(directory.path, "socket");
+    return Promise.resolve({
+      args: ["-l", `unix:${path}`],
+      connect: () => Deno.connect({ transport: "unix", path }),
+      [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
+    });
+  },
+};
+
+/** Milliseconds that a handshake, an echo and the end take. */
+async function timeClient(connection: Deno.Conn): Promise<void> {
+  using client = new RawClient(connection);
+  await client.upgrade();
+  await client.send("honest");
+  assertEquals(await client.read(), "honest");
+  await client.sendClose(1000);
+  assertEquals((await client.readClose()).code, 1000);
+}
+
+function testFlood(
+  flood: Flood,
+  where: string,
+  needs: readonly Need[] = [],
+): void {
+  testEngines(
+    `websocksy outlives ${flood.name} over ${where}`,
+    async (_, engine) => {
+      await using place = await places[where]!();
+      await using peer = TestPeer.tcp(echo);
+      await using command = await Command.start({
+        engine,
+        host: peer.host,
+        args: [
+          ...place.args,
+          ...["--drain-timeout", `${drainTimeout}`],
+        ],
+      });
+      const { port, pid } = command;
+      await timeClient(await place.connect(port));
+      const before = residentMemory(pid);
+      const times: number[] = [];
+      let most = 0;
+      let ended: number;
+      {
+        await using _flooders = new Flooders(
+          flood,
+          flooders,
+          () => place.connect(port),
+        );
+        for (let round = 0; round < rounds; round++) {
+          const start = performance.now();
+          await timeClient(await place.connect(port));
+          times.push(performance.now() - start);
+          most = Math.max(most, residentMemory(pid));
+        }
+        command.kill("SIGTERM");
+        const start = performance.now();
+        const { code } = await command.status;
+        ended = performance.now() - start;
+        assertEquals(code, 0);
+      }
+      const sorted = times.toSorted((a, b) => a - b);
+      const median = sorted[rounds / 2]!;
+      const worst = sorted.at(-1)!;
+      const mega = (bytes: number) => Math.round(bytes / 1e6);
+      const numbers = `median ${Math.round(median)} ms, worst ${
+        Math.round(worst)
+      } ms, ${mega(before)} to ${mega(most)} MB, ended after ${
+        Math.round(ended)
+      } ms`;
+      if (printsNumbers) {
+        Deno.stdout.writeSync(
+          utf8(`${flood.name} over ${where} [${engine}]: ${numbers}
+`),
+        );
+      }
+      assertLess(median, patience, numbers);
+      assertLess(worst, mostPatience, numbers);
+      assertLess(most, before + mostGrowth, numbers);
+      assertLess(ended, drainTimeout * 1000 + slack, numbers);
+    },
+    { needs: ["linux", ...needs], only: ["stream"], timeout: 120_000 },
+  );
+}
+
+const [pipelined] = requestFloods;
+for (const flood of [...requestFloods, ...quietFloods]) {
+  testFlood(flood, "TCP");
+}
+testFlood(pipelined!, "two threads");
+testFlood(pipelined!, "TLS", ["openssl"]);
+testFlood(pipelined!, "a Unix socket");

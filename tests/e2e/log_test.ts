@@ -1,0 +1,231 @@
+/** The log, where nobody reads it, and where files are moved away. */
+
+import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { join } from "node:path";
+import { RawClient, request } from "../support/client.ts";
+import {
+  createCommand,
+  type LogEntry,
+  runCommand,
+  testEngines,
+} from "../support/command.ts";
+import { linesOf } from "../support/feed.ts";
+import { echo, freePort, TestPeer } from "../support/peer.ts";
+import { eventually } from "../support/process_resources.ts";
+
+import { TemporaryDirectory } from "../support/service.ts";
+
+/** More long lines than a pipe and the room for them take. */
+const refusals = 40;
+/** Bytes of a target that a line of the log has. */
+const longTarget = `/${"x".repeat(32_000)}`;
+
+/** Connects as soon as somebody listens. */
+async function connect(port: number): Promise<RawClient> {
+  for (;;) {
+    try {
+      return await RawClient.connect(port);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+/** Asserts that a client is served. */
+async function assertServes(client: RawClient): Promise<void> {
+  await client.upgrade();
+  await client.send("honest");
+  assertEquals(await client.read(), "honest");
+}
+
+for (const threads of [1, 2]) {
+  testEngines(
+    `websocksy with ${threads} threads serves while nobody reads its log, and tells what it has dropped`,
+    async (_, engine) => {
+      await using peer = TestPeer.tcp(echo);
+      const port = freePort();
+      const command = await createCommand([
+        ...["-p", `${port}`, "-l", "127.0.0.1", "--log-format", "json"],
+        ...["--engine", engine, "--threads", `${threads}`],
+        ...["-c", `host=${peer.host}`, "--drain-timeout", "1"],
+      ], {});
+      const child = command.spawn();
+      try {
+        const lines = linesOf(child.stderr)[Symbol.asyncIterator]();
+        for (;;) {
+          const { value } = await lines.next();
+          if (JSON.parse(value).event === "listening") break;
+        }
+        // Nobody asks for more of them now.
+        for (let count = 0; count < refusals * threads; count++) {
+          const { status } = await request(port, {
+            target: longTarget,
+            headers: { "Sec-WebSocket-Version": "12" },
+          });
+          assertEquals(status, 426);
+        }
+        {
+          using client = await connect(port);
+          await assertServes(client);
+        }
+        const entries: LogEntry[] = [];
+        let told = 0;
+        for (;;) {
+          const { value } = await lines.next();
+          const entry = JSON.parse(value) as LogEntry;
+          entries.push(entry);
+          if (entry.event === "log") told += Number(entry.dropped);
+          const refused = entries.filter(({ event }) => event === "refuse");
+          if (told > 0 && refused.length + told >= refusals * threads) break;
+        }
+        child.kill("SIGTERM");
+        while (!(await lines.next()).done);
+        assertEquals((await child.status).code, 0);
+        const kept = entries.filter(({ event }) => event === "refuse").length;
+        assertGreater(kept, 5);
+        assertLess(kept, refusals * threads);
+      } finally {
+        if (await isRunning(child)) child.kill("SIGKILL");
+        await child.status;
+        await child.stdout.cancel();
+        if (!child.stderr.locked) await child.stderr.cancel();
+      }
+    },
+    { needs: threads > 1 ? ["linux"] : ["unix"], timeout: 60_000 },
+  );
+}
+
+/** Whether a child has not ended. */
+function isRunning(child: Deno.ChildProcess): Promise<boolean> {
+  return Promise.race([
+    child.status.then(() => false),
+    new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 0)),
+  ]);
+}
+
+testEngines(
+  "websocksy ends in time while nobody reads its log",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    const port = freePort();
+    const command = await createCommand([
+      ...["-p", `${port}`, "-l", "127.0.0.1", "--engine", engine],
+      ...["-c", `host=${peer.host}`, "--drain-timeout", "1"],
+    ], {});
+    const child = command.spawn();
+    using _client = await connect(port);
+    for (let count = 0; count < refusals; count++) {
+      await request(port, {
+        target: longTarget,
+        headers: { "Sec-WebSocket-Version": "12" },
+      });
+    }
+    const start = performance.now();
+    child.kill("SIGTERM");
+    const { code } = await child.status;
+    assertEquals(code, 0);
+    assertLess(performance.now() - start, 2000);
+    await child.stdout.cancel();
+    await child.stderr.cancel();
+  },
+  { needs: ["unix"] },
+);
+
+for (const threads of [1, 2]) {
+  testEngines(
+    `websocksy with ${threads} threads opens its log file again for logrotate`,
+    async (_, engine) => {
+      await using directory = new TemporaryDirectory();
+      const path = join(directory.path, "websocksy.log");
+      await using peer = TestPeer.tcp(echo);
+      const port = freePort();
+      const command = await createCommand([
+        ...["-p", `${port}`, "-l", "127.0.0.1", "--log-file", path],
+        ...["--engine", engine, "--threads", `${threads}`],
+        ...["-c", `host=${peer.host}`],
+      ], {});
+      const child = command.spawn();
+      try {
+        await visit(port, "first");
+        await eventually(
+          "it listens, and the first client is logged",
+          () => Deno.readTextFileSync(path),
+          (text) =>
+            / listening .*endpoint=\/first|endpoint=\/first.* listening /s.test(
+              text,
+            ),
+        );
+        const rotation = await directory.write(
+          "logrotate.conf",
+          `${path} {
+  rotate 3
+  nocreate
+  postrotate
+    kill -HUP ${child.pid}
+  endscript
+}
+`,
+        );
+        const state = join(directory.path, "state");
+        const { success, stderr } = await new Deno.Command("logrotate", {
+          args: ["--force", "--state", state, rotation],
+          stdout: "null",
+          stderr: "piped",
+        }).output();
+        assert(success, new TextDecoder().decode(stderr));
+        await eventually(
+          "the file is there again, and the configuration is read",
+          () => readIfThere(path),
+          (text) => / info reload/.test(text),
+        );
+        for (let count = 0; count < 8; count++) await visit(port, "second");
+        await eventually(
+          "the other clients are logged",
+          () => Deno.readTextFileSync(path),
+          (text) => text.match(/ open .*endpoint=\/second/g)?.length === 8,
+        );
+        const old = await Deno.readTextFile(`${path}.1`);
+        assert(/endpoint=\/first/.test(old), old);
+        assert(!/endpoint=\/second/.test(old), old);
+      } finally {
+        child.kill("SIGTERM");
+        await child.status;
+        await child.stdout.cancel();
+        // With a file, nothing of it is on stderr.
+        assertEquals(
+          (await Array.fromAsync(linesOf(child.stderr))).join("\n"),
+          "",
+        );
+      }
+    },
+    {
+      needs: threads > 1 ? ["logrotate", "linux"] : ["logrotate"],
+      timeout: 60_000,
+    },
+  );
+}
+
+/** Opens a WebSocket at an endpoint, and gets an echo. */
+async function visit(port: number, endpoint: string): Promise<void> {
+  using client = await connect(port);
+  await client.upgrade({ target: `/${endpoint}` });
+  await client.send("honest");
+  assertEquals(await client.read(), "honest");
+}
+
+function readIfThere(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+Deno.test("websocksy says that a log file cannot be written to", async () => {
+  await using directory = new TemporaryDirectory();
+  const path = join(directory.path, "none", "log");
+  const { code, stderr } = await runCommand(["--log-file", path]);
+  assertEquals([code, stderr.includes("cannot use log-file")], [2, true]);
+});

@@ -1,0 +1,167 @@
+import { assertEquals, assertLess, assertRejects } from "@std/assert";
+import { join } from "node:path";
+import { setImmediate } from "node:timers";
+import { ConfigError } from "../../../core/errors.ts";
+import { LogOutput, type LogWriter } from "../../../core/log/output.ts";
+import { TemporaryDirectory } from "../../support/service.ts";
+
+/** Resolves in the next turn of the event loop. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Keeps what is written, and takes nothing while it is stalled. */
+class Pipe implements LogWriter {
+  text = "";
+  writes: number[] = [];
+  /** Bytes that it takes of a write. */
+  most = Infinity;
+  #open = Promise.withResolvers<void>();
+
+  constructor({ isStalled = false } = {}) {
+    if (!isStalled) this.#open.resolve();
+  }
+
+  flow(): void {
+    this.#open.resolve();
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    await this.#open.promise;
+    const taken = bytes.subarray(0, this.most);
+    this.text += new TextDecoder().decode(taken);
+    this.writes.push(taken.length);
+    return taken.length;
+  }
+}
+
+Deno.test("LogOutput writes the lines of a turn together, and in order", async () => {
+  const pipe = new Pipe();
+  const output = new LogOutput(pipe);
+  output.add("one\n");
+  output.add("two\n");
+  assertEquals(pipe.text, "");
+  await turn();
+  await turn();
+  assertEquals([pipe.text, pipe.writes.length], ["one\ntwo\n", 1]);
+});
+
+Deno.test("LogOutput cuts no line, and writes no more than a pipe takes at once", async () => {
+  const pipe = new Pipe();
+  const output = new LogOutput(pipe);
+  const all = Array.from(
+    { length: 500 },
+    (_, index) => `${index} ${"x".repeat(index)}\n`,
+  );
+  all.push(`${"y".repeat(10_000)}\n`, "after\n");
+  for (const line of all) output.add(line);
+  await output.flush(10_000);
+  assertEquals(pipe.text, all.join(""));
+  assertEquals(pipe.writes.slice(-2), [10_001, 6]);
+  for (const length of pipe.writes.slice(0, -2)) assertLess(length, 4096);
+});
+
+Deno.test("LogOutput writes the rest of what was taken in part", async () => {
+  const pipe = new Pipe();
+  pipe.most = 3;
+  const output = new LogOutput(pipe);
+  output.add("wörter\n");
+  await output.flush(10_000);
+  // The pipe decodes each part for itself.
+  assertEquals(pipe.writes, [3, 3, 2]);
+});
+
+Deno.test("LogOutput drops lines that do not fit, and tells how many when there is room", async () => {
+  const pipe = new Pipe({ isStalled: true });
+  const output = new LogOutput(pipe, { room: 100 });
+  output.tellDropped((lines) => output.add(`dropped ${lines}\n`));
+  for (let number = 10; number < 50; number++) output.add(`line ${number}\n`);
+  await turn();
+  // What is being written waits as well.
+  output.add("late line\n");
+  await output.flush(1);
+  assertEquals(pipe.text, "");
+  pipe.flow();
+  await output.flush(10_000);
+  const lines = pipe.text.split("\n").slice(0, -1);
+  assertEquals(lines.slice(0, 2), ["line 10", "line 11"]);
+  assertEquals(lines.at(-1), `dropped ${41 - (lines.length - 1)}`);
+  assertLess(lines.length, 15);
+  output.add("more\n");
+  await output.flush(10_000);
+  assertEquals(pipe.text.split("\n").at(-2), "more");
+});
+
+Deno.test("LogOutput counts lines that cannot be written, and tries no write for ever", async () => {
+  const pipe = new Pipe();
+  let isFull = true;
+  let tries = 0;
+  const output = new LogOutput({
+    write(bytes): Promise<number> {
+      tries++;
+      return isFull
+        ? Promise.reject(new Error("No space left on device"))
+        : pipe.write(bytes);
+    },
+  });
+  output.tellDropped((lines) => output.add(`dropped ${lines}\n`));
+  output.add("one\n");
+  output.add("two\n");
+  await turn();
+  await turn();
+  assertEquals(tries, 1);
+  isFull = false;
+  output.add("three\n");
+  await output.flush(10_000);
+  assertEquals(pipe.text, "three\ndropped 2\n");
+});
+
+Deno.test("LogOutput waits where a writer would have to be waited for", async () => {
+  const pipe = new Pipe();
+  let tries = 0;
+  const output = new LogOutput({
+    write(bytes): Promise<number> {
+      return ++tries < 3
+        ? Promise.reject(new Deno.errors.WouldBlock("Try again"))
+        : pipe.write(bytes);
+    },
+  });
+  output.add("one\n");
+  await output.flush(10_000);
+  assertEquals([pipe.text, tries], ["one\n", 3]);
+});
+
+Deno.test("LogOutput adds to a file, and opens it again by its name", async () => {
+  await using directory = new TemporaryDirectory();
+  const path = await directory.write("log", "before\n");
+  const output = new LogOutput(new Pipe());
+  await output.open(path);
+  output.add("one\n");
+  await output.flush(10_000);
+  const old = join(directory.path, "old");
+  await Deno.rename(path, old);
+  output.add("two\n");
+  await output.flush(10_000);
+  await output.reopen();
+  output.add("three\n");
+  await output.flush(10_000);
+  assertEquals(await Deno.readTextFile(old), "before\none\ntwo\n");
+  assertEquals(await Deno.readTextFile(path), "three\n");
+  await Deno.rename(path, old);
+  await Deno.mkdir(path);
+  await assertRejects(() => output.reopen());
+  output.add("four\n");
+  await output.flush(10_000);
+  assertEquals(await Deno.readTextFile(old), "three\nfour\n");
+  await output[Symbol.asyncDispose]();
+});
+
+Deno.test("LogOutput.open() throws if a file cannot be written to", async () => {
+  await using directory = new TemporaryDirectory();
+  const output = new LogOutput(new Pipe());
+  await assertRejects(
+    () => output.open(join(directory.path, "none", "log")),
+    ConfigError,
+    "log-file",
+  );
+});
