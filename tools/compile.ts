@@ -46,7 +46,7 @@ const permissions: readonly string[] = [
  */
 export const lazyPackages: readonly string[] = ([
   "@opentelemetry/api",
-  "es-module-lexer",
+  "acorn",
   "fresh",
   "mime-types",
   "range-parser",

@@ -72,7 +72,7 @@ export const pluginSection: Section = {
   blocks: [
     {
       text:
-        "A plugin is a module that exports a backend, framing functions, or both; [the guide](write-a-plugin.md) tells how to write one. It runs in a worker of its own, with no permission but those that its section grants. NAME is what `backend` or `framing` names it by.",
+        "A plugin is a module that exports a backend, framing functions, or both; [the guide](write-a-plugin.md) tells how to write one. It runs in a process of its own where the program may start itself (`--allow-run=deno`), else in a worker, with no permission but those that its section grants. NAME is what `backend` or `framing` names it by.",
     },
     {
       terms: [
@@ -91,7 +91,14 @@ export const pluginSection: Section = {
         ["read", "Paths that it may read, separated by commas."],
         ["write", "Paths that it may write, separated by commas."],
         ["env", "Environment variables that it may read, separated by commas."],
-        ["import", "Hosts that it may import from, separated by commas."],
+        [
+          "import",
+          "Hosts that it may import from beside its own, separated by commas.",
+        ],
+        [
+          "isolation",
+          "`process` or `worker`: where it runs. Not given: `process` where the program may start itself, else `worker`.",
+        ],
         [
           "trust",
           "`full` runs it in the program's own thread with all of the program's permissions, and the speed of a built-in.",

@@ -250,8 +250,15 @@ function mostLarger(maxMessage: number): number {
   return maxMessage + 3 * largestSize;
 }
 
-/** A framing function's answer is checked, never trusted. */
-function checkFrame({ length, type, start, end }: Frame, held: number): void {
+/**
+ * Checks a framing function's answer, which is never trusted.
+ *
+ * @param frame The answer.
+ * @param held Number of bytes that it was given.
+ * @throws {RangeError} If it takes, or sends, what is not among them.
+ * @throws {TypeError} If its type is none.
+ */
+export function checkFrame({ length, type, start, end }: Frame, held: number): void {
   if (!Number.isInteger(length) || length < 1 || length > held) {
     throw new RangeError(
       `Cannot frame a message: the framing function answered length ${length} with ${held} bytes held`,
@@ -278,7 +285,15 @@ function checkPart(start: number, end: number, length: number): void {
   }
 }
 
-function checkMessage(message: unknown, most: number): void {
+/**
+ * Checks a message that a framing function has made.
+ *
+ * @param message The message.
+ * @param most Most bytes that it may have.
+ * @throws {TypeError} If it is none.
+ * @throws {CloseError} If it is too large.
+ */
+export function checkMessage(message: unknown, most: number): void {
   if (!(message instanceof Uint8Array)) {
     throw new TypeError(
       "Cannot frame a message: the framing function answered a message that is no Uint8Array",

@@ -17,11 +17,16 @@ export interface PluginConfig {
   readonly sha256?: string;
   /** Whether it runs in the program's own thread, with the program's permissions. */
   readonly trusted: boolean;
+  /** Where it runs if it is not trusted; absent: in a process where that can be. */
+  readonly isolation?: Isolation;
   /** What it may do otherwise. */
   readonly grants: PluginGrants;
   /** Where it is declared; absent: nowhere. */
   readonly origin: string | undefined;
 }
+
+/** Where a plugin runs that is not trusted. */
+export type Isolation = "process" | "worker";
 
 /** The kinds of permissions that a plugin can be granted. */
 export const grantNames = ["net", "read", "write", "env", "import"] as const;
@@ -115,6 +120,11 @@ function applyOption(
         throw new SyntaxError(`it is full, or not given, not "${value}"`);
       }
       return { trusted: true };
+    case "isolation":
+      if (value !== "process" && value !== "worker") {
+        throw new SyntaxError(`it is process or worker, not "${value}"`);
+      }
+      return { isolation: value };
   }
   const kind = grantNames.find((kind) => kind === option);
   if (kind === undefined) throw new TypeError("there is no such option");

@@ -1,21 +1,23 @@
 /**
- * The backend of a plugin that runs in a worker.
+ * The backend of a plugin that runs elsewhere.
  *
  * @module
  */
 
 import type { Backend, BackendQuery, PeerInfo } from "../api.ts";
-import type { PluginProcess } from "./process.ts";
+import type { PluginSupervisor } from "./supervisor.ts";
 import { withinTime } from "./time.ts";
 
 /** Milliseconds that the backend's cleanup may take. */
 const cleanupTimeout = 1000;
 
+let lastQuery = 0;
+
 /** Passes what is asked of a backend on to a plugin. */
 export class PluginBackend implements Backend {
-  #process: PluginProcess;
+  #process: PluginSupervisor;
 
-  private constructor(process: PluginProcess) {
+  private constructor(process: PluginSupervisor) {
     this.#process = process;
   }
 
@@ -26,7 +28,7 @@ export class PluginBackend implements Backend {
    * @returns The backend.
    * @throws {Error} If the plugin makes none.
    */
-  static async create(process: PluginProcess): Promise<PluginBackend> {
+  static async create(process: PluginSupervisor): Promise<PluginBackend> {
     await process.step("create", []);
     return new PluginBackend(process);
   }
@@ -42,7 +44,9 @@ export class PluginBackend implements Backend {
   /** The answer is checked by the one who asked. */
   async query(request: BackendQuery): Promise<PeerInfo | undefined> {
     const link = await this.#process.running();
-    return await link.call("query", [request]) as PeerInfo | undefined;
+    return await link.call("query", [++lastQuery, request]) as
+      | PeerInfo
+      | undefined;
   }
 
   async cleanup(): Promise<void> {

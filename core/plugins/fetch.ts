@@ -5,6 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import type { ImportBounds } from "./import_bounds.ts";
 
 /** Most bytes that a module may have. */
 export const maxModuleBytes = 1024 * 1024;
@@ -25,6 +26,8 @@ export interface FetchedModule {
 export interface FetchModuleOptions {
   /** Milliseconds that reading may take. */
   readonly timeout: number;
+  /** Where it may be read from; absent: from wherever the program may. */
+  readonly bounds?: ImportBounds;
   /**
    * Makes a request.
    *
@@ -54,7 +57,7 @@ export async function fetchModule(
   const signal = AbortSignal.timeout(options.timeout);
   try {
     return await (url.protocol === "file:"
-      ? readFile(url)
+      ? readFile(url, options)
       : request(url, signal, options));
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -67,12 +70,26 @@ export async function fetchModule(
   }
 }
 
-async function readFile(url: URL): Promise<FetchedModule> {
-  const path = fileURLToPath(url);
+async function readFile(
+  url: URL,
+  { bounds }: FetchModuleOptions,
+): Promise<FetchedModule> {
+  const path = await Deno.realPath(fileURLToPath(url));
+  bounds?.checkFile(path);
   // Opening a pipe would wait for somebody to write to it.
   if (!(await Deno.stat(path)).isFile) throw new TypeError("it is no file");
   using file = await Deno.open(path);
+  await checkSame(file, path);
   return { url: url.href, bytes: await readAll(file.readable), type: "" };
+}
+
+/** A directory on the way may have become a link since the path was checked. */
+async function checkSame(file: Deno.FsFile, path: string): Promise<void> {
+  const { dev, ino } = await file.stat();
+  const there = await Deno.lstat(path);
+  const isSame = dev === there.dev && ino === there.ino && there.isFile &&
+    await Deno.realPath(path) === path;
+  if (!isSame) throw new Error("it was replaced while it was read");
 }
 
 async function request(
@@ -105,6 +122,7 @@ async function checkHost(
   url: URL,
   options: FetchModuleOptions,
 ): Promise<void> {
+  options.bounds?.checkUrl(url);
   if (url.protocol === "http:" && !isLoopback(url)) {
     throw new TypeError("over http: only this machine is asked; use https:");
   }

@@ -1,45 +1,65 @@
 /**
- * The framing function of a plugin that runs in a worker.
+ * The framing function of a plugin that runs elsewhere.
  *
  * @module
  */
 
-import { CloseError } from "../errors.ts";
+import {
+  type EncodedMessages,
+  openEncoder,
+  type StreamEncoder,
+} from "../bridge/message_encoder.ts";
 import {
   type FramedRead,
-  mostFramed,
+  MessageFramer,
   type StreamFramer,
 } from "../bridge/message_framer.ts";
+import { CloseError } from "../errors.ts";
+import type { IncomingMessages } from "../websocket/engine.ts";
 import type { PluginLink } from "./link.ts";
-import { asFrames, copiedBytes, type SandboxFrames } from "./messages.ts";
-import type { PluginProcess } from "./process.ts";
-import { tailroom } from "../memory/buffer_pool.ts";
-import { largestTogether } from "../memory/read_buffer.ts";
-import { ReadSize } from "../memory/read_size.ts";
-import type { OutgoingMessage } from "../websocket/engine.ts";
+import { ListedFramer, toError } from "./listing_framer.ts";
+import {
+  asBulk,
+  asOpened,
+  type Bulk,
+  type CallName,
+  type OpenedFramer,
+  type SandboxCalls,
+} from "./messages.ts";
+import type { PluginSupervisor } from "./supervisor.ts";
 
 let lastId = 0;
 
 /**
- * Frames what is read from one peer in a plugin's worker. Large reads change
- * hands without being copied, and their memory comes back with the messages.
+ * Frames what is read from one peer as a plugin says. The plugin is given a copy
+ * of what was read, and answers lengths: what goes to the client are the peer's
+ * own bytes, checked and cut here as for a built-in framing function.
  */
 export class PluginFramer implements StreamFramer {
-  #process: PluginProcess;
+  readonly encoder: StreamEncoder | undefined;
+  #process: PluginSupervisor;
   #link: PluginLink;
   #id: number;
-  #memory = new Uint8Array(0);
-  /** Offset at which bytes begin that were not yet handed over. */
-  #start = 0;
-  /** Offset at which the room offered last begins. */
-  #roomStart = 0;
-  #readSize = new ReadSize();
+  #answers: ListedFramer;
+  #framer: MessageFramer;
+  #room = new Uint8Array(0);
   #closed = false;
 
-  private constructor(process: PluginProcess, link: PluginLink, id: number) {
+  private constructor(
+    process: PluginSupervisor,
+    link: PluginLink,
+    id: number,
+    { encodes, append }: OpenedFramer,
+  ) {
     this.#process = process;
     this.#link = link;
     this.#id = id;
+    this.#answers = new ListedFramer(process.name);
+    const { maxMessage } = process.options;
+    this.#framer = new MessageFramer(this.#answers, { maxMessage });
+    this.encoder = encodes
+      ? { encode: (messages) => this.#encode(messages), written: (): void => {} }
+      : append && openEncoder({ append: Uint8Array.from(append) }, { maxMessage });
   }
 
   /**
@@ -52,99 +72,95 @@ export class PluginFramer implements StreamFramer {
    * @throws {Error} If the plugin does not run, or does not take the configuration.
    */
   static async open(
-    process: PluginProcess,
+    process: PluginSupervisor,
     framing: string,
     config: string,
   ): Promise<PluginFramer> {
     const link = await process.running();
     const id = ++lastId;
-    await link.call("open", [id, framing, config]);
+    const opened = asOpened(await link.call("open", [id, framing, config]));
     process.retain();
-    return new PluginFramer(process, link, id);
+    return new PluginFramer(process, link, id, opened);
   }
 
   room(minimum: number): Uint8Array<ArrayBuffer> {
-    const size = Math.max(this.#readSize.bytes, minimum) + tailroom;
-    // Also gives up memory that is much larger than what is read.
-    const { length } = this.#memory;
-    if (length < size || length > 4 * size) this.#memory = new Uint8Array(size);
-    this.#start = this.#roomStart = 0;
-    return this.#memory.subarray(0, size);
-  }
-
-  more(count: number): Uint8Array<ArrayBuffer> | undefined {
-    const left = largestTogether - count;
-    if (left <= 0) return undefined;
-    const end = this.#start + count;
-    const least = Math.min(this.#readSize.bytes / 2, left);
-    if (this.#memory.length - end < least) {
-      const bytes = this.#memory.subarray(this.#start, end);
-      this.#readSize.grow(largestTogether);
-      const size = Math.max(this.#readSize.bytes, 2 * count);
-      this.#memory = new Uint8Array(size + tailroom);
-      this.#memory.set(bytes);
-      this.#start = 0;
-    }
-    this.#roomStart = this.#start + count;
-    return this.#memory.subarray(this.#roomStart);
+    return this.#room = this.#framer.room(minimum);
   }
 
   async push(count: number): Promise<FramedRead> {
-    const start = this.#start;
-    const end = this.#start += count;
-    // Memory is not handed over while a read goes on in the rest of it.
-    const isReading = end === this.#roomStart;
-    const isHandedOver = count > copiedBytes && start === 0 && !isReading;
-    const bytes = isHandedOver ? this.#memory : this.#memory.slice(start, end);
-    this.#readSize.follow(count);
-    const frames = await this.#call(() =>
-      this.#link.call(
-        "push",
-        [this.#id, bytes, count],
-        ...isHandedOver ? [bytes.buffer] : [],
-      )
-    );
-    if (!isReading && frames.data.byteLength >= this.#readSize.bytes) {
-      this.#memory = frames.data;
-    }
-    return this.#toRead(frames);
+    const read = this.#room.subarray(0, count);
+    this.#answers.give(await this.#ask("push", [this.#id, read]));
+    return this.#closed ? nothing : this.#framer.push(count);
   }
 
   async end(): Promise<FramedRead> {
-    return this.#toRead(
-      await this.#call(() => this.#link.call("end", [this.#id])),
-    );
+    this.#answers.give(await this.#ask("end", [this.#id]));
+    return this.#closed ? nothing : this.#framer.end();
+  }
+
+  async #encode(
+    { data, ends, turns = [] }: IncomingMessages,
+  ): Promise<EncodedMessages> {
+    // Only that of a buffer of its own can be sent.
+    const bytes = data as Uint8Array<ArrayBuffer>;
+    const answer = await this.#ask("encode", [this.#id, bytes, ends, turns]);
+    const { numbers, bytes: encoded = nothing.data, failure } = answer;
+    const { maxMessage } = this.#process.options;
+    if (!areEnds(numbers, encoded.length, ends.length, maxMessage)) {
+      throw framingFailed(
+        new TypeError("Cannot use what the plugin encoded: it is malformed"),
+      );
+    }
+    return {
+      data: encoded,
+      ends: [...numbers],
+      ...failure && { failure: this.#toCloseError(failure) },
+    };
+  }
+
+  #toCloseError(failure: NonNullable<Bulk["failure"]>): CloseError {
+    const error = toError(this.#process.name, failure);
+    return error instanceof CloseError ? error : framingFailed(error);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#readSize.release();
+    this.#room = nothing.data;
+    this.#framer.close();
     this.#link.tell("close", [this.#id]);
     this.#process.release();
   }
 
-  async #call(call: () => Promise<unknown>): Promise<SandboxFrames> {
+  async #ask<Name extends CallName>(
+    name: Name,
+    args: Parameters<SandboxCalls[Name]>,
+  ): Promise<Bulk> {
     try {
-      const most = mostFramed(this.#process.options.maxMessage);
-      return asFrames(await call(), most);
+      return asBulk(await this.#link.call(name, args));
     } catch (cause) {
-      throw new CloseError(1011, "framing function failed", { cause });
+      throw framingFailed(cause);
     }
   }
+}
 
-  #toRead({ data, places, failure }: SandboxFrames): FramedRead {
-    const messages: OutgoingMessage[] = [];
-    for (let index = 0; index < places.length; index += 3) {
-      const start = places[index]!;
-      const end = places[index + 1]!;
-      messages.push({ start, end, text: places[index + 2] === 1 });
-    }
-    if (failure === undefined) return { data, messages };
-    const { code, message, cause } = failure;
-    const options = cause === ""
-      ? {}
-      : { cause: new Error(`plugin "${this.#process.name}": ${cause}`) };
-    return { data, messages, failure: new CloseError(code, message, options) };
+const nothing = { data: new Uint8Array(0), messages: [] };
+
+function framingFailed(cause: unknown): CloseError {
+  return new CloseError(1011, "framing function failed", { cause });
+}
+
+/** Whether numbers say where each of some messages ends. */
+function areEnds(
+  numbers: Bulk["numbers"],
+  length: number,
+  count: number,
+  most: number,
+): boolean {
+  let start = 0;
+  for (const end of numbers) {
+    if (end < start || end - start > most) return false;
+    start = end;
   }
+  return start === length && numbers.length <= count;
 }

@@ -12,19 +12,10 @@ import {
   registerHooks,
   type ResolveFnOutput,
 } from "node:module";
+import type { ModuleSources } from "./messages.ts";
 
-/** The modules of a program, in memory. */
-export interface ModuleSources {
-  /** URL of the module that is imported first. */
-  readonly entry: string;
-  /** Their JavaScript, by URL. */
-  readonly modules: ReadonlyMap<string, string>;
-  /** URLs that lead to another one, which has the module. */
-  readonly redirects: ReadonlyMap<string, string>;
-}
-
-/** Options for {@linkcode importFromMemory}. */
-export interface ImportFromMemoryOptions {
+/** Options for {@linkcode MemoryModules}. */
+export interface MemoryModulesOptions {
   /**
    * Stands before the URL of each of the modules, which are then apart from
    * others of the same URL, and which Deno does not try to fetch by itself.
@@ -33,76 +24,117 @@ export interface ImportFromMemoryOptions {
    */
   readonly prefix?: string;
   /**
-   * Whether no import of this thread, whoever asks for it, may lead to a
-   * package of a registry: Deno would download it without asking for a permission.
+   * Tells whether a module that is not in memory may be imported, whoever in
+   * this thread asks for it.
    *
-   * @default {false}
+   * @default {() => true}
    */
-  readonly confined?: boolean;
+  readonly mayImport?: (specifier: string) => boolean;
 }
 
-/**
- * Imports a module whose source is in memory, as are those that it imports.
- *
- * @param sources The modules.
- * @param options How.
- * @returns The namespace of the entry.
- * @throws {Error} What importing it throws.
- */
-export function importFromMemory(
-  { entry, modules, redirects }: ModuleSources,
-  { prefix = "", confined = false }: ImportFromMemoryOptions = {},
-): Promise<Record<string, unknown>> {
-  const served = new Map<string, string>();
-  for (const [url, source] of modules) served.set(prefix + url, source);
-  registerHooks({
-    resolve(specifier, context, nextResolve): ResolveFnOutput {
-      const { parentURL = "" } = context;
-      const isOurs = specifier.startsWith(prefix) ||
-        parentURL.startsWith(prefix);
-      const url = resolve(
-        withoutPrefix(specifier, prefix),
-        withoutPrefix(parentURL, prefix),
-        redirects,
-      );
-      const own = `${prefix}${url}`;
-      if (isOurs && served.has(own)) {
-        return { url: own, format: "module", shortCircuit: true };
-      }
-      if (
-        confined && !/^(node|data|blob|file|https?):/.test(url ?? specifier)
-      ) {
-        throw new TypeError(
-          `Cannot import "${specifier}": a plugin imports paths, URLs and node: modules`,
+/** Modules in memory that can be imported. */
+export class MemoryModules {
+  #prefix: string;
+  #modules = new Map<string, string>();
+  #redirects = new Map<string, string>();
+
+  /**
+   * Makes them known to all imports of this thread.
+   *
+   * @param options How.
+   */
+  constructor(
+    { prefix = "", mayImport = (): boolean => true }: MemoryModulesOptions = {},
+  ) {
+    this.#prefix = prefix;
+    registerHooks({
+      resolve: (specifier, context, nextResolve): ResolveFnOutput => {
+        const { parentURL = "" } = context;
+        const isOurs = specifier.startsWith(prefix) ||
+          parentURL.startsWith(prefix);
+        const url = this.find(
+          withoutPrefix(specifier, prefix),
+          withoutPrefix(parentURL, prefix),
         );
-      }
-      return nextResolve(specifier, context);
-    },
-    load(url, context, nextLoad): LoadFnOutput {
-      const source = served.get(url);
-      if (source === undefined) return nextLoad(url, context);
-      return { format: "module", source, shortCircuit: true };
-    },
-  });
-  return import(prefix + entry);
+        if (isOurs && url !== undefined) {
+          return { url: prefix + url, format: "module", shortCircuit: true };
+        }
+        if (!mayImport(specifier)) {
+          throw new TypeError(
+            `Cannot import "${specifier}": a plugin imports its own modules`,
+          );
+        }
+        return nextResolve(specifier, context);
+      },
+      load: (url, context, nextLoad): LoadFnOutput => {
+        const source = url.startsWith(prefix)
+          ? this.#modules.get(url.slice(prefix.length))
+          : undefined;
+        if (source === undefined) return nextLoad(url, context);
+        return { format: "module", source, shortCircuit: true };
+      },
+    });
+  }
+
+  /**
+   * Adds modules.
+   *
+   * @param sources The modules.
+   */
+  add({ modules, redirects }: ModuleSources): void {
+    modules.forEach((source, url) => {
+      if (!this.#modules.has(url)) this.#modules.set(url, source);
+    });
+    redirects.forEach((to, from) => this.#redirects.set(from, to));
+  }
+
+  /**
+   * Finds a module.
+   *
+   * @param specifier How it is named.
+   * @param importer URL of the module that names it; empty: nothing.
+   * @returns Its URL; `undefined` if it is not here.
+   */
+  find(specifier: string, importer: string): string | undefined {
+    const url = resolveSpecifier(specifier, importer);
+    if (url === undefined) return undefined;
+    const target = this.#redirects.get(url) ?? url;
+    return this.#modules.has(target) ? target : undefined;
+  }
+
+  /**
+   * Imports one of them.
+   *
+   * @param url Its URL.
+   * @returns Its namespace.
+   * @throws {Error} What importing it throws.
+   */
+  import(url: string): Promise<Record<string, unknown>> {
+    return import(this.#prefix + url);
+  }
 }
 
 function withoutPrefix(url: string, prefix: string): string {
   return url.startsWith(prefix) ? url.slice(prefix.length) : url;
 }
 
-function resolve(
+/**
+ * Resolves the name of a module.
+ *
+ * @param specifier A path or a URL.
+ * @param importer URL of the module that names it; empty: nothing.
+ * @returns Its URL; `undefined` for a bare name, and for what is no URL.
+ */
+export function resolveSpecifier(
   specifier: string,
-  parent: string,
-  redirects: ReadonlyMap<string, string>,
+  importer: string,
 ): string | undefined {
   // A bare name is none of our modules, whatever it is relative to.
-  if (!/^(\.{0,2}\/|[a-z][a-z\d+.-]*:)/i.test(specifier)) return undefined;
-  try {
-    const url = parent === "" ? new URL(specifier) : new URL(specifier, parent);
-    url.hash = "";
-    return redirects.get(url.href) ?? url.href;
-  } catch {
-    return undefined;
-  }
+  if (!/^(?:\.{0,2}\/|[a-z][a-z\d+.-]*:)/i.test(specifier)) return undefined;
+  const url = importer === ""
+    ? URL.parse(specifier)
+    : URL.parse(specifier, importer);
+  if (url === null) return undefined;
+  url.hash = "";
+  return url.href;
 }

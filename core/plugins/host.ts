@@ -20,8 +20,10 @@ import {
 } from "../config/plugin_options.ts";
 import { PluginFramer } from "./framer.ts";
 import { checkGrants, toPermissions } from "./permissions.ts";
-import { PluginProcess } from "./process.ts";
-import { loadSources } from "./source.ts";
+import type { StartIsolate } from "./isolate.ts";
+import { findProcessProgram } from "./process_program.ts";
+import { PluginSupervisor } from "./supervisor.ts";
+import { ModuleLoader } from "./source.ts";
 import { importTrusted } from "./trusted.ts";
 
 /** Options for {@linkcode Plugins.load}. */
@@ -46,7 +48,7 @@ export class Plugins {
   #framings: Record<string, CreateFraming | IsolatedFraming>;
   /** For each framing function of a plugin, the plugin's name. */
   #owners = new Map<string, string>();
-  #processes: PluginProcess[] = [];
+  #processes: PluginSupervisor[] = [];
 
   private constructor(core: CoreConfig, options: LoadPluginsOptions) {
     this.#core = core;
@@ -115,10 +117,13 @@ export class Plugins {
       }
       await checkGrants(plugin.grants);
       const timeout = this.#core.connectTimeout * 1000;
-      const sources = await loadSources(plugin.specifier, {
+      const loader = new ModuleLoader(plugin.specifier, {
         timeout,
         sha256: plugin.sha256,
+        hosts: plugin.grants.import,
+        confined: !plugin.trusted,
       });
+      const sources = await loader.load();
       if (plugin.trusted) {
         const { createBackend, framings } = await importTrusted(sources);
         if (createBackend !== undefined) {
@@ -127,9 +132,12 @@ export class Plugins {
         this.#addFramings(plugin, framings);
         return;
       }
-      const process = await PluginProcess.start({
+      const process = await PluginSupervisor.start({
         name: plugin.name,
         sources,
+        onImport: ({ specifier, importer }) =>
+          loader.import(specifier, importer),
+        startIsolate: await chooseIsolate(plugin),
         permissions: toPermissions(plugin.grants),
         maxMessage: this.#core.maxMessage,
         timeout: this.#core.pluginTimeout * 1000,
@@ -179,6 +187,26 @@ export class Plugins {
       this.#framings[name] = framing;
     }
   }
+}
+
+/** Chooses what a plugin runs in, and loads no more than that. */
+async function chooseIsolate(
+  { isolation }: PluginConfig,
+): Promise<StartIsolate> {
+  if (isolation !== "worker") {
+    const program = await findProcessProgram();
+    if (!("why" in program)) {
+      const { ProcessIsolate } = await import("./process_isolate.ts");
+      return (options) => new ProcessIsolate(options, program);
+    }
+    if (isolation === "process") {
+      throw new Deno.errors.NotCapable(
+        `it cannot be isolated in a process: ${program.why}`,
+      );
+    }
+  }
+  const { WorkerIsolate } = await import("./worker_isolate.ts");
+  return (options) => new WorkerIsolate(options);
 }
 
 /** Backends that are named by where their module is are plugins without any grant. */

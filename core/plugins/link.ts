@@ -5,33 +5,33 @@
  * @module
  */
 
+import { describeError } from "../errors.ts";
+import type { Isolate, IsolateOptions, StartIsolate } from "./isolate.ts";
 import {
   type Answer,
+  asImportRequest,
   type Call,
   type CallName,
+  type ImportRequest,
   isAnsweredAtOnce,
   isAnswers,
+  type ModuleSources,
   type SandboxCalls,
-  type WorkerEnd,
-  type WorkerStart,
 } from "./messages.ts";
-import type { ModuleSources } from "./hooks.ts";
 
 /** Options for {@linkcode PluginLink}. */
-export interface PluginLinkOptions {
-  /** Name of the plugin. */
-  readonly name: string;
-  /** Its modules. */
-  readonly sources: ModuleSources;
-  /** What it may do. */
-  readonly permissions: Deno.PermissionOptionsObject;
-  /** Bytes: most that a framing function may hold back. */
-  readonly maxMessage: number;
-  /** Milliseconds that the plugin may be busy without an answer. */
-  readonly timeout: number;
+export interface PluginLinkOptions
+  extends Omit<IsolateOptions, "onAnswers" | "onEnd"> {
+  /** Starts what the plugin runs in. */
+  readonly startIsolate: StartIsolate;
+  /** Reads modules that the plugin imports while it runs. */
+  readonly onImport: (request: ImportRequest) => Promise<ModuleSources>;
   /** Learns, once, that the plugin has failed and will answer nothing any more. */
   readonly onFailure: (why: string) => void;
 }
+
+/** Imports that a plugin may wait for at a time. */
+const mostImports = 64;
 
 /** A call that has no answer yet. */
 interface Pending {
@@ -42,57 +42,36 @@ interface Pending {
 
 /** The watch looks so many times during the time that a plugin may be busy. */
 const looks = 4;
-/** Milliseconds that ending a worker may take until it is ended by force. */
-const endTimeout = 1000;
 
-/** A plugin that runs in a worker of its own. */
+/** A plugin that runs in an isolate of its own. */
 export class PluginLink {
   #options: PluginLinkOptions;
-  #worker: Worker;
-  #port: MessagePort;
+  #isolate: Isolate;
   #pending = new Map<number, Pending>();
   /** How many of these the plugin owes before it may turn to anything else. */
   #owed = 0;
   #lastId = 0;
   #batch: Call[] = [];
-  #transfers: ArrayBuffer[] = [];
   #failure: Error | undefined;
-  #ended = Promise.withResolvers<void>();
   #ending: Promise<void> | undefined;
   #watch: ReturnType<typeof setTimeout> | undefined;
+  #imports = 0;
   /** How often the watch has looked since the last answer. */
   #silentLooks = 0;
 
   /**
-   * Starts the worker.
+   * Starts the isolate.
    *
    * @param options The plugin, and its limits.
-   * @throws {Deno.errors.NotCapable} If the program lacks the permissions.
+   * @throws {Error} If it cannot be started.
    */
   constructor(options: PluginLinkOptions) {
     this.#options = options;
-    this.#worker = new Worker(
-      new URL("./worker.ts", import.meta.url).href,
-      {
-        type: "module",
-        name: `plugin ${options.name}`,
-        deno: { permissions: options.permissions },
-      },
-    );
-    this.#worker.onmessage = ({ data }: MessageEvent<WorkerEnd>): void => {
-      if (data.why === "") this.#ended.resolve();
-      else this.#fail(data.why);
-    };
-    this.#worker.onerror = (event): void => {
-      event.preventDefault();
-      this.#fail(event.message);
-    };
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
-    port1.onmessage = ({ data }): void => this.#receive(data);
-    const { sources, maxMessage, timeout } = options;
-    const start: WorkerStart = { sources, port: port2, maxMessage, timeout };
-    this.#worker.postMessage(start, [port2]);
+    this.#isolate = options.startIsolate({
+      ...options,
+      onAnswers: (answers) => this.#receive(answers),
+      onEnd: (why) => this.#fail(why),
+    });
   }
 
   /** Why the plugin answers no more, if it has failed. */
@@ -105,21 +84,19 @@ export class PluginLink {
    *
    * @param name What for.
    * @param args Arguments.
-   * @param transfer What is given away with them.
    * @returns The answer, which is not checked.
    * @throws {Error} If the plugin throws or has failed.
    */
   call<Name extends CallName>(
     name: Name,
     args: Parameters<SandboxCalls[Name]>,
-    transfer?: ArrayBuffer,
   ): Promise<unknown> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const id = ++this.#lastId;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#pending.set(id, { name, resolve, reject });
     if (isAnsweredAtOnce(name)) this.#owed++;
-    this.#post([id, name, args] as unknown as Call, transfer);
+    this.#post([id, name, args] as unknown as Call);
     // How long a plugin takes to start is not known, and limited elsewhere.
     if (name !== "load") {
       this.#watch ??= this.#startWatch();
@@ -143,36 +120,25 @@ export class PluginLink {
   }
 
   /**
-   * Ends the worker; what has no answer fails. A second call waits for the first.
+   * Ends the isolate; what has no answer fails. A second call waits for the first.
    *
-   * @returns A promise that resolves when the worker is gone.
+   * @returns A promise that resolves when it is gone.
    */
   end(): Promise<void> {
     this.#close(new Error(this.#describe("it was ended")));
-    return this.#ending ??= this.#endWorker();
-  }
-
-  async #endWorker(): Promise<void> {
-    const timer = setTimeout(this.#ended.resolve, endTimeout);
-    this.#worker.postMessage("end");
-    await this.#ended.promise;
-    clearTimeout(timer);
-    this.#worker.terminate();
+    return this.#ending ??= this.#isolate.end();
   }
 
   /** All that was called since the event loop's last turn goes out as one message. */
-  #post(call: Call, transfer?: ArrayBuffer): void {
+  #post(call: Call): void {
     if (this.#batch.length === 0) queueMicrotask(() => this.#flush());
     this.#batch.push(call);
-    if (transfer !== undefined) this.#transfers.push(transfer);
   }
 
   #flush(): void {
     const batch = this.#batch;
-    const transfers = this.#transfers;
     this.#batch = [];
-    this.#transfers = [];
-    if (this.#failure === undefined) this.#port.postMessage(batch, transfers);
+    if (this.#failure === undefined) this.#isolate.post(batch);
   }
 
   #receive(message: unknown): void {
@@ -186,7 +152,27 @@ export class PluginLink {
     }
   }
 
+  /** The sandbox asks for modules; what it may have is decided by who reads them. */
+  async #import(value: unknown): Promise<void> {
+    if (++this.#imports > mostImports) {
+      return this.#fail("it imports too much at a time");
+    }
+    const request = asImportRequest(value);
+    try {
+      const sources = await this.#options.onImport(request);
+      this.tell("imported", [request.number, sources]);
+    } catch (error) {
+      this.tell("imported", [request.number, null, describeError(error)]);
+    } finally {
+      this.#imports--;
+    }
+  }
+
   #settle([id, value, error]: Answer): boolean {
+    if (id === 0) {
+      this.#import(value).catch((error) => this.#fail(describeError(error)));
+      return true;
+    }
     const pending = this.#pending.get(id);
     if (pending === undefined) return false;
     this.#pending.delete(id);
@@ -231,7 +217,6 @@ export class PluginLink {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     clearTimeout(this.#watch);
-    this.#port.close();
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }

@@ -1,43 +1,60 @@
 /**
  * What the server and a plugin's sandbox say to each other.
  *
- * A message to the sandbox is a batch of {@linkcode Call}s, and one from it a
- * batch of {@linkcode Answer}s: where many connections are busy at once, they
- * share the cost of a message.
+ * What is sent to the sandbox is a batch of {@linkcode Call}s, and what comes
+ * from it a batch of {@linkcode Answer}s: where many connections are busy at
+ * once, they share the cost of a message.
  *
  * @module
  */
 
-import type { BackendQuery, PeerInfo } from "../api.ts";
+import type { BackendQuery } from "../api.ts";
 
 /** What the sandbox can be asked for, with arguments and answers. */
 export interface SandboxCalls {
   /** Import the plugin's module. */
-  load(): LoadedExports;
+  load(sources: ModuleSources): LoadedExports;
   /** Make a backend; the one made before is no longer used. */
   create(): void;
   /** Pass an option to the backend. */
   configure(option: string, value: string): void;
   /** Start the backend. */
-  start(): PeerInfo | undefined;
-  /** Ask the backend. */
-  query(request: BackendQuery): PeerInfo | undefined;
+  start(): unknown;
+  /** Ask the backend, under a number of the server's. */
+  query(number: number, request: Omit<BackendQuery, "signal">): unknown;
+  /** Abort the signal of a query. */
+  abort(number: number): void;
   /** End the backend. */
   cleanup(): void;
   /** Make the framer of a connection, under a number. */
-  open(framer: number, framing: string, config: string): void;
-  /** Frame the first `count` of `bytes`, which were read. */
-  push(
+  open(framer: number, framing: string, config: string): OpenedFramer;
+  /** Say which messages bytes complete that were read, behind those that are held. */
+  push(framer: number, bytes: Uint8Array<ArrayBuffer>): Bulk;
+  /** Say what becomes of the bytes that are held at the end. */
+  end(framer: number): Bulk;
+  /** Say what messages of the client become: where each ends, and which change the type. */
+  encode(
     framer: number,
     bytes: Uint8Array<ArrayBuffer>,
-    count: number,
-  ): SandboxFrames;
-  /** Frame what is held back. */
-  end(framer: number): SandboxFrames;
+    ends: readonly number[],
+    turns: readonly number[],
+  ): Bulk;
   /** Release a framer. */
   close(framer: number): void;
+  /** Give the modules of an import that the sandbox asked for, or say why not. */
+  imported(number: number, sources: ModuleSources | null, why?: string): void;
   /** Show that the sandbox is not busy with something else. */
   ping(): void;
+}
+
+/** The modules of a plugin, in memory. */
+export interface ModuleSources {
+  /** URL of the module that is imported first. */
+  readonly entry: string;
+  /** Their JavaScript, by URL. */
+  readonly modules: ReadonlyMap<string, string>;
+  /** URLs that lead to another one, which has the module. */
+  readonly redirects: ReadonlyMap<string, string>;
 }
 
 /** What a plugin's module exports. */
@@ -48,18 +65,32 @@ export interface LoadedExports {
   readonly framings: readonly string[];
 }
 
-/** The messages that a read has completed. */
-export interface SandboxFrames {
-  /** The bytes in which they lie. */
-  readonly data: Uint8Array<ArrayBuffer>;
-  /** For each message three numbers: its start, its end, and 1 if it is text. */
-  readonly places: readonly number[] | Uint32Array;
-  /** Why nothing can be framed any more. */
-  readonly failure?: {
-    readonly code: number;
-    readonly message: string;
-    readonly cause: string;
-  };
+/** How the framer of a connection treats the client's messages. */
+export interface OpenedFramer {
+  /** Whether it encodes them. */
+  readonly encodes: boolean;
+  /** What is added to those that lack it, byte by byte. */
+  readonly append?: readonly number[];
+}
+
+/**
+ * What a framing function answered, in numbers and bytes: about a read, its
+ * frames, as `./listing_framer.ts` lists them; about messages, their bytes and
+ * where each ends.
+ */
+export interface Bulk {
+  readonly numbers: readonly number[] | Uint32Array;
+  readonly bytes?: Uint8Array<ArrayBuffer>;
+  /** Why it failed after these. */
+  readonly failure?: BulkFailure | undefined;
+}
+
+/** Why a framing function failed. */
+export interface BulkFailure {
+  /** Whether a message is larger than it may be. */
+  readonly tooLarge: boolean;
+  /** In words. */
+  readonly why: string;
 }
 
 /** Name of a call. */
@@ -77,31 +108,44 @@ export type Call<Name extends CallName = CallName> = {
 /** An answer: the number of the call, and what came of it, or what it threw. */
 export type Answer = readonly [id: number, value: unknown, error?: string];
 
-/** What a plugin's worker is started with. */
-export interface WorkerStart {
-  /** The plugin's modules. */
-  readonly sources: import("./hooks.ts").ModuleSources;
-  /** Where calls come from and answers go to. */
-  readonly port: MessagePort;
-  /** Bytes: most that a framing function may hold back. */
-  readonly maxMessage: number;
-  /** Milliseconds that the plugin may be busy without an answer. */
-  readonly timeout: number;
+/** Modules that the sandbox asks for: the value of an answer of number 0. */
+export interface ImportRequest {
+  /** Its number, of the sandbox's. */
+  readonly number: number;
+  /** What is to be imported. */
+  readonly specifier: string;
+  /** URL of the module that imports it. */
+  readonly importer: string;
 }
 
-/** What a plugin's worker tells: that its sandbox has ended, and why. */
-export interface WorkerEnd {
-  /** In words, if it was not asked to end. */
-  readonly why: string;
-}
+/** A kind of permission that opens names in the sandbox. */
+export type OpeningGrant = "net" | "read" | "write" | "env";
 
-/** Up to so many bytes are copied into a message; more are transferred with it. */
-export const copiedBytes = 16 * 1024;
+/** The function of the sandbox that `import()` becomes: given the importer's URL, and what to import. */
+export const importFunction = "websocksyImport";
+
+const mostSpecifier = 4096;
+
+/**
+ * Checks what the sandbox asks for.
+ *
+ * @param value What it says.
+ * @throws {TypeError} If it is no request.
+ */
+export function asImportRequest(value: unknown): ImportRequest {
+  const { number, specifier, importer } = Object(value);
+  if (
+    typeof number !== "number" || typeof specifier !== "string" ||
+    typeof importer !== "string" || specifier.length > mostSpecifier ||
+    importer.length > mostSpecifier
+  ) throw new TypeError("Cannot import for the plugin: it asks for nothing");
+  return { number, specifier, importer };
+}
 
 /** Whether a call is answered as soon as the sandbox gets to it. */
 export function isAnsweredAtOnce(name: CallName): boolean {
   return name === "ping" || name === "push" || name === "open" ||
-    name === "end";
+    name === "end" || name === "encode";
 }
 
 /**
@@ -125,7 +169,7 @@ export function isAnswers(message: unknown): message is readonly Answer[] {
  * @throws {TypeError} If it is none.
  */
 export function asExports(value: unknown): LoadedExports {
-  const { backend, framings } = value as Partial<LoadedExports>;
+  const { backend, framings } = Object(value) as Partial<LoadedExports>;
   if (
     typeof backend !== "boolean" || !Array.isArray(framings) ||
     !framings.every((name) => typeof name === "string")
@@ -133,43 +177,46 @@ export function asExports(value: unknown): LoadedExports {
   return { backend, framings };
 }
 
+const mostAppended = 4096;
+
 /**
- * Checks the answer to `push` and `end`.
+ * Checks the answer to `open`.
  *
  * @param value The answer.
- * @param most Most bytes that it may have.
  * @throws {TypeError} If it is none.
  */
-export function asFrames(value: unknown, most: number): SandboxFrames {
-  if (typeof value === "object" && value !== null) {
-    const { data, places, failure } = value as Partial<SandboxFrames>;
-    const isPlaces = Array.isArray(places) || places instanceof Uint32Array;
-    if (
-      data instanceof Uint8Array && data.buffer instanceof ArrayBuffer &&
-      data.length <= most && isPlaces && arePlaces(places, data.length) &&
-      (failure === undefined || isFailure(failure))
-    ) return { data, places, ...(failure && { failure }) };
+export function asOpened(value: unknown): OpenedFramer {
+  const { encodes, append } = Object(value) as Partial<OpenedFramer>;
+  if (
+    typeof encodes === "boolean" &&
+    (append === undefined ||
+      Array.isArray(append) && append.length <= mostAppended)
+  ) return { encodes, ...append && { append } };
+  throw new TypeError("Cannot use the plugin's framing: it is malformed");
+}
+
+/**
+ * Checks the answer to `push`, `end` and `encode`. What its numbers mean is not
+ * checked here.
+ *
+ * @param value The answer.
+ * @throws {TypeError} If it is none.
+ */
+export function asBulk(value: unknown): Bulk {
+  const { numbers, bytes, failure } = Object(value) as Partial<Bulk>;
+  const areNumbers = numbers instanceof Uint32Array ||
+    Array.isArray(numbers) &&
+      numbers.every((number) => number >>> 0 === number);
+  const areBytes = bytes === undefined ||
+    bytes instanceof Uint8Array && bytes.buffer instanceof ArrayBuffer;
+  if (areNumbers && areBytes && isFailure(failure)) {
+    return { numbers, failure, ...bytes && { bytes } };
   }
   throw new TypeError("Cannot use what the plugin framed: it is malformed");
 }
 
-function arePlaces(
-  places: readonly number[] | Uint32Array,
-  length: number,
-): boolean {
-  let last = 0;
-  for (let index = 0; index < places.length; index += 3) {
-    const start = places[index]!;
-    const end = places[index + 1]!;
-    if (!(start >= last && end >= start && end <= length)) return false;
-    if (!Number.isInteger(start) || !Number.isInteger(end)) return false;
-    last = end;
-  }
-  return places.length % 3 === 0;
-}
-
-function isFailure(failure: unknown): boolean {
-  const { code, message, cause } = failure as Record<string, unknown>;
-  return (code === 1009 || code === 1011) && typeof message === "string" &&
-    typeof cause === "string" && message.length <= 100;
+function isFailure(failure: unknown): failure is BulkFailure | undefined {
+  if (failure === undefined) return true;
+  const { tooLarge, why } = Object(failure);
+  return typeof tooLarge === "boolean" && typeof why === "string";
 }

@@ -9,6 +9,7 @@ import {
   grantNames,
   type PluginGrants,
 } from "../config/plugin_options.ts";
+import type { OpeningGrant } from "./messages.ts";
 
 /**
  * Makes the permissions of a plugin's worker: what it is granted, and nothing else.
@@ -31,6 +32,18 @@ export function toPermissions(
     ffi: false,
     sys: false,
   };
+}
+
+/**
+ * Tells which kinds of permission a plugin has anything of.
+ *
+ * @param permissions What it may do.
+ */
+export function openingGrants(
+  permissions: Deno.PermissionOptionsObject,
+): OpeningGrant[] {
+  const kinds = ["net", "read", "write", "env"] as const;
+  return kinds.filter((kind) => Array.isArray(permissions[kind]));
 }
 
 /**

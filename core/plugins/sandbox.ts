@@ -1,169 +1,297 @@
 /**
  * What runs in a plugin's sandbox: it imports the plugin and makes the calls
- * that come from the server. See {@link "./worker.ts"} for how it is started.
+ * that come from the server. See `./sandbox_worker.ts` and `./child.ts` for how
+ * they come.
  *
- * The plugin's own code runs beside it and may change whatever both can reach;
- * the server therefore trusts nothing that comes from here.
+ * The plugin's own code runs beside it; the server therefore trusts nothing that
+ * comes from here.
  *
  * @module
  */
 
-import { Script } from "node:vm";
-import { parentPort, workerData } from "node:worker_threads";
-import type { Backend, BackendQuery, PeerInfo } from "../api.ts";
-import { describeError } from "../errors.ts";
-import { type FramedRead, MessageFramer } from "../bridge/message_framer.ts";
+import type { Backend, BackendQuery } from "../api.ts";
+import { type CloseError, describeError } from "../errors.ts";
+import type { EncodedMessages } from "../bridge/message_encoder.ts";
+import { MessageFramer } from "../bridge/message_framer.ts";
 import { checkBackend, checkExports, type PluginExports } from "./exports.ts";
-import { importFromMemory } from "./hooks.ts";
-import {
-  type Answer,
-  type Call,
-  type CallName,
-  copiedBytes,
-  type LoadedExports,
-  type SandboxCalls,
-  type SandboxFrames,
-  type WorkerStart,
+import { ListingFramer } from "./listing_framer.ts";
+import { raiseFence } from "./fence.ts";
+import { MemoryModules } from "./hooks.ts";
+import { mayImportNode } from "./node_modules.ts";
+import type {
+  Answer,
+  Call,
+  CallName,
+  Bulk,
+  BulkFailure,
+  LoadedExports,
+  ModuleSources,
+  OpenedFramer,
+  OpeningGrant,
+  SandboxCalls,
 } from "./messages.ts";
 
-/** Milliseconds after which answers no longer wait for the rest of their batch. */
-const answerWait = 20;
 const mostErrorText = 1000;
 
-const { port, sources, maxMessage, timeout } = workerData as WorkerStart;
-const post = port.postMessage.bind(port);
-const tellWorker = parentPort!.postMessage.bind(parentPort);
+/** Options for {@linkcode createSandbox}. */
+export interface SandboxOptions {
+  /** Bytes: most that a framing function may hold back. */
+  readonly maxMessage: number;
+  /** What the plugin is granted anything of. */
+  readonly grants: readonly OpeningGrant[];
+  /** Whether it may use WebAssembly. */
+  readonly wasm: boolean;
+  /** Names of globals that stay. */
+  readonly kept?: readonly string[];
+  /** Takes each line that the plugin writes. */
+  readonly onLine: (line: string) => void;
+  /** Takes each answer. */
+  readonly onAnswer: (answer: Answer) => void;
+  /** Learns of an error that nothing caught. */
+  readonly onFailure: (why: string) => void;
+}
 
-let plugin: PluginExports | undefined;
-let backend: Backend | undefined;
-const framers = new Map<number, MessageFramer>();
-let answers: Answer[] = [];
-let transfers: ArrayBuffer[] = [];
-let flushIsDue = false;
+/** The framer of a connection. */
+interface OpenFramer {
+  readonly framer: MessageFramer;
+  readonly list: ListingFramer;
+}
 
-const calls: {
-  readonly [Name in CallName]: (
-    ...args: Parameters<SandboxCalls[Name]>
-  ) => ReturnType<SandboxCalls[Name]> | Promise<ReturnType<SandboxCalls[Name]>>;
-} = {
-  load,
-  create,
-  configure,
-  start,
-  query,
-  cleanup,
-  open,
-  push,
-  end,
-  close,
-  ping,
-};
+/**
+ * Makes a sandbox in this thread: there is one in each.
+ *
+ * @param options Where answers go.
+ * @returns Makes a call.
+ */
+export function createSandbox(
+  options: SandboxOptions,
+): (call: Call) => void {
+  const { maxMessage, onLine, onAnswer, onFailure } = options;
+  let plugin: PluginExports | undefined;
+  let backend: Backend | undefined;
+  const framers = new Map<number, OpenFramer>();
+  const queries = new Map<number, AbortController>();
+  const modules = new MemoryModules({ mayImport: mayImportNode });
+  const importing = new Map<number, PromiseWithResolvers<ModuleSources>>();
+  let lastImport = 0;
 
-async function load(): Promise<LoadedExports> {
-  plugin = checkExports(await importFromMemory(sources, { confined: true }));
-  return {
-    backend: plugin.createBackend !== undefined,
-    framings: Object.keys(plugin.framings),
+  const calls: {
+    readonly [Name in CallName]: (
+      ...args: Parameters<SandboxCalls[Name]>
+    ) =>
+      | ReturnType<SandboxCalls[Name]>
+      | Promise<ReturnType<SandboxCalls[Name]>>;
+  } = {
+    load,
+    create,
+    configure,
+    start,
+    query,
+    abort,
+    cleanup,
+    open,
+    push,
+    end,
+    encode,
+    close,
+    imported,
+    ping,
+  };
+
+  async function load(sources: ModuleSources): Promise<LoadedExports> {
+    raiseFence({ ...options, print: limitLines(onLine), importFor });
+    modules.add(sources);
+    plugin = checkExports(await modules.import(sources.entry));
+    return {
+      backend: plugin.createBackend !== undefined,
+      framings: Object.keys(plugin.framings),
+    };
+  }
+
+  async function create(): Promise<void> {
+    backend = undefined;
+    const created: unknown = await plugin!.createBackend!();
+    checkBackend(created);
+    backend = created;
+  }
+
+  async function configure(option: string, value: string): Promise<void> {
+    if (backend!.configure === undefined) {
+      throw new TypeError(`unknown option "${option}": the backend takes none`);
+    }
+    await backend!.configure(option, value);
+  }
+
+  async function start(): Promise<unknown> {
+    return toPlainAnswer(await backend!.start?.());
+  }
+
+  async function query(
+    number: number,
+    request: Omit<BackendQuery, "signal">,
+  ): Promise<unknown> {
+    const controller = new AbortController();
+    queries.set(number, controller);
+    try {
+      const { signal } = controller;
+      return toPlainAnswer(await backend!.query({ ...request, signal }));
+    } finally {
+      queries.delete(number);
+    }
+  }
+
+  function abort(number: number): void {
+    queries.get(number)?.abort();
+  }
+
+  async function cleanup(): Promise<void> {
+    const ending = backend;
+    backend = undefined;
+    await ending?.cleanup?.();
+  }
+
+  function open(id: number, framing: string, config: string): OpenedFramer {
+    const created = plugin!.framings[framing]!(config);
+    const list = new ListingFramer(created, maxMessage);
+    const framer = new MessageFramer(list, { maxMessage });
+    framers.set(id, { list, framer });
+    return list.encode === undefined && list.append !== undefined
+      ? { encodes: false, append: [...list.append] }
+      : { encodes: list.encode !== undefined };
+  }
+
+  function push(id: number, bytes: Uint8Array<ArrayBuffer>): Bulk {
+    const { framer, list } = framers.get(id)!;
+    framer.room(bytes.length).set(bytes);
+    const { failure } = framer.push(bytes.length);
+    return { ...list.take(), failure: toFailure(failure) };
+  }
+
+  function end(id: number): Bulk {
+    const { framer, list } = framers.get(id)!;
+    const { failure } = framer.end();
+    return { ...list.take(), failure: toFailure(failure) };
+  }
+
+  function encode(
+    id: number,
+    data: Uint8Array<ArrayBuffer>,
+    ends: readonly number[],
+    turns: readonly number[],
+  ): Bulk {
+    const { encoder } = framers.get(id)!.framer;
+    // It answers at once: it runs here.
+    const encoded = encoder!.encode({ data, ends, turns }) as EncodedMessages;
+    const bytes = encoded.data.slice();
+    encoder!.written();
+    const { ends: numbers, failure } = encoded;
+    return { numbers, bytes, failure: toFailure(failure) };
+  }
+
+  function close(id: number): void {
+    const open = framers.get(id);
+    framers.delete(id);
+    open?.framer.close();
+  }
+
+  /** Imports for the plugin, whose modules have this in place of `import()`. */
+  async function importFor(
+    importer: string,
+    specifier: unknown,
+  ): Promise<unknown> {
+    // Once: an object could be another text the next time.
+    const name = `${specifier}`;
+    if (mayImportNode(name)) return await import(name);
+    let url = modules.find(name, importer);
+    if (url === undefined) {
+      const sources = await ask(name, importer);
+      modules.add(sources);
+      url = sources.entry;
+    }
+    return await modules.import(url);
+  }
+
+  function ask(specifier: string, importer: string): Promise<ModuleSources> {
+    const number = ++lastImport;
+    const asked = Promise.withResolvers<ModuleSources>();
+    importing.set(number, asked);
+    onAnswer([0, { number, specifier, importer }]);
+    return asked.promise;
+  }
+
+  function imported(
+    number: number,
+    sources: ModuleSources | null,
+    why?: string,
+  ): void {
+    const asked = importing.get(number);
+    importing.delete(number);
+    if (sources !== null) asked?.resolve(sources);
+    else asked?.reject(new TypeError(why));
+  }
+
+  /** Its answer says all. */
+  function ping(): void {}
+
+  function perform([id, name, args]: Call): void {
+    try {
+      const call = calls[name] as (...args: readonly unknown[]) => unknown;
+      const value = call(...args);
+      if (!(value instanceof Promise)) return answer([id, value]);
+      value.then(
+        (value) => answer([id, value]),
+        (error) => answer([id, undefined, toText(error)]),
+      );
+    } catch (error) {
+      answer([id, undefined, toText(error)]);
+    }
+  }
+
+  function answer(answer: Answer): void {
+    // Nothing waits for those without a number.
+    if (answer[0] !== 0) onAnswer(answer);
+  }
+
+  /** An error that nothing caught leaves the plugin in a state that is not known. */
+  function fail(event: Event, error: unknown): void {
+    event.preventDefault();
+    onFailure(`an error was not caught: ${toText(error)}`);
+  }
+
+  addEventListener("error", (event) => fail(event, event.error));
+  addEventListener(
+    "unhandledrejection",
+    (event) => fail(event, event.reason),
+  );
+  return perform;
+}
+
+function toFailure(failure: CloseError | undefined): BulkFailure | undefined {
+  return failure && {
+    tooLarge: failure.code === 1009,
+    why: toText(failure.cause ?? failure),
   };
 }
 
-async function create(): Promise<void> {
-  backend = undefined;
-  const created: unknown = await plugin!.createBackend!();
-  checkBackend(created);
-  backend = created;
-}
+/** Lines that the server is told in a second; it counts them itself, too. */
+const mostLines = 100;
+const mostLine = 1000;
 
-async function configure(option: string, value: string): Promise<void> {
-  if (backend!.configure === undefined) {
-    throw new TypeError(`unknown option "${option}": the backend takes none`);
-  }
-  await backend!.configure(option, value);
-}
-
-async function start(): Promise<PeerInfo | undefined> {
-  return toPeerInfo(await backend!.start?.());
-}
-
-function query(
-  request: BackendQuery,
-): PeerInfo | undefined | Promise<PeerInfo | undefined> {
-  const answer = backend!.query(request);
-  return answer instanceof Promise
-    ? answer.then(toPeerInfo)
-    : toPeerInfo(answer);
-}
-
-async function cleanup(): Promise<void> {
-  const ending = backend;
-  backend = undefined;
-  await ending?.cleanup?.();
-}
-
-function open(id: number, framing: string, config: string): void {
-  const framer = plugin!.framings[framing]!(config);
-  if (typeof framer?.frame !== "function") {
-    throw new TypeError("it made nothing that has a frame()");
-  }
-  framers.set(id, new MessageFramer(framer, { maxMessage }));
-}
-
-function push(
-  id: number,
-  bytes: Uint8Array<ArrayBuffer>,
-  count: number,
-): SandboxFrames {
-  const framer = framers.get(id)!;
-  framer.room(count).set(bytes.subarray(0, count));
-  return toFrames(framer.push(count), bytes);
-}
-
-function end(id: number): SandboxFrames {
-  return toFrames(framers.get(id)!.end());
-}
-
-function close(id: number): void {
-  const framer = framers.get(id);
-  framers.delete(id);
-  framer?.close();
-}
-
-/** Its answer says all. */
-function ping(): void {}
-
-/** The bytes of messages lie in memory that is used again: they are copied out. */
-function toFrames(
-  { data, messages, failure }: FramedRead,
-  spare?: Uint8Array<ArrayBuffer>,
-): SandboxFrames {
-  const first = messages[0]?.start ?? 0;
-  const last = messages[messages.length - 1]?.end ?? 0;
-  const length = last - first;
-  const fits = spare !== undefined && length > copiedBytes &&
-    spare.length >= length;
-  const bytes = fits ? spare : new Uint8Array(length);
-  bytes.set(data.subarray(first, last));
-  if (length > copiedBytes) transfers.push(bytes.buffer);
-  const places = messages.length <= 4
-    ? new Array<number>(messages.length * 3)
-    : new Uint32Array(messages.length * 3);
-  let index = 0;
-  for (const { start, end, text } of messages) {
-    places[index++] = start - first;
-    places[index++] = end - first;
-    places[index++] = text ? 1 : 0;
-  }
-  if (places instanceof Uint32Array) transfers.push(places.buffer);
-  if (failure === undefined) return { data: bytes, places };
-  const { code, message, cause } = failure;
-  return {
-    data: bytes,
-    places,
-    failure: { code, message, cause: code === 1011 ? toText(cause) : "" },
+/** What is written without end costs nothing outside. */
+function limitLines(onLine: (line: string) => void): (line: string) => void {
+  const now = performance.now.bind(performance);
+  let since = -Infinity;
+  let count = 0;
+  return function print(line): void {
+    if (now() - since >= 1000) {
+      since = now();
+      count = 0;
+    }
+    if (++count <= mostLines) onLine(line.slice(0, mostLine));
   };
 }
 
-const peerFields = [
+const answerFields = [
   "address",
   "framing",
   "framingConfig",
@@ -173,126 +301,43 @@ const peerFields = [
   "tlsFingerprint",
   "tlsName",
   "warning",
+  "expires",
+  "user",
+  "refuse",
+  "authenticate",
+  "retryAfter",
+  "why",
 ];
 
-/** Only what the server may use leaves the sandbox: strings, and no others. */
-function toPeerInfo(info: unknown): PeerInfo | undefined {
+/** Only what the server may use leaves the sandbox: strings, numbers, and lists of strings. */
+function toPlainAnswer(info: unknown): unknown {
   if (info === undefined || info === null) return undefined;
   const fields = info as Record<string, unknown>;
-  const answer: Record<string, string | null> = {};
-  for (const name of peerFields) {
+  const answer: Record<string, unknown> = {};
+  for (const name of answerFields) {
     const value = fields[name];
-    // The server will say that it is no string.
-    if (value !== undefined) {
-      answer[name] = typeof value === "string" ? value : null;
-    }
+    // The server says what is wrong with one that is neither.
+    if (value !== undefined) answer[name] = toPlain(value) ?? null;
   }
-  return answer as unknown as PeerInfo;
+  return answer;
 }
 
-function toText(error: unknown): string {
+function toPlain(value: unknown): unknown {
+  if (typeof value === "string" || typeof value === "number") return value;
+  if (!Array.isArray(value)) return undefined;
+  const items = [...value];
+  return items.every((item) => typeof item === "string") ? items : undefined;
+}
+
+/**
+ * Describes what was thrown, whatever it is.
+ *
+ * @param error What was thrown.
+ */
+export function toText(error: unknown): string {
   try {
     return describeError(error).slice(0, mostErrorText);
   } catch {
     return "it threw what cannot be shown";
   }
 }
-
-/**
- * Makes calls, and gives up on one that does not return. The server has done so
- * before, but Deno (2.9) does not end a thread that is caught in a loop: it would
- * take a processor for good. What loops after an `await` still does.
- */
-function receive(batch: readonly Call[]): void {
-  pending = batch;
-  next = 0;
-  try {
-    while (next < batch.length) guarded.runInThisContext({ timeout: longest });
-  } catch (error) {
-    port.onmessage = null;
-    const { code } = Object(error);
-    tellWorker(code === timedOut ? tooLong : toText(error));
-  }
-}
-
-let pending: readonly Call[] = [];
-let next = 0;
-/** The server looks at the time itself, and is to be the first to tell. */
-const longest = Math.ceil(timeout * 1.5);
-const timedOut = "ERR_SCRIPT_EXECUTION_TIMEOUT";
-const tooLong = `it did not answer for ${timeout / 1000} seconds`;
-const guarded = new Script("performCalls()");
-
-/** Makes the calls that are next, until answers have waited for long enough. */
-function performCalls(): void {
-  const began = performance.now();
-  do {
-    const [id, name, args] = pending[next++]!;
-    perform(id, name, args);
-  } while (
-    next < pending.length && performance.now() - began <= answerWait
-  );
-  flush();
-}
-
-Object.defineProperty(globalThis, "performCalls", { value: performCalls });
-
-function perform(id: number, name: CallName, args: readonly unknown[]): void {
-  try {
-    const call = calls[name] as (...args: readonly unknown[]) => unknown;
-    const value = call(...args);
-    if (!(value instanceof Promise)) return answer([id, value]);
-    value.then(
-      (value) => answer([id, value]),
-      (error) => answer([id, undefined, toText(error)]),
-    );
-  } catch (error) {
-    answer([id, undefined, toText(error)]);
-  }
-}
-
-function answer(answer: Answer): void {
-  // Nobody waits for those without a number.
-  if (answer[0] === 0) return;
-  answers.push(answer);
-  if (flushIsDue) return;
-  flushIsDue = true;
-  queueMicrotask(flush);
-}
-
-function flush(): void {
-  flushIsDue = false;
-  if (answers.length === 0) return;
-  const batch = answers;
-  const transfer = transfers;
-  answers = [];
-  transfers = [];
-  post(batch, transfer);
-}
-
-/** An error that nobody caught leaves the plugin in a state that nobody knows. */
-function fail(event: Event, error: unknown): void {
-  event.preventDefault();
-  tellWorker(`an error was not caught: ${toText(error)}`);
-}
-
-addEventListener("error", (event) => fail(event, event.error));
-addEventListener("unhandledrejection", (event) => fail(event, event.reason));
-// What a plugin has no use for, and could only disturb the server with.
-for (
-  const name of [
-    "postMessage",
-    "close",
-    "onmessage",
-    "onmessageerror",
-    "BroadcastChannel",
-    "Worker",
-  ]
-) Reflect.deleteProperty(globalThis, name);
-for (const name of ["port", "sources"]) {
-  Reflect.deleteProperty(workerData, name);
-}
-// Not port.on("message"), as Node has it: Deno looks there for ports in every
-// byte of a message.
-port.onmessage = ({ data }: MessageEvent<readonly Call[]>): void =>
-  receive(data);

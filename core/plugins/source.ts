@@ -5,7 +5,6 @@
  * @module
  */
 
-import { stripTypeScriptTypes } from "node:module";
 import { pathToFileURL } from "node:url";
 import { decodeText } from "../config/text.ts";
 import {
@@ -13,17 +12,36 @@ import {
   fetchModule,
   type FetchModuleOptions,
 } from "./fetch.ts";
-import type { ModuleSources } from "./hooks.ts";
+import { resolveSpecifier } from "./hooks.ts";
+import { ImportBounds } from "./import_bounds.ts";
+import type { ModuleSources } from "./messages.ts";
+import { readModule } from "./module_text.ts";
+import { isNodeModule, mayImportNode } from "./node_modules.ts";
 
 /** Most modules that a plugin may consist of. */
 export const maxModules = 256;
 /** Most bytes that they may have, together. */
 export const maxTotalBytes = 16 * 1024 * 1024;
 
-/** Options for {@linkcode loadSources}. */
-export interface LoadSourcesOptions extends FetchModuleOptions {
+/** Options for {@linkcode ModuleLoader}. */
+export interface ModuleLoaderOptions extends FetchModuleOptions {
   /** SHA-256 that the plugin's own module must have, in base64; absent: any. */
   readonly sha256?: string | undefined;
+  /** SHA-256 of each module, in base64, by its name in the lock; absent: any. */
+  readonly lock?: ReadonlyMap<string, string> | undefined;
+  /**
+   * The hosts beside its own that it may import from: `HOST` or `HOST:PORT`.
+   *
+   * @default {[]}
+   */
+  readonly hosts?: readonly string[];
+  /**
+   * Whether it is confined to what is its own. One that is trusted may import
+   * whatever the program may read.
+   *
+   * @default {true}
+   */
+  readonly confined?: boolean;
 }
 
 /** A module that is still to be read. */
@@ -33,55 +51,175 @@ interface Wanted {
   readonly importer?: string;
 }
 
-/**
- * Reads a plugin's module and all that it imports.
- *
- * @param specifier Path of the module, relative to the working directory, or its URL.
- * @param options Limits.
- * @returns The modules, as JavaScript.
- * @throws {Error} If one of them cannot be read or used.
- */
-export async function loadSources(
-  specifier: string,
-  options: LoadSourcesOptions,
-): Promise<ModuleSources> {
-  const modules = new Map<string, string>();
-  const redirects = new Map<string, string>();
-  const start = toUrl(specifier);
-  const known = new Set([start]);
-  const queue: Wanted[] = [{ url: start }];
-  let total = 0;
-  for (const wanted of queue) {
-    try {
-      const module = await fetchModule(new URL(wanted.url), options);
-      total += module.bytes.length;
-      if (wanted.importer === undefined) {
-        await checkHash(module, options.sha256);
-      }
-      if (total > maxTotalBytes) {
-        throw new RangeError(
-          `the plugin's modules have more than ${maxTotalBytes} bytes`,
-        );
-      }
-      if (module.url !== wanted.url) redirects.set(wanted.url, module.url);
-      if (modules.has(module.url)) continue;
-      const source = toJavaScript(module);
-      modules.set(module.url, source);
-      for (const url of await findImports(source, module.url)) {
-        if (known.has(url)) continue;
-        known.add(url);
-        queue.push({ url, importer: module.url });
-        if (known.size > maxModules) {
-          throw new RangeError(
-            `the plugin has more than ${maxModules} modules`,
-          );
-        }
-      }
-    } catch (error) {
-      throw new Error(describeWanted(wanted), { cause: error });
-    }
+/** A module that was read. */
+export interface LoadedModule {
+  /** Its name in a lock. */
+  readonly name: string;
+  /** Its SHA-256, in base64. */
+  readonly sha256: string;
+}
+
+/** What one URL led to. */
+interface Known extends LoadedModule {
+  /** Its URL, after all redirects. */
+  readonly url: string;
+  readonly source: string;
+  readonly imports: readonly string[];
+}
+
+/** Reads a plugin's modules: at its start, and when it asks for more. */
+export class ModuleLoader {
+  #options: ModuleLoaderOptions;
+  #entry: string;
+  #bounds: Promise<ImportBounds>;
+  #known = new Map<string, Known>();
+  #attempts = 0;
+  #totalBytes = 0;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param specifier Path of the plugin's module, absolute, or its URL.
+   * @param options Limits.
+   * @throws {TypeError} If it is neither.
+   */
+  constructor(specifier: string, options: ModuleLoaderOptions) {
+    this.#options = options;
+    this.#entry = toUrl(specifier);
+    this.#bounds = ImportBounds.of(this.#entry, options.hosts ?? []);
+    // Whether there is such a directory shows when the module is read.
+    this.#bounds.catch(() => {});
   }
-  return { entry: redirects.get(start) ?? start, modules, redirects };
+
+  /** The modules that were read so far, by the URLs that were asked for. */
+  get loaded(): readonly LoadedModule[] {
+    return [...this.#known.values()];
+  }
+
+  /**
+   * Reads the plugin's module and all that it imports.
+   *
+   * @returns The modules, as JavaScript.
+   * @throws {Error} If one of them cannot be read or used.
+   */
+  async load(): Promise<ModuleSources> {
+    return await this.#follow({ url: this.#entry });
+  }
+
+  /**
+   * Reads a module that the plugin imports while it runs, and all that this one
+   * imports.
+   *
+   * @param specifier What it names.
+   * @param importer URL of the module that does.
+   * @returns The modules.
+   * @throws {Error} If one of them may not be imported, or cannot be.
+   */
+  async import(specifier: string, importer: string): Promise<ModuleSources> {
+    return await this.#follow({ url: resolve(specifier, importer), importer });
+  }
+
+  async #follow(start: Wanted): Promise<ModuleSources> {
+    const modules = new Map<string, string>();
+    const redirects = new Map<string, string>();
+    const queue = [start];
+    const queued = new Set([start.url]);
+    let entry = start.url;
+    for (const wanted of queue) {
+      try {
+        const { url, source, imports } = await this.#read(wanted);
+        if (wanted === start) entry = url;
+        if (url !== wanted.url) redirects.set(wanted.url, url);
+        if (modules.has(url)) continue;
+        modules.set(url, source);
+        for (const specifier of imports) {
+          if (this.#isNodeModule(specifier)) continue;
+          const found = resolve(specifier, url);
+          if (queued.has(found)) continue;
+          queued.add(found);
+          queue.push({ url: found, importer: url });
+        }
+      } catch (error) {
+        throw new Error(describeWanted(wanted), { cause: error });
+      }
+    }
+    return { entry, modules, redirects };
+  }
+
+  #isNodeModule(specifier: string): boolean {
+    if (!isNodeModule(specifier)) return false;
+    if (this.#options.confined === false || mayImportNode(specifier)) {
+      return true;
+    }
+    throw new TypeError(
+      `it imports "${specifier}", which is closed to plugins that are isolated`,
+    );
+  }
+
+  async #read(wanted: Wanted): Promise<Known> {
+    const known = this.#known.get(wanted.url);
+    if (known !== undefined) return known;
+    // What cannot be read costs as much as what can.
+    if (++this.#attempts > maxModules) {
+      throw new RangeError(`the plugin has more than ${maxModules} modules`);
+    }
+    const { confined = true } = this.#options;
+    const bounds = await this.#bounds;
+    const module = await fetchModule(new URL(wanted.url), {
+      ...this.#options,
+      ...(confined && { bounds }),
+    });
+    this.#totalBytes += module.bytes.length;
+    if (this.#totalBytes > maxTotalBytes) {
+      throw new RangeError(
+        `the plugin's modules have more than ${maxTotalBytes} bytes`,
+      );
+    }
+    const name = bounds.nameOf(wanted.url);
+    const sha256 = await this.#checkHash(module, name, wanted);
+    const { bytes, ...place } = module;
+    const text = decode(bytes);
+    const read = await readModule(text, { ...place, confined });
+    const added = { name, sha256, url: module.url, ...read };
+    this.#known.set(wanted.url, added);
+    return added;
+  }
+
+  async #checkHash(
+    { bytes }: FetchedModule,
+    name: string,
+    { importer }: Wanted,
+  ): Promise<string> {
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    const actual = hash.toBase64();
+    const { sha256, lock } = this.#options;
+    if (importer === undefined && sha256 !== undefined) {
+      checkEqual(actual, sha256);
+    }
+    if (lock === undefined) return actual;
+    const locked = lock.get(name);
+    if (locked === undefined) {
+      throw new Error(`it is not in the plugin's lock, as "${name}"`);
+    }
+    checkEqual(actual, locked);
+    return actual;
+  }
+}
+
+function checkEqual(actual: string, expected: string): void {
+  if (actual === expected) return;
+  throw new Error(
+    `its integrity is sha256-${actual}, not sha256-${expected}`,
+  );
+}
+
+function decode(bytes: Uint8Array): string {
+  const decoded = decodeText(bytes);
+  if (!("text" in decoded)) {
+    throw new SyntaxError(`line ${decoded.line}: ${decoded.why}`);
+  }
+  // A byte order mark at the start means nothing.
+  return decoded.text.replace(/^\uFEFF/, "");
 }
 
 function describeWanted({ url, importer }: Wanted): string {
@@ -100,75 +238,12 @@ function toUrl(specifier: string): string {
   return url.href;
 }
 
-async function checkHash(
-  { bytes }: FetchedModule,
-  expected: string | undefined,
-): Promise<void> {
-  if (expected === undefined) return;
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const actual = hash.toBase64();
-  if (actual !== expected) {
-    throw new Error(
-      `its integrity is sha256-${actual}, not sha256-${expected}`,
-    );
-  }
-}
-
-function toJavaScript({ url, bytes, type }: FetchedModule): string {
-  const decoded = decodeText(bytes);
-  if (!("text" in decoded)) {
-    throw new SyntaxError(`line ${decoded.line}: ${decoded.why}`);
-  }
-  // A byte order mark at the start means nothing.
-  const text = decoded.text.replace(/^\uFEFF/, "");
-  const isTypeScript = /\.m?ts$/.test(new URL(url).pathname) ||
-    /^[^;]*typescript/i.test(type);
-  return isTypeScript
-    ? stripTypeScriptTypes(text, { mode: "transform", sourceUrl: url })
-    : text;
-}
-
-/**
- * Not named within the `import` itself: Deno would look the package up at each
- * start, though only a program with plugins needs it.
- */
-const lexer = "es-module-lexer";
-
-/** Finds what a module imports under names that stand in its text. */
-async function findImports(
-  source: string,
-  importer: string,
-): Promise<string[]> {
-  const { init, parse }: typeof import("es-module-lexer") = await import(lexer);
-  await init;
-  const [imports] = parse(source);
-  return imports.flatMap(({ n: specifier, d: dynamic, a: attributes }) => {
-    if (specifier === undefined || specifier.startsWith("node:")) return [];
-    // Whether these may be imported while the plugin runs is up to its grants.
-    if (dynamic >= 0 && !isRelative(specifier)) return [];
-    if (attributes !== -1) {
-      throw new TypeError(
-        `it imports "${specifier}" as something other than JavaScript`,
-      );
-    }
-    return [resolveImport(specifier, importer)];
-  });
-}
-
-function resolveImport(specifier: string, importer: string): string {
-  if (!isRelative(specifier) && !/^(https?|file):/.test(specifier)) {
+function resolve(specifier: string, importer: string): string {
+  const url = resolveSpecifier(specifier, importer);
+  if (url === undefined || !/^(?:https?|file):/.test(url)) {
     throw new TypeError(
       `it imports "${specifier}"; a plugin imports paths, URLs and node: modules`,
     );
   }
-  const url = new URL(specifier, importer);
-  if (url.protocol === "file:" && !importer.startsWith("file:")) {
-    throw new TypeError(`it imports a file of this machine, "${specifier}"`);
-  }
-  url.hash = "";
-  return url.href;
-}
-
-function isRelative(specifier: string): boolean {
-  return /^\.{0,2}\//.test(specifier);
+  return url;
 }

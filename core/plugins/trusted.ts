@@ -6,7 +6,8 @@
 
 import type { Backend } from "../api.ts";
 import { checkBackend, checkExports, type PluginExports } from "./exports.ts";
-import { importFromMemory, type ModuleSources } from "./hooks.ts";
+import { MemoryModules } from "./hooks.ts";
+import type { ModuleSources } from "./messages.ts";
 
 let count = 0;
 
@@ -20,9 +21,10 @@ let count = 0;
 export async function importTrusted(
   sources: ModuleSources,
 ): Promise<PluginExports> {
-  const prefix = `plugin-${++count}-`;
+  const modules = new MemoryModules({ prefix: `plugin-${++count}-` });
+  modules.add(sources);
   const { createBackend, framings } = checkExports(
-    await importFromMemory(sources, { prefix }),
+    await modules.import(sources.entry),
   );
   if (createBackend === undefined) return { framings };
   async function createChecked(): Promise<Backend> {

@@ -19,13 +19,17 @@ import framer from "../bridge/message_framer.ts" with { type: "text" };
 import memory from "../memory/buffer_pool.ts" with { type: "text" };
 import exports from "./exports.ts" with { type: "text" };
 import hooks from "./hooks.ts" with { type: "text" };
+import fence from "./fence.ts" with { type: "text" };
+import listingFramer from "./listing_framer.ts" with { type: "text" };
 import messages from "./messages.ts" with { type: "text" };
+import nodeModules from "./node_modules.ts" with { type: "text" };
 import sandbox from "./sandbox.ts" with { type: "text" };
+import sandboxWorker from "./sandbox_worker.ts" with { type: "text" };
 import readBuffer from "../memory/read_buffer.ts" with { type: "text" };
 import readSize from "../memory/read_size.ts" with { type: "text" };
 import utf8 from "../websocket/utf8.ts" with { type: "text" };
-import type { ModuleSources } from "./hooks.ts";
-import type { WorkerEnd, WorkerStart } from "./messages.ts";
+import type { ModuleSources } from "./messages.ts";
+import type { FromWorker, WorkerStart } from "./worker_messages.ts";
 
 /**
  * Without permission to read, the sandbox cannot load its own modules: here they
@@ -39,8 +43,12 @@ const sources: Readonly<Record<string, string>> = {
   "../memory/buffer_pool.ts": memory,
   "./exports.ts": exports,
   "./hooks.ts": hooks,
+  "./fence.ts": fence,
+  "./listing_framer.ts": listingFramer,
   "./messages.ts": messages,
+  "./node_modules.ts": nodeModules,
   "./sandbox.ts": sandbox,
+  "./sandbox_worker.ts": sandboxWorker,
   "../memory/read_buffer.ts": readBuffer,
   "../memory/read_size.ts": readSize,
   "../websocket/utf8.ts": utf8,
@@ -52,7 +60,7 @@ const memoryLimit = 256;
 const base = "https://websocksy.invalid/core/plugins/";
 const scope = globalThis as unknown as {
   onmessage: (event: MessageEvent<WorkerStart | "end">) => void;
-  postMessage(message: WorkerEnd): void;
+  postMessage(message: FromWorker): void;
 };
 let thread: Worker | undefined;
 let reason: string | undefined;
@@ -70,7 +78,9 @@ function start({ port, ...plugin }: WorkerStart): void {
     `import { workerData } from "node:worker_threads";`,
     `const { core } = workerData;`,
     `delete workerData.core;`,
-    `await importFromMemory(core);`,
+    `const modules = new MemoryModules();`,
+    `modules.add(core);`,
+    `await modules.import(core.entry);`,
   ].join("\n");
   thread = new Worker(
     new URL(`data:text/javascript,${encodeURIComponent(boot)}`),
@@ -87,8 +97,9 @@ function start({ port, ...plugin }: WorkerStart): void {
   // Nobody reads these; what the plugin prints is on its way already.
   thread.stdout.resume();
   thread.stderr.resume();
-  thread.on("message", (message) => {
-    tellEnd(String(message));
+  thread.on("message", (message: FromWorker) => {
+    if ("line" in message) return scope.postMessage(message);
+    tellEnd(message.why);
     // It need not wait until the server has seen this: more may follow.
     thread?.terminate();
   });
@@ -106,7 +117,7 @@ function coreModules(): ModuleSources {
       stripTypeScriptTypes(source, { mode: "transform" }),
     ]),
   );
-  return { entry: `${base}sandbox.ts`, modules, redirects: new Map() };
+  return { entry: `${base}sandbox_worker.ts`, modules, redirects: new Map() };
 }
 
 /** The first reason counts; the others follow from it. */

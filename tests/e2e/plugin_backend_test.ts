@@ -1,6 +1,7 @@
 /** Backends of plugins: loading, permissions, failures, over real sockets. */
 
 import {
+  assert,
   assertEquals,
   assertMatch,
   assertRejects,
@@ -18,6 +19,9 @@ import {
   PluginBed,
   type ServedFile,
 } from "../support/plugin_bed.ts";
+
+/** Where a plugin that is not trusted may run. */
+const isolations = ["process", "worker"] as const;
 
 const twoModules: Readonly<Record<string, ServedFile>> = {
   "plugin.ts": plugin(`
@@ -64,49 +68,52 @@ for (const flags of [[], ["--no-remote"]]) {
 const secret = await Deno.makeTempFile();
 addEventListener("unload", () => Deno.removeSync(secret));
 
-Deno.test("a plugin may do what it is granted, and nothing else", async (t) => {
-  await using other = TestPeer.tcp(echo);
-  const otherHost = other.host.slice("tcp://".length);
-  const files: Record<string, ServedFile> = {
-    "more.js": "export const x = 1;",
-  };
-  await using server = new ModuleServer(files);
-  const moduleHost = new URL(server.url).host;
-  const port = Number(otherHost.split(":")[1]);
-  const attempts: [name: string, body: string, grant: string | undefined][] = [
-    [
-      "read",
-      `await Deno.readTextFile(${JSON.stringify(secret)})`,
-      `read = ${secret}`,
-    ],
-    [
-      "write",
-      `await Deno.writeTextFile(${JSON.stringify(secret)}, "")`,
-      `write = ${secret}`,
-    ],
-    [
-      "net",
-      `(await Deno.connect({ hostname: "127.0.0.1", port: ${port} })).close()`,
-      `net = ${otherHost}`,
-    ],
-    ["env", `Deno.env.get("HOME")`, "env = HOME"],
-    [
-      "import",
-      `await import("${server.url}more.js")`,
-      `import = ${moduleHost}`,
-    ],
-    ["run", `await new Deno.Command(Deno.execPath()).output()`, undefined],
-    ["package", `await import("npm:es-module-lexer@1.7.0")`, undefined],
-    [
-      "package by a name made up",
-      `await import(["npm", "es-module-lexer"].join(":"))`,
-      undefined,
-    ],
-    ["sys", `Deno.hostname()`, undefined],
-  ];
-  for (const [name, body, grant] of attempts) {
-    await t.step(name, async () => {
-      files["plugin.ts"] = plugin(`
+for (const isolation of isolations) {
+  Deno.test(`a plugin may do what it is granted, and nothing else [${isolation}]`, async (t) => {
+    await using other = TestPeer.tcp(echo);
+    const otherHost = other.host.slice("tcp://".length);
+    const files: Record<string, ServedFile> = {
+      "more.js": "export const x = 1;",
+    };
+    await using server = new ModuleServer(files);
+    await using elsewhere = new ModuleServer(files);
+    const moduleHost = new URL(elsewhere.url).host;
+    const port = Number(otherHost.split(":")[1]);
+    const attempts: [name: string, body: string, grant: string | undefined][] =
+      [
+        [
+          "read",
+          `await Deno.readTextFile(${JSON.stringify(secret)})`,
+          `read = ${secret}`,
+        ],
+        [
+          "write",
+          `await Deno.writeTextFile(${JSON.stringify(secret)}, "")`,
+          `write = ${secret}`,
+        ],
+        [
+          "net",
+          `(await Deno.connect({ hostname: "127.0.0.1", port: ${port} })).close()`,
+          `net = ${otherHost}`,
+        ],
+        ["env", `Deno.env.get("HOME")`, "env = HOME"],
+        [
+          "import",
+          `await import("${elsewhere.url}more.js")`,
+          `import = ${moduleHost}`,
+        ],
+        ["run", `await new Deno.Command(Deno.execPath()).output()`, undefined],
+        ["package", `await import("npm:acorn@8.15.0")`, undefined],
+        [
+          "package by a name made up",
+          `await import(["npm", "acorn"].join(":"))`,
+          undefined,
+        ],
+        ["sys", `Deno.hostname()`, undefined],
+      ];
+    for (const [name, body, grant] of attempts) {
+      await t.step(name, async () => {
+        files["plugin.ts"] = plugin(`
         export function createBackend() {
           let address;
           return {
@@ -115,40 +122,45 @@ Deno.test("a plugin may do what it is granted, and nothing else", async (t) => {
           };
         }
       `);
-      for (const granted of grant === undefined ? [""] : ["", grant]) {
-        await using bed = await PluginBed.start(`
+        for (const granted of grant === undefined ? [""] : ["", grant]) {
+          await using bed = await PluginBed.start(`
           [core]
           backend = mine
           [plugin mine]
           url = ${server.url}plugin.ts
+          isolation = ${isolation}
           ${granted}
           [backend]
           address = PEER
         `);
-        if (granted === "") {
-          assertEquals((await request(bed.port)).status, 500);
-          const { why } = await bed.log.take("refuse");
-          assertMatch(String(why), /plugin "mine": .*(Requires|Cannot import)/);
-        } else {
-          using client = await RawClient.open(bed.port);
-          await client.send("hello");
-          assertEquals(await client.read(), "hello");
+          if (granted === "") {
+            assertEquals((await request(bed.port)).status, 500);
+            const { why } = await bed.log.take("refuse");
+            assertMatch(
+              String(why),
+              /plugin "mine": .*(Requires|is not a |may not import|it imports|reading '|is undefined)/,
+            );
+          } else {
+            using client = await RawClient.open(bed.port);
+            await client.send("hello");
+            assertEquals(await client.read(), "hello");
+          }
         }
-      }
-    });
-  }
-});
+      });
+    }
+  });
+}
 
-Deno.test("a plugin that fails in a query costs the client 500, and runs again", async () => {
-  await using server = new ModuleServer({
-    "plugin.ts": plugin(`
+for (const isolation of isolations) {
+  Deno.test(`a plugin that fails in a query costs the client 500, and runs again [${isolation}]`, async () => {
+    await using server = new ModuleServer({
+      "plugin.ts": plugin(`
       export function createBackend() {
         let address;
         return {
           configure(option, value) { address = value; },
           query({ endpoint }) {
             if (endpoint === "/loop") for (;;);
-            if (endpoint === "/exit") Deno.exit(3);
             if (endpoint === "/stray") Promise.reject(new Error("left alone"));
             if (endpoint === "/throw") throw new Error("not today");
             if (endpoint === "/memory") {
@@ -159,54 +171,79 @@ Deno.test("a plugin that fails in a query costs the client 500, and runs again",
         };
       }
     `),
-  });
-  await using bed = await PluginBed.start(`
+    });
+    await using bed = await PluginBed.start(`
     [core]
-    backend = ${server.url}plugin.ts
+    backend = mine
     plugin-timeout = 1
+    [plugin mine]
+    url = ${server.url}plugin.ts
+    isolation = ${isolation}
     [backend]
     address = PEER
   `);
-  assertEquals((await request(bed.port, { target: "/throw" })).status, 500);
-  assertMatch(String((await bed.log.take("refuse")).why), /not today/);
-  const failures: [target: string, status: number | undefined, what: RegExp][] =
-    [
+    assertEquals((await request(bed.port, { target: "/throw" })).status, 500);
+    assertMatch(String((await bed.log.take("refuse")).why), /not today/);
+    const failures: [
+      target: string,
+      status: number | undefined,
+      what: RegExp,
+    ][] = [
       ["/loop", 500, /did not answer for 1 seconds/],
       ["/memory", 500, /./],
-      ["/exit", 500, /ended itself with status 3/],
       ["/stray", undefined, /an error was not caught: left alone/],
     ];
-  for (const [target, status, what] of failures) {
-    using client = await RawClient.connect(bed.port);
-    const response = await client.request({ target });
-    if (status !== undefined) assertEquals(response.status, status, target);
-    const { name, what: logged } = await bed.log.take("plugin");
-    assertEquals(name, `${server.url}plugin.ts`);
-    assertMatch(String(logged), what);
-    await bed.log.take("plugin", /runs again/);
-    // It was configured again, too.
-    using again = await RawClient.open(bed.port);
-    await again.send("hello");
-    assertEquals(await again.read(), "hello");
-  }
-});
-
-Deno.test("a plugin that floods the server with messages is ended", async () => {
-  await using server = new ModuleServer({
-    "plugin.ts": plugin(`
-      import { parentPort } from "node:worker_threads";
-      export function createBackend() {
-        return { query() { for (;;) parentPort.postMessage(new Uint8Array(100_000)); } };
-      }
-    `),
+    for (const [target, status, what] of failures) {
+      using client = await RawClient.connect(bed.port);
+      const response = await client.request({ target });
+      if (status !== undefined) assertEquals(response.status, status, target);
+      const { name, what: logged } = await bed.log.take("plugin");
+      assertEquals(name, "mine");
+      assertMatch(String(logged), what);
+      await bed.log.take("plugin", /runs again/);
+      // It was configured again, too.
+      using again = await RawClient.open(bed.port);
+      await again.send("hello");
+      assertEquals(await again.read(), "hello");
+    }
   });
-  await using bed = await PluginBed.start(`
-    [core]
-    backend = ${server.url}plugin.ts
-  `);
-  assertEquals((await request(bed.port)).status, 500);
-  await bed.log.take("plugin", /runs again/);
-});
+}
+
+for (const isolation of isolations) {
+  Deno.test(`a plugin that writes without end costs the log a few lines [${isolation}]`, async () => {
+    await using server = new ModuleServer({
+      "plugin.ts": plugin(`
+        export function createBackend() {
+          let address;
+          return {
+            configure(option, value) { address = value; },
+            query() {
+              for (let count = 0; count < 10_000; count++) {
+                console.log("forged\\x1b[2J", count);
+              }
+              return { address };
+            },
+          };
+        }
+      `),
+    });
+    await using bed = await PluginBed.start(`
+      [core]
+      backend = mine
+      [plugin mine]
+      url = ${server.url}plugin.ts
+      isolation = ${isolation}
+      [backend]
+      address = PEER
+    `);
+    using client = await RawClient.open(bed.port);
+    await client.send("hello");
+    assertEquals(await client.read(), "hello");
+    const { name, text } = await bed.log.take("plugin-output");
+    assertEquals([name, text], ["mine", "forged\x1b[2J 0"]);
+    assert(bed.log.count("plugin-output") < 50);
+  });
+}
 
 Deno.test("Plugins.load() refuses what is no plugin", async (t) => {
   const good = plugin("export const framings = {};");
@@ -233,7 +270,6 @@ Deno.test("Plugins.load() refuses what is no plugin", async (t) => {
       () => new Response(null, { status: 404 }),
       /the server answered 404/,
     ],
-    ["not JavaScript", "<html>", /Unexpected token|Expression expected|<html>/],
     [
       "not UTF-8",
       () =>
@@ -242,6 +278,7 @@ Deno.test("Plugins.load() refuses what is no plugin", async (t) => {
         ),
       /line 3: it is not UTF-8: byte fc/,
     ],
+    ["not TypeScript", "<secret>", /: it is not valid TypeScript$/],
     ["2 MiB", `//${"x".repeat(2 ** 21)}`, /more than 1048576 bytes/],
     [
       "integrity",
@@ -253,7 +290,7 @@ Deno.test("Plugins.load() refuses what is no plugin", async (t) => {
     [
       "import of a file",
       `import "file:///etc/passwd"; ${good}`,
-      /imports a file of this machine/,
+      /not below the directory of the plugin's own module/,
     ],
     [
       "missing import",

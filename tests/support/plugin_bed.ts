@@ -69,6 +69,11 @@ export class TestLog {
     this.#waiters.clear();
   };
 
+  /** Counts the lines of an event that were not taken. */
+  count(event: string): number {
+    return this.#lines.filter((line) => line.event === event).length;
+  }
+
   /**
    * Waits for a line, which is given once.
    *

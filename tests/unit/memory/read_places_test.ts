@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { once } from "node:events";
 import { HttpConnection } from "../../../core/websocket/stream/http_connection.ts";
 import { PluginFramer } from "../../../core/plugins/framer.ts";
-import type { PluginProcess } from "../../../core/plugins/process.ts";
+import type { PluginSupervisor } from "../../../core/plugins/supervisor.ts";
 import { ReadSize } from "../../../core/memory/read_size.ts";
 
 /** More than there are places. */
@@ -41,7 +41,7 @@ Deno.test("HttpConnection leaves its place for large reads when it ends", async 
 
 Deno.test("PluginFramer leaves its place for large reads when it ends", async () => {
   const link = {
-    call: () => Promise.resolve({ data: new Uint8Array(0), places: [] }),
+    call: () => Promise.resolve({ frames: [] }),
     tell: () => {},
   };
   const process = {
@@ -49,7 +49,7 @@ Deno.test("PluginFramer leaves its place for large reads when it ends", async ()
     retain: () => {},
     release: () => {},
     options: { maxMessage: 1 },
-  } as unknown as PluginProcess;
+  } as unknown as PluginSupervisor;
   for (let turn = 0; turn < many; turn++) {
     const framer = await PluginFramer.open(process, "test", "");
     for (let read = 0; read < 4; read++) {

@@ -21,7 +21,7 @@ Deno.test("a plugin's worker has all modules of the sandbox", {
   permissions: { read: true },
 }, async () => {
   const needed = new Set<string>();
-  await follow(new URL("sandbox.ts", folder), needed);
+  await follow(new URL("sandbox_worker.ts", folder), needed);
   const source = await Deno.readTextFile(worker);
   const texts = [...source.matchAll(
     /import (\w+) from "([^"]+)" with \{ type: "text" \}/g,

@@ -13,12 +13,16 @@ import {
   asExports,
   type CallName,
   type LoadedExports,
+  type ModuleSources,
   type SandboxCalls,
 } from "./messages.ts";
+import { PluginOutput } from "./output.ts";
 
-/** Options for {@linkcode PluginProcess.start}. */
-export interface PluginProcessOptions
-  extends Omit<PluginLinkOptions, "onFailure"> {
+/** Options for {@linkcode PluginSupervisor.start}. */
+export interface PluginSupervisorOptions
+  extends Omit<PluginLinkOptions, "onFailure" | "onOutput"> {
+  /** Its modules. */
+  readonly sources: ModuleSources;
   /** Milliseconds that each step of a start may take. */
   readonly startTimeout: number;
   /** The log. */
@@ -47,8 +51,8 @@ const steadyAfter = 60_000;
 const longestWait = 1000;
 
 /** A plugin that is started again when it fails. */
-export class PluginProcess {
-  #options: PluginProcessOptions;
+export class PluginSupervisor {
+  #options: PluginSupervisorOptions;
   #exports: LoadedExports = { backend: false, framings: [] };
   #link: PluginLink | undefined;
   /** What a start consists of, after loading the plugin. */
@@ -66,10 +70,12 @@ export class PluginProcess {
   #wake: (() => void) | undefined;
   #ending: Promise<void> | undefined;
   #users = 0;
+  #output: PluginOutput;
   #unused = Promise.withResolvers<void>();
 
-  private constructor(options: PluginProcessOptions) {
+  private constructor(options: PluginSupervisorOptions) {
     this.#options = options;
+    this.#output = new PluginOutput(options.name, options.log);
     this.#pause = this.#firstPause;
   }
 
@@ -80,8 +86,10 @@ export class PluginProcess {
    * @returns The plugin, loaded.
    * @throws {Error} If it cannot be loaded.
    */
-  static async start(options: PluginProcessOptions): Promise<PluginProcess> {
-    const process = new PluginProcess(options);
+  static async start(
+    options: PluginSupervisorOptions,
+  ): Promise<PluginSupervisor> {
+    const process = new PluginSupervisor(options);
     await process.#start();
     return process;
   }
@@ -97,7 +105,7 @@ export class PluginProcess {
   }
 
   /** The limits it runs with. */
-  get options(): PluginProcessOptions {
+  get options(): PluginSupervisorOptions {
     return this.#options;
   }
 
@@ -204,6 +212,7 @@ export class PluginProcess {
     let failed = false;
     const link = new PluginLink({
       ...this.#options,
+      onOutput: (line) => this.#output.write(line),
       onFailure: () => {
         failed = true;
         if (this.#link === link) this.#restart(link);
@@ -211,7 +220,10 @@ export class PluginProcess {
     });
     this.#starting = link;
     try {
-      const exports = await this.#inTime(link.call("load", []), "load");
+      const exports = await this.#inTime(
+        link.call("load", [this.#options.sources]),
+        "load",
+      );
       this.#exports = asExports(exports);
       for (const { name, args } of this.#steps) {
         await this.#inTime(link.call(name, args), name);

@@ -1,0 +1,181 @@
+/**
+ * A plugin in a process of its own.
+ *
+ * @module
+ */
+
+import { mostFramed } from "../bridge/message_framer.ts";
+import { largestSize } from "../memory/buffer_pool.ts";
+import type { Isolate, IsolateOptions } from "./isolate.ts";
+import { readLines } from "./lines.ts";
+import type { Call } from "./messages.ts";
+import { openingGrants } from "./permissions.ts";
+import type { ProcessProgram } from "./process_program.ts";
+import {
+  decodeAnswer,
+  encodeCalls,
+  encodeStart,
+  FrameSplitter,
+  type FromProcess,
+} from "./wire.ts";
+
+/** Bytes of an answer beside those about a framing function's messages, at the most. */
+const mostAnswer = 1024 * 1024 + 4096;
+/** Lines in a second, above which a plugin has failed: reading them costs the server. */
+const mostLines = 10_000;
+const second = 1000;
+
+/** A plugin's process. */
+export class ProcessIsolate implements Isolate {
+  #options: IsolateOptions;
+  #child: Deno.ChildProcess;
+  #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  #directory: string | undefined;
+  #gone: Promise<void>;
+  #isOver = false;
+  #linesSince = 0;
+  #lines = 0;
+
+  /**
+   * Starts the process.
+   *
+   * @param options The plugin, and its limits.
+   * @param program What is run.
+   * @throws {Error} If it cannot be started.
+   */
+  constructor(options: IsolateOptions, program: ProcessProgram) {
+    this.#options = options;
+    this.#directory = makeDirectory();
+    try {
+      this.#child = new Deno.Command(program.command, {
+        args: [...program.toArguments(options.permissions)],
+        cwd: this.#directory ?? "/",
+        clearEnv: true,
+        env: { ...program.toEnvironment(options.permissions) },
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+        // A terminal's Ctrl-C is for the server, which ends it in time.
+        detached: true,
+      }).spawn();
+    } catch (error) {
+      removeDirectory(this.#directory);
+      throw error;
+    }
+    this.#writer = this.#child.stdin.getWriter();
+    this.#gone = this.#wait();
+    this.#readAnswers();
+    this.#readOutput();
+    const grants = openingGrants(options.permissions);
+    this.#write(encodeStart({ maxMessage: options.maxMessage, grants }));
+  }
+
+  post(calls: readonly Call[]): void {
+    this.#write(encodeCalls(calls));
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    this.#kill();
+    await this.#gone;
+  }
+
+  #write(bytes: Uint8Array<ArrayBuffer>): void {
+    // That it has ended, or why, is told by its status.
+    this.#writer.write(bytes).catch(() => {});
+  }
+
+  async #wait(): Promise<void> {
+    const { code, signal } = await this.#child.status;
+    this.#fail(
+      signal === null
+        ? `it ended itself with status ${code}`
+        : `it was ended by ${signal}`,
+    );
+    removeDirectory(this.#directory);
+  }
+
+  async #readAnswers(): Promise<void> {
+    const { maxMessage, onAnswers } = this.#options;
+    // Each byte that is held may be a message of its own, beside bytes in its place.
+    const most = mostAnswer + 16 * (maxMessage + largestSize) +
+      mostFramed(maxMessage);
+    const splitter = new FrameSplitter(most);
+    try {
+      for await (const chunk of this.#child.stdout) {
+        const answers = [];
+        for (const payload of splitter.add(chunk)) {
+          const message = decodeAnswer(payload);
+          if (message.kind === "answer") answers.push(message.answer);
+          else this.#take(message);
+        }
+        if (this.#isOver) return;
+        if (answers.length > 0) onAnswers(answers);
+      }
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#fail(`it sent what is no answer: ${why}`);
+    }
+  }
+
+  #take(message: Exclude<FromProcess, { kind: "answer" }>): void {
+    if (message.kind === "failure") {
+      this.#fail(message.why.split("\n", 1)[0]!.slice(0, 1000));
+    } else {
+      this.#takeLine(message.line);
+    }
+  }
+
+  #takeLine(line: string): void {
+    const now = performance.now();
+    if (now - this.#linesSince >= second) {
+      this.#linesSince = now;
+      this.#lines = 0;
+    }
+    if (++this.#lines > mostLines) this.#fail("it writes without end");
+    else if (!this.#isOver) this.#options.onOutput(line);
+  }
+
+  async #readOutput(): Promise<void> {
+    for await (const line of readLines(this.#child.stderr)) {
+      this.#takeLine(line);
+      if (this.#isOver) return;
+    }
+  }
+
+  /** The first reason counts; the others follow from it. */
+  #fail(why: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#kill();
+    this.#options.onEnd(why);
+  }
+
+  #kill(): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+  }
+}
+
+/** An empty directory, if the program may make one. */
+function makeDirectory(): string | undefined {
+  try {
+    return Deno.makeTempDirSync({ prefix: "websocksy-plugin-" });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return undefined;
+    throw error;
+  }
+}
+
+function removeDirectory(path: string | undefined): void {
+  if (path === undefined) return;
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    // Somebody else was faster: what cleans the temporary directory.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
