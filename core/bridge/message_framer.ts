@@ -258,7 +258,10 @@ function mostLarger(maxMessage: number): number {
  * @throws {RangeError} If it takes, or sends, what is not among them.
  * @throws {TypeError} If its type is none.
  */
-export function checkFrame({ length, type, start, end }: Frame, held: number): void {
+export function checkFrame(
+  { length, type, start, end }: Frame,
+  held: number,
+): void {
   if (!Number.isInteger(length) || length < 1 || length > held) {
     throw new RangeError(
       `Cannot frame a message: the framing function answered length ${length} with ${held} bytes held`,

@@ -58,8 +58,12 @@ export class PluginFramer implements StreamFramer {
     const { maxMessage } = process.options;
     this.#framer = new MessageFramer(this.#answers, { maxMessage });
     this.encoder = encodes
-      ? { encode: (messages) => this.#encode(messages), written: (): void => {} }
-      : append && openEncoder({ append: Uint8Array.from(append) }, { maxMessage });
+      ? {
+        encode: (messages) => this.#encode(messages),
+        written: (): void => {},
+      }
+      : append &&
+        openEncoder({ append: Uint8Array.from(append) }, { maxMessage });
   }
 
   /**

@@ -27,7 +27,8 @@ export function toPermissions(
     read: list("read"),
     write: list("write"),
     env: list("env"),
-    import: list("import"),
+    // The server reads what is imported, and sees to it that it is granted.
+    import: false,
     run: false,
     ffi: false,
     sys: false,

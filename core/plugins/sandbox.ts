@@ -20,10 +20,10 @@ import { MemoryModules } from "./hooks.ts";
 import { mayImportNode } from "./node_modules.ts";
 import type {
   Answer,
-  Call,
-  CallName,
   Bulk,
   BulkFailure,
+  Call,
+  CallName,
   LoadedExports,
   ModuleSources,
   OpenedFramer,
@@ -267,10 +267,9 @@ export function createSandbox(
 }
 
 function toFailure(failure: CloseError | undefined): BulkFailure | undefined {
-  return failure && {
-    tooLarge: failure.code === 1009,
-    why: toText(failure.cause ?? failure),
-  };
+  if (failure === undefined) return undefined;
+  const tooLarge = failure.code === 1009;
+  return { tooLarge, why: toText(tooLarge ? failure : failure.cause) };
 }
 
 /** Lines that the server is told in a second; it counts them itself, too. */

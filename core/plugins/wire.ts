@@ -12,8 +12,8 @@
 
 import type {
   Answer,
-  Call,
   Bulk,
+  Call,
   ModuleSources,
   OpeningGrant,
 } from "./messages.ts";
@@ -94,7 +94,9 @@ export function decodeCall(payload: Uint8Array<ArrayBuffer>): ToProcess {
     const framer = viewOf(rest).getFloat64(0, true);
     return { kind: "call", call: [id, "push", [framer, rest.subarray(8)]] };
   }
-  if (kind === callKinds.encode) return { kind: "call", call: toEncode(id, rest) };
+  if (kind === callKinds.encode) {
+    return { kind: "call", call: toEncode(id, rest) };
+  }
   const value = JSON.parse(decoder.decode(rest));
   if (kind === callKinds.start) return { kind: "start", start: value };
   const [name, args] = value;

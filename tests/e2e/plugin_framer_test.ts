@@ -54,6 +54,75 @@ for (
   });
 }
 
+for (const isolation of ["process", "worker"]) {
+  Deno.test(`a framing plugin makes messages of its own, in both directions [${isolation}]`, async () => {
+    await using server = new ModuleServer({
+      "plugin.ts": plugin(`
+        export const framings = {
+          test: () => ({
+            frame(data) {
+              const end = data.indexOf(10);
+              if (end < 0) return null;
+              if (data[0] === 35) {
+                const message = new TextEncoder().encode("number " + "9".repeat(2 * end));
+                return { length: end + 1, type: "text", message };
+              }
+              return { length: end + 1, type: "text", start: 1, end };
+            },
+            end: (data) => ({ length: data.length, type: "text", start: 1 }),
+            encode(message, type) {
+              if (message.length === 0) throw new Error("nothing to say");
+              const line = new Uint8Array(message.length + 2);
+              line[0] = type === "text" ? 116 : 98;
+              line.set(message, 1);
+              line[message.length + 1] = 10;
+              return line;
+            },
+          }),
+        };
+      `),
+    });
+    await using bed = await start(server, "", `isolation = ${isolation}`);
+    using client = await RawClient.open(bed.port);
+    await client.send("one");
+    assertEquals(await client.read(), "one");
+    await client.send(new TextEncoder().encode("two"));
+    await client.send("three");
+    assertEquals(await client.read(), "two");
+    assertEquals(await client.read(), "three");
+    await client.send("");
+    const { code, reason } = await client.readClose();
+    assertEquals([code, reason], [1011, "framing function failed"]);
+    await client.sendClose(1011);
+    const { error } = await bed.log.take("close");
+    assertMatch(String(error), /plugin "mine": .*nothing to say/);
+  });
+
+  Deno.test(`a framing plugin replaces bytes by more, and adds what is lacking [${isolation}]`, async () => {
+    await using server = new ModuleServer({
+      "plugin.ts": plugin(`
+        export const framings = {
+          test: () => ({
+            append: new Uint8Array([10]),
+            frame(data) {
+              const end = data.indexOf(10);
+              if (end < 0) return null;
+              const message = new Uint8Array(10 * end).fill(data[0]);
+              return { length: end + 1, type: "text", message };
+            },
+          }),
+        };
+      `),
+    });
+    await using bed = await start(server, "", `isolation = ${isolation}`);
+    using client = await RawClient.open(bed.port);
+    await client.send("ab");
+    await client.send("c\n");
+    assertEquals(await client.read(), "a".repeat(20));
+    assertEquals(await client.read(), "c".repeat(10));
+  });
+}
+
 Deno.test("a framing plugin gives what is held back at the end of the stream", async () => {
   await using server = new ModuleServer({ "plugin.ts": lines });
   await using bed = await start(server);

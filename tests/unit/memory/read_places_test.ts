@@ -41,7 +41,8 @@ Deno.test("HttpConnection leaves its place for large reads when it ends", async 
 
 Deno.test("PluginFramer leaves its place for large reads when it ends", async () => {
   const link = {
-    call: () => Promise.resolve({ frames: [] }),
+    call: (name: string) =>
+      Promise.resolve(name === "open" ? { encodes: false } : { numbers: [] }),
     tell: () => {},
   };
   const process = {
