@@ -63,12 +63,17 @@ export interface Backend {
   /**
    * Names the peer of a WebSocket that a client wants to open.
    *
-   * @returns The peer, or `undefined` if there is none (HTTP status 404).
+   * @returns The peer, or `undefined` if there is none (HTTP status 404), or why
+   * the client gets none.
    * @throws {Error} If the answer cannot be found (HTTP status 500).
    */
   query(
     request: BackendQuery,
-  ): PeerInfo | undefined | Promise<PeerInfo | undefined>;
+  ):
+    | PeerInfo
+    | Refusal
+    | undefined
+    | Promise<PeerInfo | Refusal | undefined>;
   /**
    * Releases what the backend holds. It is called once, after the last query,
    * and has a second for it.
@@ -88,6 +93,11 @@ export interface BackendQuery {
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** The client's address; `port` is absent for a client on a Unix socket. */
   readonly remote: RemoteAddress;
+  /**
+   * Aborted when the answer is no longer needed: the client has left, or its
+   * time is over. The server always gives it; a test may leave it out.
+   */
+  readonly signal?: AbortSignal;
 }
 
 /** The address of a client. */
@@ -144,6 +154,29 @@ export interface PeerInfo {
   readonly tlsName?: string;
   /** What the administrator should know about the answer: a warning for the log. */
   readonly warning?: string;
+}
+
+/** Why a client gets no peer. */
+export interface Refusal {
+  /**
+   * The HTTP status: 401, it has to say who it is; 403, it may not; 404, there
+   * is no such peer; 429, it asks too often; 503, there is none at the moment.
+   */
+  readonly refuse: 401 | 403 | 404 | 429 | 503;
+  /**
+   * How a client says who it is: the field `WWW-Authenticate` with 401.
+   *
+   * @default {"Bearer"}
+   */
+  readonly authenticate?: string;
+  /**
+   * Seconds after which to ask again: the field `Retry-After` with 429 and 503.
+   *
+   * @default {5}
+   */
+  readonly retryAfter?: number;
+  /** Why, for the log; the client is not told. */
+  readonly why?: string;
 }
 
 /**

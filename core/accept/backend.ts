@@ -7,7 +7,8 @@
 import { untilAborted } from "../time/abortable.ts";
 import { isStreamAddress, parseAddress } from "../net/address.ts";
 import { checkTlsTrust } from "../net/tls_trust.ts";
-import type { Backend, BackendQuery, PeerInfo } from "../api.ts";
+import type { Backend, BackendQuery, PeerInfo, Refusal } from "../api.ts";
+import { refusedByBackend } from "./refusal.ts";
 import type { BackendStep } from "../config/config.ts";
 import { ConfigError, describeError } from "../errors.ts";
 import { type FramingTable, openFramer } from "../bridge/framing_table.ts";
@@ -108,6 +109,7 @@ async function checkFraming(
  * @param signal Gives up when it is aborted.
  * @returns The peer, its fields checked; `undefined` if there is none.
  * @throws {TypeError} If the answer is no peer.
+ * @throws {RequestError} If the backend refuses the client.
  * @throws {Error} What the backend throws, or `signal`'s reason.
  */
 export async function queryBackend(
@@ -115,11 +117,18 @@ export async function queryBackend(
   query: BackendQuery,
   signal: AbortSignal,
 ): Promise<PeerInfo | undefined> {
-  const answer = backend.query(query);
+  const answer = backend.query({ ...query, signal });
   const info = answer instanceof Promise
     ? await untilAborted(answer, signal)
     : answer;
+  if (isRefusal(info)) throw refusedByBackend(info);
   return toPeerInfo(info);
+}
+
+function isRefusal(
+  info: PeerInfo | Refusal | null | undefined,
+): info is Refusal {
+  return info !== undefined && info !== null && "refuse" in info;
 }
 
 const peerFields = [

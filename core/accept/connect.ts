@@ -85,7 +85,8 @@ export interface Connection {
  * @param query What the client asks for.
  * @param options Where to look it up.
  * @returns The connection; whoever asked for it closes it.
- * @throws {RequestError} If there is none: 404, 400, 500 or 502; `signal`'s
+ * @throws {RequestError} If there is none: 404, 400, 500 or 502, or what the
+ * backend says; `signal`'s
  * reason if that was aborted.
  */
 export async function connect(
@@ -140,6 +141,7 @@ async function askBackend(
     info = await queryBackend(backend, query, signal);
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof RequestError) throw error;
     throw new RequestError(500, "backend failed", { cause: error });
   }
   if (info === undefined) {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Refusal } from "../api.ts";
 import { RequestError } from "../errors.ts";
 import type { HttpRequest } from "../websocket/engine.ts";
 
@@ -30,6 +31,52 @@ export function toRefusal(error: unknown, request: HttpRequest): RequestError {
  */
 export function unavailable(why: string, cause?: string): RequestError {
   return new RequestError(503, why, { headers: { "retry-after": "5" }, cause });
+}
+
+const refusalBodies: Readonly<Record<number, string>> = {
+  401: "credentials are needed",
+  403: "not allowed",
+  404: "no peer for this request",
+  429: "too many requests",
+  503: "no peer at the moment",
+};
+
+/**
+ * Makes the refusal of a backend, whose answer is checked.
+ *
+ * @param answer The answer.
+ * @returns The refusal.
+ * @throws {TypeError} If the answer is none.
+ */
+export function refusedByBackend(answer: Refusal): RequestError {
+  // What a plugin answers has other values than the type says.
+  const { refuse, authenticate = "Bearer", retryAfter = 5, why }: {
+    [Field in keyof Refusal]: unknown;
+  } = answer;
+  const body = typeof refuse === "number" ? refusalBodies[refuse] : undefined;
+  if (typeof refuse !== "number" || body === undefined) {
+    throw unusable(`its refuse is 401, 403, 404, 429 or 503, not ${refuse}`);
+  }
+  if (typeof authenticate !== "string" || !/^[!-~][ -~]*$/.test(authenticate)) {
+    throw unusable("its authenticate is no value of a header field");
+  }
+  if (
+    typeof retryAfter !== "number" || !Number.isSafeInteger(retryAfter) ||
+    retryAfter < 0
+  ) throw unusable(`its retryAfter is no number of seconds`);
+  if (why !== undefined && typeof why !== "string") {
+    throw unusable("its why is no string");
+  }
+  const headers: Record<string, string> = {};
+  if (refuse === 401) headers["www-authenticate"] = authenticate;
+  if (refuse === 429 || refuse === 503) {
+    headers["retry-after"] = `${retryAfter}`;
+  }
+  return new RequestError(refuse, body, { headers, cause: why });
+}
+
+function unusable(why: string): TypeError {
+  return new TypeError(`Cannot use the backend's answer: ${why}`);
 }
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Backend, BackendQuery, PeerInfo } from "../api.ts";
+import type { Backend, BackendQuery, PeerInfo, Refusal } from "../api.ts";
 import type { PluginSupervisor } from "./supervisor.ts";
 import { withinTime } from "./time.ts";
 
@@ -42,11 +42,20 @@ export class PluginBackend implements Backend {
   }
 
   /** The answer is checked by the one who asked. */
-  async query(request: BackendQuery): Promise<PeerInfo | undefined> {
+  async query(
+    request: BackendQuery,
+  ): Promise<PeerInfo | Refusal | undefined> {
     const link = await this.#process.running();
-    return await link.call("query", [++lastQuery, request]) as
-      | PeerInfo
-      | undefined;
+    const { signal, ...asked } = request;
+    const number = ++lastQuery;
+    const abort = (): void => link.tell("abort", [number]);
+    signal?.addEventListener("abort", abort);
+    try {
+      const answer = await link.call("query", [number, asked]);
+      return answer as PeerInfo | Refusal | undefined;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
   }
 
   async cleanup(): Promise<void> {

@@ -26,7 +26,7 @@ const mostCallBytes = 2 ** 31;
 const readSize = 256 * 1024;
 
 const { stdin, stdout } = Deno;
-const exit = Deno.exit.bind(Deno);
+const exit: (status: number) => never = Deno.exit.bind(Deno);
 const now = performance.now.bind(performance);
 const later = queueMicrotask;
 

@@ -9,7 +9,12 @@ import {
 } from "@std/assert";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { Backend, BackendQuery, PeerInfo } from "../../core/api.ts";
+import type {
+  Backend,
+  BackendQuery,
+  PeerInfo,
+  Refusal,
+} from "../../core/api.ts";
 import { apiVersion } from "../../core/api.ts";
 import * as mqtt from "../../examples/plugins/mqtt_framing.ts";
 import * as sqlite from "../../examples/plugins/sqlite_backend.ts";
@@ -354,7 +359,7 @@ async function start(
 async function query(
   backend: Backend,
   request: Partial<BackendQuery>,
-): Promise<PeerInfo | undefined> {
+): Promise<PeerInfo | Refusal | undefined> {
   return await backend.query({
     endpoint: "/",
     query: "",
@@ -408,7 +413,7 @@ Deno.test("sqlite sees what another connection has changed", async () => {
     using database = createTable(path);
     database.exec(`PRAGMA journal_mode = ${mode}`);
     using backend = await start({ database: path });
-    const ask = (): Promise<PeerInfo | undefined> =>
+    const ask = (): Promise<PeerInfo | Refusal | undefined> =>
       query(backend, { endpoint: "/a" });
     assertEquals(await ask(), undefined);
     insert(database, [["/a", "tcp://127.0.0.1:1", null, null, null]]);

@@ -442,3 +442,94 @@ Deno.test("the command ends with one line if a plugin cannot be loaded", async (
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+for (
+  const kind of ["isolation = process", "isolation = worker", "trust = full"]
+) {
+  Deno.test(`a backend refuses a client with a status of its own [${kind}]`, async () => {
+    await using server = new ModuleServer({
+      "plugin.ts": plugin(`
+        const answers = {
+          "/401": { refuse: 401, authenticate: 'Basic realm="rooms"', why: "no secret cookie" },
+          "/bearer": { refuse: 401 },
+          "/403": { refuse: 403, why: "not one of us" },
+          "/404": { refuse: 404 },
+          "/429": { refuse: 429, retryAfter: 60 },
+          "/503": { refuse: 503 },
+          "/200": { refuse: 200 },
+          "/header": { refuse: 401, authenticate: "Basic\\r\\nset-cookie: a=b" },
+          "/never": { refuse: 429, retryAfter: -1 },
+        };
+        export function createBackend() {
+          return { query: ({ endpoint }) => answers[endpoint] };
+        }
+      `),
+    });
+    await using bed = await PluginBed.start(`
+      [core]
+      backend = mine
+      [plugin mine]
+      url = ${server.url}plugin.ts
+      ${kind}
+    `);
+    const cases: [
+      target: string,
+      status: number,
+      header?: [string, string] | undefined,
+      why?: RegExp,
+    ][] = [
+      ["/401", 401, ["www-authenticate", 'Basic realm="rooms"'], /no secret/],
+      ["/bearer", 401, ["www-authenticate", "Bearer"]],
+      ["/403", 403, undefined, /not one of us/],
+      ["/404", 404],
+      ["/429", 429, ["retry-after", "60"]],
+      ["/503", 503, ["retry-after", "5"]],
+      ["/200", 500, undefined, /refuse is 401, 403, 404, 429 or 503, not 200/],
+      ["/header", 500, undefined, /authenticate is no value/],
+      ["/never", 500, undefined, /retryAfter is no number/],
+    ];
+    for (const [target, status, header, why = /^/] of cases) {
+      const response = await request(bed.port, { target });
+      assertEquals(response.status, status, target);
+      assertEquals(/secret|one of us/.test(response.body), false, target);
+      if (header !== undefined) {
+        assertEquals(response.headers.get(header[0]), header[1], target);
+      }
+      assertMatch(String((await bed.log.take("refuse")).why), why);
+    }
+  });
+
+  Deno.test(`a query's signal is aborted when its time is over [${kind}]`, async () => {
+    await using server = new ModuleServer({
+      "plugin.ts": plugin(`
+        let aborted = 0;
+        export function createBackend() {
+          return {
+            query({ endpoint, signal }) {
+              if (endpoint === "/count") return { refuse: 503, why: "aborted: " + aborted };
+              return new Promise((_, reject) => {
+                signal.addEventListener("abort", () => {
+                  aborted++;
+                  reject(new Error("gone"));
+                });
+              });
+            },
+          };
+        }
+      `),
+    });
+    await using bed = await PluginBed.start(`
+      [core]
+      backend = mine
+      connect-timeout = 1
+      [plugin mine]
+      url = ${server.url}plugin.ts
+      ${kind}
+    `);
+    assertEquals((await request(bed.port, { target: "/wait" })).status, 504);
+    await bed.log.take("refuse");
+    await request(bed.port, { target: "/count" });
+    const { why } = await bed.log.take("refuse");
+    assertMatch(String(why), /aborted: 1/);
+  });
+}

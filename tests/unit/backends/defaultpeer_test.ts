@@ -6,7 +6,7 @@ import {
 } from "@std/assert";
 import { createDefaultPeer } from "../../../backends/defaultpeer.ts";
 import { backends } from "../../../backends/mod.ts";
-import type { BackendQuery, PeerInfo } from "../../../core/api.ts";
+import type { BackendQuery, PeerInfo, Refusal } from "../../../core/api.ts";
 import { describeError } from "../../../core/errors.ts";
 
 const permissions = "none";
@@ -22,7 +22,7 @@ const request: BackendQuery = {
 /** What the backend answers once it has these options, in this order. */
 async function ask(
   options: readonly (readonly [option: string, value: string])[],
-): Promise<PeerInfo | undefined> {
+): Promise<PeerInfo | Refusal | undefined> {
   const backend = createDefaultPeer();
   for (const [option, value] of options) {
     await backend.configure?.(option, value);

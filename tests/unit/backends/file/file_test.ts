@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createFile } from "../../../../backends/file/file.ts";
-import type { Backend, BackendQuery, PeerInfo } from "../../../../core/api.ts";
+import type {
+  Backend,
+  BackendQuery,
+  PeerInfo,
+  Refusal,
+} from "../../../../core/api.ts";
 import { describeError } from "../../../../core/errors.ts";
 
 /** A temporary directory with a secret in it, and `peers` beside that. */
@@ -49,6 +54,7 @@ async function ask(
   backend: Backend,
   request: Partial<BackendQuery> = {},
 ): Promise<PeerInfo | undefined> {
+  // It refuses nothing itself.
   return await backend.query({
     endpoint: "/",
     query: "",
@@ -56,7 +62,7 @@ async function ask(
     headers: [],
     remote: { address: "127.0.0.1", port: 50000 },
     ...request,
-  });
+  }) as PeerInfo | undefined;
 }
 
 Deno.test("createFile() routes as the original's example does", async () => {
