@@ -102,6 +102,15 @@ export class MessageFramer implements StreamFramer {
     return this.#buffer.more(count);
   }
 
+  /**
+   * Shows what was read and is not yet framed.
+   *
+   * @param count Number of bytes.
+   */
+  fresh(count: number): Uint8Array<ArrayBuffer> {
+    return this.#buffer.fresh(count);
+  }
+
   push(count: number): FramedRead {
     const buffer = this.#buffer;
     buffer.commit(count);

@@ -119,6 +119,15 @@ export class ReadBuffer {
   }
 
   /**
+   * Shows what was read and is not yet committed.
+   *
+   * @param count How many bytes were read.
+   */
+  fresh(count: number): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(this.#end, this.#end + count);
+  }
+
+  /**
    * Follows a read into the room offered last.
    *
    * @param count How many bytes were read.

@@ -42,7 +42,6 @@ export class PluginFramer implements StreamFramer {
   #id: number;
   #answers: ListedFramer;
   #framer: MessageFramer;
-  #room = new Uint8Array(0);
   #closed = false;
 
   private constructor(
@@ -88,11 +87,15 @@ export class PluginFramer implements StreamFramer {
   }
 
   room(minimum: number): Uint8Array<ArrayBuffer> {
-    return this.#room = this.#framer.room(minimum);
+    return this.#framer.room(minimum);
+  }
+
+  more(count: number): Uint8Array<ArrayBuffer> | undefined {
+    return this.#framer.more(count);
   }
 
   async push(count: number): Promise<FramedRead> {
-    const read = this.#room.subarray(0, count);
+    const read = this.#framer.fresh(count);
     this.#answers.give(await this.#ask("push", [this.#id, read]));
     return this.#closed ? nothing : this.#framer.push(count);
   }
@@ -130,7 +133,6 @@ export class PluginFramer implements StreamFramer {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#room = nothing.data;
     this.#framer.close();
     this.#link.tell("close", [this.#id]);
     this.#process.release();

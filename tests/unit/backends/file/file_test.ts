@@ -1,11 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createFile } from "../../../../backends/file/file.ts";
-import type {
-  Backend,
-  BackendQuery,
-  PeerInfo,
-  Refusal,
-} from "../../../../core/api.ts";
+import type { Backend, BackendQuery, PeerInfo } from "../../../../core/api.ts";
 import { describeError } from "../../../../core/errors.ts";
 
 /** A temporary directory with a secret in it, and `peers` beside that. */
