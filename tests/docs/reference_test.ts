@@ -126,9 +126,9 @@ Deno.test("docs/configuration.md shows configurations that are valid", async () 
   );
   assertEquals(
     terms.toSorted(),
-    ["url", "integrity", "trust", ...grantNames].toSorted(),
+    ["url", "integrity", "isolation", "trust", ...grantNames].toSorted(),
   );
-  const values = new Map([["trust", "full"], [
+  const values = new Map([["trust", "full"], ["isolation", "process"], [
     "integrity",
     "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
   ]]);
