@@ -6,6 +6,7 @@
  */
 
 import process from "node:process";
+import { type SharedTimer, startSharedTimer } from "../time/shared_timers.ts";
 
 /** What is used of a TCP handle of `node:net`. */
 interface TcpHandle {
@@ -18,6 +19,34 @@ interface TcpHandle {
 }
 
 type TcpHandleConstructor = new (type: number) => TcpHandle;
+
+/**
+ * Seconds that a connection has to last before it is worth to set anything: it
+ * takes a tenth of what it costs to open one.
+ */
+const trial = 10;
+
+/**
+ * Does what {@linkcode keepAlive} does once a connection has lasted a while. The
+ * system counts its silence from what came last, and not from then.
+ *
+ * @param connection The connection; nothing is done for one that is not TCP.
+ * @param seconds As for {@linkcode keepAlive}.
+ * @returns A timer, which is to be cancelled when the connection is closed; none
+ * if nothing is to be done.
+ */
+export function keepAliveLater(
+  connection: Deno.Conn,
+  seconds: number,
+): SharedTimer | undefined {
+  if (seconds === 0 || !isTcp(connection)) return undefined;
+  const wait = Math.min(seconds, trial) * 1000;
+  return startSharedTimer(() => keepAlive(connection, seconds), wait);
+}
+
+function isTcp(connection: Deno.Conn): connection is Deno.TcpConn {
+  return "setKeepAlive" in connection;
+}
 
 /**
  * Asks the system to find out whether the other side of a connection is there

@@ -10,9 +10,10 @@ import {
   type StreamAddress,
   toSystemPath,
 } from "../net/address.ts";
-import { keepAlive } from "../net/keep_alive.ts";
+import { keepAlive, keepAliveLater } from "../net/keep_alive.ts";
 import type { TlsTrust } from "../net/tls_trust.ts";
 import type { Peer } from "./peer.ts";
+import { cancelSharedTimer, type SharedTimer } from "../time/shared_timers.ts";
 import { type ByteConnection, openTls } from "./tls.ts";
 import type { PeerPlace } from "./locate.ts";
 import type { IncomingMessages } from "../websocket/engine.ts";
@@ -70,22 +71,35 @@ export async function openStreamPeer(
       const connection = await connectUnix(toSystemPath(address.path), signal);
       return new StreamPeer(await begin(connection, preface), unix);
     }
-    case "tcp":
-      return new StreamPeer(await connectTcp(address, options), tcp);
+    case "tcp": {
+      const connection = await connectTcp(address, options);
+      const timer = keepAliveLater(connection, options.keepAlive);
+      return new StreamPeer(connection, tcp, timer);
+    }
     case "tls":
       return new StreamPeer(
         await openTls(address.hostname, {
           ...options,
-          connect: () => connectTcp(address, options),
+          connect: () => connectBelowTls(address, options),
         }),
         tls,
       );
   }
 }
 
+/** What TLS is spoken over can be told nothing any more once it is. */
+async function connectBelowTls(
+  address: PeerPlace<InternetAddress>,
+  options: OpenStreamPeerOptions,
+): Promise<Deno.TcpConn> {
+  const connection = await connectTcp(address, options);
+  keepAlive(connection, options.keepAlive);
+  return connection;
+}
+
 async function connectTcp(
   address: PeerPlace<InternetAddress>,
-  { signal, preface, keepAlive: seconds }: OpenStreamPeerOptions,
+  { signal, preface }: OpenStreamPeerOptions,
 ): Promise<Deno.TcpConn> {
   const { hostname, port, resolved = [hostname] } = address;
   if (port === undefined) throw new TypeError("the address names no port");
@@ -93,7 +107,6 @@ async function connectTcp(
   // Messages are written as they come; to hold back the last of several would
   // only delay it.
   connection.setNoDelay(true);
-  keepAlive(connection, seconds);
   return await begin(connection, preface);
 }
 
@@ -174,10 +187,16 @@ class StreamPeer implements Peer {
   readonly pieceSize: number;
   written = 0;
   #connection: ByteConnection;
+  #keepAlive: SharedTimer | undefined;
   #closed = false;
 
-  constructor(connection: ByteConnection, { readsAll, pieceSize }: Handover) {
+  constructor(
+    connection: ByteConnection,
+    { readsAll, pieceSize }: Handover,
+    keepAlive?: SharedTimer,
+  ) {
     this.#connection = connection;
+    this.#keepAlive = keepAlive;
     this.readsAll = readsAll;
     this.pieceSize = pieceSize;
   }
@@ -203,6 +222,7 @@ class StreamPeer implements Peer {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    cancelSharedTimer(this.#keepAlive);
     this.#connection.close();
   }
 }

@@ -7,6 +7,13 @@
 import { mostHeld, slowest, timeToTake, type Written } from "../liveness.ts";
 
 /**
+ * What is known of a client: it was `sent` something lately, or something waits
+ * for it; it may still be `taking` what it was sent before; it is `idle`; or it
+ * has taken nothing for so long that it is to be given up, and is `gone`.
+ */
+export type ClientState = "sent" | "taking" | "idle" | "gone";
+
+/**
  * Counts what the systems of both sides may hold for a client: all that was
  * handed to them, less a kilobyte for each second. As long as they may hold
  * something, Deno's ping may wait behind it.
@@ -42,10 +49,9 @@ export class ClientProgress {
    *
    * @param now The time.
    * @param written What was written so far.
-   * @returns Whether it may still be taking something, has taken everything, or
-   * has taken nothing for so long that it is to be given up.
+   * @returns What is known.
    */
-  look(now: number, written: Written): "taking" | "idle" | "gone" {
+  look(now: number, written: Written): ClientState {
     const last = this.#last;
     const seconds = (now - this.#looked) / 1000;
     this.#last = written;
@@ -55,10 +61,13 @@ export class ClientProgress {
     }
     const handed = written.sent - last.sent;
     this.#held = Math.min(this.#held + handed, mostHeld);
-    if (written.pending === 0) return this.#held > 0 ? "taking" : "idle";
+    if (written.pending === 0) {
+      if (handed > 0) return "sent";
+      return this.#held > 0 ? "taking" : "idle";
+    }
     // It had no room, and has made some; or it has none from now on.
     if (handed > 0 || last.pending === 0) this.#taken = now;
     const patience = this.#least + this.timeToTake;
-    return now - this.#taken < patience ? "taking" : "gone";
+    return now - this.#taken < patience ? "sent" : "gone";
   }
 }

@@ -24,18 +24,28 @@ export class DenoPing {
   }
 
   /**
+   * Has no ping sent for a while: its pong, if it came after our close frame,
+   * would make Deno drop the connection, and what the client has not yet taken.
+   */
+  postpone(): void {
+    restart?.call(this.#socket);
+    this.#timer = this.#readTimer();
+  }
+
+  /**
    * Gives the client a further time to answer. To be called more often than Deno
    * sends pings.
    */
   hold(): void {
-    if (restart === undefined) return;
-    const timerSymbol = findSymbol(this.#socket, "[[idleTimeoutTimeout]]");
-    if (timerSymbol === undefined) return;
     // While a ping waits to be written, a second one would lose the timer that
     // Deno starts after the first.
-    if (Reflect.get(this.#socket, timerSymbol) === this.#timer) return;
-    restart.call(this.#socket);
-    this.#timer = Reflect.get(this.#socket, timerSymbol);
+    const timer = this.#readTimer();
+    if (timer !== undefined && timer !== this.#timer) this.postpone();
+  }
+
+  #readTimer(): unknown {
+    const symbol = findSymbol(this.#socket, "[[idleTimeoutTimeout]]");
+    return symbol && Reflect.get(this.#socket, symbol);
   }
 }
 

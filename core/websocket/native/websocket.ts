@@ -18,7 +18,7 @@ import type {
 } from "../engine.ts";
 import { cutReason } from "../protocol/frames.ts";
 import { isPatient } from "../liveness.ts";
-import { ClientProgress } from "./client_progress.ts";
+import { ClientProgress, type ClientState } from "./client_progress.ts";
 import { DenoPing } from "./deno_ping.ts";
 
 /**
@@ -183,18 +183,19 @@ export class NativeWebSocket implements ServerWebSocket {
     this.#progressTimer = setTimeout(() => {
       this.#progressTimer = undefined;
       if (this.#hasEnded || !this.#isOpen) return;
-      const verdict = this.#look();
-      if (verdict === "idle") return;
-      if (verdict === "gone") {
+      const state = this.#look();
+      if (state === "idle") return;
+      if (state === "gone") {
         const why = "nothing was taken, and no ping answered";
         return this.#giveUp(1001, why);
       }
-      this.#ping.hold();
+      if (state === "sent") this.#ping.postpone();
+      else this.#ping.hold();
       this.#watchProgress();
     }, this.#limits.ping * 1000 / looks);
   }
 
-  #look(): "taking" | "idle" | "gone" {
+  #look(): ClientState {
     const waiting = this.#socket.bufferedAmount;
     return this.#progress.look(performance.now(), {
       sent: this.sent.bytes - waiting,

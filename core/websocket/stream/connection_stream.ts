@@ -9,6 +9,10 @@ import { giveWay } from "../../memory/read_budget.ts";
 import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
 import { ReadSize } from "../../memory/read_size.ts";
 import {
+  cancelSharedTimer,
+  type SharedTimer,
+} from "../../time/shared_timers.ts";
+import {
   type ByteStream,
   type ByteStreamHandler,
   highWaterMark,
@@ -45,6 +49,7 @@ export class ConnectionStream implements ByteStream {
   #connection: Deno.Conn;
   #handler: ByteStreamHandler | undefined;
   #begun: BegunRead | undefined;
+  #keepAlive: SharedTimer | undefined;
   /** Resolves when the read that has begun has ended. */
   #reading: Promise<void> | undefined;
   #isDropping = false;
@@ -68,8 +73,10 @@ export class ConnectionStream implements ByteStream {
    * @param detached The connection, which it owns from then on.
    * @param head What was read of it before.
    */
-  constructor({ connection, begun }: DetachedConnection, head: Uint8Array) {
+  constructor(detached: DetachedConnection, head: Uint8Array) {
+    const { connection, begun, keepAlive } = detached;
     this.#connection = connection;
+    this.#keepAlive = keepAlive;
     this.#begun = begun;
     if (head.length > 0) this.#held.push({ bytes: head, memory: undefined });
   }
@@ -133,6 +140,7 @@ export class ConnectionStream implements ByteStream {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
+    cancelSharedTimer(this.#keepAlive);
     this.#connection.close();
     this.#onEnd("");
     // Those that are being sent may still be looked at: they end with the write.

@@ -9,6 +9,11 @@ import type { RequestError } from "../../errors.ts";
 import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
 import { giveWay } from "../../memory/read_budget.ts";
 import { ReadSize } from "../../memory/read_size.ts";
+import { keepAliveLater } from "../../net/keep_alive.ts";
+import {
+  cancelSharedTimer,
+  type SharedTimer,
+} from "../../time/shared_timers.ts";
 
 /** Bytes: most that a read takes, as long as nothing is known of the client. */
 const largestRead = 64 * 1024;
@@ -19,6 +24,8 @@ export interface DetachedConnection {
   readonly connection: Deno.Conn;
   /** A read that has begun and not ended. */
   readonly begun: BegunRead | undefined;
+  /** To be cancelled when the connection is closed. */
+  readonly keepAlive: SharedTimer | undefined;
 }
 
 /** A read that has begun. */
@@ -43,6 +50,7 @@ export class HttpConnection extends Duplex {
   refusal: RequestError | undefined;
   #connection: Deno.Conn;
   #begun: BegunRead | undefined;
+  #keepAlive: SharedTimer | undefined;
   /** Whether what was begun is still to be given to who reads. */
   #isPeeked = false;
   #readSize = new ReadSize(largestRead);
@@ -54,11 +62,14 @@ export class HttpConnection extends Duplex {
    * Constructs a new instance.
    *
    * @param connection The connection, which it owns from then on.
+   * @param keepAlive Seconds of silence before TCP asks whether the client is
+   * there; 0: never.
    */
-  constructor(connection: Deno.Conn) {
+  constructor(connection: Deno.Conn, keepAlive = 0) {
     // One chunk may wait, however large: an end behind it is noticed.
     super({ allowHalfOpen: true, readableHighWaterMark: 1 });
     this.#connection = connection;
+    this.#keepAlive = keepAliveLater(connection, keepAlive);
     const { remoteAddr, localAddr } = connection;
     if (remoteAddr.transport === "tcp") {
       this.remoteAddress = remoteAddr.hostname;
@@ -78,7 +89,11 @@ export class HttpConnection extends Duplex {
   detach(): DetachedConnection {
     this.#isDetached = true;
     this.destroy();
-    return { connection: this.#connection, begun: this.#begun };
+    return {
+      connection: this.#connection,
+      begun: this.#begun,
+      keepAlive: this.#keepAlive,
+    };
   }
 
   /** Stops reading, whoever asks for more. */
@@ -193,7 +208,10 @@ export class HttpConnection extends Duplex {
   ): void {
     clearTimeout(this.#timer);
     this.#readSize.release();
-    if (!this.#isDetached) this.#connection.close();
+    if (!this.#isDetached) {
+      cancelSharedTimer(this.#keepAlive);
+      this.#connection.close();
+    }
     done(error);
   }
 }

@@ -5,7 +5,6 @@
  */
 
 import { HttpConnection } from "./http_connection.ts";
-import { keepAlive } from "../../net/keep_alive.ts";
 import { UnixSocketPath } from "../unix_socket_path.ts";
 import type { EngineOptions } from "../engine.ts";
 
@@ -85,11 +84,9 @@ export class StreamListener {
     for (;;) {
       try {
         const connection = await this.#listener.accept();
-        if ("setNoDelay" in connection) {
-          sendAtOnce(connection);
-          keepAlive(connection, this.#options.limits().keepAlive);
-        }
-        this.#options.onConnection(new HttpConnection(connection));
+        if ("setNoDelay" in connection) sendAtOnce(connection);
+        const { keepAlive } = this.#options.limits();
+        this.#options.onConnection(new HttpConnection(connection, keepAlive));
       } catch (error) {
         if (this.#isClosing) return;
         if (isLost(error)) continue;

@@ -33,7 +33,7 @@ class ReadyConnection {
 }
 
 function start(connection: Deno.Conn, onGone: () => void): ConnectionStream {
-  const detached = { connection, begun: undefined };
+  const detached = { connection, begun: undefined, keepAlive: undefined };
   const stream = new ConnectionStream(detached, new Uint8Array());
   const nothing = (): void => {};
   const [onData, onDrain, onClose] = [nothing, nothing, nothing];
