@@ -44,7 +44,7 @@ export const configurationFile: Section = {
   blocks: [
     {
       text:
-        "It is text in the INI format, in UTF-8. A line is a section, `OPTION = VALUE`, or a comment, with `#`, `;` or `//` at its start. Values are taken as they stand; a pair of double quotes around one keeps the spaces at its ends. An option that stands twice is applied twice: the later one wins, or adds to the earlier one where that is said.",
+        "It is text in the INI format, in UTF-8. A line is a section, `OPTION = VALUE`, or a comment, with `#`, `;` or `//` at its start, which may also stand behind a section. What stands before the first section belongs to `[core]`. Bytes that are not UTF-8 are an error. Values are taken as they stand; a pair of double quotes around one keeps the spaces at its ends. An option that stands twice is applied twice: the later one wins, or adds to the earlier one where that is said.",
     },
     {
       terms: [

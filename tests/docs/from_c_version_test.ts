@@ -4,6 +4,7 @@ import { assertEquals } from "@std/assert";
 import { RawClient } from "../support/client.ts";
 import { Command, runCommand } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
+import { needing } from "../support/needing.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { readPage } from "../support/docs_pages.ts";
 
@@ -70,3 +71,47 @@ Deno.test("C version's command line does what it did", async () => {
     assertEquals(await client.read(), "two\r\n");
   }
 });
+
+/** Configurations as only the C version takes them, if this one does not. */
+const spellings: readonly (readonly [name: string, text: string])[] = [
+  ["IPv6 bare, the port apart", "[backend]\nhost = tcp://::1\nport = PORT\n"],
+  ["no section", "ping = 10\n[backend]\nhost = tcp://::1\nport = PORT\n"],
+  [
+    "comments behind sections",
+    "[core] # main\n[backend] ; peer\nhost = tcp://::1\nport = PORT\n",
+  ],
+  [
+    "empty values",
+    "[backend]\nhost = tcp://::1\nport = PORT\nframing =\nprotocol =\n",
+  ],
+  [
+    "links and dots",
+    "[core]\nbackend = file\n[backend]\npath = enabled\nexpression = ./x\n",
+  ],
+];
+
+Deno.test(needing(["ipv6", "unix"], {
+  name: "C version's spellings of the same do what they did",
+  async fn(t: Deno.TestContext): Promise<void> {
+    await using peer = TestPeer.tcp(echo, "::1");
+    await using fallback = TestPeer.tcp(echo);
+    await using directory = new TemporaryDirectory();
+    const port = peer.host.split(":").at(-1)!;
+    await directory.write("available", `${fallback.host} *\n`);
+    await Deno.mkdir(`${directory.path}/enabled`);
+    await Deno.symlink("../available", `${directory.path}/enabled/x`);
+    for (const [name, text] of spellings) {
+      await t.step(name, async () => {
+        const file = await directory.write(
+          "c.ini",
+          text.replace("PORT", port),
+        );
+        const cwd = directory.path;
+        await using command = await Command.start({ file, cwd });
+        using client = await RawClient.open(command.port);
+        await client.send("same");
+        assertEquals(await client.read(), "same");
+      });
+    }
+  },
+}));
