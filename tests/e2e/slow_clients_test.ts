@@ -7,9 +7,15 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { join } from "node:path";
 import { opcodes, RawClient, type RawConnection } from "../support/client.ts";
 import { Command, testEngines } from "../support/command.ts";
 import { readAll, TestPeer, writeAll } from "../support/peer.ts";
+import {
+  type Certificate,
+  createCertificate,
+  TemporaryDirectory,
+} from "../support/service.ts";
 
 const MiB = 1024 * 1024;
 const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
@@ -18,10 +24,10 @@ const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
 class PacedConnection implements RawConnection {
   /** Bytes per second. */
   rate: number;
-  #connection: Deno.TcpConn;
+  #connection: Deno.Conn;
   #due = performance.now();
 
-  constructor(connection: Deno.TcpConn, rate: number) {
+  constructor(connection: Deno.Conn, rate: number) {
     this.#connection = connection;
     this.rate = rate;
   }
@@ -55,9 +61,18 @@ interface PacedClient {
   readonly connection: PacedConnection;
 }
 
-async function openPaced(port: number, rate: number): Promise<PacedClient> {
+async function openPaced(
+  port: number,
+  rate: number,
+  certificate?: Certificate,
+): Promise<PacedClient> {
   const connection = new PacedConnection(
-    await Deno.connect({ hostname: "127.0.0.1", port }),
+    certificate === undefined
+      ? await Deno.connect({ hostname: "127.0.0.1", port })
+      : await Deno.connectTls({
+        ...{ hostname: "localhost", port },
+        caCerts: [certificate.cert],
+      }),
     Infinity,
   );
   const client = new RawClient(connection);
@@ -103,34 +118,53 @@ interface SlowClient {
   readonly rate: number;
   /** Seconds after which it reads as fast as it can. */
   readonly seconds: number;
+  /** Whether it reads over TLS. */
+  readonly tls?: boolean;
 }
 
 // A second, and its like, is less than what the system holds for the client takes.
 const slowClients: Readonly<Record<string, SlowClient>> = isLong
   ? {
     "300 KB/s": { total: 40 * MiB, ping: 10, rate: 300_000, seconds: 600 },
-    "5 KB/s": { total: 20 * MiB, ping: 10, rate: 5000, seconds: 200 },
-    "1 KB/s": { total: 20 * MiB, ping: 10, rate: 1000, seconds: 200 },
+    "5 KB/s": { total: 20 * MiB, ping: 5, rate: 5000, seconds: 30 },
+    "1 KB/s": { total: 20 * MiB, ping: 5, rate: 1000, seconds: 30 },
+    "5 KB/s over TLS": {
+      ...{ total: 20 * MiB, ping: 5, rate: 5000, seconds: 30 },
+      tls: true,
+    },
   }
   : {
     "2 MB/s": { total: 20 * MiB, ping: 1, rate: 2_000_000, seconds: 60 },
     "5 KB/s": { total: 12 * MiB, ping: 1, rate: 5000, seconds: 6 },
     "1 KB/s": { total: 12 * MiB, ping: 1, rate: 1000, seconds: 6 },
+    "5 KB/s over TLS": {
+      ...{ total: 12 * MiB, ping: 1, rate: 5000, seconds: 6 },
+      tls: true,
+    },
   };
 
-for (
-  const [name, { total, ping, rate, seconds }] of Object.entries(slowClients)
-) {
+for (const [name, slow] of Object.entries(slowClients)) {
+  const { total, ping, rate, seconds, tls = false } = slow;
   testEngines(
     `bridge gives a client that reads ${name} all, however late it answers a ping`,
     async (_, engine) => {
+      await using directory = new TemporaryDirectory();
+      const certificate = tls
+        ? await createCertificate(directory.path)
+        : undefined;
       await using peer = peerThatSays(total);
       await using command = await Command.start({
         engine,
         host: peer.host,
-        args: ["-k", `${ping}`, "-c", "framing=binary"],
+        args: [
+          ...["-k", `${ping}`, "-c", "framing=binary"],
+          ...certificate === undefined ? [] : [
+            ...["--tls-cert", certificate.certFile],
+            ...["--tls-key", join(directory.path, "key.pem")],
+          ],
+        ],
       });
-      const paced = await openPaced(command.port, rate);
+      const paced = await openPaced(command.port, rate, certificate);
       using client = paced.client;
       const timer = setTimeout(
         () => paced.connection.rate = Infinity,
@@ -141,12 +175,12 @@ for (
       assertEquals(taken, { bytes: total, code: 1000 });
       await client.sendClose(1000);
       const closed = await command.event("close");
-      assertEquals(
-        [closed.code, closed["to-client-bytes"]],
-        [1000, total],
-      );
+      assertEquals([closed.code, closed["to-client-bytes"]], [1000, total]);
     },
-    { timeout: isLong ? 900_000 : 90_000 },
+    {
+      needs: tls ? ["openssl"] : [],
+      timeout: isLong ? 900_000 : 90_000,
+    },
   );
 }
 
