@@ -749,3 +749,65 @@ testEngines("server logs what it did not allow, and by which option", async (
     assertMatch(log ?? "", line);
   }
 });
+
+/** Requests that come at once, and what answers each of them; 0: the end. */
+const several: readonly (readonly [
+  requests: readonly string[],
+  stream: readonly number[],
+  native?: readonly number[],
+])[] = [
+  [[plain("/1"), plain("/2")], [426, 426]],
+  [[plain("/1"), "\x01\x02\r\n\r\n"], [426, 400]],
+  [[plain("/1"), format("GET /2 HTTP/1.1", ["Host: x/y"])], [426, 400]],
+  [[plain("/1"), format("GET /2 HTTP/1.1", ["X : y"])], [426, 400]],
+  [[plain("/1"), format("FOO /2 HTTP/1.1", ["Host: h"])], [426, 405]],
+  [[plain("/1"), format("CONNECT h:1 HTTP/1.1", ["Host: h"])], [426, 405]],
+  [[plain("/1"), format("GET /2 HTTP/1.1", ["Host: h", ...handshake])], [
+    426,
+    101,
+  ]],
+  // With `stream`, what is answered before its body was read was the last request.
+  [
+    [
+      format("POST /1 HTTP/1.1", ["Host: h", "Content-Length: 5"]) + "GET /",
+      plain("/2"),
+    ],
+    [405, 0],
+    [405, 426],
+  ],
+  [[format("GET /1 HTTP/1.1", ["Host: h", "Expect: 100-continue"])], [426]],
+  [[format("GET /1 HTTP/1.1", ["Host: h", "Expect: wonders"])], [426]],
+];
+
+function plain(target: string): string {
+  return format(`GET ${target} HTTP/1.1`, ["Host: h"]);
+}
+
+for (const where of places) {
+  testEngines(`server answers each of several requests, ${where}`, async (
+    _,
+    engine,
+  ) => {
+    await using bed = await Bed.start(engine, where);
+    for (const [requests, ...answers] of several) {
+      const expected = answers[engine === "native" ? 1 : 0] ?? answers[0];
+      using client = await bed.connect();
+      const before = bed.log.length;
+      await client.sendBytes(bytesOf(requests.join("")));
+      for (const status of expected) {
+        if (status === 0) await client.readEnd();
+        else {
+          assertEquals(
+            (await client.readResponse()).status,
+            status,
+            JSON.stringify(requests),
+          );
+        }
+      }
+      // What Deno itself refuses, it does not tell.
+      if (engine === "native") continue;
+      const lines = bed.log.slice(before);
+      assertEquals(lines.length, expected.filter((one) => one > 0).length);
+    }
+  });
+}

@@ -72,6 +72,8 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   });
 
   server.on("connect", (request: IncomingMessage, duplex: Duplex) => {
+    // What comes behind it is no request.
+    release(duplex);
     track(answerOther(request, duplex, handle));
   });
 
