@@ -11,7 +11,9 @@ import { join } from "node:path";
 import { ConfigError } from "../../core/errors.ts";
 import { fetchModule } from "../../core/plugins/fetch.ts";
 import { RawClient, request } from "../support/client.ts";
+import { createAuthority } from "../support/certificates.ts";
 import { Command, runCommand } from "../support/command.ts";
+import { needing } from "../support/needing.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import {
   ModuleServer,
@@ -19,6 +21,7 @@ import {
   PluginBed,
   type ServedFile,
 } from "../support/plugin_bed.ts";
+import { TemporaryDirectory } from "../support/service.ts";
 
 /** Where a plugin that is not trusted may run. */
 const isolations = ["process", "worker"] as const;
@@ -532,4 +535,65 @@ for (
     const { why } = await bed.log.take("refuse");
     assertMatch(String(why), /aborted: 1/);
   });
+}
+
+for (const isolation of isolations) {
+  Deno.test(needing(["openssl"], {
+    name:
+      `a plugin says which certificate its peer has, and warns [${isolation}]`,
+    async fn(): Promise<void> {
+      await using authority = await createAuthority();
+      await using directory = new TemporaryDirectory();
+      const own = await authority.signItself("device.test");
+      const ca = await directory.write("ca.pem", own.cert);
+      const hostname = "127.0.0.1";
+      const listener = Deno.listenTls({ hostname, port: 0, ...own });
+      await using _peer = TestPeer.on(listener, "", echo);
+      const answers = {
+        "/pinned": { tlsFingerprint: own.fingerprint, warning: "a device" },
+        "/text": { tlsCa: own.cert, tlsName: "device.test" },
+        "/path": { tlsCa: ca },
+        "/unknown": {},
+      };
+      const url = await directory.write(
+        "plugin.ts",
+        plugin(`
+          const answers = ${JSON.stringify(answers)};
+          export function createBackend() {
+            return {
+              query({ endpoint }) {
+                const address = "tls://${hostname}:${listener.addr.port}";
+                return { address, ...answers[endpoint] };
+              },
+            };
+          }
+        `),
+      );
+      const file = await directory.write(
+        "plugin.ini",
+        `backend = mine\n[plugin mine]\nurl = ${url}\nisolation = ${isolation}\n`,
+      );
+      await using command = await Command.start({
+        file,
+        permissions: ["--allow-all"],
+      });
+      for (const target of ["/pinned", "/text"]) {
+        using client = await RawClient.open(command.port, { target });
+        await client.send("hello");
+        assertEquals(await client.read(), "hello");
+      }
+      const { level, why } = await command.event("backend");
+      assertEquals([level, why], ["warn", "a device"]);
+      // It is the text of certificates: no file is opened for a plugin.
+      for (
+        const [target, status, text] of [
+          ["/path", 500, /tls-ca: it holds no certificate/],
+          ["/unknown", 502, /tls-ca = FILE, or tls-fingerprint/],
+        ] as const
+      ) {
+        assertEquals((await request(command.port, { target })).status, status);
+        assertMatch(String((await command.event("refuse")).why), text);
+      }
+    },
+  }));
 }
