@@ -41,6 +41,9 @@ const parts: ProgramParts & { readonly log: LogOutput } = {
 /** Milliseconds in which the last lines have to be written. */
 const flushTimeout = 300;
 
+/** Milliseconds after `drain-timeout` that nothing is waited for any more. */
+const lateEnd = 400;
+
 /** A setting of the demo; it comes before all others, which can so set it otherwise. */
 const demoConsole: Setting = {
   section: "core",
@@ -156,15 +159,16 @@ async function listenInThreads(
   count: number,
 ): Promise<Threads> {
   const { config: { core }, log } = program;
-  const counts = new SharedCounts();
+  const [counts, sockets] = [new SharedCounts(), new SharedCounts()];
   const thread = { index: 0, count };
-  await program.listen({ port: core.port, counts, thread });
+  await program.listen({ port: core.port, counts, sockets, thread });
   return await Threads.start({
     module: import.meta.url,
     count,
     settings,
     port: program.port,
     memory: counts.memory,
+    sockets: sockets.memory,
     onError(error): void {
       log("error", "thread", { error: describeError(error) });
       exit(1);
@@ -184,6 +188,10 @@ function handleSignals(
     if (stopping) return await exit(status);
     stopping = true;
     log("info", "shutdown", { signal });
+    const { drainTimeout } = program.config.core;
+    Deno.unrefTimer(
+      setTimeout(() => exit(0), drainTimeout * 1000 + lateEnd),
+    );
     try {
       await Promise.all([program.end(), threads?.end()]);
     } finally {

@@ -38,7 +38,7 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     help:
       "seconds for a client to send the head of its request (engine stream; Deno has no such limit)",
     details:
-      "It holds for the TLS handshake before it, too. A client that takes longer gets 408; one that is still in its TLS handshake is disconnected. `engine = native` waits for both without an end, so that a client can hold a connection for nothing: where clients are strangers, use `stream`, or put a proxy in front. A head may have 64 KiB, with either engine. A reload cannot change it.",
+      "It holds for the TLS handshake before it, too. A client that takes longer gets 408; one that is still in its TLS handshake is disconnected. `engine = native` waits for both without an end, so that a client can hold a connection for nothing: where clients are strangers, use `stream`, or put a proxy in front. A client that takes nothing of an answer for six times as long is disconnected, too, so that a page which nobody reads gives its file back; with `native`, the file is given back after a minute, and the connection is not. A head may have 64 KiB, with either engine. A reload cannot change it.",
     example: "5",
     parse: (value) => ({ headTimeout: parseSeconds(value, 0.001) }),
   },
@@ -90,7 +90,8 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     default: "0",
     help: "further ones of a client (IPv6: of a /64) get 503; 0: no limit",
     details:
-      "The address is that which a proxy in `trusted-proxy` gives, behind one. Clients on a Unix socket have none, and are not counted.",
+      "With `engine = stream`, every TCP connection counts from the moment that it is accepted, whatever comes on it: nothing at all, pages, or a WebSocket. One too many gets 503; with TLS, or where many are, it is closed without. Browsers open up to six connections for pages beside their WebSockets. `engine = native` counts WebSockets only: Deno accepts the others by itself.\n\n" +
+      "Connections of a proxy in `trusted-proxy` do not count by its own address: behind it, WebSockets count by the address that it gives, with either engine, and the proxy has to limit what says nothing. Clients on a Unix socket have no address, and are not counted.",
     example: "20",
     parse: (value) => ({
       maxConnectionsPerAddress: parseInteger(value, 0, 2 ** 31),
@@ -113,7 +114,7 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     default: "5",
     help: "seconds that a shutdown waits for open connections",
     details:
-      "It begins with SIGINT or SIGTERM: what is buffered is sent, and every WebSocket closed with 1001. What is open at its end is cut off.",
+      "It begins with SIGINT or SIGTERM: what is buffered is sent, and every WebSocket closed with 1001. What is open at its end is cut off. Half a second after it, the program ends whatever hangs: a plugin, an export of telemetry, a log that nobody reads.",
     example: "20",
     parse: (value) => ({ drainTimeout: parseSeconds(value) }),
   },

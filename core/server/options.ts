@@ -57,6 +57,8 @@ export interface ServerOptions extends ServerSettings {
    * @default {new LocalCounts()}
    */
   readonly counts?: ConnectionCounts;
+  /** Counts of the connections that are accepted, shared likewise. */
+  readonly sockets?: ConnectionCounts;
   /**
    * Which of several threads that listen on the same port it is.
    *

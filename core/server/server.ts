@@ -29,6 +29,7 @@ import { findFault } from "../websocket/request_check.ts";
 import type { Log } from "../log/log.ts";
 import { Pages } from "../pages/pages.ts";
 import { formatRefusal, toRefusal, unavailable } from "../accept/refusal.ts";
+import { ipOf, isTrusted } from "../net/trusted_proxies.ts";
 import { resolveRemote } from "../accept/client_address.ts";
 import {
   type ServerOptions,
@@ -57,6 +58,8 @@ export class Server {
   /** Connections from the backend's query to the end of their bridge. */
   #connections = 0;
   #counts: ConnectionCounts;
+  /** Connections that were accepted, by those who have made them. */
+  #sockets: ConnectionCounts;
   #bridges = new Set<Bridge>();
   #draining = new AbortController();
   /** Nothing is waited for any longer. */
@@ -70,6 +73,7 @@ export class Server {
     this.#log = options.log;
     this.#telemetry = options.telemetry ?? noTelemetry;
     this.#counts = options.counts ?? new LocalCounts();
+    this.#sockets = options.sockets ?? new LocalCounts();
     this.#thread = options.thread ?? { index: 0, count: 1 };
     this.#lastId = this.#thread.index + 1 - this.#thread.count;
   }
@@ -97,6 +101,7 @@ export class Server {
       headTimeout,
       certificate: server.#certificate,
       limits: () => server.#settings.current.core,
+      admit: (remote) => server.#admit(remote),
       handle: (request) => server.#handle(request),
       onError: createAcceptReport(options.log),
     });
@@ -163,6 +168,25 @@ export class Server {
     await Promise.race([this.#engine!.close(), timeout]);
     await Promise.race([this.#settings.retire(), timeout]);
     clearTimeout(timer);
+  }
+
+  /**
+   * Counts a connection on which no request has come yet. Proxies bring many
+   * clients each, who are counted once their requests tell who they are.
+   */
+  #admit(remote: RemoteAddress): (() => void) | RequestError {
+    const { trustedProxy, maxConnectionsPerAddress } =
+      this.#settings.current.core;
+    const ip = ipOf(remote);
+    if (
+      maxConnectionsPerAddress === 0 || ip === undefined ||
+      isTrusted(ip, trustedProxy)
+    ) return () => {};
+    const limits = { maxConnections: 0, maxConnectionsPerAddress };
+    const tooMany = this.#sockets.add(remote, limits);
+    return tooMany === undefined
+      ? () => this.#sockets.remove(remote)
+      : unavailable(tooMany);
   }
 
   /** Takes note that a connection is over. */

@@ -18,6 +18,8 @@ export type ThreadOrder =
     readonly port: number;
     /** Memory of the counts that they share. */
     readonly memory: SharedArrayBuffer;
+    /** Memory of the counts of connections that are accepted. */
+    readonly sockets: SharedArrayBuffer;
     /** Which of them it is. */
     readonly place: ThreadPlace;
   }

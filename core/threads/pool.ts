@@ -20,6 +20,8 @@ export interface ThreadsOptions {
   readonly port: number;
   /** Memory of the counts that they share. */
   readonly memory: SharedArrayBuffer;
+  /** Memory of the counts of connections that are accepted. */
+  readonly sockets: SharedArrayBuffer;
   /** Learns that a thread has ended without being told to. */
   readonly onError: (error: Error) => void;
 }
@@ -40,14 +42,14 @@ export class Threads {
    * @throws {Error} If one of them cannot start.
    */
   static async start(options: ThreadsOptions): Promise<Threads> {
-    const { module, count, settings, port, memory, onError } = options;
+    const { module, count, onError, ...others } = options;
     const threads = Array.from(
       { length: count - 1 },
       (_, index) => new Thread(module, `thread ${index + 2}`, onError),
     );
     await Promise.all(threads.map((thread, index) => {
       const place = { index: index + 1, count };
-      return thread.order({ kind: "start", settings, port, memory, place });
+      return thread.order({ kind: "start", ...others, place });
     }));
     return new Threads(threads);
   }

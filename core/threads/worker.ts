@@ -40,11 +40,16 @@ export function runThread(
   async function carryOut(order: ThreadOrder): Promise<void> {
     switch (order.kind) {
       case "start": {
-        const { settings, port, memory, place } = order;
+        const { settings, port, memory, sockets, place } = order;
         program = await Program.load(settings, parts);
         outliveErrors(program.log);
         const counts = new SharedCounts(memory);
-        await program.listen({ port, counts, thread: place });
+        await program.listen({
+          port,
+          counts,
+          sockets: new SharedCounts(sockets),
+          thread: place,
+        });
         return;
       }
       case "reload":

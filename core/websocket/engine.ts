@@ -191,6 +191,14 @@ export interface EngineOptions {
   readonly headTimeout: number;
   /** Asked for each WebSocket that is opened: what holds for it. */
   readonly limits: () => EngineLimits;
+  /**
+   * Counts a connection that was accepted, before anything of it is read; an
+   * engine that does not accept them itself cannot ask.
+   *
+   * @param remote Who has connected.
+   * @returns What to call when it is closed; or why it is refused.
+   */
+  readonly admit?: (remote: RemoteAddress) => (() => void) | RequestError;
   /** Answers the requests. */
   readonly handle: RequestHandler;
   /** Learns what goes wrong with no request to blame: connections cannot be accepted. */

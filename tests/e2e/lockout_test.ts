@@ -6,9 +6,9 @@
  * `WEBSOCKSY_NUMBERS=1` prints what was measured.
  */
 
-import { assertEquals, assertLess } from "@std/assert";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { join } from "node:path";
-import { RawClient } from "../support/client.ts";
+import { RawClient, request } from "../support/client.ts";
 import { Command, testEngines } from "../support/command.ts";
 import {
   type Flood,
@@ -16,8 +16,12 @@ import {
   quietFloods,
   requestFloods,
 } from "../support/floods.ts";
-import { echo, TestPeer } from "../support/peer.ts";
-import { residentMemory } from "../support/process_resources.ts";
+import { echo, TestPeer, writeAll } from "../support/peer.ts";
+import {
+  countDescriptors,
+  descriptorsReturn,
+  residentMemory,
+} from "../support/process_resources.ts";
 import type { Need } from "../../tools/programs.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 import { utf8 } from "../support/websocket_client_frames.ts";
@@ -165,3 +169,111 @@ for (const flood of [...requestFloods, ...quietFloods]) {
 testFlood(pipelined!, "two threads");
 testFlood(pipelined!, "TLS", ["openssl"]);
 testFlood(pipelined!, "a Unix socket");
+
+/** Connects clients that say nothing, until they are disposed of. */
+async function connectSilent(
+  port: number,
+  count: number,
+): Promise<Deno.Conn[]> {
+  return await Promise.all(
+    Array.from(
+      { length: count },
+      () => Deno.connect({ hostname: "127.0.0.1", port }),
+    ),
+  );
+}
+
+for (const threads of [1, 2]) {
+  testEngines(
+    `max-connections-per-address counts clients that say nothing, with ${threads} threads`,
+    async (_, engine) => {
+      const limit = 6;
+      await using peer = TestPeer.tcp(echo);
+      await using command = await Command.start({
+        engine,
+        host: peer.host,
+        args: [
+          ...["--max-connections-per-address", `${limit}`],
+          ...["--threads", `${threads}`],
+        ],
+      });
+      const { port } = command;
+      const silent = await connectSilent(port, limit);
+      try {
+        // Which of them are accepted first is up to the threads.
+        let { status, body } = await request(port);
+        while (status !== 503) ({ status, body } = await request(port));
+        assertEquals(
+          [status, body],
+          [503, "too many connections from this address\n"],
+        );
+        const { why } = await command.event("refuse");
+        assertEquals(why, "too many connections from this address");
+      } finally {
+        for (const connection of silent) connection.close();
+      }
+      for (;;) {
+        using client = await RawClient.connect(port);
+        const { status } = await client.request();
+        if (status === 101) break;
+        assertEquals(status, 503);
+      }
+    },
+    { only: ["stream"], needs: ["linux"] },
+  );
+}
+
+testEngines(
+  "max-connections-per-address counts no connections of a trusted proxy by its own address",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: [
+        ...["--max-connections-per-address", "1"],
+        ...["--trusted-proxy", "127.0.0.1"],
+      ],
+    });
+    const silent = await connectSilent(command.port, 4);
+    using clients = new DisposableStack();
+    for (const client of ["192.0.2.1", "192.0.2.2"]) {
+      const headers = { "X-Forwarded-For": client };
+      clients.use(await RawClient.open(command.port, { headers }));
+      assertEquals((await request(command.port, { headers })).status, 503);
+    }
+    for (const connection of silent) connection.close();
+  },
+);
+
+testEngines(
+  "page that nobody reads gives its descriptors back",
+  async (_, engine) => {
+    await using directory = new TemporaryDirectory();
+    await Deno.writeFile(
+      join(directory.path, "large"),
+      new Uint8Array(64 * 1024 * 1024),
+    );
+    await using command = await Command.start({
+      engine,
+      args: ["--web", directory.path, "--head-timeout", "0.3"],
+    });
+    const before = countDescriptors(command.pid);
+    const clients = await connectSilent(command.port, 5);
+    try {
+      await Promise.all(clients.map((client) =>
+        writeAll(
+          client,
+          utf8("GET /large HTTP/1.1\r\nHost: x\r\n\r\n"),
+        )
+      ));
+      // The head of an answer comes, and nothing else is read.
+      for (const client of clients) await client.read(new Uint8Array(16));
+      assertGreater(countDescriptors(command.pid), before + 5);
+      await descriptorsReturn(command.pid, before, 0);
+    } finally {
+      for (const client of clients) client.close();
+    }
+  },
+  { only: ["stream"], needs: ["linux"] },
+);

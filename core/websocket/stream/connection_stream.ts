@@ -47,6 +47,7 @@ export class ConnectionStream implements ByteStream {
   isClosed = false;
   hasEnded = false;
   #connection: Deno.Conn;
+  #onReleased: () => void;
   #handler: ByteStreamHandler | undefined;
   #begun: BegunRead | undefined;
   #keepAlive: SharedTimer | undefined;
@@ -74,9 +75,10 @@ export class ConnectionStream implements ByteStream {
    * @param head What was read of it before.
    */
   constructor(detached: DetachedConnection, head: Uint8Array) {
-    const { connection, begun, keepAlive } = detached;
+    const { connection, begun, keepAlive, onReleased } = detached;
     this.#connection = connection;
     this.#keepAlive = keepAlive;
+    this.#onReleased = onReleased;
     this.#begun = begun;
     if (head.length > 0) this.#held.push({ bytes: head, memory: undefined });
   }
@@ -142,6 +144,7 @@ export class ConnectionStream implements ByteStream {
     this.isClosed = true;
     cancelSharedTimer(this.#keepAlive);
     this.#connection.close();
+    this.#onReleased();
     this.#onEnd("");
     // Those that are being sent may still be looked at: they end with the write.
     const waiting = this.#writes.splice(this.#isWriting ? this.#joined : 0);

@@ -8,6 +8,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import type { ByteStream } from "./byte_stream.ts";
 import { ConnectionStream } from "./connection_stream.ts";
 import { DuplexStream } from "./duplex_stream.ts";
 import { asksForWebSocket } from "../handshake.ts";
@@ -37,9 +38,8 @@ export const streamEngine: WebSocketEngine = {
 async function listen(options: EngineOptions): Promise<EngineServer> {
   const { handle, limits } = options;
   const webSockets = new Set<StreamWebSocket>();
-  const { server, accept, release, useCertificate, close } = createStreamServer(
-    options,
-  );
+  const { server, accept, release, keepWaiting, useCertificate, close } =
+    createStreamServer(options);
   /** Answers that are still being made. */
   const answering = new Set<Promise<void>>();
   let onEmpty: (() => void) | undefined;
@@ -63,9 +63,13 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     if (!asksForWebSocket(new RawHeaders(request.rawHeaders))) {
       return track(answerOther(request, duplex, handle));
     }
-    const stream = duplex instanceof HttpConnection
-      ? new ConnectionStream(duplex.detach(), head)
-      : new DuplexStream(duplex, head);
+    let stream: ByteStream;
+    if (duplex instanceof HttpConnection) {
+      stream = new ConnectionStream(duplex.detach(), head);
+    } else {
+      keepWaiting(duplex);
+      stream = new DuplexStream(duplex, head);
+    }
     const webSocket = new StreamWebSocket(stream, limits(), forget);
     webSockets.add(webSocket);
     track(answerUpgrade(request, webSocket, handle));

@@ -104,7 +104,12 @@ export function dropRest(socket: Duplex): void {
   endSoon(socket);
 }
 
-function endSoon(socket: Duplex): void {
+/**
+ * Ends a connection after the time that a client has for its last answer.
+ *
+ * @param socket The connection.
+ */
+export function endSoon(socket: Duplex): void {
   if (socket.closed) return;
   const timer = setTimeout(() => socket.destroy(), lastTimeout);
   socket.once("close", () => clearTimeout(timer));

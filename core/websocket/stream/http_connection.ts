@@ -13,6 +13,7 @@ import { keepAliveLater } from "../../net/keep_alive.ts";
 import {
   cancelSharedTimer,
   type SharedTimer,
+  startSharedTimer,
 } from "../../time/shared_timers.ts";
 
 /** Bytes: most that a read takes, as long as nothing is known of the client. */
@@ -26,6 +27,8 @@ export interface DetachedConnection {
   readonly begun: BegunRead | undefined;
   /** To be cancelled when the connection is closed. */
   readonly keepAlive: SharedTimer | undefined;
+  /** Called when the connection is closed. */
+  readonly onReleased: () => void;
 }
 
 /** A read that has begun. */
@@ -48,6 +51,10 @@ export class HttpConnection extends Duplex {
   readonly localPort: number | undefined;
   /** What every request on it is refused with; absent: they are served. */
   refusal: RequestError | undefined;
+  /** Called when the connection is closed, whoever owns it then. */
+  onReleased: () => void = () => {};
+  /** Milliseconds in which the client has to take something of what it is sent; 0: it has any time. */
+  writeTimeout = 0;
   #connection: Deno.Conn;
   #begun: BegunRead | undefined;
   #keepAlive: SharedTimer | undefined;
@@ -93,6 +100,7 @@ export class HttpConnection extends Duplex {
       connection: this.#connection,
       begun: this.#begun,
       keepAlive: this.#keepAlive,
+      onReleased: this.onReleased,
     };
   }
 
@@ -194,7 +202,17 @@ export class HttpConnection extends Duplex {
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
     for (let rest = bytes; rest.length > 0;) {
-      rest = rest.subarray(await this.#connection.write(rest));
+      const timer = this.writeTimeout > 0
+        ? startSharedTimer(
+          () => this.destroy(new Error("The client takes nothing")),
+          this.writeTimeout,
+        )
+        : undefined;
+      try {
+        rest = rest.subarray(await this.#connection.write(rest));
+      } finally {
+        cancelSharedTimer(timer);
+      }
     }
   }
 
@@ -211,6 +229,7 @@ export class HttpConnection extends Duplex {
     if (!this.#isDetached) {
       cancelSharedTimer(this.#keepAlive);
       this.#connection.close();
+      this.onReleased();
     }
     done(error);
   }

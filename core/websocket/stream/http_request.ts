@@ -153,7 +153,8 @@ function lineOf({ rawPacket }: ParseError): RegExpExecArray | null {
 /** Bytes: a longer line of a malformed request is not told. */
 const longestLine = 8192;
 
-function addressesOf(
+/** The addresses of both ends. */
+export function addressesOf(
   socket: Duplex & Addresses,
 ): Pick<HttpRequest, "remote" | "local"> {
   const { remoteAddress, remotePort, localAddress, localPort } = socket;

@@ -9,8 +9,9 @@ import { createServer, type Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import type { HttpConnection } from "./http_connection.ts";
-import { dropRest } from "./http_answer.ts";
+import { dropRest, endSoon } from "./http_answer.ts";
 import {
+  addressesOf,
   maxHead,
   type ParseError,
   toMalformedRequest,
@@ -26,6 +27,12 @@ import type {
   ServerCertificate,
 } from "../engine.ts";
 
+/** The time for a request's head, so many times, is that for a part of an answer. */
+const writeTimeouts = 6;
+
+/** Connections at once that are told that they are too many; others are ended at once. */
+const mostRefusing = 64;
+
 /** An HTTP server, for connections that somebody else accepts. */
 export interface StreamServer {
   /** The server. */
@@ -39,6 +46,12 @@ export interface StreamServer {
    * @returns What was read behind the request.
    */
   release(socket: Duplex): Uint8Array;
+  /**
+   * Lets a client have any time to take what it is sent.
+   *
+   * @param socket Its socket.
+   */
+  keepWaiting(socket: Duplex): void;
   /** Shows a certificate to those who connect from now on. */
   useCertificate(certificate: ServerCertificate): boolean;
   /**
@@ -57,9 +70,9 @@ export interface StreamServer {
  * @returns The server.
  */
 export function createStreamServer(
-  { certificate, headTimeout, handle }: Pick<
+  { certificate, headTimeout, admit, handle }: Pick<
     EngineOptions,
-    "certificate" | "headTimeout" | "handle"
+    "certificate" | "headTimeout" | "admit" | "handle"
   >,
 ): StreamServer {
   const timeout = Math.ceil(headTimeout * 1000);
@@ -99,7 +112,11 @@ export function createStreamServer(
   server.emit("listening");
   let secureContext = certificate && createSecureContext(certificate);
   const connections = new Set<HttpConnection>();
+  /** The connections below the sockets of TLS. */
+  const lower = new WeakMap<Duplex, HttpConnection>();
   let onEmpty: (() => void) | undefined;
+  /** Connections that are one too many, and are told so. */
+  let refusing = 0;
 
   function serve(socket: Duplex): void {
     server.emit("connection", socket);
@@ -118,6 +135,20 @@ export function createStreamServer(
   return {
     server,
     accept(connection): void {
+      connection.writeTimeout = timeout * writeTimeouts;
+      const admission = admit?.(addressesOf(connection).remote);
+      if (admission instanceof RequestError) {
+        if (secureContext !== undefined || refusing === mostRefusing) {
+          connection.destroy();
+          return;
+        }
+        refusing++;
+        connection.once("close", () => refusing--);
+        connection.refusal = admission;
+        endSoon(connection);
+      } else if (admission !== undefined) {
+        connection.onReleased = admission;
+      }
       connections.add(connection);
       connection.once("close", () => {
         connections.delete(connection);
@@ -128,13 +159,19 @@ export function createStreamServer(
         startTls(connection, {
           secureContext,
           timeout,
-          onSecure: serve,
+          onSecure(socket): void {
+            lower.set(socket, connection);
+            serve(socket);
+          },
           onPlain: servePlain,
         });
       }
     },
     release(socket): Uint8Array {
       return gates.get(socket)!.close();
+    },
+    keepWaiting(socket): void {
+      lower.get(socket)!.writeTimeout = 0;
     },
     useCertificate(certificate): boolean {
       if (secureContext === undefined) return false;

@@ -33,7 +33,12 @@ class ReadyConnection {
 }
 
 function start(connection: Deno.Conn, onGone: () => void): ConnectionStream {
-  const detached = { connection, begun: undefined, keepAlive: undefined };
+  const detached = {
+    connection,
+    begun: undefined,
+    keepAlive: undefined,
+    onReleased: (): void => {},
+  };
   const stream = new ConnectionStream(detached, new Uint8Array());
   const nothing = (): void => {};
   const [onData, onDrain, onClose] = [nothing, nothing, nothing];
