@@ -193,7 +193,9 @@ function websocksy(engine: string, options: readonly string[]): Contender {
       "-c",
       `framing-config=${framingConfig(framing, size)}`,
       ...settings.websocksyArguments,
-      ...options.map((option) => `--${option}`),
+      ...options.flatMap((option) =>
+        /^framing/.test(option) ? ["-c", option] : [`--${option}`]
+      ),
     ],
   };
 }

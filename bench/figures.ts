@@ -21,6 +21,8 @@ const QUICK = [
   "round-trips-100",
   "handshakes",
 ];
+/** Options with which `newline` takes ends off, and adds them. */
+const BOTH_WAYS = "framing-config=crlf,strip,append";
 /** Figures of the set "main" that those of the set "growth" go on from. */
 const BASES = ["bulk-to-client", "round-trips-1", "round-trips-100"];
 
@@ -86,6 +88,29 @@ function mainFigures(connections: number): readonly Figure[] {
       load: "receive-messages",
       service: { ...service, kind: "source", framing: "newline", size: 80 },
       unit: "messages",
+    },
+    {
+      ...defaults,
+      name: "both-ways-to-client",
+      title: "Peer to client, lines of 80 bytes, with and without their end",
+      load: "receive-messages",
+      service: { ...service, kind: "source", framing: "newline", size: 80 },
+      unit: "messages",
+      rivals: false,
+      variants: [BOTH_WAYS],
+    },
+    {
+      ...defaults,
+      name: "both-ways-to-peer",
+      title:
+        "Client to peer, lines of 80 bytes, as they are and with an end added",
+      load: "send",
+      service: { ...service, framing: "newline" },
+      size: 80,
+      unit: "messages",
+      scale: 80,
+      rivals: false,
+      variants: [BOTH_WAYS],
     },
     longLine("line-1m", "1 MiB", 2 ** 20),
     longLine("line-16m", "16 MiB", 2 ** 24),

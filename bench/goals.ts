@@ -50,6 +50,17 @@ const goals: readonly Goal[] = [
     ...versus("Lines of 80 bytes", "lines-to-client", "ws-bridge", 3),
     contenders: ["stream"],
   },
+  bothWays(
+    "Lines to the client without their end",
+    "both-ways-to-client",
+    0.85,
+  ),
+  // Bytes are counted, of which there are 82 for 80.
+  bothWays(
+    "Lines to the peer with their end added",
+    "both-ways-to-peer",
+    0.872,
+  ),
   {
     text: "A line of 16 MiB, MB per CPU s, x one of 1 MiB",
     figure: "line-16m",
@@ -123,6 +134,18 @@ function versus(
     field: "perProcessorSecond",
     against: { contender },
     bound,
+  };
+}
+
+function bothWays(text: string, figure: string, bound: number): Goal {
+  const without = ":framing-config=crlf,strip,append";
+  return {
+    text: `${text}, x as they are`,
+    figure,
+    field: "rate",
+    against: { without },
+    bound,
+    contenders: ENGINES.map((engine) => `${engine}${without}`),
   };
 }
 

@@ -113,6 +113,10 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     return this.#socket.sent;
   }
 
+  get append(): Uint8Array | undefined {
+    return this.#framer.encoder?.append;
+  }
+
   receive(messages: IncomingMessages): void | Promise<void> {
     if (!this.#canWrite) return;
     return this.#write(messages);

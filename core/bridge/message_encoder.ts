@@ -35,6 +35,8 @@ export interface StreamEncoder {
   ): EncodedMessages | Promise<EncodedMessages>;
   /** Learns that nothing looks at the bytes any more that it has given. */
   written(): void;
+  /** Bytes that each message gets which does not end with them, if that is all it does. */
+  readonly append?: Uint8Array;
 }
 
 /** Options for {@linkcode openEncoder}. */
@@ -145,25 +147,27 @@ class MessageEncoder implements StreamEncoder {
 
 /** Adds bytes to each message that lacks them. */
 class MessageAppender implements StreamEncoder {
-  #ending: Uint8Array;
+  readonly append: Uint8Array;
   #maxMessage: number;
   #memory = none;
 
   constructor(ending: Uint8Array, maxMessage: number) {
-    this.#ending = ending;
+    this.append = ending;
     this.#maxMessage = maxMessage;
   }
 
   encode(messages: IncomingMessages): EncodedMessages {
     const { data, ends } = messages;
-    const ending = this.#ending;
+    const ending = this.append;
+    const most = this.#maxMessage;
     const last = ending[ending.length - 1]!;
     let index = 0;
     let start = 0;
     // Messages that all have their end already go out from where they lie.
-    while (index < ends.length && endsWith(data, start, ends[index]!, ending)) {
-      start = ends[index++]!;
-    }
+    while (
+      index < ends.length && ends[index]! - start <= most &&
+      endsWith(data, start, ends[index]!, ending)
+    ) start = ends[index++]!;
     if (index === ends.length) return messages;
     const room = data.length + (ends.length - index) * ending.length;
     const memory = this.#memory = takeAtLeast(room);
@@ -178,8 +182,8 @@ class MessageAppender implements StreamEncoder {
       const lacksEnd = end === start || data[end - 1] !== last ||
         !endsWith(data, start, end, ending);
       const size = end - start + (lacksEnd ? ending.length : 0);
-      if (size > this.#maxMessage) {
-        failure = tooLarge(this.#maxMessage);
+      if (size > most) {
+        failure = tooLarge(most);
         break;
       }
       if (end - start < setLimit) copyWords(from, start, end, to, length);

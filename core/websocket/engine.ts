@@ -102,6 +102,11 @@ export interface SentMessages {
 /** The one who uses a WebSocket: what happens on it is told here. */
 export interface WebSocketHandler {
   /**
+   * Bytes that it will add to each message that does not end with them: an
+   * engine may have done so for some, or all, where it costs less.
+   */
+  readonly append?: Uint8Array | undefined;
+  /**
    * Takes messages from the client. The next ones are given only when the
    * promise that it returned has resolved, and `messages` may be reused then.
    * The promise never rejects.

@@ -17,6 +17,8 @@ import { unmask } from "./mask.ts";
 
 const NO_BYTES = new Uint8Array();
 const NO_VIEW = new DataView(NO_BYTES.buffer);
+/** The shortest header of a frame from a client: 2 bytes, and 4 of its mask. */
+const MIN_HEADER = 6;
 /** The turns of a batch of texts. */
 const ALL_TEXT: readonly number[] = Object.freeze([0]);
 
@@ -26,6 +28,9 @@ export class MessageReader {
   failure: ProtocolFailure | undefined;
 
   readonly #maxMessage: number;
+
+  /** What messages get at their end that lack it; empty: nothing. */
+  #ending: Uint8Array = NO_BYTES;
 
   // The message that is being read: `#opcode` is 0 between two. Its bytes lie
   // in the assembly if it began in an earlier read, else from `#start` to
@@ -51,6 +56,8 @@ export class MessageReader {
   #turns: number[] | undefined;
   #lastOpcode = OPCODE_BINARY;
   #unchecked = -1;
+  /** Where the payload ends that was taken last: bytes before it are free from `#out` on. */
+  #taken = 0;
 
   /** Constructs a new instance that takes messages of at most `maxMessage` bytes. */
   constructor(maxMessage: number) {
@@ -65,6 +72,20 @@ export class MessageReader {
   /** Drops the buffers that are kept for reuse. */
   trim(): void {
     this.#assembly.trim();
+  }
+
+  /**
+   * Adds bytes to the end of messages that lack it, where there is room for them:
+   * the header of each frame leaves some when payloads are moved together. Those
+   * that came in pieces do without.
+   *
+   * @param ending The bytes; more than a header leaves, or such that text would
+   * have to be checked without them, are never added.
+   */
+  addEnding(ending: Uint8Array): void {
+    const isShort = ending.length <= MIN_HEADER;
+    const isAscii = ending.every((byte) => byte < 0x80);
+    this.#ending = isShort && isAscii ? ending : NO_BYTES;
   }
 
   /** Begins with the bytes of a read, given as both kinds of view. */
@@ -103,8 +124,14 @@ export class MessageReader {
       this.#assembled = false;
       this.#announced = 0;
       this.#checked = 0;
-      if (this.#ends.length === 0) this.#batchStart = this.#out = position;
+      if (this.#ends.length === 0) {
+        this.#batchStart = this.#out = Math.max(
+          position - this.#ending.length,
+          0,
+        );
+      }
       this.#start = this.#out;
+      this.#taken = position;
     }
     this.#final = final;
     this.#announced += length;
@@ -124,6 +151,7 @@ export class MessageReader {
     if (!this.#assembled) {
       unmask(this.#view, position, this.#out, length, mask);
       this.#out += length;
+      this.#taken = position + length;
       return;
     }
     const offset = this.#assembly.length;
@@ -156,11 +184,28 @@ export class MessageReader {
 
   /** Adds the message to those that lie in the bytes of the read. */
   #endMessage(): void {
+    if (this.#ending.length > 0) this.#end();
     if (this.#opcode !== this.#lastOpcode) {
       this.#lastOpcode = this.#opcode;
       (this.#turns ??= []).push(this.#ends.length);
     }
     this.#ends.push(this.#out - this.#batchStart);
+  }
+
+  /** Gives the message its end, if it lacks it and there is room. */
+  #end(): void {
+    const ending = this.#ending;
+    const { length } = ending;
+    const bytes = this.#bytes;
+    const end = this.#out;
+    if (this.#taken - end < length) return;
+    let same = end - this.#start < length ? -1 : length;
+    while (same > 0 && bytes[end - length + same - 1] === ending[same - 1]) {
+      same--;
+    }
+    if (same === 0) return;
+    for (let at = 0; at < length; at++) bytes[end + at] = ending[at]!;
+    this.#out = end + length;
   }
 
   /**

@@ -114,6 +114,16 @@ export class WebSocketProtocol {
   }
 
   /**
+   * Adds bytes to the end of messages that lack it, as far as that costs nothing:
+   * not to each of them.
+   *
+   * @param ending The bytes.
+   */
+  addEnding(ending: Uint8Array): void {
+    this.#messages.addEnding(ending);
+  }
+
+  /**
    * Takes the bytes of one read.
    *
    * @param chunk The bytes. They are changed, and messages may lie among them:

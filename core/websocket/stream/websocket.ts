@@ -116,6 +116,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#stream.write(encoder.encode(response));
     const handler = accepted.open(this);
     this.#handler = handler;
+    if (handler.append !== undefined) this.#protocol.addEnding(handler.append);
     const period = this.#limits.ping * 1000;
     this.#liveness = new Liveness(period, performance.now(), this.#written);
     if (period > 0) {

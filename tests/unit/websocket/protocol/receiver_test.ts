@@ -489,3 +489,81 @@ Deno.test({
     }
   },
 });
+
+/** The messages that come of chunks, where they get an end. */
+function readWithEnding(
+  chunks: readonly Uint8Array[],
+  ending: string,
+): string[] {
+  const protocol = new WebSocketProtocol({ maxMessage: 4000 });
+  protocol.addEnding(utf8(ending));
+  return chunks.flatMap((chunk) =>
+    protocol.receive(chunk).messages.flatMap(({ data, ends }) =>
+      ends.map((end, index) =>
+        new TextDecoder().decode(data.subarray(ends[index - 1] ?? 0, end))
+      )
+    )
+  );
+}
+
+Deno.test({
+  name:
+    "WebSocketProtocol.addEnding() gives messages an end where there is room",
+  permissions,
+  fn(): void {
+    for (const ending of ["\n", "\r\n", "123456"]) {
+      const payloads = [0, 1, 2, 7, 8, 125, 126, 3000, 0].flatMap((size) => [
+        "x".repeat(size),
+        "x".repeat(size) + ending,
+        "x".repeat(size) + ending.slice(0, -1),
+        "x".repeat(size) + ending.slice(1),
+      ]);
+      const expected = payloads.map((payload) =>
+        payload.endsWith(ending) ? payload : payload + ending
+      );
+      const input = join(
+        ...payloads.map((payload, index) =>
+          index % 5 === 3
+            ? join(
+              frame({ opcode: 1, payload, final: false }),
+              ping("between"),
+              frame({ opcode: 0 }),
+            )
+            : index % 2 === 0
+            ? text(payload)
+            : binary(payload)
+        ),
+      );
+      assertEquals(readWithEnding([input.slice()], ending), expected);
+      // However it is cut, a message has its end or not, and nothing else.
+      for (const cut of cuts(input.length)) {
+        const got = readWithEnding(cutAt(input, [cut]), ending);
+        assertEquals(got.length, payloads.length);
+        for (const [index, message] of got.entries()) {
+          assert(
+            message === payloads[index] || message === expected[index],
+            `message ${index}, cut at ${cut}`,
+          );
+        }
+      }
+    }
+  },
+});
+
+Deno.test({
+  name: "WebSocketProtocol.addEnding() makes no text valid, and no room",
+  permissions,
+  fn(): void {
+    const protocol = new WebSocketProtocol({ maxMessage: 9 });
+    protocol.addEnding(utf8("\n"));
+    const broken = frame({ opcode: 1, payload: new Uint8Array([0xc3]) });
+    assertEquals(protocol.receive(broken).failure?.code, 1007);
+    // The second byte of a character, and more than a header leaves.
+    for (const ending of [new Uint8Array([0xa9]), utf8("1234567")]) {
+      const other = new WebSocketProtocol({ maxMessage: 9 });
+      other.addEnding(ending);
+      const { messages } = other.receive(join(binary("a"), binary("b")));
+      assertEquals(messages[0]?.ends, [1, 2]);
+    }
+  },
+});
