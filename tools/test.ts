@@ -22,7 +22,7 @@ import {
 } from "./std.ts";
 
 /** Milliseconds after which a file of tests has failed. */
-const PATIENCE = 600_000;
+const PATIENCE = 900_000;
 
 /** What takes longest, which is begun first. */
 export const longest: readonly string[] = [
@@ -366,7 +366,7 @@ async function main(args: readonly string[]): Promise<number> {
     outcomes.push(outcome);
     if (isShown) return;
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
-    if (outcome.failed > 0) say(lines.join("\n"));
+    if (outcome.failed > 0) say(findErrors(lines).join("\n"));
     const { passed, failed, ignored } = outcome;
     const words = [
       ...[`${passed} passed`, `${failed} failed`],
@@ -382,6 +382,12 @@ async function main(args: readonly string[]): Promise<number> {
   for (const unit of units) if (unit.isAlone) await run(unit);
   say(summarize(outcomes, (performance.now() - start) / 1000));
   return outcomes.some(({ failed }) => failed > 0) ? 1 : 0;
+}
+
+/** What a process wrote about its failures, or all of it. */
+function findErrors(lines: readonly string[]): readonly string[] {
+  const start = lines.lastIndexOf(" ERRORS ");
+  return lines.slice(Math.max(0, start));
 }
 
 function say(text: string): void {

@@ -16,7 +16,7 @@ const applications = [novnc, terminal, mqtt, redis, irc, dns, nginx];
 
 Deno.test(needing(["chromium"], {
   name: "Applications work as their pages say",
-  timeout: 240_000,
+  timeout: 600_000,
   async fn(t: Deno.TestContext): Promise<void> {
     await using browser = await startBrowser(findChromium()!);
     for (const application of applications) {

@@ -1038,7 +1038,7 @@ const tests: Readonly<Record<string, (bed: ConsoleBed) => Promise<void>>> = {
 
 Deno.test(needing(["chromium", "curl"], {
   name: "Console",
-  timeout: 180_000,
+  timeout: 600_000,
   async fn(t: Deno.TestContext): Promise<void> {
     await using browser = await startBrowser(findChromium()!);
     await using bed = await startBed();

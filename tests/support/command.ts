@@ -31,9 +31,10 @@ export interface TestEnginesOptions {
    */
   readonly only?: readonly EngineName[];
   /**
-   * Milliseconds after which the test has failed.
+   * Milliseconds after which the test has failed: it hangs, however busy the
+   * machine is.
    *
-   * @default {30000}
+   * @default {60000}
    */
   readonly timeout?: number;
 }
@@ -50,7 +51,7 @@ export function testEngines(
   test: (t: Deno.TestContext, engine: EngineName) => Promise<void>,
   options: TestEnginesOptions = {},
 ): void {
-  const { needs = [], only = engines, timeout = 30_000 } = options;
+  const { needs = [], only = engines, timeout = 60_000 } = options;
   for (const engine of engines.filter((engine) => only.includes(engine))) {
     Deno.test(needing(needs, {
       name: `${name} [${engine}]`,
@@ -72,7 +73,7 @@ const allPermissions = [
 ];
 
 /** Milliseconds that a command which should end by itself is given. */
-const patience = 30_000;
+const patience = 60_000;
 
 /** Where and how the command runs. */
 export interface CommandOptions {

@@ -135,9 +135,22 @@ export class Example implements AsyncDisposable {
     );
   }
 
-  /** Installs what the page's `npm install` names. */
+  /** Installs what the page's `npm install` names; once, for both engines. */
   async install(): Promise<void> {
-    await this.run("npm");
+    const command = this.#commands.find((text) => text.startsWith("npm "))!;
+    const kept = installed.get(command);
+    if (kept === undefined) {
+      await this.run("npm");
+      const folder = await Deno.makeTempDir({ prefix: "websocksy-test-npm-" });
+      addEventListener("unload", () => {
+        Deno.removeSync(folder, { recursive: true });
+      });
+      await copy(join(this.path, "www/node_modules"), folder);
+      installed.set(command, folder);
+    } else {
+      this.#take("npm");
+      await copy(join(kept, "node_modules"), join(this.path, "www"));
+    }
   }
 
   /**
@@ -210,6 +223,17 @@ export class Example implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+/** Where there is a copy of what a command has installed. */
+const installed = new Map<string, string>();
+
+async function copy(from: string, to: string): Promise<void> {
+  const { success } = await new Deno.Command("cp", {
+    args: ["-R", from, to],
+    stdin: "null",
+  }).output();
+  assert(success);
 }
 
 /** Writes a block of code to the file that its first line names. */
