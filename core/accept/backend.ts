@@ -54,12 +54,13 @@ export async function loadBackend(
       }
     }
     origin = steps.findLast(({ step }) => step === "load")?.origin;
-    const info = await backend!.start?.();
+    const info = await start(backend!, steps);
     origin = originOfFraming(steps) ?? origin;
-    await checkFraming(toPeerInfo(info), options.framings);
+    await checkFraming(info, options.framings);
     return backend!;
   } catch (error) {
     await backend?.cleanup?.();
+    if (error instanceof ConfigError) throw error;
     throw new ConfigError(describeError(error), origin, { cause: error });
   }
 }
@@ -83,6 +84,39 @@ async function configure(
     throw new TypeError(`unknown option "${option}": the backend takes none`);
   }
   await backend.configure(option, value);
+}
+
+/** Starts a backend; what is wrong then stands at the option that it is about. */
+async function start(
+  backend: Backend,
+  steps: readonly BackendStep[],
+): Promise<PeerInfo | undefined> {
+  try {
+    return toPeerInfo(await backend.start?.());
+  } catch (error) {
+    const message = describeError(error);
+    const origin = originOfMention(steps, message);
+    if (origin === undefined) throw error;
+    throw new ConfigError(message, origin, { cause: error });
+  }
+}
+
+/** Where the value that a message quotes stands, or the option that it names. */
+function originOfMention(
+  steps: readonly BackendStep[],
+  message: string,
+): string | undefined {
+  const options = steps.slice(
+    steps.findLastIndex(({ step }) => step === "load"),
+  )
+    .filter((step) => step.step === "configure");
+  const quoted = options.findLast(({ value }) =>
+    value !== "" && message.includes(`"${value}"`)
+  );
+  const named = options.findLast(({ option }) =>
+    message.split(/[^\w-]+/).includes(option)
+  );
+  return (quoted ?? named)?.origin;
 }
 
 /** Where the framing function of a backend that knows its peer is named. */

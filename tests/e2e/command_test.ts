@@ -150,6 +150,8 @@ Deno.test("websocksy names file and line of a wrong configuration", async (t) =>
     ["[core]\n= 1\n", /:2: /],
     ["[backend]\nhost = tcp://localhost\ncolour = red\n", /:3: .*colour/],
     ["[backend]\nhost = ftp://localhost\n", /:2: .*ftp:/],
+    ["[backend]\nhost = tcp://::1:80\nframing = auto\n", /:2: .*brackets/],
+    ["[backend]\ntls-name = x.test\nframing = auto\n", /:2: .*tls:/],
     ["[backend]\nx = 1\n[core]\nbackend = none\n", /:4: .*none/],
   ];
   for (const [index, [text, where]] of cases.entries()) {

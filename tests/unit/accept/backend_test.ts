@@ -226,6 +226,13 @@ Deno.test("loadBackend() tells what is wrong with the whole of the options", {
       "a path is needed",
     ],
     [() => Promise.reject(new Error("later")), ["x"], "-b", "later"],
+    // What is wrong with one option is not said to be at another one.
+    [
+      () => ({ address: "tcp://h:1", tlsName: "x.test" }),
+      ["tls-name", "framing"],
+      "-c tls-name",
+      'Cannot use tls-ca, tls-fingerprint or tls-name with peer "tcp://h:1": it is none with TLS; write tls://HOST:PORT',
+    ],
     [
       () => ({ address: "h", framing: "none" }),
       ["x"],
