@@ -162,7 +162,7 @@ export async function queryBackend(
 function isRefusal(
   info: PeerInfo | Refusal | null | undefined,
 ): info is Refusal {
-  return info !== undefined && info !== null && "refuse" in info;
+  return typeof info === "object" && info !== null && "refuse" in info;
 }
 
 const peerFields = [
