@@ -77,8 +77,31 @@ export function endOfCharacters(
       // These start no character.
       if (byte < 0xc2 || byte > 0xf4) return end;
       const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-      return index + length > end ? index : end;
+      if (index + length <= end) return end;
+      return index + 1 < end && !canFollow(byte, data[index + 1]!)
+        ? end
+        : index;
     }
   }
   return end;
+}
+
+/**
+ * Whether a continuation byte may be the second one of a character: what would
+ * be an overlong form, a surrogate or above U+10FFFF shows there (RFC 3629
+ * section 4).
+ */
+function canFollow(first: number, second: number): boolean {
+  switch (first) {
+    case 0xe0:
+      return second >= 0xa0;
+    case 0xed:
+      return second < 0xa0;
+    case 0xf0:
+      return second >= 0x90;
+    case 0xf4:
+      return second < 0x90;
+    default:
+      return true;
+  }
 }

@@ -72,7 +72,7 @@ export function observe(
       data.fill(0xa5);
     }
     chunk.fill(0x5a);
-    if (events.pong !== undefined) pings.push(events.pong);
+    pings.push(...events.pongs);
     ponged ||= events.ponged;
     ({ close, failure } = events);
     assert(
@@ -88,5 +88,5 @@ export function observe(
 }
 
 function assertNothing(events: ProtocolEvents): void {
-  assertEquals(events, { messages: [], ponged: false });
+  assertEquals(events, { messages: [], pongs: [], ponged: false });
 }

@@ -180,22 +180,34 @@ export function encodePing(data: Uint8Array): Uint8Array {
 }
 
 /**
- * Encodes a pong, the answer to a ping, RFC 6455 section 5.5.3.
+ * Encodes pongs, the answers to pings, RFC 6455 section 5.5.3.
  *
- * @param data What came with the ping; at most 125 bytes.
- * @returns The frame.
- * @throws {RangeError} If `data` is longer than that.
+ * @param payloads What came with each ping; at most 125 bytes.
+ * @returns The frames, one after another.
+ * @throws {RangeError} If one of `payloads` is longer than that.
  *
  * @example Usage
  * ```ts
- * import { encodePong } from "./frames.ts";
+ * import { encodePongs } from "./frames.ts";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(encodePong(new Uint8Array([7])), new Uint8Array([0x8a, 1, 7]));
+ * assertEquals(
+ *   encodePongs([new Uint8Array([7]), new Uint8Array()]),
+ *   new Uint8Array([0x8a, 1, 7, 0x8a, 0]),
+ * );
  * ```
  */
-export function encodePong(data: Uint8Array): Uint8Array {
-  return encodeControl(OPCODE_PONG, data);
+export function encodePongs(payloads: readonly Uint8Array[]): Uint8Array {
+  const frames = payloads.map((data) => encodeControl(OPCODE_PONG, data));
+  if (frames.length === 1) return frames[0]!;
+  const size = frames.reduce((sum, { length }) => sum + length, 0);
+  const joined = new Uint8Array(size);
+  let offset = 0;
+  for (const frame of frames) {
+    joined.set(frame, offset);
+    offset += frame.length;
+  }
+  return joined;
 }
 
 /** Encodes a control frame, RFC 6455 section 5.5. */

@@ -33,10 +33,11 @@ export interface ProtocolEvents {
   /** The messages that are complete now, in order; each batch has at least one. */
   readonly messages: readonly IncomingMessages[];
   /**
-   * The payload of the latest ping, which is to be answered with a pong;
-   * earlier ones need no answer then (RFC 6455 section 5.5.3). It is a copy.
+   * The payloads of pings, each of which is to be answered with a pong. They are
+   * copies. Of more than 64, those before the last are left out, which need no
+   * answer then (RFC 6455 section 5.5.3).
    */
-  readonly pong?: Uint8Array;
+  readonly pongs: readonly Uint8Array[];
   /** Whether a pong came. */
   readonly ponged: boolean;
   /** The client's close frame; nothing that follows it is looked at. */
@@ -45,8 +46,14 @@ export interface ProtocolEvents {
   readonly failure?: ProtocolFailure;
 }
 
+/** Pings of one read that are answered; each may cost more to answer than to send. */
+const MOST_PONGS = 64;
+
+const NO_PONGS: readonly Uint8Array[] = Object.freeze([]);
+
 const NOTHING: ProtocolEvents = Object.freeze({
   messages: Object.freeze([]),
+  pongs: NO_PONGS,
   ponged: false,
 });
 
@@ -81,7 +88,7 @@ export class WebSocketProtocol {
 
   readonly #control = new Uint8Array(MAX_CONTROL_PAYLOAD);
   #controlLength = 0;
-  #pong: Uint8Array | undefined;
+  #pongs: Uint8Array[] | undefined;
   #ponged = false;
   #close: ReceivedClose | undefined;
 
@@ -205,7 +212,8 @@ export class WebSocketProtocol {
     const payload = this.#control.slice(0, this.#controlLength);
     unmask(new DataView(payload.buffer), 0, 0, payload.length, mask);
     if (opcode === OPCODE_PING) {
-      this.#pong = payload;
+      this.#pongs ??= [];
+      this.#pongs[Math.min(this.#pongs.length, MOST_PONGS - 1)] = payload;
     } else if (opcode === OPCODE_PONG) {
       this.#ponged = true;
     } else {
@@ -226,15 +234,15 @@ export class WebSocketProtocol {
       -readonly [Key in keyof ProtocolEvents]: ProtocolEvents[Key];
     } = {
       messages,
+      pongs: this.#pongs ?? NO_PONGS,
       ponged: this.#ponged,
     };
-    if (this.#pong !== undefined) events.pong = this.#pong;
     if (this.#close !== undefined) events.close = this.#close;
     if (failure !== undefined) {
       events.failure = failure;
       this.#over = true;
     }
-    this.#pong = undefined;
+    this.#pongs = undefined;
     this.#ponged = false;
     return events;
   }

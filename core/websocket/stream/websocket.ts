@@ -25,7 +25,7 @@ import {
   encodeInPlace,
   encodeMessages,
   encodePing,
-  encodePong,
+  encodePongs,
 } from "../protocol/frames.ts";
 import { isPatient, Liveness, timeToTake, type Written } from "../liveness.ts";
 import { WebSocketProtocol } from "../protocol/receiver.ts";
@@ -168,9 +168,9 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
         await this.#stream.more();
         continue;
       }
-      const { messages, pong, ponged, close, failure } = this.#protocol
+      const { messages, pongs, ponged, close, failure } = this.#protocol
         .receive(chunk);
-      if (pong !== undefined) this.#answerPing(pong);
+      if (pongs.length > 0) this.#answerPings(pongs);
       if (ponged) this.#liveness?.hearPong();
       isOver = close !== undefined || failure !== undefined;
       if (isOver) handler.ending();
@@ -221,7 +221,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   onDrain(): void {
-    if (this.#pong !== undefined) this.#answerPing(this.#pong);
+    if (this.#pong !== undefined) this.#answerPings([this.#pong]);
     this.#makeRoom();
   }
 
@@ -231,11 +231,11 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   /** A client that pings and does not read gets one pong when it does (RFC 6455 section 5.5.3). */
-  #answerPing(payload: Uint8Array): void {
+  #answerPings(payloads: readonly Uint8Array[]): void {
     const isFull = this.#stream.isFull;
-    this.#pong = isFull ? payload : undefined;
+    this.#pong = isFull ? payloads.at(-1) : undefined;
     if (!isFull && this.#end === undefined) {
-      this.#stream.write(encodePong(payload));
+      this.#stream.write(encodePongs(payloads));
     }
   }
 

@@ -194,6 +194,11 @@ Deno.test({
         [0xf5],
         [0xff],
         [0xf5, 0x80, 0x80],
+        [0x61, 0xe0, 0x80],
+        [0xed, 0xa0],
+        [0xf0, 0x8f],
+        [0xf0, 0x8f, 0xbf],
+        [0xf4, 0x90],
         [],
       ]
     ) {
@@ -202,6 +207,36 @@ Deno.test({
         bytes.length,
         `${bytes}`,
       );
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "endOfCharacters() shows at the first byte that no other can make it valid",
+  permissions,
+  fn(): void {
+    /** Whether bytes are the start of some UTF-8, by the grammar. */
+    function mayBecomeText(bytes: readonly number[]): boolean {
+      const rule = RULES[bytes[0]!];
+      if (rule === undefined) return false;
+      for (let index = 1; index < bytes.length; index++) {
+        if (index === rule.length) return mayBecomeText(bytes.slice(index));
+        const [low, high] = index === 1 ? rule.second : [0x80, 0xbf];
+        if (bytes[index]! < low || bytes[index]! > high) return false;
+      }
+      return true;
+    }
+    const third = [0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xe0];
+    for (let pair = 0; pair < 0x10000; pair++) {
+      const two = [pair >> 8, pair & 0xff];
+      for (const bytes of [two, ...third.map((byte) => [...two, byte])]) {
+        const data = new Uint8Array(bytes);
+        const end = endOfCharacters(data, 0, data.length);
+        if (isValidUtf8(data, 0, end) !== mayBecomeText(bytes)) {
+          throw new Error(`It is wrong about ${bytes}`);
+        }
+      }
     }
   },
 });

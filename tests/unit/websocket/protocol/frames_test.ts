@@ -4,7 +4,7 @@ import {
   encodeInPlace,
   encodeMessages,
   encodePing,
-  encodePong,
+  encodePongs,
 } from "../../../../core/websocket/protocol/frames.ts";
 import {
   frame,
@@ -47,7 +47,7 @@ Deno.test({
       new Uint8Array([0x89, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]),
     );
     assertEquals(
-      encodePong(hello),
+      encodePongs([hello]),
       new Uint8Array([0x8a, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f]),
     );
     assertEquals(
@@ -201,22 +201,33 @@ Deno.test({
 });
 
 Deno.test({
-  name: "encodePing() and encodePong() encode up to 125 bytes",
+  name: "encodePing() and encodePongs() encode up to 125 bytes",
   permissions,
   fn(): void {
+    const hello = utf8("Hello");
     for (const length of [0, 1, 124, 125]) {
       const data = pattern(length);
       assertEquals(encodePing(data), serverFrame(9, data));
-      assertEquals(encodePong(data), serverFrame(10, data));
+      const pong = serverFrame(10, data);
+      assertEquals(encodePongs([data]), pong);
+      assertEquals(
+        encodePongs([data, hello, data]),
+        join(pong, serverFrame(10, hello), pong),
+      );
     }
   },
 });
 
 Deno.test({
-  name: "encodePing() and encodePong() throw on more than 125 bytes",
+  name: "encodePing() and encodePongs() throw on more than 125 bytes",
   permissions,
   fn(): void {
-    for (const encode of [encodePing, encodePong]) {
+    for (
+      const encode of [
+        encodePing,
+        (data: Uint8Array) => encodePongs([new Uint8Array(), data]),
+      ]
+    ) {
       assertThrows(
         () => encode(pattern(126)),
         RangeError,

@@ -79,10 +79,7 @@ function check(item: ProtocolCase, chunks: Uint8Array[], how: string): void {
   const got = observe(chunks, item.maxMessage);
   const where = `${item.name}, ${how}`;
   assertSame(got.messages, item.messages, where);
-  // Of the pings of one chunk only the latest is told: how many that are depends on the cut.
-  if (how === "byte by byte") assertSame(got.pings, item.pings, where);
-  else assertSame(got.pings.slice(-1), item.pings.slice(-1), where);
-  assert(got.pings.length <= item.pings.length, where);
+  assertSame(got.pings, item.pings, where);
   assertEquals(got.ponged, item.ponged, where);
   assertEquals(got.close, item.close, where);
   assertEquals(got.failure?.code, item.failure, where);
@@ -175,16 +172,17 @@ Deno.test({
       text("f"),
       text("g"),
     );
-    const { messages, pong } = new WebSocketProtocol({ maxMessage: 9 }).receive(
-      chunk,
-    );
+    const { messages, pongs } = new WebSocketProtocol({ maxMessage: 9 })
+      .receive(
+        chunk,
+      );
     assertEquals(messages, [{
       data: utf8("abcdefg"),
       ends: [2, 5, 5, 6, 7],
       turns: [0, 1, 2],
     }]);
     assertStrictEquals(messages[0]?.data.buffer, chunk.buffer);
-    assertEquals(pong, utf8("1"));
+    assertEquals(pongs, [utf8("1")]);
   },
 });
 
@@ -395,14 +393,83 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "WebSocketProtocol.receive() fails text at the first byte that cannot be UTF-8",
+  permissions,
+  fn(): void {
+    const before = utf8("κόσμε");
+    for (
+      const bad of [
+        [0x80],
+        [0xc1],
+        [0xe0, 0x80],
+        [0xe0, 0x9f],
+        [0xed, 0xa0],
+        [0xf0, 0x8f],
+        [0xf4, 0x90],
+        [0xf5],
+        [0xe2, 0x82, 0x28],
+      ]
+    ) {
+      const payload = join(before, new Uint8Array(bad));
+      const longer = text(join(payload, new Uint8Array(100)));
+      for (
+        const [how, input] of [
+          ["a fragment's end", frame({ opcode: 1, final: false, payload })],
+          ["a read's end", longer.subarray(0, 6 + payload.length)],
+          [
+            "a fragment's read's end",
+            join(
+              frame({ opcode: 1, final: false, payload: "a" }),
+              frame({ opcode: 0, payload, length: 125n }),
+            ),
+          ],
+        ] as const
+      ) {
+        const where = `${bad} at ${how}`;
+        const bytes = Array.from(input, (byte) => new Uint8Array([byte]));
+        // They are changed, and so is the input.
+        const again = structuredClone(bytes);
+        const early = observe(bytes.slice(0, -1), 1024);
+        assertEquals(early.failure, undefined, where);
+        assertEquals(observe(again, 1024).failure?.code, 1007, where);
+        assertEquals(observe([input], 1024).failure?.code, 1007, where);
+      }
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "WebSocketProtocol.receive() tells of 64 pings of a read, the last among them",
+  permissions,
+  fn(): void {
+    for (const count of [63, 64, 65, 1000]) {
+      const protocol = new WebSocketProtocol({ maxMessage: 9 });
+      const all = Array.from({ length: count }, (_, index) => `${index}`);
+      const { pongs } = protocol.receive(
+        join(...all.map((data) => ping(data))),
+      );
+      const told = [...all.slice(0, 63), ...all.slice(63).slice(-1)];
+      assertEquals(pongs, told.map(utf8));
+    }
+  },
+});
+
+Deno.test({
   name: "WebSocketProtocol.receive() tells of pings and pongs once",
   permissions,
   fn(): void {
     const protocol = new WebSocketProtocol({ maxMessage: 9 });
     const first = protocol.receive(join(ping("1"), ping("2"), pong("3")));
-    assertEquals(first, { messages: [], pong: utf8("2"), ponged: true });
+    assertEquals(first, {
+      messages: [],
+      pongs: [utf8("1"), utf8("2")],
+      ponged: true,
+    });
     assertEquals(protocol.receive(new Uint8Array()), {
       messages: [],
+      pongs: [],
       ponged: false,
     });
   },
