@@ -42,6 +42,7 @@ export function createText(config: string): Framer {
   const words = parseWords(config, { framing: "text", words: ["binary"] });
   const whole = words.has("binary") ? asItCame : replaceInvalid;
   return {
+    remainder: "text",
     frame(data: Uint8Array): Frame | null {
       const length = endOfCharacters(data, 0, data.length);
       return length === 0 ? null : whole(data, length);

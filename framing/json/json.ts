@@ -23,6 +23,8 @@ const TABLE = buildJsonTable();
  * that is held goes out as one binary message, and the byte after them is
  * taken as the start of a value again.
  *
+ * White space alone at the end of the peer's stream is dropped.
+ *
  * Each byte is looked at once. Beyond the bytes held, the framer needs a bit
  * for each level of nesting.
  *
@@ -110,6 +112,12 @@ export function createJson(config: string): Framer {
       state = current;
       scanned = index;
       return null;
+    },
+    end({ length }: Uint8Array): Frame | null {
+      // No value has begun: it is white space, which is no JSON alone.
+      return state === State.value && levels.depth === 0
+        ? { length, type: "discard" }
+        : null;
     },
   };
 }

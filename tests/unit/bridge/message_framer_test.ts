@@ -330,6 +330,7 @@ Deno.test("MessageFramer makes an empty message of an empty datagram", {
   for (
     const [name, config, type] of [
       ["auto", "", "text"],
+      ["text", "", "text"],
       ["binary", "", "binary"],
       ["newline", "lf", "text"],
       ["json", "", "text"],

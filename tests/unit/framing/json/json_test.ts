@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import type { Frame } from "../../../../core/api.ts";
 import { createJson } from "../../../../framing/json/json.ts";
 import {
   cutEvery,
@@ -401,6 +402,36 @@ Deno.test("createJson() agrees with JSON.parse() on mutated texts", {
     if (expected) valid++;
   }
   assert(valid > 1000, `${valid} of the texts are valid`);
+});
+
+Deno.test("createJson() drops white space alone at the end of the stream", {
+  permissions,
+}, () => {
+  for (
+    const [text, end] of [
+      [" ", "drop"],
+      ["{}\r\n", "drop"],
+      ["{}[1] \t\n", "drop"],
+      ["x \n ", "drop"],
+      ["\n[1, ", "send"],
+      ['{"a": ', "send"],
+      ["\n12", "send"],
+      ['" ', "send"],
+      ["[", "send"],
+    ] as const
+  ) {
+    for (const chunks of cutEverywhere(encode(text))) {
+      const framer = createJson("");
+      const { rest } = runFramer(framer, chunks);
+      const { length } = rest;
+      const expected: Frame | null = end === "send"
+        ? null
+        : { length, type: "discard" };
+      if (rest.length > 0) {
+        assertEquals(framer.end!(rest), expected, text);
+      } else assertEquals(text, "x \n ");
+    }
+  }
 });
 
 Deno.test("createJson() asks for the rest of the stream as text", {
