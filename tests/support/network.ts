@@ -13,6 +13,15 @@ export interface NetworkOptions {
 
 let lastNumber = 0;
 
+/** The hosts that a test which was cut off may have left behind. */
+const hosts = new Set<string>();
+
+addEventListener("unload", () => {
+  for (const name of hosts) {
+    new Deno.Command("ip", { args: ["netns", "delete", name] }).outputSync();
+  }
+});
+
 /** Two hosts, `near` and `far`, which are taken down when it is disposed of. */
 export class Network implements AsyncDisposable {
   /** The address of the near host. */
@@ -37,8 +46,10 @@ export class Network implements AsyncDisposable {
     const network = new Network();
     const { near, far } = network.#names;
     try {
-      await ip("netns", "add", near);
-      await ip("netns", "add", far);
+      for (const name of [near, far]) {
+        await ip("netns", "add", name);
+        hosts.add(name);
+      }
       await ip(
         ...["link", "add", "cable", "netns", near, "type", "veth"],
         ...["peer", "name", "cable", "netns", far],
@@ -91,7 +102,7 @@ export class Network implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const name of Object.values(this.#names)) {
-      await ip("netns", "delete", name).catch(() => {});
+      if (hosts.delete(name)) await ip("netns", "delete", name);
     }
   }
 }
