@@ -5,16 +5,19 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { pathToFileURL } from "node:url";
-import { opcodes, RawClient } from "../support/client.ts";
+import { opcodes, RawClient, request } from "../support/client.ts";
 import { Command, testEngines } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { framingPlugin, plugin } from "../support/plugin_bed.ts";
 import {
+  childrenOf,
   countDescriptors,
   countWorkers,
   descriptorsReturn,
   eventually,
+  isRunning,
+  residentMemory,
 } from "../support/process_resources.ts";
 
 /** A backend whose connections are framed as one type, and which holds a line as long as it lives. */
@@ -108,7 +111,7 @@ const victims = 20;
 
 /** What ends a plugin within a call. */
 const deaths: Readonly<Record<string, string>> = {
-  "ends itself": `Deno.exit(3)`,
+  "leaves an error uncaught": `setTimeout(() => { throw new Error("gone"); })`,
   "runs out of memory":
     `for (const all = [];;) all.push(new Array(100_000).fill(0.5))`,
   "never returns": `for (;;)`,
@@ -130,70 +133,203 @@ async function exchangeToEnd(client: RawClient): Promise<number> {
   }
 }
 
-testEngines(
-  "websocksy outlives a plugin's worker that dies in the middle of traffic",
-  async (t, engine) => {
-    await using directory = new TemporaryDirectory();
-    await using peer = TestPeer.tcp(echo);
-    for (const [name, death] of Object.entries(deaths)) {
-      await t.step(name, async () => {
-        const module = await directory.write(
-          "plugin.js",
-          framingPlugin(`
+/** What the command may do besides, so that a plugin is isolated in a process. */
+const allPermissions = [
+  "--allow-net",
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+];
+const mayStartItself = [...allPermissions, `--allow-run=${Deno.execPath()}`];
+
+for (const isolation of ["process", "worker"]) {
+  testEngines(
+    `websocksy outlives a plugin that dies in the middle of traffic [${isolation}]`,
+    async (t, engine) => {
+      const isProcess = isolation === "process";
+      const count = (pid: number): number =>
+        isProcess ? childrenOf(pid).length : countWorkers(pid);
+      await using directory = new TemporaryDirectory();
+      await using peer = TestPeer.tcp(echo);
+      for (const [name, death] of Object.entries(deaths)) {
+        await t.step(name, async () => {
+          const module = await directory.write(
+            "plugin.js",
+            framingPlugin(`
             if (data[0] === 33) { ${death}; }
             return { length: data.length, type: "binary" };
           `),
-        );
-        await directory.write("builtin", `${peer.host} *`);
-        await directory.write("plugin", `${peer.host} * test`);
-        await using command = await Command.start({
-          engine,
-          args: [
-            ...["--plugin", `mine=${module}`, "--plugin-timeout", "1"],
-            ...["-b", "file", "-c", `path=${directory.path}`],
-            ...["-c", "expression=%endpoint%"],
-          ],
+          );
+          await directory.write("builtin", `${peer.host} *`);
+          await directory.write("plugin", `${peer.host} * test`);
+          await using command = await Command.start({
+            engine,
+            permissions: isProcess ? mayStartItself : allPermissions,
+            args: [
+              ...["--plugin", `mine=${module}`, "--plugin-timeout", "1"],
+              ...["-b", "file", "-c", `path=${directory.path}`],
+              ...["-c", "expression=%endpoint%"],
+            ],
+          });
+          const { port, pid } = command;
+          const target = "/plugin";
+          const descriptors = countDescriptors(pid);
+          const workers = count(pid);
+          assert(workers > 0);
+          using stack = new DisposableStack();
+          const open = async (target: string): Promise<RawClient> =>
+            stack.use(await RawClient.open(port, { target }));
+          const bystander = await open("/builtin");
+          const codes: Promise<number>[] = [];
+          while (codes.length < victims) {
+            codes.push(exchangeToEnd(await open(target)));
+          }
+          await (await open(target)).send("!");
+          assertEquals(await Promise.all(codes), Array(victims).fill(1011));
+          for (let closed = 0; closed < victims; closed++) {
+            const { code, reason } = await command.event("close");
+            assertEquals([code, reason], [1011, "framing function failed"]);
+          }
+          await bystander.send("untouched");
+          assertEquals(await bystander.read(), "untouched");
+          await command.event(
+            "plugin",
+            ({ text }) => /runs again/.test(`${text}`),
+          );
+          const again = await open(target);
+          await again.send("again");
+          assertEquals(
+            await again.read(),
+            new TextEncoder().encode("again"),
+          );
+          stack.dispose();
+          await descriptorsReturn(pid, descriptors);
+          await eventually(
+            `there are ${workers} of them again`,
+            () => count(pid),
+            (count) => count === workers,
+          );
         });
-        const { port, pid } = command;
-        const target = "/plugin";
-        const descriptors = countDescriptors(pid);
-        const workers = countWorkers(pid);
-        assert(workers > 0);
-        using stack = new DisposableStack();
-        const open = async (target: string): Promise<RawClient> =>
-          stack.use(await RawClient.open(port, { target }));
-        const bystander = await open("/builtin");
-        const codes: Promise<number>[] = [];
-        while (codes.length < victims) {
-          codes.push(exchangeToEnd(await open(target)));
-        }
-        await (await open(target)).send("!");
-        assertEquals(await Promise.all(codes), Array(victims).fill(1011));
-        for (let closed = 0; closed < victims; closed++) {
-          const { code, reason } = await command.event("close");
-          assertEquals([code, reason], [1011, "framing function failed"]);
-        }
-        await bystander.send("untouched");
-        assertEquals(await bystander.read(), "untouched");
+      }
+    },
+    { needs: ["linux"], timeout: 60_000 },
+  );
+}
+
+Deno.test(
+  "websocksy outlives a plugin's process that is killed, and notices no memory that it takes",
+  {
+    ignore: Deno.build.os !== "linux",
+    timeout: 180_000,
+  },
+  async (t) => {
+    await using directory = new TemporaryDirectory();
+    await using peer = TestPeer.tcp(echo);
+    const module = await directory.write(
+      "plugin.js",
+      plugin(`
+      const kept = [];
+      const ways = {
+        "/wasm": () => {
+          for (;;) {
+            const memory = new WebAssembly.Memory({ initial: 4096 });
+            new Uint8Array(memory.buffer).fill(1);
+            kept.push(memory);
+          }
+        },
+        "/buffers": () => { for (;;) kept.push(new Uint8Array(2 ** 26).fill(1)); },
+        "/heap": () => { for (;;) kept.push(new Array(100_000).fill(0.5)); },
+        "/ten-gigabytes": () => new WebAssembly.Memory({ initial: 65536, maximum: 65536 }),
+      };
+      export function createBackend() {
+        return { async query({ endpoint }) {
+          // After it the server's watch has nothing to interrupt.
+          await null;
+          ways[endpoint]?.();
+          return { address: "${peer.host}" };
+        } };
+      }
+    `),
+    );
+    await using command = await Command.start({
+      permissions: mayStartItself,
+      args: [
+        ...["--plugin", `mine=${module}`, "-b", "mine"],
+        // New pages of memory may be slow to come.
+        ...["--plugin-timeout", "60", "--connect-timeout", "60"],
+      ],
+    });
+    const { port, pid } = command;
+    using bystander = await RawClient.open(port);
+    async function isUntouched(): Promise<void> {
+      await bystander.send("untouched");
+      assertEquals(await bystander.read(), "untouched");
+    }
+    await t.step("SIGKILL", async () => {
+      for (const child of childrenOf(pid)) Deno.kill(child, "SIGKILL");
+      await command.event(
+        "plugin",
+        ({ text }) => /was ended by SIGKILL/.test(`${text}`),
+      );
+      await isUntouched();
+      await command.event("plugin", ({ text }) => /runs again/.test(`${text}`));
+    });
+    for (const way of ["wasm", "buffers", "heap"]) {
+      await t.step(way, async () => {
+        const before = residentMemory(pid);
+        assertEquals((await request(port, { target: `/${way}` })).status, 500);
+        await isUntouched();
+        const grown = residentMemory(pid) - before;
+        assert(grown < 32 * 1024 * 1024, `the server has grown by ${grown}`);
         await command.event(
           "plugin",
           ({ text }) => /runs again/.test(`${text}`),
         );
-        const again = await open(target);
-        await again.send("again");
-        assertEquals(
-          await again.read(),
-          new TextEncoder().encode("again"),
+      });
+    }
+    await t.step("ten gigabytes", async () => {
+      const { status } = await request(port, { target: "/ten-gigabytes" });
+      assertEquals(status, 500);
+      await command.event("refuse", ({ text }) => /memory/i.test(`${text}`));
+      await isUntouched();
+    });
+  },
+);
+
+Deno.test("a plugin's process ends with the server, whatever it does", {
+  ignore: Deno.build.os !== "linux",
+  timeout: 60_000,
+}, async (t) => {
+  await using directory = new TemporaryDirectory();
+  const deeds = {
+    waits: "",
+    loops: "setTimeout(() => { for (;;); });",
+    "keeps timers": "setInterval(() => {}, 1);",
+  };
+  for (const [name, deed] of Object.entries(deeds)) {
+    for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+      await t.step(`${name}, ${signal}`, async () => {
+        const module = await directory.write(
+          "plugin.js",
+          plugin(`
+            export const framings = {};
+            ${deed}
+          `),
         );
-        stack.dispose();
-        await descriptorsReturn(pid, descriptors);
+        await using command = await Command.start({
+          permissions: mayStartItself,
+          args: ["--plugin", `mine=${module}`],
+        });
+        const children = childrenOf(command.pid);
+        assertEquals(children.length, 1);
+        command.kill(signal);
+        await command.status;
         await eventually(
-          `the workers return to ${workers}`,
-          () => countWorkers(pid),
-          (count) => count === workers,
+          "the plugin's process has ended",
+          () => children.filter(isRunning),
+          (left) => left.length === 0,
         );
       });
     }
-  },
-  { needs: ["linux"], timeout: 60_000 },
-);
+  }
+});

@@ -107,3 +107,31 @@ export async function memoryReturns(pid: number, bytes: number): Promise<void> {
     (resident) => resident <= bytes,
   );
 }
+
+/**
+ * Finds the processes that a process has started and that have not ended.
+ *
+ * @param pid The process.
+ * @returns Their numbers.
+ */
+export function childrenOf(pid: number): number[] {
+  const threads = [...Deno.readDirSync(`/proc/${pid}/task`)];
+  return threads.flatMap(({ name }) =>
+    Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).split(" ")
+      .filter((child) => child !== "").map(Number)
+  );
+}
+
+/**
+ * Tells whether a process is there.
+ *
+ * @param pid The process.
+ */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
