@@ -74,7 +74,7 @@ async function main(): Promise<void> {
   }
   if (args.check) {
     await program.end();
-    print(describeConfig(program.config));
+    print(describeConfig(program.config, program.isolations));
     return await exit(0);
   }
   await serve(args, settings, program);

@@ -111,6 +111,11 @@ export class Program {
     return this.#loaded.config;
   }
 
+  /** Where each plugin runs, in words, by its name. */
+  get isolations(): ReadonlyMap<string, string> {
+    return this.#loaded.plugins.isolations;
+  }
+
   /** The port that it listens on; 0 on a Unix socket. */
   get port(): number {
     return this.#server!.port;

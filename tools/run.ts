@@ -26,7 +26,7 @@ async function main(args: readonly string[]): Promise<number> {
   say(describeStd(source));
   const isWindows = Deno.build.os === "windows";
   const child = new Deno.Command(Deno.execPath(), {
-    args: [subcommand, ...argumentsFor(source), ...rest],
+    args: [subcommand, ...argumentsFor(source), ...rest.map(toItself)],
     env: { [stdVariable]: source },
     stdin: "inherit",
     stdout: "inherit",
@@ -46,6 +46,13 @@ async function main(args: readonly string[]): Promise<number> {
     });
   }
   return (await child.status).code;
+}
+
+/** What `deno` stands for is this one, wherever it is installed. */
+function toItself(argument: string): string {
+  return argument === "--allow-run=deno"
+    ? `--allow-run=${Deno.execPath()}`
+    : argument;
 }
 
 /**

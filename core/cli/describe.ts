@@ -90,9 +90,13 @@ function schemeOf({ tlsCert }: CoreConfig): "ws" | "wss" {
  * Tells what a configuration would do, for `--check`.
  *
  * @param config The configuration, valid.
+ * @param isolations Where each plugin runs, in words, by its name.
  * @returns Lines for stdout.
  */
-export function describeConfig({ core, backend, plugins }: Config): string {
+export function describeConfig(
+  { core, backend, plugins }: Config,
+  isolations: ReadonlyMap<string, string> = new Map(),
+): string {
   const loaded = backend.findLastIndex(({ step }) => step === "load");
   const options = backend.slice(loaded + 1).map((step) =>
     step.step === "configure" ? `  ${step.option} = ${step.value}` : ""
@@ -108,7 +112,9 @@ export function describeConfig({ core, backend, plugins }: Config): string {
     `backend ${core.backend}${options.length === 0 ? "" : ", with"}`,
     ...options,
     ...describePages(core),
-    ...plugins.map(describePlugin),
+    ...plugins.map((plugin) =>
+      describePlugin(plugin, isolations.get(plugin.name))
+    ),
   ].join("\n");
 }
 
@@ -125,6 +131,7 @@ function describePages(
 
 function describePlugin(
   { name, specifier, trusted, grants }: PluginConfig,
+  isolation: string | undefined,
 ): string {
   const granted = grantNames.filter((kind) => grants[kind].length > 0).map(
     (kind) => `${kind} ${grants[kind].join(", ")}`,
@@ -134,7 +141,8 @@ function describePlugin(
     : granted.length === 0
     ? "with no permission"
     : `granted ${granted.join("; ")}`;
-  return `plugin ${name} from ${specifier}, ${rights}`;
+  const where = isolation === undefined ? "" : `, ${isolation}`;
+  return `plugin ${name} from ${specifier}, ${rights}${where}`;
 }
 
 /**

@@ -402,7 +402,7 @@ function freezeOpen(): void {
     const value = Reflect.get(globalThis, name);
     if (typeof value === "function" && !extended.test(String(name))) {
       Object.freeze(value);
-      if (typeof value.prototype === "object") Object.freeze(value.prototype);
+      Object.freeze(value.prototype);
     } else if (/^(?:JSON|Math|Reflect|Atomics|Intl)$/.test(String(name))) {
       Object.freeze(value);
     }

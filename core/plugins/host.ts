@@ -21,6 +21,7 @@ import {
 import { PluginFramer } from "./framer.ts";
 import { checkGrants, toPermissions } from "./permissions.ts";
 import type { StartIsolate } from "./isolate.ts";
+import { PluginLink } from "./link.ts";
 import { findProcessProgram } from "./process_program.ts";
 import { PluginSupervisor } from "./supervisor.ts";
 import { ModuleLoader } from "./source.ts";
@@ -49,6 +50,7 @@ export class Plugins {
   /** For each framing function of a plugin, the plugin's name. */
   #owners = new Map<string, string>();
   #processes: PluginSupervisor[] = [];
+  #isolations = new Map<string, string>();
 
   private constructor(core: CoreConfig, options: LoadPluginsOptions) {
     this.#core = core;
@@ -87,6 +89,11 @@ export class Plugins {
     return this.#backends;
   }
 
+  /** Where each of them runs, in words, by its name. */
+  get isolations(): ReadonlyMap<string, string> {
+    return this.#isolations;
+  }
+
   /** The framing functions that can be used, by name. */
   get framings(): FramingTable {
     return this.#framings;
@@ -117,14 +124,19 @@ export class Plugins {
       }
       await checkGrants(plugin.grants);
       const timeout = this.#core.connectTimeout * 1000;
+      const chosen = plugin.trusted ? undefined : await chooseIsolate(plugin);
       const loader = new ModuleLoader(plugin.specifier, {
         timeout,
         sha256: plugin.sha256,
         hosts: plugin.grants.import,
         confined: !plugin.trusted,
+        strip: chosen?.strips === true
+          ? (text, url) => this.#strip(chosen.startIsolate, text, url)
+          : undefined,
       });
       const sources = await loader.load();
-      if (plugin.trusted) {
+      if (chosen === undefined) {
+        this.#isolations.set(plugin.name, "in the program's own thread");
         const { createBackend, framings } = await importTrusted(sources);
         if (createBackend !== undefined) {
           this.#backends[plugin.name] = createBackend;
@@ -132,12 +144,14 @@ export class Plugins {
         this.#addFramings(plugin, framings);
         return;
       }
+      const { startIsolate, where } = chosen;
+      this.#isolations.set(plugin.name, where);
       const process = await PluginSupervisor.start({
         name: plugin.name,
         sources,
         onImport: ({ specifier, importer }) =>
           loader.import(specifier, importer),
-        startIsolate: await chooseIsolate(plugin),
+        startIsolate,
         permissions: toPermissions(plugin.grants),
         maxMessage: this.#core.maxMessage,
         timeout: this.#core.pluginTimeout * 1000,
@@ -167,6 +181,31 @@ export class Plugins {
     }
   }
 
+  /** Makes JavaScript of TypeScript in an isolate without any plugin. */
+  async #strip(
+    startIsolate: StartIsolate,
+    text: string,
+    url: string,
+  ): Promise<string> {
+    const link = new PluginLink({
+      name: "",
+      permissions: toPermissions(noGrants),
+      maxMessage: this.#core.maxMessage,
+      timeout: this.#core.connectTimeout * 1000,
+      startIsolate,
+      onImport: () => Promise.reject(new TypeError("there is no plugin")),
+      onOutput: () => {},
+      onFailure: () => {},
+    });
+    try {
+      return String(await link.call("strip", [text, url]));
+    } catch (cause) {
+      throw new SyntaxError(describeError(cause).replace(`plugin "": `, ""));
+    } finally {
+      await link.end();
+    }
+  }
+
   #addFramings(
     plugin: PluginConfig,
     framings: Readonly<Record<string, CreateFraming | IsolatedFraming>>,
@@ -189,16 +228,31 @@ export class Plugins {
   }
 }
 
+/** What a plugin runs in. */
+interface ChosenIsolate {
+  readonly startIsolate: StartIsolate;
+  /** In words. */
+  readonly where: string;
+  /** Whether TypeScript is parsed in one, too: what ends the parser ends its process. */
+  readonly strips: boolean;
+}
+
 /** Chooses what a plugin runs in, and loads no more than that. */
 async function chooseIsolate(
   { isolation }: PluginConfig,
-): Promise<StartIsolate> {
+): Promise<ChosenIsolate> {
+  let why = "";
   if (isolation !== "worker") {
     const program = await findProcessProgram();
     if (!("why" in program)) {
       const { ProcessIsolate } = await import("./process_isolate.ts");
-      return (options) => new ProcessIsolate(options, program);
+      return {
+        startIsolate: (options) => new ProcessIsolate(options, program),
+        where: "isolated in a process",
+        strips: true,
+      };
     }
+    why = `: ${program.why}`;
     if (isolation === "process") {
       throw new Deno.errors.NotCapable(
         `it cannot be isolated in a process: ${program.why}`,
@@ -206,7 +260,11 @@ async function chooseIsolate(
     }
   }
   const { WorkerIsolate } = await import("./worker_isolate.ts");
-  return (options) => new WorkerIsolate(options);
+  return {
+    startIsolate: (options) => new WorkerIsolate(options),
+    where: `isolated in a worker${why}`,
+    strips: false,
+  };
 }
 
 /** Backends that are named by where their module is are plugins without any grant. */

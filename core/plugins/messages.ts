@@ -12,6 +12,8 @@ import type { BackendQuery } from "../api.ts";
 
 /** What the sandbox can be asked for, with arguments and answers. */
 export interface SandboxCalls {
+  /** Make JavaScript of TypeScript; there need be no plugin. */
+  strip(text: string, url: string): string;
   /** Import the plugin's module. */
   load(sources: ModuleSources): LoadedExports;
   /** Make a backend; the one made before is no longer used. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { stripTypeScriptTypes } from "node:module";
 import { importFunction } from "./messages.ts";
+import { stripTypes } from "./strip_types.ts";
 
 /** A module, as text that can be evaluated. */
 export interface ModuleText {
@@ -27,7 +27,19 @@ export interface ReadModuleOptions {
    * @default {false}
    */
   readonly confined?: boolean;
+  /**
+   * Makes JavaScript of TypeScript.
+   *
+   * @default {stripTypes}
+   */
+  readonly strip?: StripTypes | undefined;
 }
+
+/** Makes JavaScript of the TypeScript of a module. */
+export type StripTypes = (
+  text: string,
+  url: string,
+) => string | Promise<string>;
 
 /**
  * Reads a module. It is parsed as a whole: what looks like text to a lexer that
@@ -41,11 +53,11 @@ export interface ReadModuleOptions {
  */
 export async function readModule(
   text: string,
-  { url, type, confined = false }: ReadModuleOptions,
+  { url, type, confined = false, strip = stripTypes }: ReadModuleOptions,
 ): Promise<ModuleText> {
   const kind = kindOf(url, type);
   if (kind === "json") return { source: fromJson(text), imports: [] };
-  const script = kind === "typescript" ? fromTypeScript(text, url) : text;
+  const script = kind === "typescript" ? await strip(text, url) : text;
   const { program, names } = await parse(script);
   const imports = new Set<string>();
   const edits: Edit[] = [];
@@ -97,14 +109,6 @@ function fromJson(text: string): string {
     throw new SyntaxError("it is not JSON");
   }
   return `export default JSON.parse(${JSON.stringify(text)});`;
-}
-
-function fromTypeScript(text: string, url: string): string {
-  try {
-    return stripTypeScriptTypes(text, { mode: "transform", sourceUrl: url });
-  } catch {
-    throw new SyntaxError("it is not valid TypeScript");
-  }
 }
 
 /** A node of the syntax tree, as far as it is looked at. */

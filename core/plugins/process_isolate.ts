@@ -20,7 +20,7 @@ import {
 } from "./wire.ts";
 
 /** Bytes of an answer beside those about a framing function's messages, at the most. */
-const mostAnswer = 1024 * 1024 + 4096;
+const mostAnswer = 8 * 1024 * 1024 + 4096;
 /** Lines in a second, above which a plugin has failed: reading them costs the server. */
 const mostLines = 10_000;
 const second = 1000;

@@ -47,9 +47,11 @@ export async function findProcessProgram(): Promise<
   if (child.protocol !== "file:") {
     return { why: "the program was loaded from a URL" };
   }
-  const command = Deno.execPath();
-  if (!await mayRun(command)) {
-    return { why: `the program may not start itself: --allow-run=${command}` };
+  const command = await findSelf();
+  if (command === undefined) {
+    return {
+      why: "the program may not start itself, which takes --allow-run=deno",
+    };
   }
   const path = fileURLToPath(child);
   return {
@@ -57,6 +59,14 @@ export async function findProcessProgram(): Promise<
     toArguments: (permissions) => toArguments(path, permissions),
     toEnvironment,
   };
+}
+
+/** A grant for `deno` is one for where the path of programs leads, not for what that links to. */
+async function findSelf(): Promise<string | undefined> {
+  for (const command of [Deno.execPath(), "deno"]) {
+    if (await mayRun(command)) return command;
+  }
+  return undefined;
 }
 
 async function mayRun(command: string): Promise<boolean> {

@@ -17,7 +17,8 @@ import { checkBackend, checkExports, type PluginExports } from "./exports.ts";
 import { ListingFramer } from "./listing_framer.ts";
 import { raiseFence } from "./fence.ts";
 import { MemoryModules } from "./hooks.ts";
-import { mayImportNode } from "./node_modules.ts";
+import { mayImportNode, openNodeModules } from "./node_modules.ts";
+import { stripTypes } from "./strip_types.ts";
 import type {
   Answer,
   Bulk,
@@ -71,7 +72,9 @@ export function createSandbox(
   let backend: Backend | undefined;
   const framers = new Map<number, OpenFramer>();
   const queries = new Map<number, AbortController>();
-  const modules = new MemoryModules({ mayImport: mayImportNode });
+  /** The built-in modules that are loaded: behind the fence Deno could not. */
+  const loaded = new Set<string>();
+  const modules = new MemoryModules({ mayImport: (name) => loaded.has(name) });
   const importing = new Map<number, PromiseWithResolvers<ModuleSources>>();
   let lastImport = 0;
 
@@ -95,10 +98,12 @@ export function createSandbox(
     encode,
     close,
     imported,
+    strip: stripTypes,
     ping,
   };
 
   async function load(sources: ModuleSources): Promise<LoadedExports> {
+    await loadNodeModules(sources);
     raiseFence({ ...options, print: limitLines(onLine), importFor });
     modules.add(sources);
     plugin = checkExports(await modules.import(sources.entry));
@@ -106,6 +111,16 @@ export function createSandbox(
       backend: plugin.createBackend !== undefined,
       framings: Object.keys(plugin.framings),
     };
+  }
+
+  /** Loads those that the plugin's modules name, be it only in an `import()`. */
+  async function loadNodeModules({ modules }: ModuleSources): Promise<void> {
+    const sources = [...modules.values()];
+    for (const name of openNodeModules) {
+      if (!sources.some((source) => source.includes(name))) continue;
+      loaded.add(name);
+      await import(name);
+    }
   }
 
   async function create(): Promise<void> {
@@ -201,7 +216,12 @@ export function createSandbox(
   ): Promise<unknown> {
     // Once: an object could be another text the next time.
     const name = `${specifier}`;
-    if (mayImportNode(name)) return await import(name);
+    if (loaded.has(name)) return await import(name);
+    if (mayImportNode(name)) {
+      throw new TypeError(
+        `Cannot import "${name}" now: a module that the plugin starts with has to name it`,
+      );
+    }
     let url = modules.find(name, importer);
     if (url === undefined) {
       const sources = await ask(name, importer);

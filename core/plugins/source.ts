@@ -15,7 +15,7 @@ import {
 import { resolveSpecifier } from "./hooks.ts";
 import { ImportBounds } from "./import_bounds.ts";
 import type { ModuleSources } from "./messages.ts";
-import { readModule } from "./module_text.ts";
+import { readModule, type StripTypes } from "./module_text.ts";
 import { isNodeModule, mayImportNode } from "./node_modules.ts";
 
 /** Most modules that a plugin may consist of. */
@@ -42,6 +42,8 @@ export interface ModuleLoaderOptions extends FetchModuleOptions {
    * @default {true}
    */
   readonly confined?: boolean;
+  /** Makes JavaScript of TypeScript; absent: it is done here. */
+  readonly strip?: StripTypes | undefined;
 }
 
 /** A module that is still to be read. */
@@ -163,7 +165,7 @@ export class ModuleLoader {
     if (++this.#attempts > maxModules) {
       throw new RangeError(`the plugin has more than ${maxModules} modules`);
     }
-    const { confined = true } = this.#options;
+    const { confined = true, strip } = this.#options;
     const bounds = await this.#bounds;
     const module = await fetchModule(new URL(wanted.url), {
       ...this.#options,
@@ -179,7 +181,7 @@ export class ModuleLoader {
     const sha256 = await this.#checkHash(module, name, wanted);
     const { bytes, ...place } = module;
     const text = decode(bytes);
-    const read = await readModule(text, { ...place, confined });
+    const read = await readModule(text, { ...place, confined, strip });
     const added = { name, sha256, url: module.url, ...read };
     this.#known.set(wanted.url, added);
     return added;

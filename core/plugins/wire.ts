@@ -40,7 +40,7 @@ export type ToProcess =
 /** Bytes before the rest of a frame. */
 const headerLength = 16;
 /** Bytes of a JSON answer, a line or a text, at the most. */
-const mostText = 1024 * 1024;
+const mostText = 8 * 1024 * 1024;
 
 const callKinds = { json: 0, push: 1, encode: 2, start: 3 } as const;
 const answerKinds = { json: 0, bulk: 1, error: 2, line: 3, failure: 4 };
