@@ -32,6 +32,7 @@ async function flood(
 
 function isLoss(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.NotConnected ||
     error instanceof Deno.errors.ConnectionRefused ||
     error instanceof Deno.errors.Interrupted ||
     error instanceof Deno.errors.UnexpectedEof ||
