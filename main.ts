@@ -4,6 +4,7 @@
  * @module
  */
 
+import { absolutePath } from "./core/absolute_path.ts";
 import manifest from "./deno.json" with { type: "json" };
 import { backends } from "./backends/mod.ts";
 import { type Arguments, parseArguments } from "./core/cli/arguments.ts";
@@ -110,7 +111,7 @@ async function readSettings(
 
 async function readConfigFile(file: string): Promise<Uint8Array> {
   try {
-    return await Deno.readFile(file);
+    return await Deno.readFile(absolutePath(file));
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound
       ? "there is no such file"

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { absolutePath } from "../core/absolute_path.ts";
 import {
   parseCertificates,
   parseFingerprints,
@@ -66,7 +67,7 @@ async function parse(option: string, value: string): Promise<string> {
 
 async function readFile(path: string): Promise<string> {
   try {
-    return await Deno.readTextFile(path);
+    return await Deno.readTextFile(absolutePath(path));
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotCapable)) throw cause;
     throw new Deno.errors.NotCapable(

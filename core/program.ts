@@ -5,6 +5,7 @@
  * @module
  */
 
+import { absolutePath } from "./absolute_path.ts";
 import type { Backend } from "./api.ts";
 import { type BackendTable, loadBackend } from "./accept/backend.ts";
 import { readCertificate } from "./server/certificate.ts";
@@ -97,7 +98,7 @@ export class Program {
   ): Promise<Program> {
     const config = resolveConfig(settings);
     const { log: level, logFormat: format, logFile } = config.core;
-    if (logFile !== undefined) await parts.log.open?.(logFile);
+    if (logFile !== undefined) await parts.log.open?.(absolutePath(logFile));
     const write = (line: string): void => parts.log.add(line);
     const log = createLog({ level, format, write });
     parts.log.tellDropped?.((lines) => log("warn", "log", { dropped: lines }));
@@ -214,8 +215,9 @@ async function load(
   log: Log,
   telemetry: Telemetry,
 ): Promise<Loaded> {
-  const certificate = await readCertificate(config.core);
-  const pages = await Pages.load(config.core, log);
+  const core = withAbsolutePaths(config.core);
+  const certificate = await readCertificate(core);
+  const pages = await Pages.load(core, log);
   const builtIn = { backends, framings, log, telemetry };
   const plugins = await Plugins.load(config, builtIn);
   try {
@@ -229,5 +231,22 @@ async function load(
 
 function toServerSettings(loaded: Loaded): ServerSettings {
   const { config: { core }, plugins, ...others } = loaded;
-  return { ...others, core, framings: plugins.framings };
+  return {
+    ...others,
+    core: withAbsolutePaths(core),
+    framings: plugins.framings,
+  };
+}
+
+function withAbsolutePaths(core: CoreConfig): CoreConfig {
+  const { tlsCert, tlsKey, web, listen } = core;
+  return {
+    ...core,
+    tlsCert: tlsCert && absolutePath(tlsCert),
+    tlsKey: tlsKey && absolutePath(tlsKey),
+    web: web && absolutePath(web),
+    listen: listen.transport === "unix"
+      ? { ...listen, path: absolutePath(listen.path) }
+      : listen,
+  };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { absolutePath } from "../../core/absolute_path.ts";
 import type { Backend, BackendQuery, PeerInfo } from "../../core/api.ts";
 import { parseAddress } from "../../core/net/address.ts";
 import type { TlsTrust } from "../../core/net/tls_trust.ts";
@@ -102,7 +103,7 @@ export function createFile(): Backend {
       switch (option) {
         case "path":
           await checkDirectory(value);
-          directory = value;
+          directory = absolutePath(value);
           break;
         case "expression":
           expressions.push(parseExpression(value));
@@ -175,7 +176,7 @@ async function checkDirectory(path: string): Promise<void> {
   }
   let isDirectory: boolean;
   try {
-    ({ isDirectory } = await Deno.stat(path));
+    ({ isDirectory } = await Deno.stat(absolutePath(path)));
   } catch (error) {
     throw explain(error, `Cannot use path "${path}"`, path);
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { absolutePath } from "../absolute_path.ts";
 import { formatAddress, type PeerAddress } from "../net/address.ts";
 import type { AllowedPeers } from "../net/allowed_peers.ts";
 import type { TlsTrust } from "../net/tls_trust.ts";
@@ -46,16 +47,19 @@ export interface OpenPeerOptions {
 /**
  * Opens a connection to a peer.
  *
- * @param address Its address, with a port where the transport has one.
+ * @param given Its address, with a port where the transport has one.
  * @param options When to give up.
  * @returns The connection; the caller closes it.
  * @throws {Error} If it cannot be opened: refused, unreachable, unknown name,
  * permission missing, not allowed; `signal`'s reason if that was aborted.
  */
 export async function openPeer(
-  address: PeerAddress,
+  given: PeerAddress,
   options: OpenPeerOptions,
 ): Promise<Peer> {
+  const address = "path" in given
+    ? { ...given, path: absolutePath(given.path) }
+    : given;
   const {
     signal,
     allowed = "*",

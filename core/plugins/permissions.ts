@@ -4,6 +4,7 @@
  * @module
  */
 
+import { absolutePath } from "../absolute_path.ts";
 import {
   type GrantName,
   grantNames,
@@ -20,7 +21,11 @@ export function toPermissions(
   grants: PluginGrants,
 ): Deno.PermissionOptionsObject {
   function list(name: GrantName): string[] | false {
-    return grants[name].length === 0 ? false : [...grants[name]];
+    const list = grants[name];
+    if (list.length === 0) return false;
+    return name === "read" || name === "write"
+      ? list.map(absolutePath)
+      : [...list];
   }
   return {
     net: list("net"),

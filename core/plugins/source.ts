@@ -5,6 +5,7 @@
  * @module
  */
 
+import { absolutePath } from "../absolute_path.ts";
 import { pathToFileURL } from "node:url";
 import { decodeText } from "../config/text.ts";
 import {
@@ -81,7 +82,7 @@ export class ModuleLoader {
   /**
    * Constructs a new instance.
    *
-   * @param specifier Path of the plugin's module, absolute, or its URL.
+   * @param specifier Path of the plugin's module, or its URL.
    * @param options Limits.
    * @throws {TypeError} If it is neither.
    */
@@ -232,7 +233,7 @@ function describeWanted({ url, importer }: Wanted): string {
 function toUrl(specifier: string): string {
   const url = /^[a-z]{2,}:/i.test(specifier)
     ? new URL(specifier)
-    : pathToFileURL(specifier);
+    : pathToFileURL(absolutePath(specifier));
   if (!["file:", "http:", "https:"].includes(url.protocol)) {
     throw new TypeError(`"${specifier}" is neither a path nor an https: URL`);
   }

@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { opcodes, RawClient, request } from "../support/client.ts";
 import { Command, testEngines } from "../support/command.ts";
@@ -331,5 +332,54 @@ Deno.test("a plugin's process ends with the server, whatever it does", {
         );
       });
     }
+  }
+});
+
+Deno.test("a configuration's paths stay where the program was started", {
+  timeout: 30_000,
+}, async () => {
+  await using directory = new TemporaryDirectory();
+  await using peer = TestPeer.tcp(echo);
+  await Deno.mkdir(join(directory.path, "peers"));
+  await Deno.mkdir(join(directory.path, "www"));
+  await directory.write("peers/moved", `${peer.host} * moved`);
+  await directory.write("www/page.txt", "the page");
+  await directory.write(
+    "plugin.js",
+    plugin(`
+      export const framings = {
+        moved() {
+          Deno.chdir("/");
+          return { frame: (data) => ({ length: data.length, type: "text" }) };
+        },
+      };
+    `),
+  );
+  await directory.write(
+    "here.ini",
+    `
+[core]
+backend = file
+web = www
+[plugin mine]
+url = plugin.js
+trust = full
+[backend]
+path = peers
+expression = %endpoint%
+`,
+  );
+  await using command = await Command.start({
+    cwd: directory.path,
+    file: "here.ini",
+  });
+  for (const turn of ["before", "after"]) {
+    using client = await RawClient.open(command.port, { target: "/moved" });
+    await client.send(turn);
+    assertEquals(await client.read(), turn);
+    const url = `http://127.0.0.1:${command.port}/page.txt`;
+    assertEquals((await (await fetch(url)).text()).trim(), "the page");
+    command.kill("SIGHUP");
+    await command.event("reload", (entry) => entry.level === "info");
   }
 });
