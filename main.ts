@@ -190,9 +190,10 @@ function handleSignals(
     stopping = true;
     log("info", "shutdown", { signal });
     const { drainTimeout } = program.config.core;
-    Deno.unrefTimer(
-      setTimeout(() => exit(0), drainTimeout * 1000 + lateEnd),
-    );
+    const end = Date.now() + drainTimeout * 1000 + lateEnd;
+    Deno.unrefTimer(setTimeout(() => exit(0), end - Date.now()));
+    // With telemetry, the process ends once nothing is left, this thread included.
+    if (!isTelemetryOn()) killAfter(end + lateEnd);
     try {
       await Promise.all([program.end(), threads?.end()]);
     } finally {
@@ -224,6 +225,23 @@ function handleSignals(
   if (Deno.build.os === "windows") return;
   listen("SIGTERM", () => stop("SIGTERM", 143));
   listen("SIGHUP", reload);
+}
+
+/**
+ * Ends the process from a thread of its own, if it has not ended by then: this
+ * one may be too busy to.
+ *
+ * @param time When, as of `Date.now()`.
+ */
+function killAfter(time: number): void {
+  const source = `setTimeout(
+    () => Deno.kill(Deno.pid, "SIGKILL"),
+    ${time} - Date.now(),
+  );`;
+  new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
+    type: "module",
+    name: "end",
+  });
 }
 
 /**
