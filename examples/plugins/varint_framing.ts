@@ -19,10 +19,7 @@
  *
  * - nothing: a message goes out with its prefix, as it came;
  * - `strip`: it goes out without. The client can hand it to its protobuf library
- *   as it is. A message of no bytes cannot go out then, as no framing function
- *   can make an empty WebSocket message: the connection is closed with 1011.
- *   Protobuf encodes a message as no bytes if all of its fields have their
- *   default values; where a service sends such messages, do not use `strip`.
+ *   as it is.
  *
  * The prefix is the message's length in bytes as a base-128 varint of 1 to 5
  * bytes: 7 bits in each, the lowest first, and the highest bit says that one
@@ -72,8 +69,7 @@ interface Prefix {
  *
  * @param config Empty, or `strip`.
  * @returns The framer. Its `frame` throws a `RangeError` for a prefix of more
- * than five bytes, for a length of 2 GiB or more, and, with `strip`, for a
- * message of no bytes.
+ * than five bytes, and for a length of 2 GiB or more.
  * @throws {TypeError} If `config` is something else.
  */
 export function createVarint(config: string): Framer {
@@ -101,10 +97,9 @@ function createStripping(): Framer {
       if (length === 0) {
         const prefix = parsePrefix(data);
         if (prefix === null) return null;
+        // All of its fields have their default values.
         if (prefix.length === 0) {
-          throw new RangeError(
-            'Cannot frame protobuf message: it is empty, and with "strip" nothing is left of it',
-          );
+          return { length: prefix.size, type: "binary", end: 0 };
         }
         length = prefix.length;
         return { length: prefix.size, type: "discard" };
