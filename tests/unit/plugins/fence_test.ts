@@ -17,7 +17,7 @@ import {
   closedDeno,
   closedGlobals,
   closedNodeModules,
-} from "../../support/hostile_plugins/closed_names.ts";
+} from "../../support/closed_names.ts";
 
 /** Put there by the fence, or open where its memory is limited. */
 const replaced = ["Deno", "console", "WebAssembly"];
