@@ -14,11 +14,13 @@ import { delimiter, join } from "node:path";
 export const packages = {
   // Services that are bridged to, and what stands in front.
   dnsmasq: "dnsmasq-base",
+  gpsd: "gpsd",
   haproxy: "haproxy",
   mosquitto: "mosquitto",
   nginx: "nginx-light",
   ngircd: "ngircd",
   postgres: "postgresql",
+  "python3 pymodbus": "python3-pymodbus python3-serial python3-serial-asyncio",
   "rabbitmq-server": "rabbitmq-server",
   "redis-server": "redis-server",
   socat: "socat",
@@ -64,6 +66,7 @@ const finders: { readonly [name in Program]?: () => boolean } = {
   node: isNodeThere,
   postgres: () => findPostgres() !== undefined,
   python3: () => isProgram(python),
+  "python3 pymodbus": () => runs([python, "-c", "import pymodbus.server"]),
   "python3 websockets": () => runs([python, "-c", "import websockets"]),
 };
 

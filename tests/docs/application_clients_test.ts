@@ -2,11 +2,13 @@
 
 import { testEngines } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
+import { gpsd } from "./applications/gpsd.ts";
 import { ircFramework } from "./applications/irc_framework.ts";
+import { modbus } from "./applications/modbus.ts";
 import { postgres } from "./applications/postgres.ts";
 import { testRabbitmq } from "./applications/rabbitmq.ts";
 
-for (const { name, programs, test } of [ircFramework, postgres]) {
+for (const { name, programs, test } of [gpsd, ircFramework, modbus, postgres]) {
   testEngines(name, (_, engine) => test(engine), {
     needs: programs,
     timeout: 60_000,

@@ -34,3 +34,19 @@ interface Emitter {
 export function nextEvent(emitter: Emitter, event: string): Promise<unknown> {
   return new Promise((resolve) => emitter.once(event, resolve));
 }
+
+/**
+ * Waits until a service that does not say when it is ready listens.
+ *
+ * @param port Its port on 127.0.0.1.
+ */
+export async function listens(port: number): Promise<void> {
+  for (;;) {
+    try {
+      return (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
