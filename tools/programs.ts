@@ -20,7 +20,8 @@ export const packages = {
   nginx: "nginx-light",
   ngircd: "ngircd",
   postgres: "postgresql",
-  "python3 pymodbus": "python3-pymodbus python3-serial python3-serial-asyncio",
+  "python3 pymodbus": "python3-pymodbus",
+  "python3 serial_asyncio": "python3-serial-asyncio",
   "rabbitmq-server": "rabbitmq-server",
   "redis-server": "redis-server",
   socat: "socat",
@@ -66,7 +67,8 @@ const finders: { readonly [name in Program]?: () => boolean } = {
   node: isNodeThere,
   postgres: () => findPostgres() !== undefined,
   python3: () => isProgram(python),
-  "python3 pymodbus": () => runs([python, "-c", "import pymodbus.server"]),
+  "python3 pymodbus": () => runs([python, "-c", "import pymodbus"]),
+  "python3 serial_asyncio": () => runs([python, "-c", "import serial_asyncio"]),
   "python3 websockets": () => runs([python, "-c", "import websockets"]),
 };
 

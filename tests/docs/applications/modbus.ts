@@ -15,7 +15,7 @@ interface Modbus {
 /** Registers of a device. */
 export const modbus: ClientApplication = {
   name: "A page reads registers by Modbus/TCP",
-  programs: ["python3 pymodbus"],
+  programs: ["python3 pymodbus", "python3 serial_asyncio"],
   async test(engine): Promise<void> {
     const port = freePort();
     await using example = await Example.open("modbus", { "5020": port });
