@@ -85,7 +85,8 @@ async function printCompletions(shell: Shell): Promise<void> {
   const { formatCompletions } = await import(
     "./core/cli/completions/completions.ts"
   );
-  write(Deno.stdout, formatCompletions(shell, Object.keys(backends)));
+  const names = [Object.keys(backends), Object.keys(framings)] as const;
+  write(Deno.stdout, formatCompletions(shell, ...names));
 }
 
 function withDemo(args: Arguments): Arguments {

@@ -77,7 +77,7 @@ Deno.test("An option needs no more than its parser and its help", () => {
     parse: () => ({}),
   };
   const options = [...coreOptions, plain];
-  const command = { options, backends: [] };
+  const command = { options, backends: [], framings: [] };
   for (
     const text of [
       formatBash(command),

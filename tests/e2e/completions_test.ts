@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { backends } from "../../backends/mod.ts";
+import { framings } from "../../framing/mod.ts";
 import { formatBash } from "../../core/cli/completions/bash.ts";
 import type { Completable } from "../../core/cli/completions/completable.ts";
 import { formatCompletions } from "../../core/cli/completions/completions.ts";
@@ -28,9 +29,11 @@ const awkward: CommandOption = {
 };
 
 const names = Object.keys(backends);
+const framingNames = Object.keys(framings);
 const command: Completable = {
   options: [...commandOptions, awkward],
   backends: names,
+  framings: framingNames,
 };
 
 const formats: Readonly<Record<Shell, (command: Completable) => string>> = {
@@ -66,6 +69,14 @@ const cases: readonly (readonly [line: string, words: readonly string[]])[] = [
   ["-b ./a", ["-b", "./a.ini"]],
   ["--tls-cert a", ["--tls-cert", "a.ini"]],
   ["--tls-cert=certs/", ["--tls-cert=certs/x.pem"]],
+  ["-c framing=st", ["-c", "framing=stomp"]],
+  ["-c framing=text -c framing-config=bi", [
+    "-c",
+    "framing=text",
+    "-c",
+    "framing-config=binary",
+  ]],
+  ["-c framing-config=crlf,s", ["-c", "framing-config=crlf,strip,append"]],
   ["-c path=ce", ["-c", "path=certs"]],
   ["--plugin x=a", ["--plugin", "x=a.ini"]],
   ["--plugin=x=a", ["--plugin=x=a.ini"]],
@@ -132,7 +143,7 @@ Deno.test("websocksy --completions prints the script for each shell", async () =
   for (const shell of shells) {
     const { code, stdout, stderr } = await runCommand(["--completions", shell]);
     assertEquals({ code, stderr }, { code: 0, stderr: "" });
-    assertEquals(stdout, formatCompletions(shell, names));
+    assertEquals(stdout, formatCompletions(shell, names, framingNames));
   }
   const { code, stdout, stderr } = await runCommand(["--completions", "tcsh"]);
   assertEquals({ code, stdout }, { code: 2, stdout: "" });
@@ -147,7 +158,10 @@ Deno.test(
     name: "zsh finds the script as a file in fpath",
     async fn(): Promise<void> {
       await using directory = new TemporaryDirectory();
-      await directory.write("_websocksy", formatCompletions("zsh", names));
+      await directory.write(
+        "_websocksy",
+        formatCompletions("zsh", names, framingNames),
+      );
       const { success, stdout } = await new Deno.Command("zsh", {
         args: [
           "-f",

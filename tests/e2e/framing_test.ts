@@ -4,7 +4,7 @@
  * seed, and the smallest case.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import {
   type BackendQuery,
@@ -12,7 +12,7 @@ import {
   type PeerInfo,
   serve,
 } from "../../core/mod.ts";
-import { type EngineName, engines } from "../support/command.ts";
+import { type EngineName, engines, runCommand } from "../support/command.ts";
 import {
   type ClientMessage,
   inverseFramings,
@@ -196,3 +196,38 @@ for (const engine of engines) {
     },
   });
 }
+
+Deno.test("websocksy --check tells a wrong word of a framing function", async () => {
+  const cases: [framing: string, config: string, why: string][] = [
+    [
+      "newline",
+      "lf,stripp",
+      'Cannot use newline "lf,stripp": "stripp" is not one of crlf, lfcr, lf, cr, any, strip, append',
+    ],
+    [
+      "separator",
+      "\\0,apend",
+      'Cannot use separator "\\0,apend": "apend" is not one of strip, append (a comma of the separator is \\x2c)',
+    ],
+    ["fixedlength", "8,padd", 'Cannot use length "8,padd": "padd" is not pad'],
+    [
+      "dynamic32",
+      "wrapp",
+      'Cannot use dynamic32 "wrapp": "wrapp" is not of the form KEY=VALUE, nor wrap',
+    ],
+    ["json", "line", 'Cannot use json "line": "line" is not one of lines'],
+    ["text", "x", 'Cannot use text "x": "x" is not one of binary'],
+    ["stomp", "1.2", 'Cannot use stomp "1.2": it takes no configuration'],
+  ];
+  for (const [framing, config, why] of cases) {
+    const { code, stdout, stderr } = await runCommand([
+      "--check",
+      ...["-c", "host=tcp://127.0.0.1:1"],
+      ...["-c", `framing=${framing}`],
+      ...["-c", `framing-config=${config}`],
+    ]);
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, why);
+    assertEquals(stderr.split("\n").length, 2);
+  }
+});

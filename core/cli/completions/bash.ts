@@ -7,6 +7,7 @@
 import {
   type Completable,
   listenHosts,
+  pairValues,
   quote,
   takesPair,
   takesValue,
@@ -20,7 +21,8 @@ import { type CommandOption, optionNames } from "../../config/option.ts";
  * @param command What is completed.
  * @returns The script.
  */
-export function formatBash({ options, backends }: Completable): string {
+export function formatBash(command: Completable): string {
+  const { options, backends } = command;
   const names = options.flatMap(optionNames);
   const valued = options.filter(takesValue);
   const cases = valued.flatMap((option) => {
@@ -56,6 +58,14 @@ ${cases.join("\n")}
       return
     fi
     case $option$value in
+${
+    pairValues(command).flatMap(([name, values]) => [
+      `      -c${name}=)`,
+      `        ${compgen(values)}`,
+      "        return",
+      "        ;;",
+    ]).join("\n")
+  }
       ${patternsFor(valued, takesPair, "*=")} | \\
       ${patternsFor(valued, isListen, "unix:")})
         compopt -o default

@@ -12,6 +12,32 @@ export interface Completable {
   readonly options: readonly CommandOption[];
   /** Names of the built-in backends. */
   readonly backends: readonly string[];
+  /** Names of the built-in framing functions. */
+  readonly framings: readonly string[];
+}
+
+/** What `-c framing-config=` is offered, of all framing functions. */
+const framingConfigs: readonly string[] = [
+  "crlf",
+  "crlf,strip,append",
+  "lf",
+  "lf,strip,append",
+  "any,strip,append",
+  "lines",
+  "wrap",
+  "binary",
+];
+
+/**
+ * Lists the options of a backend whose values can be completed.
+ *
+ * @param command What is completed.
+ * @returns Their names, and the values that are offered.
+ */
+export function pairValues(
+  { framings }: Completable,
+): readonly (readonly [name: string, values: readonly string[]])[] {
+  return [["framing", framings], ["framing-config", framingConfigs]];
 }
 
 /** What `-l` is offered beside `unix:PATH`; its default need not be completed. */

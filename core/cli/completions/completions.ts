@@ -21,11 +21,13 @@ const formats: Readonly<Record<Shell, (command: Completable) => string>> = {
  *
  * @param shell The shell.
  * @param backends Names of the built-in backends.
+ * @param framings Names of the built-in framing functions.
  * @returns The script, for the shell to read.
  */
 export function formatCompletions(
   shell: Shell,
   backends: readonly string[],
+  framings: readonly string[],
 ): string {
-  return formats[shell]({ options: commandOptions, backends });
+  return formats[shell]({ options: commandOptions, backends, framings });
 }

@@ -7,6 +7,7 @@
 import {
   type Completable,
   listenHosts,
+  pairValues,
   summarize,
   takesPair,
   takesValue,
@@ -19,7 +20,8 @@ import { type CommandOption, optionNames } from "../../config/option.ts";
  * @param command What is completed.
  * @returns The script.
  */
-export function formatFish({ options, backends }: Completable): string {
+export function formatFish(command: Completable): string {
+  const { options, backends } = command;
   const flags = options.filter((option) => !takesValue(option));
   return `# Completions of websocksy for fish.
 function __websocksy_is_first
@@ -44,6 +46,14 @@ function __websocksy_listen
     end
 end
 function __websocksy_pair
+${
+    pairValues(command).map(([name, values]) =>
+      `    if commandline -ct | string match -q '${name}=*'
+        printf '${name}=%s\\n' ${values.join(" ")}
+        return
+    end`
+    ).join("\n")
+  }
     if commandline -ct | string match -qr '[^-=]='
         __websocksy_paths '^(?:--plugin=)?[^=]*=' | string replace -- --plugin= ''
     end

@@ -7,6 +7,7 @@
 import {
   type Completable,
   listenHosts,
+  pairValues,
   quote,
   summarize,
   takesPair,
@@ -21,7 +22,8 @@ import { type CommandOption, optionNames } from "../../config/option.ts";
  * @param command What is completed.
  * @returns The script.
  */
-export function formatZsh({ options, backends }: Completable): string {
+export function formatZsh(command: Completable): string {
+  const { options, backends } = command;
   const specs = options.flatMap((option) => specsFor(option, backends));
   return `#compdef websocksy
 # Completions of websocksy for zsh.
@@ -38,6 +40,11 @@ _websocksy_backend() {
   _files
 }
 _websocksy_pair() {
+${
+    pairValues(command).map(([name, values]) =>
+      `  compset -P ${name}= && { compadd -- ${values.join(" ")}; return }`
+    ).join("\n")
+  }
   compset -P '*=' && _files
 }
 _websocksy() {
