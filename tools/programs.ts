@@ -25,6 +25,7 @@ export const packages = {
   "rabbitmq-server": "rabbitmq-server",
   "redis-server": "redis-server",
   socat: "socat",
+  sshd: "openssh-server",
   websockify: "websockify",
   Xvnc: "tigervnc-standalone-server",
   xterm: "xterm",
@@ -37,6 +38,7 @@ export const packages = {
   "python3 websockets": "python3-websockets",
   // What else a service runs beside.
   logrotate: "logrotate",
+  ssh: "openssh-client",
   // Shells, and what checks files that are delivered.
   bash: "bash",
   fish: "fish",
@@ -67,6 +69,7 @@ const finders: { readonly [name in Program]?: () => boolean } = {
   node: isNodeThere,
   postgres: () => findPostgres() !== undefined,
   python3: () => isProgram(python),
+  sshd: () => isProgram("/usr/sbin/sshd"),
   "python3 pymodbus": () => runs([python, "-c", "import pymodbus"]),
   "python3 serial_asyncio": () => runs([python, "-c", "import serial_asyncio"]),
   "python3 websockets": () => runs([python, "-c", "import websockets"]),

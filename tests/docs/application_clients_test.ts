@@ -7,8 +7,11 @@ import { ircFramework } from "./applications/irc_framework.ts";
 import { modbus } from "./applications/modbus.ts";
 import { postgres } from "./applications/postgres.ts";
 import { testRabbitmq } from "./applications/rabbitmq.ts";
+import { ssh } from "./applications/ssh.ts";
 
-for (const { name, programs, test } of [gpsd, ircFramework, modbus, postgres]) {
+for (
+  const { name, programs, test } of [gpsd, ircFramework, modbus, postgres, ssh]
+) {
   testEngines(name, (_, engine) => test(engine), {
     needs: programs,
     timeout: 60_000,
