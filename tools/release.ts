@@ -17,6 +17,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { backends } from "../backends/mod.ts";
+import { framings } from "../framing/mod.ts";
 import { formatCompletions } from "../core/cli/completions/completions.ts";
 import manifest from "../deno.json" with { type: "json" };
 import { archiveName, formatChecksums, pack } from "./archive.ts";
@@ -120,11 +121,11 @@ async function addFiles(directory: string): Promise<void> {
       join(directory, file.split("/").at(-1)!),
     );
   }
-  const names = Object.keys(backends);
+  const names = [Object.keys(backends), Object.keys(framings)] as const;
   const completions = {
-    "websocksy.bash": formatCompletions("bash", names),
-    _websocksy: formatCompletions("zsh", names),
-    "websocksy.fish": formatCompletions("fish", names),
+    "websocksy.bash": formatCompletions("bash", ...names),
+    _websocksy: formatCompletions("zsh", ...names),
+    "websocksy.fish": formatCompletions("fish", ...names),
   };
   await Deno.mkdir(join(directory, "completions"));
   for (const [name, text] of Object.entries(completions)) {
