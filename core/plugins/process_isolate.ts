@@ -24,6 +24,10 @@ const mostAnswer = 8 * 1024 * 1024 + 4096;
 /** Lines in a second, above which a plugin has failed: reading them costs the server. */
 const mostLines = 10_000;
 const second = 1000;
+/** Bytes of calls for which memory is not kept. */
+const smallBatch = 16 * 1024;
+/** Bytes of memory that is kept: for the largest read. */
+const spareSize = largestSize + 64 * 1024;
 
 /** A plugin's process. */
 export class ProcessIsolate implements Isolate {
@@ -31,6 +35,7 @@ export class ProcessIsolate implements Isolate {
   #child: Deno.ChildProcess;
   #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   #directory: string | undefined;
+  #spares: Uint8Array<ArrayBuffer>[] = [];
   #gone: Promise<void>;
   #isOver = false;
   #linesSince = 0;
@@ -71,7 +76,9 @@ export class ProcessIsolate implements Isolate {
   }
 
   post(calls: readonly Call[]): void {
-    this.#write(encodeCalls(calls));
+    let memory: Uint8Array<ArrayBuffer> | undefined;
+    const bytes = encodeCalls(calls, (size) => memory = this.#takeSpare(size));
+    this.#write(bytes).then(() => this.#keep(memory));
   }
 
   async end(): Promise<void> {
@@ -80,9 +87,24 @@ export class ProcessIsolate implements Isolate {
     await this.#gone;
   }
 
-  #write(bytes: Uint8Array<ArrayBuffer>): void {
+  async #write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     // That it has ended, or why, is told by its status.
-    this.#writer.write(bytes).catch(() => {});
+    await this.#writer.write(bytes).catch(() => {});
+  }
+
+  /** Memory that is new costs more than to copy into it. */
+  #takeSpare(size: number): Uint8Array<ArrayBuffer> {
+    if (size <= smallBatch) return new Uint8Array(size);
+    const index = this.#spares.findIndex(({ length }) => length >= size);
+    return index < 0
+      ? new Uint8Array(Math.max(size, spareSize))
+      : this.#spares.splice(index, 1)[0]!;
+  }
+
+  #keep(memory: Uint8Array<ArrayBuffer> | undefined): void {
+    if (memory === undefined || memory.length < spareSize) return;
+    if (memory.length > 2 * spareSize || this.#spares.length >= 2) return;
+    this.#spares.push(memory);
   }
 
   async #wait(): Promise<void> {

@@ -13,6 +13,7 @@ import type { Backend, BackendQuery } from "../api.ts";
 import { type CloseError, describeError } from "../errors.ts";
 import type { EncodedMessages } from "../bridge/message_encoder.ts";
 import { MessageFramer } from "../bridge/message_framer.ts";
+import { smallestSize, tailroom } from "../memory/buffer_pool.ts";
 import { checkBackend, checkExports, type PluginExports } from "./exports.ts";
 import { ListingFramer } from "./listing_framer.ts";
 import { raiseFence } from "./fence.ts";
@@ -177,7 +178,7 @@ export function createSandbox(
 
   function push(id: number, bytes: Uint8Array<ArrayBuffer>): Bulk {
     const { framer, list } = framers.get(id)!;
-    framer.room(bytes.length).set(bytes);
+    framer.room(roomFor(bytes.length)).set(bytes);
     const { failure } = framer.push(bytes.length);
     return { ...list.take(), failure: toFailure(failure) };
   }
@@ -308,6 +309,13 @@ function limitLines(onLine: (line: string) => void): (line: string) => void {
     }
     if (++count <= mostLines) onLine(line.slice(0, mostLine));
   };
+}
+
+/** Room of a size that is kept for the next read. */
+function roomFor(count: number): number {
+  let size = smallestSize;
+  while (size + tailroom < count) size *= 4;
+  return size;
 }
 
 const answerFields = [

@@ -9,7 +9,11 @@ import { Script } from "node:vm";
 import { parentPort, workerData } from "node:worker_threads";
 import type { Answer, Call } from "./messages.ts";
 import { createSandbox, toText } from "./sandbox.ts";
-import type { WorkerStart } from "./worker_messages.ts";
+import {
+  copiedBytes,
+  type WorkerAnswers,
+  type WorkerStart,
+} from "./worker_messages.ts";
 
 /** Milliseconds after which answers no longer wait for the rest of their batch. */
 const answerWait = 20;
@@ -30,6 +34,8 @@ const perform = createSandbox({
 });
 
 let answers: Answer[] = [];
+/** Memory that came with calls, and is of use for the next ones. */
+let spares: ArrayBuffer[] = [];
 let flushIsDue = false;
 
 /**
@@ -60,9 +66,14 @@ const guarded = new Script("performCalls()");
 /** Makes the calls that are next, until answers have waited for long enough. */
 function performCalls(): void {
   const began = now();
-  do perform(pending[next++]!); while (
-    next < pending.length && now() - began <= answerWait
-  );
+  do {
+    const call = pending[next++]!;
+    perform(call);
+    const bytes = call[1] === "push" ? call[2][1].buffer : undefined;
+    if (bytes !== undefined && bytes.byteLength > copiedBytes) {
+      spares.push(bytes);
+    }
+  } while (next < pending.length && now() - began <= answerWait);
   flush();
 }
 
@@ -80,7 +91,11 @@ function flush(): void {
   if (answers.length === 0) return;
   const batch = answers;
   answers = [];
-  post(batch);
+  const transfers = spares;
+  if (transfers.length === 0) return post(batch);
+  spares = [];
+  const message: WorkerAnswers = { answers: batch, spares: transfers };
+  post(message, transfers);
 }
 
 // Not port.on("message"), as Node has it: Deno looks there for ports in every

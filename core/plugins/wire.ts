@@ -56,30 +56,37 @@ const none = new Uint8Array(0);
  * @returns A frame.
  */
 export function encodeStart(start: ProcessStart): Uint8Array<ArrayBuffer> {
-  return join([toFrame(callKinds.start, 0, toJson(start))]);
+  return join(undefined, [toFrame(callKinds.start, 0, toJson(start))]);
 }
 
 /**
  * Encodes calls.
  *
  * @param calls The calls.
- * @returns Their frames, in memory of their own.
+ * @param allocate Gives memory of at least so many bytes.
+ * @returns Their frames, in that memory.
  */
-export function encodeCalls(calls: readonly Call[]): Uint8Array<ArrayBuffer> {
-  return join(calls.map((call) => {
-    const [id, name, args] = call;
-    if (name === "push") {
-      const [framer, bytes] = args;
-      return toFrame(callKinds.push, id, toDoubles(framer), bytes);
-    }
-    if (name === "encode") {
-      const [framer, bytes, ends, turns] = args;
-      const counts = toDoubles(framer, ends.length, turns.length);
-      const numbers = toNumbers([...ends, ...turns]);
-      return toFrame(callKinds.encode, id, counts, numbers, bytes);
-    }
-    return toFrame(callKinds.json, id, toJson([name, args.map(toEntries)]));
-  }));
+export function encodeCalls(
+  calls: readonly Call[],
+  allocate?: Allocate,
+): Uint8Array<ArrayBuffer> {
+  return join(
+    allocate,
+    calls.map((call) => {
+      const [id, name, args] = call;
+      if (name === "push") {
+        const [framer, bytes] = args;
+        return toFrame(callKinds.push, id, toDoubles(framer), bytes);
+      }
+      if (name === "encode") {
+        const [framer, bytes, ends, turns] = args;
+        const counts = toDoubles(framer, ends.length, turns.length);
+        const numbers = toNumbers([...ends, ...turns]);
+        return toFrame(callKinds.encode, id, counts, numbers, bytes);
+      }
+      return toFrame(callKinds.json, id, toJson([name, args.map(toEntries)]));
+    }),
+  );
 }
 
 /**
@@ -113,16 +120,19 @@ export function decodeCall(payload: Uint8Array<ArrayBuffer>): ToProcess {
 export function encodeAnswers(
   messages: readonly FromProcess[],
 ): Uint8Array<ArrayBuffer> {
-  return join(messages.map((message) => {
-    switch (message.kind) {
-      case "line":
-        return toFrame(answerKinds.line, 0, encoder.encode(message.line));
-      case "failure":
-        return toFrame(answerKinds.failure, 0, encoder.encode(message.why));
-      case "answer":
-        return encodeAnswer(message.answer);
-    }
-  }));
+  return join(
+    undefined,
+    messages.map((message) => {
+      switch (message.kind) {
+        case "line":
+          return toFrame(answerKinds.line, 0, encoder.encode(message.line));
+        case "failure":
+          return toFrame(answerKinds.failure, 0, encoder.encode(message.why));
+        case "answer":
+          return encodeAnswer(message.answer);
+      }
+    }),
+  );
 }
 
 function encodeAnswer([id, value, error]: Answer): Frame {
@@ -220,10 +230,16 @@ function toFrame(kind: number, id: number, ...parts: Uint8Array[]): Frame {
   return { kind, id, parts, length };
 }
 
-function join(frames: readonly Frame[]): Uint8Array<ArrayBuffer> {
+/** Gives memory of at least so many bytes. */
+export type Allocate = (size: number) => Uint8Array<ArrayBuffer>;
+
+function join(
+  allocate: Allocate | undefined,
+  frames: readonly Frame[],
+): Uint8Array<ArrayBuffer> {
   let total = 0;
   for (const { length } of frames) total += length;
-  const bytes = new Uint8Array(total);
+  const bytes = allocate?.(total).subarray(0, total) ?? new Uint8Array(total);
   const view = viewOf(bytes);
   let offset = 0;
   for (const { kind, id, parts, length } of frames) {
@@ -299,11 +315,14 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
+/** Bytes of memory that are kept for the next frame. */
+const mostKept = 2 * 1024 * 1024;
+
 /** Finds the frames in what is read from a pipe. */
 export class FrameSplitter {
   #most: number;
   /** The start of a frame whose end has not been read. */
-  #held = none as Uint8Array<ArrayBuffer>;
+  #held: Uint8Array<ArrayBuffer> = none;
   #length = 0;
 
   /**
@@ -319,7 +338,7 @@ export class FrameSplitter {
    * Takes what was read.
    *
    * @param chunk What was read. Frames may lie in it.
-   * @yields Each frame that is whole, without its length.
+   * @yields Each frame that is whole, without its length; valid until the next one.
    * @throws {RangeError} If a frame is longer than it may be.
    */
   *add(chunk: Uint8Array<ArrayBuffer>): Iterable<Uint8Array<ArrayBuffer>> {
@@ -340,9 +359,10 @@ export class FrameSplitter {
       if (this.#length < 4) continue;
       if (this.#length === 4 + this.#lengthAt(this.#held, 0)) {
         const frame = this.#held.subarray(4, this.#length);
-        this.#held = none as Uint8Array<ArrayBuffer>;
         this.#length = 0;
         yield frame;
+        // Memory that is new costs more than what is done with it here.
+        if (this.#held.length > mostKept) this.#held = none;
       }
     }
   }

@@ -25,6 +25,7 @@ import messages from "./messages.ts" with { type: "text" };
 import nodeModules from "./node_modules.ts" with { type: "text" };
 import sandbox from "./sandbox.ts" with { type: "text" };
 import stripTypes from "./strip_types.ts" with { type: "text" };
+import workerMessages from "./worker_messages.ts" with { type: "text" };
 import sandboxWorker from "./sandbox_worker.ts" with { type: "text" };
 import readBuffer from "../memory/read_buffer.ts" with { type: "text" };
 import readSize from "../memory/read_size.ts" with { type: "text" };
@@ -51,6 +52,7 @@ const sources: Readonly<Record<string, string>> = {
   "./sandbox.ts": sandbox,
   "./sandbox_worker.ts": sandboxWorker,
   "./strip_types.ts": stripTypes,
+  "./worker_messages.ts": workerMessages,
   "../memory/read_buffer.ts": readBuffer,
   "../memory/read_size.ts": readSize,
   "../websocket/utf8.ts": utf8,

@@ -4,13 +4,20 @@
  * @module
  */
 
+import { tailroom } from "../memory/buffer_pool.ts";
 import type { Isolate, IsolateOptions } from "./isolate.ts";
 import type { Call } from "./messages.ts";
 import { openingGrants } from "./permissions.ts";
-import type { FromWorker, WorkerStart } from "./worker_messages.ts";
+import {
+  copiedBytes,
+  type FromWorker,
+  type WorkerStart,
+} from "./worker_messages.ts";
 
-/** Up to so many bytes are copied into a message; more are transferred with it. */
-const copiedBytes = 16 * 1024;
+/** Pieces of memory that are kept for the next calls. */
+const mostSpares = 4;
+/** Bytes that a piece may have which is kept. */
+const mostSpareBytes = 2 * 1024 * 1024;
 /** Milliseconds that ending a worker may take until it is ended by force. */
 const endTimeout = 1000;
 
@@ -20,6 +27,7 @@ export class WorkerIsolate implements Isolate {
   #port: MessagePort;
   #ended = Promise.withResolvers<void>();
   #isEnding = false;
+  #spares: ArrayBuffer[] = [];
 
   /**
    * Starts the worker.
@@ -47,7 +55,9 @@ export class WorkerIsolate implements Isolate {
     };
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    port1.onmessage = ({ data }): void => options.onAnswers(data);
+    port1.onmessage = ({ data }): void => {
+      options.onAnswers(this.#takeSpares(data));
+    };
     const { maxMessage, timeout } = options;
     const grants = openingGrants(options.permissions);
     const start: WorkerStart = { port: port2, maxMessage, timeout, grants };
@@ -61,11 +71,36 @@ export class WorkerIsolate implements Isolate {
       const [id, name, args] = call;
       if (name !== "push" && name !== "encode") return call;
       const [framer, bytes, ...others] = args;
-      const copy = bytes.slice();
+      const copy = this.#copy(bytes);
       if (copy.length > copiedBytes) transfers.push(copy.buffer);
       return [id, name, [framer, copy, ...others]] as unknown as Call;
     });
     this.#port.postMessage(copies, transfers);
+  }
+
+  /** Memory that is new costs more than to copy into it. */
+  #copy(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const { length } = bytes;
+    if (length <= copiedBytes) return bytes.slice();
+    const index = this.#spares.findIndex((spare) => spare.byteLength >= length);
+    const spare = index < 0
+      ? new ArrayBuffer(roundUp(length))
+      : this.#spares.splice(index, 1)[0]!;
+    const copy = new Uint8Array(spare, 0, length);
+    copy.set(bytes);
+    return copy;
+  }
+
+  #takeSpares(message: unknown): unknown {
+    if (Array.isArray(message)) return message;
+    const { answers, spares } = Object(message);
+    if (!Array.isArray(spares)) return answers;
+    for (const spare of spares.slice(0, mostSpares)) {
+      const isOne = spare instanceof ArrayBuffer &&
+        spare.byteLength <= mostSpareBytes;
+      if (isOne && this.#spares.length < mostSpares) this.#spares.push(spare);
+    }
+    return answers;
   }
 
   async end(): Promise<void> {
@@ -77,4 +112,11 @@ export class WorkerIsolate implements Isolate {
     clearTimeout(timer);
     this.#worker.terminate();
   }
+}
+
+/** Of a size that serves other reads, too. */
+function roundUp(length: number): number {
+  let size = copiedBytes;
+  while (size + tailroom < length) size *= 4;
+  return size + tailroom;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { OpeningGrant } from "./messages.ts";
+import type { Answer, OpeningGrant } from "./messages.ts";
 
 /** What a plugin's worker is started with. */
 export interface WorkerStart {
@@ -16,6 +16,15 @@ export interface WorkerStart {
   readonly grants: readonly OpeningGrant[];
   /** Milliseconds that the plugin may be busy without an answer. */
   readonly timeout: number;
+}
+
+/** Up to so many bytes are copied into a message; more are transferred with it. */
+export const copiedBytes = 16 * 1024;
+
+/** Answers, with memory that calls came in. */
+export interface WorkerAnswers {
+  readonly answers: readonly Answer[];
+  readonly spares: readonly ArrayBuffer[];
 }
 
 /** What a plugin's worker tells: a line that the plugin wrote, or its end. */
