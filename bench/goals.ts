@@ -140,9 +140,9 @@ function versus(
 function bothWays(text: string, figure: string, bound: number): Goal {
   const without = ":framing-config=crlf,strip,append";
   return {
-    text: `${text}, x as they are`,
+    text: `${text}, per CPU s, x as they are`,
     figure,
-    field: "rate",
+    field: "perProcessorSecond",
     against: { without },
     bound,
     contenders: ENGINES.map((engine) => `${engine}${without}`),
