@@ -31,7 +31,7 @@ import { isThread, runThread } from "./core/threads/worker.ts";
 import { countThreads, Threads } from "./core/threads/pool.ts";
 import { framings } from "./framing/mod.ts";
 
-/** What there is to load, and where the log goes. */
+/** What the program can load, and where its log goes. */
 const parts: ProgramParts & { readonly log: LogOutput } = {
   backends,
   framings,
@@ -39,13 +39,17 @@ const parts: ProgramParts & { readonly log: LogOutput } = {
   log: new LogOutput(Deno.stderr),
 };
 
-/** Milliseconds in which the last lines have to be written. */
+/**
+ * Milliseconds that the end of the process waits for the last lines of the log.
+ */
 const flushTimeout = 300;
 
-/** Milliseconds after `drain-timeout` that nothing is waited for any more. */
+/** Milliseconds after `drain-timeout` at which the process ends in any case. */
 const lateEnd = 400;
 
-/** A setting of the demo; it comes before all others, which can so set it otherwise. */
+/**
+ * A setting of the demo. It precedes all others, so that they can override it.
+ */
 const demoConsole: Setting = {
   section: "core",
   option: "console",
@@ -137,9 +141,9 @@ async function serve(
   } catch (error) {
     return await exit(1, explainListenError(error, program.config.core));
   }
-  // Without IPv6, it is not where the configuration said.
+  // Without IPv6, the address differs from that of the configuration.
   const { core } = program.config;
-  // Before anybody can be told that it listens, and sends a signal then.
+  // Set before the line `listening`, after which a signal may come.
   handleSignals(args, program, threads);
   outliveErrors(log);
   const address = formatUrl(core, program.port);
@@ -154,7 +158,9 @@ async function serve(
   }
 }
 
-/** Listens in this thread and in others; each of them loads the configuration for itself. */
+/**
+ * Listens in this thread and in others; each of them loads the configuration.
+ */
 async function listenInThreads(
   settings: readonly Setting[],
   program: Program,
@@ -186,14 +192,15 @@ function handleSignals(
   const { log } = program;
   let stopping = false;
   async function stop(signal: Deno.Signal, status: number): Promise<void> {
-    // A second signal does not wait any longer.
+    // A second signal ends the process at once.
     if (stopping) return await exit(status);
     stopping = true;
     log("info", "shutdown", { signal });
     const { drainTimeout } = program.config.core;
     const end = Date.now() + drainTimeout * 1000 + lateEnd;
     Deno.unrefTimer(setTimeout(() => exit(0), end - Date.now()));
-    // With telemetry, the process ends once nothing is left, this thread included.
+    // With telemetry, the process ends when nothing keeps it, this thread
+    // included.
     if (!isTelemetryOn()) killAfter(end + lateEnd);
     try {
       await Promise.all([program.end(), threads?.end()]);
@@ -229,8 +236,8 @@ function handleSignals(
 }
 
 /**
- * Ends the process from a thread of its own, if it has not ended by then: this
- * one may be too busy to.
+ * Ends the process from another thread, if it has not ended by then: this
+ * thread may be too busy.
  *
  * @param time When, as of `Date.now()`.
  */
@@ -246,9 +253,9 @@ function killAfter(time: number): void {
 }
 
 /**
- * Ends the process as soon as nothing is left that would keep it. Before its
- * end, Deno exports what it has not yet. If `Deno.exit` made it do that, and it
- * went to collect metrics meanwhile, it would wait for this thread for ever.
+ * Ends the process as soon as nothing keeps it. Before the end, Deno exports
+ * the rest of the telemetry. If `Deno.exit` caused that export while metrics
+ * were being collected, Deno would wait for this thread without an end.
  */
 function endByItself(listeners: ReadonlyMap<Deno.Signal, () => void>): void {
   for (const [signal, listener] of listeners) {
@@ -263,7 +270,7 @@ function isPermissionMissing(error: unknown): boolean {
     (error instanceof Error && isPermissionMissing(error.cause));
 }
 
-/** Ends the process; with an error, after one line on stderr that tells it. */
+/** Ends the process; with an error, it first writes one line to stderr. */
 async function exit(status: number, error?: unknown): Promise<never> {
   await parts.log.flush(flushTimeout);
   if (error !== undefined) {
@@ -286,7 +293,7 @@ function write(
   try {
     while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
   } catch {
-    // Nobody reads it any more: it is lost, which is no reason to stop serving,
-    // and there is nowhere to say so.
+    // The reader has closed stderr. The line is lost, but the server goes on,
+    // and there is no other place to report it.
   }
 }

@@ -42,7 +42,7 @@ export async function pack(
   }
   if (name.includes("-windows-")) {
     const archive = `${name}.zip`;
-    // Without the ids of users, and the time of reading.
+    // Without the ids of users, and without access times.
     await run(parent, ["zip", "-q", "-X", archive, name, ...sorted]);
     return archive;
   }

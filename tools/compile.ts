@@ -1,5 +1,5 @@
 /**
- * Compiles the bridge into a program of its own:
+ * Compiles the bridge into a standalone program:
  *
  *     deno run -A tools/compile.ts [--target TARGET|all] [--output PATH]
  *
@@ -26,10 +26,10 @@ export const targets: readonly string[] = [
 ];
 
 /**
- * What the program may do: connect and listen, read configuration and peers'
- * files, make and remove Unix sockets, and give plugins any of these, the
- * environment and modules from any host. It may start no process, and load no
- * native library.
+ * The permissions of the program: to connect and listen, read configuration and
+ * peer files, create and remove Unix sockets, and grant plugins any of these,
+ * the environment and modules from any host. It may not start a process or load
+ * a native library.
  */
 const permissions: readonly string[] = [
   "--allow-net",
@@ -41,8 +41,8 @@ const permissions: readonly string[] = [
 ];
 
 /**
- * Packages that are imported only where they are needed, by a name that Deno
- * does not follow: where it exports telemetry, for plugins, and to serve files.
+ * Packages that are imported only when they are needed, by a name that Deno
+ * does not follow: to export telemetry, for plugins, and to serve files.
  */
 export const lazyPackages: readonly string[] = ([
   "@opentelemetry/api",
@@ -54,7 +54,7 @@ export const lazyPackages: readonly string[] = ([
 
 const root = join(import.meta.dirname!, "..");
 
-/** One program to make. */
+/** One program to compile. */
 interface Job {
   readonly target: string | undefined;
   readonly output: string;
@@ -79,8 +79,8 @@ export async function compile(args: readonly string[]): Promise<number> {
         `--config=${join(root, "deno.json")}`,
         ...std,
         ...permissions,
-        // It lies in the shared temporary directory, under a name that others
-        // can guess, and is run without a look at whose it is.
+        // Deno keeps it in the shared temporary directory, under a name that
+        // others can guess, and runs it without checking its owner.
         "--no-code-cache",
         ...included.map((module) => `--include=${module}`),
         ...(target === undefined ? [] : [`--target=${target}`]),
@@ -126,8 +126,8 @@ function pathFor(target: string | undefined): string {
 }
 
 /**
- * Finds the modules that are started by their URL, as workers and processes: no
- * import leads `deno compile` to them.
+ * Finds the modules that the program starts by their URL, as workers and
+ * processes: `deno compile` does not find them through imports.
  *
  * @returns Their paths.
  */

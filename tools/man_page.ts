@@ -1,5 +1,5 @@
 /**
- * The manual page, made of the table of options.
+ * Formats the manual page from the table of options.
  *
  * @module
  */
@@ -114,8 +114,8 @@ function formatBlocks(blocks: readonly Block[]): string[] {
 }
 
 /**
- * A text as lines of input. A sentence begins a line of its own, as roff has
- * the space behind it to set.
+ * Splits a text into lines of input. Each sentence begins a line, so that roff
+ * sets the space after it.
  */
 function fill(text: string): string[] {
   const sentences = text.split(/(?<=[a-z0-9)`\]][.?]) (?=[A-Z`[])/);
@@ -130,7 +130,7 @@ function toRoff(text: string): string {
     .replaceAll(/`([^`]+)`/g, "\\fB$1\\fR");
 }
 
-/** Hides what roff would take for its own. */
+/** Escapes characters that have a meaning in roff. */
 function escape(text: string): string {
   return hideControl(text.replaceAll("\\", "\\e").replaceAll("-", "\\-"));
 }
@@ -141,10 +141,10 @@ function hideControl(line: string): string {
 }
 
 /**
- * Makes a sentence of the meaning of an option.
+ * Makes a sentence from the help of an option.
  *
- * @param help The meaning, as the help has it.
- * @returns It with a capital letter and a full stop.
+ * @param help The help. @returns The help with a capital letter and a full
+ * stop.
  */
 export function toSentence(help: string): string {
   return `${help[0]!.toUpperCase()}${help.slice(1)}.`;

@@ -1,6 +1,7 @@
 /**
- * What tests need of the machine: programs of other packages, and what not
- * every system has. `needing()` of `tests/support/needing.ts` asks for it.
+ * What tests need from the machine: programs of other packages, and features
+ * that not every system has. `needing()` of `tests/support/needing.ts` checks
+ * for them.
  *
  * Run as a program, it prints the Debian packages of all programs that are
  * missing here, in one line.
@@ -12,7 +13,7 @@ import { delimiter, join } from "node:path";
 
 /** The programs that tests start, and the Debian packages that have them. */
 export const packages = {
-  // Services that are bridged to, and what stands in front.
+  // Services behind the bridge, and proxies in front of it.
   dnsmasq: "dnsmasq-base",
   gpsd: "gpsd",
   haproxy: "haproxy",
@@ -36,10 +37,10 @@ export const packages = {
   npm: "npm",
   python3: "python3",
   "python3 websockets": "python3-websockets",
-  // What else a service runs beside.
+  // Other programs that services need.
   logrotate: "logrotate",
   ssh: "openssh-client",
-  // Shells, and what checks files that are delivered.
+  // Shells, and programs that check delivered files.
   bash: "bash",
   fish: "fish",
   man: "man-db",
@@ -51,7 +52,7 @@ export const packages = {
   unzip: "unzip",
   zip: "zip",
   zsh: "zsh",
-  // What makes certificates and namespaces.
+  // Programs that make certificates and namespaces.
   ip: "iproute2",
   openssl: "openssl",
   unshare: "util-linux",
@@ -63,7 +64,7 @@ export type Program = keyof typeof packages;
 /** The system's Python: a `python3` before it on the path may lack its modules. */
 export const python = "/usr/bin/python3";
 
-/** How a program is found that is not just a name on the path. */
+/** How to find programs that are not on the path under their name. */
 const finders: { readonly [name in Program]?: () => boolean } = {
   chromium: () => findChromium() !== undefined,
   node: isNodeThere,
@@ -75,7 +76,10 @@ const finders: { readonly [name in Program]?: () => boolean } = {
   "python3 websockets": () => runs([python, "-c", "import websockets"]),
 };
 
-/** What a system may lack that no package brings, and how it is called then. */
+/**
+ * Features that a system may lack and no package provides, and their names in
+ * reports.
+ */
 const abilities = {
   /** A loopback address of IPv6, and listening on it. */
   ipv6: { lack: "IPv6", has: canListenOnIpv6 },
@@ -99,14 +103,14 @@ const abilities = {
 /** What a test needs. */
 export type Need = Program | keyof typeof abilities;
 
-/** What was found out already. */
+/** The results of earlier checks. */
 const found = new Map<Need, boolean>();
 
 /**
- * Tells what is missing, in the form that {@linkcode readLacks} reads.
+ * Describes what is missing, in the form that {@linkcode readLacks} reads.
  *
  * @param lacks What a test needs, and does not find.
- * @returns Words in parentheses, to stand behind the test's name.
+ * @returns Words in parentheses, for the end of the test's name.
  */
 export function describeLacks(lacks: readonly Need[]): string {
   const words = lacks.map((need) =>
@@ -117,16 +121,16 @@ export function describeLacks(lacks: readonly Need[]): string {
   return `(needs ${words.join(", ")})`;
 }
 
-/** What a test was ignored for. */
+/** Why a test was ignored. */
 export interface Lack {
   /** What is missing. */
   readonly name: string;
-  /** The Debian package that has it, if one has. */
+  /** The Debian package that contains it, if there is one. */
   readonly package: string | undefined;
 }
 
 /**
- * Reads what a test was ignored for.
+ * Reads why a test was ignored.
  *
  * @param name The test's name, as `needing()` made it.
  * @returns What is missing; nothing if the test was ignored for another reason.
@@ -141,7 +145,7 @@ export function readLacks(name: string): Lack[] {
 }
 
 /**
- * Tells whether something that tests need is there.
+ * Reports whether the machine has something that tests need.
  *
  * @param need What it is.
  */
@@ -185,7 +189,7 @@ export function findPostgres(): string | undefined {
   }
 }
 
-/** Where there is no Node.js, Deno puts itself on the path under its name. */
+/** Without Node.js, Deno puts itself on the path under that name. */
 function isNodeThere(): boolean {
   const path = findProgram("node");
   return path !== undefined &&
@@ -193,7 +197,7 @@ function isNodeThere(): boolean {
 }
 
 /**
- * Tells programs from what no package brings.
+ * Reports whether a need is a program, which a package can provide.
  *
  * @param need What a test needs.
  */
@@ -205,7 +209,7 @@ function isProgram(name: string): boolean {
   return findProgram(name) !== undefined;
 }
 
-/** Finds a program on the path, and gives its place. */
+/** Finds a program on the path, and returns its path. */
 function findProgram(name: string): string | undefined {
   const folders = name.includes("/")
     ? [""]
@@ -221,14 +225,16 @@ function findProgram(name: string): string | undefined {
   });
 }
 
-/** Whether there is no such file, or nothing that may be looked at. */
+/**
+ * Whether an error says that there is no such file, or that it may not be read.
+ */
 function isAbsent(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
     error instanceof Deno.errors.NotADirectory ||
     error instanceof Deno.errors.PermissionDenied;
 }
 
-/** Whether a program can be run, and ends well. */
+/** Whether a program can be run, and succeeds. */
 function runs([program, ...args]: readonly [string, ...string[]]): boolean {
   try {
     return new Deno.Command(program, {

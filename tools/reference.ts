@@ -1,5 +1,5 @@
 /**
- * Writes what is made of the table of options:
+ * Writes the pages that are made from the table of options:
  *
  *     deno task reference
  *

@@ -1,6 +1,6 @@
 /**
- * What the reference says beside the options: texts that the manual page and
- * `docs/configuration.md` have in common.
+ * The texts of the reference beside the options: the manual page and
+ * `docs/configuration.md` share them.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export type Block =
 export interface Section {
   /** Its title. */
   readonly title: string;
-  /** What is in it, in order. */
+  /** Its content, in order. */
   readonly blocks: readonly Block[];
 }
 
@@ -26,15 +26,15 @@ export interface Section {
 export const summary =
   "a bridge from WebSocket to TCP, UDP, TLS and Unix sockets";
 
-/** What the program does, and how it is told what to do. */
+/** What the program does, and how it is configured. */
 export const description: readonly Block[] = [
   {
     text:
-      "Each WebSocket that a client opens is connected to a peer of its own: a TCP, TLS, UDP, Unix stream or Unix datagram socket. A backend picks the peer, from the request's path, headers, cookies and subprotocols; a framing function cuts what the peer sends into messages, and picks their type. The peer is opened before the WebSocket is accepted.",
+      "websocksy connects each WebSocket of a client to a peer: a TCP, TLS, UDP, Unix stream or Unix datagram socket. A backend picks the peer by the request's path, headers, cookies and subprotocols. A framing function cuts what the peer sends into messages, and picks their type. The server connects to the peer before it accepts the WebSocket.",
   },
   {
     text:
-      "One lone argument before all options with a value is the configuration file. Options are applied in the order given, after the file. Whatever is wrong is told in one line on stderr that names it, for a file as `FILE:LINE:`.",
+      "An argument before all options with a value is the configuration file. Options are applied in the order given, after the file. Each error is one line on stderr; an error in a file begins with `FILE:LINE:`.",
   },
 ];
 
@@ -44,7 +44,7 @@ export const configurationFile: Section = {
   blocks: [
     {
       text:
-        "It is text in the INI format, in UTF-8. A line is a section, `OPTION = VALUE`, or a comment, with `#`, `;` or `//` at its start, which may also stand behind a section. What stands before the first section belongs to `[core]`. Bytes that are not UTF-8 are an error. Values are taken as they stand; a pair of double quotes around one keeps the spaces at its ends. An option that stands twice is applied twice: the later one wins, or adds to the earlier one where that is said.",
+        "The file is text in the INI format, in UTF-8; other bytes are an error. A line is a section, `OPTION = VALUE`, or a comment, which starts with `#`, `;` or `//`. A comment may also follow a section on its line. Options before the first section belong to `[core]`. Values are used verbatim; double quotes around a value keep the spaces at its ends. An option that occurs twice is applied twice: the later value replaces the earlier one, unless the option says that it adds to it.",
     },
     {
       terms: [
@@ -66,13 +66,13 @@ export const configurationFile: Section = {
   ],
 };
 
-/** What a section of a plugin may hold. */
+/** The options in a section of a plugin. */
 export const pluginSection: Section = {
   title: "Plugins",
   blocks: [
     {
       text:
-        "A plugin is a module that exports a backend, framing functions, or both; [the guide](write-a-plugin.md) tells how to write one. It runs in a process of its own where the program may start itself (`--allow-run=deno`), else in a worker, with no permission but those that its section grants. NAME is what `backend` or `framing` names it by.",
+        "A plugin is a module that exports a backend, framing functions, or both; [Write a plugin](write-a-plugin.md) shows how to write one. It runs in its own process if the program may start processes (`--allow-run=deno`), otherwise in a worker. Its only permissions are those that its section grants. `backend` and `framing` refer to it by NAME.",
     },
     {
       terms: [
@@ -82,7 +82,7 @@ export const pluginSection: Section = {
         ],
         [
           "integrity",
-          "`sha256-` and the SHA-256 of the module in base64; another module is refused.",
+          "`sha256-` and the SHA-256 of the module in base64; a module with another hash is refused.",
         ],
         [
           "net",
@@ -93,11 +93,11 @@ export const pluginSection: Section = {
         ["env", "Environment variables that it may read, separated by commas."],
         [
           "import",
-          "Hosts that it may import from beside its own, separated by commas.",
+          "Hosts that it may import from, in addition to its own, separated by commas.",
         ],
         [
           "isolation",
-          "`process` or `worker`: where it runs. Not given: `process` where the program may start itself, else `worker`.",
+          "`process` or `worker`: where it runs. If not given: `process` if the program may start processes, otherwise `worker`.",
         ],
         [
           "trust",
@@ -117,7 +117,7 @@ export const exitStatus: Section = {
   title: "Exit status",
   blocks: [{
     terms: [
-      ["0", "After a shutdown, or a `--check` without a fault."],
+      ["0", "After a shutdown, or a `--check` that found no error."],
       [
         "1",
         "The server cannot listen, or lacks a permission.",
@@ -138,7 +138,7 @@ export const signals: Section = {
     terms: [
       [
         "SIGINT, SIGTERM",
-        "Send what is buffered, close every WebSocket with 1001, and end, after `drain-timeout` at the latest. A second one ends at once.",
+        "Refuse new connections, send what is buffered, close every WebSocket with 1001, and exit, after `drain-timeout` at the latest. A second one exits at once.",
       ],
       [
         "SIGHUP",
@@ -155,7 +155,7 @@ export const files: Section = {
     terms: [
       [
         "/etc/websocksy/config.ini",
-        "The configuration file, where the [systemd unit](install.md#systemd) and the [container image](install.md#docker) look for it. The program itself reads none that it is not told of.",
+        "The configuration file, where the [systemd unit](install.md#systemd) and the [container image](install.md#docker) look for it. The program itself reads only the file that its arguments name.",
       ],
     ],
   }],
@@ -165,11 +165,11 @@ export const files: Section = {
 export const examples: Section = {
   title: "Examples",
   blocks: [
-    { text: "Redis, with a text message for each line of its answers:" },
+    { text: "Redis; each line of its answers becomes a text message:" },
     {
       code: "websocksy -p 8001 -c host=tcp://127.0.0.1:6379 -c framing=newline",
     },
-    { text: "A DNS server, a datagram for each message:" },
+    { text: "A DNS server; each message becomes a datagram:" },
     { code: "websocksy -c host=udp://127.0.0.1:53 -c framing=binary" },
     { text: "Is this configuration valid?" },
     { code: "websocksy /etc/websocksy/config.ini --check" },

@@ -1,12 +1,12 @@
 /**
- * Makes what a release consists of:
+ * Makes the files of a release:
  *
  *     deno task release [--tag vVERSION] [--target TARGET|all] [--output DIRECTORY]
  *
  * For each target an archive with the program, its license, manual page,
  * completions, systemd unit and an example of a configuration; a bill of
- * materials; and `SHA256SUMS` over all of them. They go to `dist/release`, which
- * must not hold anything yet. Without a target, it is for this machine.
+ * materials; and `SHA256SUMS` over all of them. They go to `dist/release`,
+ * which must be empty. Without a target, they are for this machine.
  *
  * With a tag, it fails unless that is the version in `deno.json`. The time in the
  * archives is SOURCE_DATE_EPOCH, in seconds, if that is set.
@@ -36,7 +36,7 @@ const files: readonly string[] = [
   "examples/systemd/websocksy.service",
 ];
 
-/** What the arguments of the tool say. */
+/** The parsed arguments of the tool. */
 interface ReleaseOptions {
   readonly targets: readonly string[];
   readonly output: string;
@@ -105,7 +105,7 @@ function sourceTime(): Date {
   return seconds === undefined ? new Date() : new Date(Number(seconds) * 1000);
 }
 
-/** What lay there would be released, too. */
+/** Checks that the directory is empty: its files would be released, too. */
 async function makeEmptyDirectory(path: string): Promise<void> {
   await Deno.mkdir(path, { recursive: true });
   for await (const { name } of Deno.readDir(path)) {
@@ -113,7 +113,7 @@ async function makeEmptyDirectory(path: string): Promise<void> {
   }
 }
 
-/** Puts beside a program what belongs to it. */
+/** Copies the files that belong to a program next to it. */
 async function addFiles(directory: string): Promise<void> {
   for (const file of files) {
     await Deno.copyFile(

@@ -1,9 +1,9 @@
 /**
- * Runs `deno` with the `@std` packages that can be had:
+ * Runs `deno` with the `@std` packages of jsr.io, or with the stand-ins:
  *
  *     deno run -A tools/run.ts SUBCOMMAND [ARGUMENT]...
  *
- * It says on stderr which ones these are, and ends as that `deno` does.
+ * It says on stderr which ones it uses, and exits with the status of `deno`.
  *
  * @module
  */
@@ -11,8 +11,8 @@
 import { argumentsFor, describeStd, findStd, stdVariable } from "./std.ts";
 
 /**
- * Signals within so many milliseconds are one: a terminal sends Ctrl-C to all
- * processes in the foreground, and `deno task` passes it on once more.
+ * Signals within so many milliseconds count as one: a terminal sends Ctrl-C to
+ * all processes in the foreground, and `deno task` forwards it once more.
  */
 const SAME_SIGNAL = 100;
 
@@ -31,9 +31,9 @@ async function main(args: readonly string[]): Promise<number> {
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",
-    // In a process group of its own it gets only the signals that are passed
-    // on here, and so none twice: a second one means "at once" to the bridge.
-    // A console of Windows sends Ctrl-C to it by itself.
+    // In its own process group, the child gets only the signals that are
+    // forwarded here, and so none twice: the bridge exits at once on a second
+    // one. A console of Windows sends Ctrl-C to the child by itself.
     detached: !isWindows,
   }).spawn();
   const signals: readonly Deno.Signal[] = isWindows
@@ -48,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
   return (await child.status).code;
 }
 
-/** What `deno` stands for is this one, wherever it is installed. */
+/** Puts this `deno` first on the path, wherever it is installed. */
 function toItself(argument: string): string {
   return argument === "--allow-run=deno"
     ? `--allow-run=${Deno.execPath()}`
@@ -56,7 +56,7 @@ function toItself(argument: string): string {
 }
 
 /**
- * Tells a signal that was sent anew from a copy of the one before.
+ * Distinguishes a new signal from a copy of the one before.
  *
  * @returns A function that takes the time at which a signal came, in
  * milliseconds, and says whether the signal is to be passed on.
@@ -74,7 +74,7 @@ function pass(child: Deno.ChildProcess, signal: Deno.Signal): void {
   try {
     child.kill(signal);
   } catch (error) {
-    // It may have ended in the meantime; its status then says all.
+    // The child may have ended in the meantime; its status is reported anyway.
     if (!(error instanceof TypeError)) throw error;
   }
 }

@@ -1,14 +1,14 @@
 /**
- * The software bill of materials of a compiled program, as CycloneDX 1.6 has
- * it: which packages are in it, by Deno's own account, and the runtime. No
- * ready-made scanner knows packages of jsr.io, or looks into such a program.
+ * The software bill of materials of a compiled program, in CycloneDX 1.6: the
+ * packages in it, as Deno reports them, and the runtime. No ready-made scanner
+ * knows packages of jsr.io, or can read such a program.
  *
  * @module
  */
 
 import { stdArguments } from "./std.ts";
 
-/** What `deno info --json` tells of a program. */
+/** The output of `deno info --json` for a program. */
 export interface ModuleGraph {
   readonly roots: readonly string[];
   readonly redirects: Readonly<Record<string, string>>;
@@ -20,9 +20,9 @@ export interface ModuleGraph {
 /** A module of a program. */
 export interface Module {
   readonly specifier: string;
-  /** Why it is not there. */
+  /** Why it could not be loaded. */
   readonly error?: string;
-  /** Key of the package that it is. */
+  /** Key of its package. */
   readonly npmPackage?: string;
   readonly dependencies?: readonly {
     /** Absent for an import of types only, which leaves no trace in a program. */
@@ -38,17 +38,17 @@ export interface NpmPackage {
   readonly dependencies: readonly string[];
 }
 
-/** Whose bill it is. */
+/** The program that the bill describes. */
 export interface SbomOptions {
   /** The program's version. */
   readonly version: string;
   /** When it was made. */
   readonly time: Date;
-  /** Versions of what a compiled program stands on. */
+  /** Versions of the runtime in a compiled program. */
   readonly runtime: { readonly deno: string; readonly v8: string };
 }
 
-/** A piece of software, as CycloneDX has it. */
+/** A piece of software, as CycloneDX describes it. */
 interface Component {
   readonly type: "application" | "library" | "platform";
   readonly "bom-ref": string;
@@ -59,11 +59,11 @@ interface Component {
 }
 
 /**
- * Asks Deno what a program is made of.
+ * Asks Deno for the modules of a program.
  *
  * @param entry Path of its first module, or the specifier of a package.
  * @returns The graph of its modules.
- * @throws {Error} If Deno cannot tell.
+ * @throws {Error} If Deno cannot load it.
  */
 export async function readModuleGraph(entry: string): Promise<ModuleGraph> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -84,9 +84,9 @@ export async function readModuleGraph(entry: string): Promise<ModuleGraph> {
  *
  * @param graphs The graphs of the program, its workers, and the packages that
  * no import leads to.
- * @param options Whose bill it is.
+ * @param options The program that the bill describes.
  * @returns A document of CycloneDX, for `JSON.stringify()`.
- * @throws {Error} If a module is missing, or from where packages have no name.
+ * @throws {Error} If a module is missing, or belongs to no package.
  */
 export function makeSbom(
   graphs: readonly ModuleGraph[],
@@ -130,7 +130,7 @@ export function makeSbom(
   };
 }
 
-/** Where the packages of a graph go. */
+/** Collects the packages of a graph. */
 interface Bill {
   readonly add: (component: Component) => string;
   readonly edges: ReadonlyMap<string, Set<string>>;
@@ -210,7 +210,7 @@ function fromNpm(name: string, version: string): Component {
   };
 }
 
-/** There is no type of package URL for jsr.io; its face to npm has one. */
+/** Package URLs have no type for jsr.io; its npm registry has one. */
 function fromJsr(scope: string, name: string, version: string): Component {
   return {
     type: "library",

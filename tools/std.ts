@@ -1,6 +1,7 @@
 /**
- * Which `@std` packages a `deno` that a tool or a test starts is to use: those
- * from jsr.io, as `deno.json` names them, or the stand-ins in `fallback/`.
+ * Decides which `@std` packages a `deno` uses that a tool or a test starts:
+ * those from jsr.io, as `deno.json` names them, or the stand-ins in
+ * `fallback/`.
  *
  * @module
  */
@@ -36,8 +37,8 @@ let found: Promise<StdSource> | undefined;
  * Arguments for `deno run`, `test`, `check`, `compile` and so on, which let
  * imports of `@std` be resolved. The decision is made once in a process.
  *
- * @returns None if the packages themselves can be had, else the argument that
- * puts the stand-ins in their place.
+ * @returns None if the packages can be loaded; otherwise, the argument that
+ * replaces them by the stand-ins.
  * @throws {RangeError} If `WEBSOCKSY_STD` has a value that is not known.
  */
 export async function stdArguments(): Promise<string[]> {
@@ -69,8 +70,8 @@ export function describeStd(source: StdSource): string {
 }
 
 /**
- * Finds out whether the `@std` packages can be had: `WEBSOCKSY_STD` says so,
- * or they are in Deno's cache, or they can be downloaded to it now.
+ * Finds out whether the `@std` packages can be loaded: `WEBSOCKSY_STD` says so,
+ * or they are in Deno's cache, or they can be downloaded now.
  *
  * @param options How long a download may take.
  * @throws {RangeError} If `WEBSOCKSY_STD` has a value that is not known.
@@ -89,7 +90,9 @@ export async function findStd(
   return isCached || await load([], options) ? "jsr" : "fallback";
 }
 
-/** Loads the packages with a `deno` of its own, and says whether that worked. */
+/**
+ * Loads the packages with another `deno`, and reports whether that succeeded.
+ */
 async function load(
   flags: readonly string[],
   { stallTimeout = 5_000, timeout = 60_000 }: FindStdOptions,
@@ -111,11 +114,12 @@ async function load(
     try {
       child.kill("SIGKILL");
     } catch {
-      // It has ended in the meantime.
+      // The process has ended in the meantime.
     }
   }
-  // A network that drops packets would let Deno wait for minutes. Deno writes a
-  // line for each file that it downloads: while lines come, it gets somewhere.
+  // With a network that drops packets, Deno would wait for minutes. Deno writes
+  // a line for each file that it downloads: while lines come, it makes
+  // progress.
   const limit = setTimeout(giveUp, timeout);
   let stall = setTimeout(giveUp, stallTimeout);
   try {

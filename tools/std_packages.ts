@@ -1,5 +1,5 @@
-// What the project imports of @std. It is loaded to find out whether it can be,
-// and does nothing.
+// The project's imports from @std. tools/std.ts loads this file only to find
+// out whether these packages can be loaded.
 import "@std/assert";
 import "@std/cli/parse-args";
 import "@std/ini/parse";

@@ -1,12 +1,12 @@
 /**
- * Runs the tests, several files at the same time, each in a process of its own:
+ * Runs the tests, several files at the same time, each in its own process:
  *
  *     deno run -A tools/test.ts [--jobs=N] [--no-check] [FLAG]... [PATH]...
  *
  * A path is a file of tests, a folder of them, or sources and pages whose
- * examples are to be run; without one, it is everything. Flags are those of
- * `deno test`. The last lines have the sums: what passed, what failed, and what
- * was ignored for want of which programs.
+ * examples are to be run; without one, everything is run. Flags are those of
+ * `deno test`. The last lines are the totals: the tests that passed, failed,
+ * and were ignored, and the programs that the latter need.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import {
 /** Milliseconds after which a file of tests has failed. */
 const PATIENCE = 900_000;
 
-/** What takes longest, which is begun first. */
+/** The files that take longest; they are started first. */
 export const longest: readonly string[] = [
   "tests/e2e/console_test.ts",
   "tests/docs/applications_test.ts",
@@ -35,7 +35,10 @@ export const longest: readonly string[] = [
   "tests/e2e/bridge_test.ts",
 ];
 
-/** What fills the machine, or asks for its whole attention: it is run at the end, one after the other. */
+/**
+ * Files that load the machine, or need all of it: they run at the end, one
+ * after the other.
+ */
 export const alone: readonly string[] = [
   "tests/e2e/bulk_test.ts",
   "tests/e2e/hostile_test.ts",
@@ -45,13 +48,13 @@ export const alone: readonly string[] = [
   "tests/e2e/soak_test.ts",
 ];
 
-/** Folders whose tests are quick, and run in one process. */
+/** Folders whose tests are quick; all of them run in one process. */
 const quick = "tests/unit/";
 
 const root = join(import.meta.dirname!, "..");
 const isWindows = Deno.build.os === "windows";
 
-/** What is asked for. */
+/** The parsed arguments. */
 export interface TestOptions {
   /** Files and folders; none: everything. */
   readonly paths: readonly string[];
@@ -67,8 +70,8 @@ export interface TestOptions {
  * Parses the arguments of the command line.
  *
  * @param args The arguments.
- * @returns What is asked for.
- * @throws {RangeError} If a number of jobs is none.
+ * @returns The parsed arguments.
+ * @throws {RangeError} If the number of jobs is not valid.
  */
 export function parseTestArguments(args: readonly string[]): TestOptions {
   const paths: string[] = [];
@@ -90,21 +93,21 @@ export function parseTestArguments(args: readonly string[]): TestOptions {
   return { paths, flags, jobs, isChecked };
 }
 
-/** What one process runs. */
+/** A process that runs tests. */
 export interface Unit {
-  /** What it is called. */
+  /** Its name in the output. */
   readonly name: string;
   /** The subcommand of `deno`, its flags and files. */
   readonly args: readonly string[];
-  /** Whether nothing else may run meanwhile. */
+  /** Whether no other process may run at the same time. */
   readonly isAlone: boolean;
 }
 
-/** The process that has no tests: it checks types. */
+/** The process without tests, which checks types. */
 const types = "types";
 
 /**
- * Shares files out among processes.
+ * Distributes files among processes.
  *
  * @param files The files: tests, and others whose examples are run.
  * @param options Flags, and whether types are checked.
@@ -124,7 +127,7 @@ export function planUnits(
   }
   const units = rest.toSorted(compareLength)
     .map((file) => unit(file, [...unchecked, file]));
-  // Of processes that take long, the first are begun first.
+  // The processes that take longest are started first.
   const begun = units.filter(({ isAlone }) => !isAlone);
   return [
     ...isChecked && tests.length > 0 ? [unit(types, ["check", ...tests])] : [],
@@ -157,25 +160,26 @@ function compareLength(a: string, b: string): number {
   return rank(a) - rank(b) || (a < b ? -1 : 1);
 }
 
-/** What came of a process. */
+/** The outcome of a process. */
 export interface Outcome {
   /** How many tests passed. */
   readonly passed: number;
-  /** How many failed; a process that failed without a failed test is one. */
+  /**
+   * How many failed; a process that failed without a failed test counts as one.
+   */
   readonly failed: number;
   /** The names of tests and steps that were ignored. */
   readonly ignored: readonly string[];
 }
 
 /**
- * Reads what a process wrote.
+ * Reads the output of a process.
  *
- * @param text What it wrote, without colours.
- * @param isSuccess Whether it ended well.
- * @returns What came of it.
+ * @param text Its output, without colours. @param isSuccess Whether it
+ * succeeded. @returns Its outcome.
  */
 export function readOutcome(text: string, isSuccess: boolean): Outcome {
-  // What it tests may write such lines, too: the last one is its own.
+  // The code under test may write such lines, too: the last one is Deno's.
   const sums = text.matchAll(
     /^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed(.*)/gm,
   ).toArray().at(-1);
@@ -185,8 +189,8 @@ export function readOutcome(text: string, isSuccess: boolean): Outcome {
   );
   const passed = Number(sums?.[1] ?? 0);
   const failed = Number(sums?.[2] ?? 0);
-  // One that ended early has no sums or no tests, and one may fail for what is
-  // no test's.
+  // A process that ended early wrote no totals or ran no tests, and a process
+  // can fail for another reason than a test.
   const hasRun = passed > 0 || /ignored|filtered out/.test(sums?.[3] ?? "");
   if (failed === 0 && !(isSuccess && hasRun)) {
     return { passed, failed: 1, ignored };
@@ -195,9 +199,9 @@ export function readOutcome(text: string, isSuccess: boolean): Outcome {
 }
 
 /**
- * Says how all of it went.
+ * Summarizes the outcomes.
  *
- * @param outcomes What came of each process.
+ * @param outcomes The outcome of each process.
  * @param seconds How long it took.
  * @returns Lines for stdout.
  */
@@ -251,7 +255,9 @@ async function findTests(folder: string): Promise<string[]> {
   return found.sort();
 }
 
-/** Finds the tests of a path, or gives the path of what may have examples. */
+/**
+ * Finds the tests of a path, or returns the path if it may contain examples.
+ */
 async function findFiles(path: string): Promise<string[]> {
   const name = relative(root, resolve(path));
   const { isDirectory } = await Deno.stat(join(root, name));
@@ -259,7 +265,7 @@ async function findFiles(path: string): Promise<string[]> {
   return tests.length === 0 ? [name] : tests;
 }
 
-/** Runs `deno`; all that it starts ends with it. */
+/** Runs `deno`; all processes that it starts end with it. */
 class Processes {
   readonly #source: StdSource;
   readonly #running = new Set<Deno.ChildProcess>();
@@ -272,8 +278,8 @@ class Processes {
    * Runs tests.
    *
    * @param unit Which.
-   * @param write Gets what they write, line by line.
-   * @returns Whether they ended well.
+   * @param write Gets their output, line by line. @returns Whether they
+   * succeeded.
    */
   async run(unit: Unit, write: (line: string) => void): Promise<boolean> {
     const [subcommand, ...args] = unit.args;
@@ -284,7 +290,7 @@ class Processes {
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
-      // In a process group of its own, with all that it starts.
+      // In its own process group, with all processes that it starts.
       detached: !isWindows,
     }).spawn();
     this.#running.add(child);
@@ -328,7 +334,7 @@ function kill({ pid }: Deno.ChildProcess): void {
   try {
     Deno.kill(isWindows ? pid : -pid, "SIGKILL");
   } catch (error) {
-    // It may have ended in the meantime.
+    // The process may have ended in the meantime.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
@@ -352,7 +358,7 @@ async function main(args: readonly string[]): Promise<number> {
     });
   }
   const outcomes: Outcome[] = [];
-  // A single file is shown as it goes on, of others what failed.
+  // The output of a single file is shown at once; of several, only failures.
   const isShown = units.length === 1 && units[0]!.name === files[0];
   async function run(unit: Unit): Promise<void> {
     const start = performance.now();
@@ -385,7 +391,7 @@ async function main(args: readonly string[]): Promise<number> {
   return outcomes.some(({ failed }) => failed > 0) ? 1 : 0;
 }
 
-/** What a process wrote about its failures, or all of it. */
+/** The part of a process's output about its failures, or all of it. */
 function findErrors(lines: readonly string[]): readonly string[] {
   const start = lines.lastIndexOf(" ERRORS ");
   return lines.slice(Math.max(0, start));

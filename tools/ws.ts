@@ -8,7 +8,10 @@
 /** The release that is used. */
 export const wsVersion = "8.23.0";
 
-/** Milliseconds after which an installation is given up: a network that drops packets would let npm wait for minutes. */
+/**
+ * Milliseconds after which an installation is aborted: with a network that
+ * drops packets, npm would wait for minutes.
+ */
 const INSTALL_TIMEOUT = 60_000;
 
 /**

@@ -22,7 +22,7 @@ import { parseChoice } from "../config/option_values.ts";
 import { coreOptions } from "../config/options.ts";
 import { checkPluginName } from "../config/plugin_options.ts";
 
-/** What a command line asks for. */
+/** A parsed command line. */
 export interface Arguments extends Readonly<Record<FlagName, boolean>> {
   /** Path of the configuration file, if one is named. */
   readonly configFile: string | undefined;
@@ -45,14 +45,14 @@ interface Given {
  * Parses a command line.
  *
  * @param argv The arguments, without the program's name.
- * @returns What they ask for.
+ * @returns The parsed command line.
  * @throws {ConfigError} If an option is unknown, its value is missing, or
  * something is not UTF-8.
  */
 export function parseArguments(argv: readonly string[]): Arguments {
   const foreign = argv.find((arg) => arg.includes("\ufffd"));
   if (foreign !== undefined) {
-    // Deno has replaced what was there.
+    // Deno has replaced the byte with U+FFFD.
     throw new ConfigError("it holds a byte that is not UTF-8", quote(foreign));
   }
   const settings: Setting[] = [];
@@ -65,8 +65,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
         short === undefined ? [] : [[name, short]]
       ),
     ),
-    // Options with a value are left undeclared: parseArgs keeps no order among
-    // those it knows, and calls this for the others in the order given.
+    // Options with a value are not declared: parseArgs does not keep the order
+    // of those that it knows, and calls this function for the others in order.
     unknown(arg, key, value): boolean {
       if (key === undefined) {
         if (settings.length > 0 || configFile !== undefined) {
@@ -115,7 +115,7 @@ function toGiven(arg: string, key: string, value: unknown): Given {
   if (!valued.some(matches)) {
     throw new ConfigError("unknown option; see --help", quote(arg));
   }
-  // In "-chost=x", parseArgs takes "x" for the value of -c.
+  // In "-chost=x", parseArgs reads "x" as the value of -c.
   if (!isLong && arg.length > 2 && arg.slice(2) !== value) {
     throw new ConfigError(
       `unknown option; if ${origin} is meant, put a space before its value`,

@@ -1,6 +1,6 @@
 /**
  * The options of the command line: those of `[core]`, and those that a
- * configuration file has no line for.
+ * configuration file cannot set.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import type { CommandOption } from "../config/option.ts";
 import { coreOptions } from "../config/options.ts";
 
-/** An option whose value is a name and a value, which go to another section. */
+/** An option whose value is a name and a value for another section. */
 export interface PairOption extends CommandOption {
   /** What stands for both in the help: `NAME=VALUE`. */
   readonly placeholder: string;
@@ -22,9 +22,9 @@ export const pairOptions: readonly PairOption[] = [
     short: "c",
     placeholder: "OPTION=VALUE",
     section: "backend",
-    help: "pass an option to the backend loaded at that place",
+    help: "set an option of the backend chosen so far",
     details:
-      "The [backends](../backends/README.md) tell which options they have. In a file, they are the lines of the section `[backend]`.",
+      "[Backends](../backends/README.md) lists the options of each backend. In a file, they are the lines of the section `[backend]`.",
     example: "host=tcp://127.0.0.1:6379",
   },
   {
@@ -32,17 +32,17 @@ export const pairOptions: readonly PairOption[] = [
     placeholder: "NAME=SPECIFIER",
     section: "plugin",
     help:
-      "declare a plugin by the path or URL of its module; what it may do is granted in a configuration file",
+      "declare a plugin by the path or URL of its module; a configuration file grants its permissions",
     details:
       "In a file, it is the line `url` of a section `[plugin NAME]`: see the [guide](write-a-plugin.md).",
     example: "rooms=https://example.com/rooms.ts",
   },
 ];
 
-/** The shells that completions can be had for. */
+/** The shells that have completions. */
 export const shells = ["bash", "zsh", "fish"] as const;
 
-/** A shell that completions can be had for. */
+/** A shell that has completions. */
 export type Shell = typeof shells[number];
 
 /** The option that prints completions. */
@@ -51,7 +51,7 @@ export const completionsOption = {
   placeholder: "SHELL",
   value: shells,
   help: "print a script that completes this command: bash, zsh or fish",
-  details: "[Install](install.md#completions) tells where it belongs.",
+  details: "[Install](install.md#completions) says where to put it.",
   example: "bash",
 } as const satisfies CommandOption;
 
@@ -60,7 +60,7 @@ export type FlagName = "check" | "demo" | "help" | "version";
 
 /** An option that takes no value. */
 export interface Flag extends CommandOption {
-  /** Its name behind `--`. */
+  /** Its name after `--`. */
   readonly name: FlagName;
 }
 
@@ -68,15 +68,15 @@ export interface Flag extends CommandOption {
 export const flags: readonly Flag[] = [
   {
     name: "check",
-    help: "validate the configuration, say what it would do, and exit",
+    help: "validate the configuration, print what it would do, and exit",
     details:
-      "The backend and the plugins are loaded, and nothing is listened on. The exit status is 0 if all is well; else a line names what is wrong.",
+      "The program loads the backend and the plugins, but does not listen. The exit status is 0 if the configuration is valid; otherwise, a line on stderr names the error.",
   },
   {
     name: "demo",
-    help: "start a small service and bridge to it",
+    help: "start a small service and a bridge to it",
     details:
-      "It prints the address of a page to open in a browser, and a command, that talk to the service. The page is the [console](pages.md#console), at `/` unless `console` says otherwise.",
+      "It prints the address of a page to open in a browser, and a command; both talk to the service. The page is the [console](pages.md#console), at `/` unless `console` sets another path.",
   },
   {
     name: "help",

@@ -1,5 +1,5 @@
 /**
- * A small TCP service to try the bridge with.
+ * A small TCP service for trying the bridge.
  *
  * @module
  */
@@ -29,11 +29,11 @@ export function startDemoService(): DemoService {
 async function serve(listener: Deno.Listener): Promise<void> {
   for (;;) {
     try {
-      // A client that leaves in the middle of a line does not affect others.
+      // A client that disconnects within a line does not affect others.
       converse(await listener.accept()).catch(() => {});
     } catch (error) {
-      // It was closed; any other error is that of one connection, which was
-      // reset before it could be accepted.
+      // The listener was closed. Any other error concerns one connection, which
+      // was reset before it could be accepted.
       if (error instanceof Deno.errors.BadResource) return;
     }
   }
@@ -59,7 +59,10 @@ async function converse(connection: Deno.Conn): Promise<void> {
   }
 }
 
-/** `connection.readable` would close the connection at its end, with what is still to be said. */
+/**
+ * `connection.readable` would close the connection at its end, before the last
+ * answers are written.
+ */
 function bytesOf(connection: Deno.Conn): ReadableStream<BufferSource> {
   return new ReadableStream({
     async pull(controller): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * What the command says to its user: texts, and no printing.
+ * Formats what the command prints for its user.
  *
  * @module
  */
@@ -15,12 +15,12 @@ import { grantNames, type PluginConfig } from "../config/plugin_options.ts";
  * Formats an error as one line.
  *
  * @param error What was thrown.
- * @returns `websocksy: `, where it stands in the configuration, and why.
+ * @returns `websocksy: `, the place in the configuration, and the reason.
  */
 export function describeFailure(error: unknown): string {
   const origin = error instanceof ConfigError ? error.origin : undefined;
   const where = origin === undefined ? "" : `${origin}: `;
-  // The cause of a configuration error is part of its message already.
+  // The message of a configuration error already contains its cause.
   const what = error instanceof ConfigError
     ? error.message
     : describeError(error);
@@ -28,10 +28,10 @@ export function describeFailure(error: unknown): string {
 }
 
 /**
- * Tells why the server cannot listen, and what to do.
+ * Explains why the server cannot listen, and what the user can do.
  *
  * @param error What listening threw.
- * @param core Where it was to listen.
+ * @param core Where it should have listened.
  * @returns An error with a message for the user.
  */
 export function explainListenError(error: unknown, core: CoreConfig): Error {
@@ -46,7 +46,7 @@ function whyNoPath(error: unknown): string | undefined {
     return "it is in use; stop the program that uses it, or choose another path with -l";
   }
   if (error instanceof Deno.errors.PermissionDenied) {
-    return "the system denies it; choose a path with -l where files may be made, or run with the privilege for it";
+    return "the system denies it; choose a path with -l where this user may create files, or run with the privilege for it";
   }
   return undefined;
 }
@@ -56,7 +56,7 @@ function whyNotListening(error: unknown): string {
     return "it is in use; stop the program that uses it, or choose another port with -p";
   }
   if (lacksIpv6(error)) {
-    return "this system has no IPv6; listen on 0.0.0.0, or another address of IPv4, with -l";
+    return "this system has no IPv6; listen on 0.0.0.0, or another IPv4 address, with -l";
   }
   if (error instanceof Deno.errors.AddrNotAvailable) {
     return "this machine has no such address; choose one that it has with -l";
@@ -64,7 +64,7 @@ function whyNotListening(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied) {
     return "the system denies it; choose a port of 1024 or more with -p, or run with the privilege for it";
   }
-  // Deno's own words for a permission that is missing name the flag to add.
+  // Deno's message for a missing permission names the flag to add.
   return describeError(error);
 }
 
@@ -87,7 +87,7 @@ function schemeOf({ tlsCert }: CoreConfig): "ws" | "wss" {
 }
 
 /**
- * Tells what a configuration would do, for `--check`.
+ * Describes what a configuration would do, for `--check`.
  *
  * @param config The configuration, valid.
  * @param isolations Where each plugin runs, in words, by its name.
@@ -146,7 +146,7 @@ function describePlugin(
 }
 
 /**
- * Tells how to try the demo.
+ * Explains how to try the demo.
  *
  * @param core Where the server listens.
  * @param port The port.

@@ -1,6 +1,6 @@
 /**
- * From the text of a configuration file and the command line's settings to one
- * {@linkcode Config}.
+ * Builds one {@linkcode Config} from the text of a configuration file and the
+ * settings of the command line.
  *
  * @module
  */
@@ -44,16 +44,16 @@ export interface CoreSetting {
 export interface Config {
   /** The `[core]` options. */
   readonly core: CoreConfig;
-  /** What is done to the backend, in order. */
+  /** The steps that choose and configure the backend, in order. */
   readonly backend: readonly BackendStep[];
   /** The plugins that are declared. */
   readonly plugins: readonly PluginConfig[];
 }
 
-/** One step on the way to the backend that answers queries. */
+/** One step that chooses or configures the backend. */
 export type BackendStep =
   | {
-    /** Unload the backend that is loaded, if there is one, and load another. */
+    /** Unload the present backend, if there is one, and load another. */
     readonly step: "load";
     /** Its name. */
     readonly name: string;
@@ -98,7 +98,7 @@ export function resolveConfig(settings: readonly Setting[]): Config {
     }
     const known = coreOptionNamed(option, origin);
     const parsed = parseCoreOption(known, value, origin);
-    // The default is no value that others could be added to.
+    // A value is added to those before it, but not to the default.
     const joined = given.has(known) ? known.join?.(core, parsed) : undefined;
     given.add(known);
     core = { ...core, ...joined ?? parsed };
@@ -124,11 +124,11 @@ function checkTls(
   if (tlsCert === undefined && tlsKey === undefined) return;
   const given = tlsCert === undefined ? "tls-key" : "tls-cert";
   const why = tlsKey === undefined
-    ? "it needs tls-key beside it"
+    ? "it needs tls-key, too"
     : tlsCert === undefined
-    ? "it needs tls-cert beside it"
+    ? "it needs tls-cert, too"
     : listen.transport === "unix"
-    ? "a Unix socket is listened on without TLS"
+    ? "a Unix socket has no TLS"
     : undefined;
   if (why !== undefined) {
     throw new ConfigError(`cannot use ${given}: ${why}`, origins[given]);
@@ -174,8 +174,8 @@ function parseCoreOption(
  *
  * @param content INI text, or the bytes of it, UTF-8.
  * @param file Name of the file, for errors.
- * @returns Its settings: those of `[core]`, which choose the backend, before
- * all others, each in the order of the file.
+ * @returns Its settings. Those of `[core]`, which choose the backend, are
+ * before all others; otherwise they are in the order of the file.
  * @throws {ConfigError} If a line is not valid or not UTF-8, or a section unknown.
  */
 export function parseConfigFile(
@@ -198,15 +198,16 @@ function decode(bytes: Uint8Array, file: string): string {
   throw new ConfigError(decoded.why, `${file}:${decoded.line}`);
 }
 
-/** A section of the file: what the settings in it have in common. */
+/** A section of the file, as all settings in it name it. */
 type Section =
   | { readonly section: "core" | "backend" }
   | { readonly section: "plugin"; readonly plugin: string };
 
 /**
  * Calls `visit` for each pair, in order. `parse` would turn values such as
- * `0080` and `true` into numbers and booleans and keeps no line numbers; so each
- * value is handed to it in double quotes, which it removes, behind its line number.
+ * `0080` and `true` into numbers and booleans, and keeps no line numbers. So
+ * each value is passed to it in double quotes, which it removes, after its line
+ * number.
  */
 function parseVerbatim(
   text: string,
@@ -246,7 +247,7 @@ function parseVerbatim(
   }
 }
 
-/** A section, and perhaps a comment behind it, as in the original. */
+/** A section, and perhaps a comment after it, as in the C version. */
 const SECTION = /^\[(.*?)\](?:\s*[#;].*|\s+\/\/.*|\s*)$/;
 
 function quoteValue(line: string, number: number, file: string): string {
@@ -268,7 +269,7 @@ function sectionNamed(
   line: number,
   file: string,
 ): Section {
-  // As in the original, what stands before any section belongs to [core].
+  // As in the C version, options before any section belong to [core].
   const section = name === undefined ? "core" : name.trim();
   if (section === "core" || section === "backend") return { section };
   const plugin = /^plugin(?:\s+(.*))?$/.exec(section);

@@ -13,7 +13,10 @@ export interface LimitConfig {
   readonly headTimeout: number;
   /** Seconds for the backend's answer and the peer's connection, together. */
   readonly connectTimeout: number;
-  /** Bytes: largest message from a client, and most that a framing function may hold back. */
+  /**
+   * Most bytes of a message from a client, and of what a framing function may
+   * hold back.
+   */
   readonly maxMessage: number;
   /** Bytes from a client that may wait for its peer. */
   readonly maxBuffer: number;
@@ -38,7 +41,7 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     help:
       "seconds for a client to send the head of its request (engine stream; Deno has no such limit)",
     details:
-      "It holds for the TLS handshake before it, too. A client that takes longer gets 408; one that is still in its TLS handshake is disconnected. `engine = native` waits for both without an end, so that a client can hold a connection for nothing: where clients are strangers, use `stream`, or put a proxy in front. A client that takes nothing of an answer for six times as long is disconnected, too, so that a page which nobody reads gives its file back; with `native`, the file is given back after a minute, and the connection is not. A head may have 64 KiB, with either engine. A reload cannot change it.",
+      "The TLS handshake before the head has the same limit. A client that takes longer gets 408; during the TLS handshake, it is disconnected. `engine = native` has neither limit, so a client can hold a connection without sending anything: where you do not trust the clients, use `stream`, or put a proxy in front. A client that reads nothing of an answer for six times as long is disconnected, too, and the file of the page is closed; with `native`, the file is closed after a minute, and the connection stays open. With either engine, a head may have 64 KiB. A reload cannot change it.",
     example: "5",
     parse: (value) => ({ headTimeout: parseSeconds(value, 0.001) }),
   },
@@ -49,7 +52,7 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     help:
       "seconds for the backend's answer and the peer's connection, together",
     details:
-      "The WebSocket is accepted only when its peer is open. A client whose peer takes longer gets 504.",
+      "The server accepts the WebSocket only when it has connected to the peer. If that takes longer, the client gets 504.",
     example: "3",
     parse: (value) => ({ connectTimeout: parseSeconds(value, 0.001) }),
   },
@@ -58,9 +61,9 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     placeholder: "BYTES",
     default: "16777216",
     help:
-      "bytes of the largest message from a client, and most that a framing function may hold back",
+      "most bytes of a message from a client, and of what a framing function may hold back",
     details:
-      "A larger one closes the WebSocket with 1009. `engine = native` ends a connection at 64 MiB, whatever this says.",
+      "A larger message closes the WebSocket with 1009. `engine = native` ends a connection at 64 MiB, even if this option allows more.",
     example: "1048576",
     parse: (value) => ({ maxMessage: parseInteger(value, 1, 2 ** 30) }),
   },
@@ -70,7 +73,7 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     default: "67108864",
     help: "bytes from a client that may wait for its peer",
     details:
-      "Each message counts 64 bytes more than it has. Over it, the WebSocket is closed with 1013. Only `engine = native` needs it; `stream` reads a client no faster than its peer takes.",
+      "Each message counts as 64 bytes more than its length. If more is waiting, the WebSocket is closed with 1013. Only `engine = native` needs it; `stream` reads a client no faster than its peer takes.",
     example: "8388608",
     parse: (value) => ({ maxBuffer: parseInteger(value, 1, 2 ** 40) }),
   },
@@ -80,7 +83,7 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     default: "0",
     help: "further connections get 503; 0: no limit",
     details:
-      "Each connection has two file descriptors, one to the client and one to the peer: set it to less than half of the system's limit on open files.",
+      "Each connection uses two file descriptors, one for the client and one for the peer: set it to less than half of the system's limit on open files.",
     example: "400",
     parse: (value) => ({ maxConnections: parseInteger(value, 0, 2 ** 31) }),
   },
@@ -90,8 +93,8 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     default: "0",
     help: "further ones of a client (IPv6: of a /64) get 503; 0: no limit",
     details:
-      "With `engine = stream`, every TCP connection counts from the moment that it is accepted, whatever comes on it: nothing at all, pages, or a WebSocket. One too many gets 503; with TLS, or where many are, it is closed without. Browsers open up to six connections for pages beside their WebSockets. `engine = native` counts WebSockets only: Deno accepts the others by itself.\n\n" +
-      "Connections of a proxy in `trusted-proxy` do not count by its own address: behind it, WebSockets count by the address that it gives, with either engine, and the proxy has to limit what says nothing. Clients on a Unix socket have no address, and are not counted.",
+      "With `engine = stream`, every TCP connection counts from the moment it is accepted, whether it carries a WebSocket, requests for pages, or nothing. One too many gets 503; with TLS, or where there are many of them, it is closed without an answer. Browsers open up to six connections for pages beside their WebSockets. `engine = native` counts only WebSockets: Deno accepts the other connections by itself.\n\n" +
+      "Connections from a proxy in `trusted-proxy` do not count for the proxy's address. With either engine, WebSockets count for the client's address that the proxy names; the proxy has to limit connections without a request. Clients on a Unix socket have no address, and are not counted.",
     example: "20",
     parse: (value) => ({
       maxConnectionsPerAddress: parseInteger(value, 0, 2 ** 31),
@@ -114,7 +117,7 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     default: "5",
     help: "seconds that a shutdown waits for open connections",
     details:
-      "It begins with SIGINT or SIGTERM: what is buffered is sent, and every WebSocket closed with 1001. What is open at its end is cut off. Half a second after it, the program ends whatever hangs: a plugin, an export of telemetry, a log that nobody reads.",
+      "A shutdown begins with SIGINT or SIGTERM: the server sends what is buffered, and closes every WebSocket with 1001. After this time, it cuts off the connections that are still open. Half a second later, the program exits even if something hangs: a plugin, an export of telemetry, a log whose reader has stopped.",
     example: "20",
     parse: (value) => ({ drainTimeout: parseSeconds(value) }),
   },
@@ -123,9 +126,9 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     placeholder: "SECONDS",
     default: "5",
     help:
-      "seconds that a plugin may be busy without an answer; it is started again then",
+      "seconds that a plugin may be busy without an answer; then it is started again",
     details:
-      "It costs the connections that waited for the plugin an error: 500 or 504, or close code 1011. A plugin with `trust = full` runs in the program's own thread, and is not watched.",
+      "The connections that waited for the plugin fail with 500 or 504, or with close code 1011. A plugin with `trust = full` runs in the program's own thread, and has no such limit.",
     example: "1",
     parse: (value) => ({ pluginTimeout: parseSeconds(value, 0.001) }),
   },

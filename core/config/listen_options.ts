@@ -33,7 +33,7 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     default: "8001",
     help: "listen port, 0 to 65535; 0 takes any free port and prints it",
     details:
-      "The line `listening` of the log has the port. A reload cannot change it. A port below 1024 needs a privilege of the system's, or a proxy in front.",
+      "The log names the port in the line `listening`. A reload cannot change it. On most systems, a port below 1024 needs a privilege; otherwise, put a proxy in front.",
     example: "8080",
     parse: (value) => ({ port: parseInteger(value, 0, 65535) }),
   },
@@ -44,11 +44,11 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     value: "listen",
     default: "::",
     help:
-      "listen host (:: takes IPv4 too), or unix:PATH to listen on a Unix socket (unix:@NAME: an abstract one)",
+      "listen host (:: also accepts IPv4), or unix:PATH to listen on a Unix socket (unix:@NAME: an abstract one)",
     details:
-      "An IPv6 address may stand in brackets. `127.0.0.1` or `::1` keeps clients of other machines out, as suits a proxy in front. Where the system has no IPv6, `0.0.0.0` takes the place of the default, and the log says so. A reload cannot change it.\n\n" +
-      "A Unix socket replaces one at PATH that nobody listens on any more, and nothing else that is there; it is removed at the end. With `deno run`, it needs `--allow-read` and `--allow-write` for its path.\n\n" +
-      "An abstract socket, `unix:@NAME`, is no file and has no permissions: every program in the same network namespace can connect to it. It is there as long as it is listened on. Linux has them; with `deno run`, they need `--allow-read` and `--allow-write` without a list.",
+      "An IPv6 address may be in brackets. `127.0.0.1` or `::1` accepts only clients on the same machine, which suits a server behind a proxy. If the system has no IPv6, `0.0.0.0` replaces the default, and the log says so. A reload cannot change it.\n\n" +
+      "The server replaces a stale Unix socket at PATH, on which no process listens any more, but no other file. It removes its own socket when it ends. With `deno run`, it needs `--allow-read` and `--allow-write` for the path.\n\n" +
+      "An abstract socket, `unix:@NAME`, is not a file and has no permissions: every program in the same network namespace can connect to it. It exists while the server listens on it. Only Linux has abstract sockets; with `deno run`, they need `--allow-read` and `--allow-write` without a list.",
     example: "127.0.0.1",
     parse: (value) => ({ listen: parseListen(value) }),
   },
@@ -59,7 +59,7 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     default: "1",
     help: "threads that serve clients; auto: one for each processor",
     details:
-      "They listen on the same port, and the system shares its connections out among them; each has the backend and the plugins for itself. There is one log, one reload and one shutdown, and the limits on connections hold for all of them together. That takes Linux, and a TCP port: elsewhere there is one thread, and the log says so. A reload cannot change it. With `deno run`, threads need `--allow-read` for the program's own folder.",
+      "The threads listen on the same port, and the system distributes connections among them. Each thread loads its own backend and plugins. They share the log, reloads and the shutdown, and the limits on connections apply to all of them together. Several threads need Linux and a TCP port: otherwise there is one thread, and the log says so. A reload cannot change it. With `deno run`, threads need `--allow-read` for the program's own folder.",
     example: "auto",
     parse: (value) => ({
       threads: value === "auto" ? value : parseInteger(value, 1, 256),
@@ -69,9 +69,10 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     name: "listen-mode",
     placeholder: "MODE",
     default: "",
-    help: "permissions of the Unix socket, in octal; else the umask decides",
+    help:
+      "permissions of the Unix socket, in octal; if not given, those of the umask",
     details:
-      "It is set right after the socket is bound: one that must at no moment be open to others is made under a strict umask, or in a directory that they cannot enter. For a TCP port it means nothing, and an abstract socket has none.",
+      "It is set right after the socket is bound: if others must not be able to connect even for a moment, use a strict umask, or a directory that they cannot enter. It does not apply to a TCP port or an abstract socket.",
     example: "660",
     parse: (value) => ({ listenMode: parseMode(value) }),
   },
@@ -80,9 +81,10 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     placeholder: "FILE",
     value: "file",
     default: "",
-    help: "certificate for clients, PEM, with those that lead to its authority",
+    help:
+      "certificate for clients, PEM, followed by its intermediate certificates",
     details:
-      "With it, and `tls-key`, clients connect to `wss://` and to nothing else. One that speaks HTTP without TLS gets 400, and the log a line, with `engine = stream`. The files are read and compared at the start. A certificate that was replaced on disk is taken up by SIGHUP with `engine = stream`: those who connect from then on see the new one, and open connections go on. `engine = native` goes on with the old one, warns, and needs a restart. TLS itself is switched on and off by a restart only, and is not for Unix sockets.",
+      "With `tls-cert` and `tls-key`, the server accepts only `wss://` connections. With `engine = stream`, a client that speaks HTTP without TLS gets 400, and the log a line. The server reads both files at the start, and checks that they belong together. After you have replaced them, SIGHUP reads them again with `engine = stream`: new connections use the new certificate, and open ones go on. `engine = native` keeps the old certificate, logs a warning, and needs a restart. Switching TLS on or off needs a restart, and Unix sockets have no TLS.",
     example: "/etc/websocksy/cert.pem",
     parse: (value) => ({ tlsCert: value === "" ? undefined : value }),
   },
@@ -92,7 +94,8 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     value: "file",
     default: "",
     help: "private key of the certificate, PEM",
-    details: "It has no passphrase, and stands beside `tls-cert`.",
+    details:
+      "It must not have a passphrase. `tls-cert` and `tls-key` need each other.",
     example: "/etc/websocksy/key.pem",
     parse: (value) => ({ tlsKey: value === "" ? undefined : value }),
   },

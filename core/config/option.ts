@@ -1,13 +1,13 @@
 /**
- * What is known of an option. The command line, the configuration file,
+ * The description of an option. The command line, the configuration file,
  * `--help`, the shells' completions, the manual page and the reference are all
- * made of it.
+ * made from it.
  *
  * @module
  */
 
 /**
- * What the value of an option is, so far as a shell can complete it:
+ * The kind of an option's value, as far as a shell can complete it:
  *
  * - `file`, `directory`: a path
  * - `listen`: a host of this machine, or `unix:PATH`
@@ -21,29 +21,29 @@ export type OptionValue =
   | "backend"
   | readonly string[];
 
-/** What the documentation says of an option. */
+/** The documentation of an option. */
 export interface OptionText {
   /** What it means, in one sentence. */
   readonly help: string;
   /**
-   * What else there is to know, for the reference and the manual page:
-   * paragraphs in Markdown, with nothing but `code` and links, whose targets are
-   * relative to `docs/`.
+   * Further paragraphs for the reference and the manual page: Markdown that
+   * contains only text, `code` and links, whose targets are relative to
+   * `docs/`.
    */
   readonly details?: string;
 }
 
 /** An option of the command line. */
 export interface CommandOption extends OptionText {
-  /** Its name behind `--`; absent: it has a letter alone. */
+  /** Its name after `--`; absent: it has only a letter. */
   readonly name?: string;
-  /** Its letter behind `-`. */
+  /** Its letter after `-`. */
   readonly short?: string;
   /** What stands for its value in the help; absent: it takes none. */
   readonly placeholder?: string;
-  /** What its value is; absent: nothing that could be completed. */
+  /** The kind of its value; absent: no shell can complete it. */
   readonly value?: OptionValue;
-  /** The value that holds if none is given; absent: it is not for `[core]`. */
+  /** Its default; absent: it is not an option of `[core]`. */
   readonly default?: string;
   /** A value for the reference to show. */
   readonly example?: string;
@@ -55,16 +55,16 @@ export interface CoreOption<Fields> extends CommandOption {
   readonly name: string;
   /** What stands for its value in the help. */
   readonly placeholder: string;
-  /** The value that holds if none is given, as it would be written; empty: none. */
+  /** Its default, as a user would write it; empty: none. */
   readonly default: string;
   /**
    * Parses a value.
    *
-   * @throws {SyntaxError | RangeError} If it is not valid; the message goes
-   * behind the name of the option.
+   * @throws {SyntaxError | RangeError} If it is not valid; the message follows
+   * the name of the option.
    */
   readonly parse: (value: string) => Partial<Fields>;
-  /** Adds a value to what those before it have made; absent: it replaces them. */
+  /** Adds a value to the values before it; absent: it replaces them. */
   readonly join?: (
     before: Fields,
     parsed: Partial<Fields>,
@@ -72,7 +72,7 @@ export interface CoreOption<Fields> extends CommandOption {
 }
 
 /**
- * Gives the words that stand for an option on the command line.
+ * Lists the words that name an option on the command line.
  *
  * @param option The option.
  * @returns `-p` and `--port`, or one of them.

@@ -1,6 +1,6 @@
 /**
- * The values that several options have in common. An error's message goes
- * behind the name of the option.
+ * Parsers for values that several options have in common. The message of an
+ * error follows the name of the option.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const mostSeconds = 1_000_000;
  * @param least The least one that is valid.
  * @param most The greatest one that is valid.
  * @returns The number.
- * @throws {SyntaxError} If it is no whole number.
+ * @throws {SyntaxError} If it is not a whole number.
  * @throws {RangeError} If it is out of bounds.
  */
 export function parseInteger(
@@ -39,7 +39,7 @@ export function parseInteger(
  * @param value Digits, with a fraction or without.
  * @param least The least that is valid.
  * @returns Seconds.
- * @throws {SyntaxError} If it is no such number.
+ * @throws {SyntaxError} If it is not such a number.
  * @throws {RangeError} If it is out of bounds.
  */
 export function parseSeconds(value: string, least = 0): number {
@@ -89,9 +89,9 @@ export function parseName(value: string): string {
 /**
  * Parses the permissions of a file.
  *
- * @param value Three octal digits, perhaps behind a zero; empty: none.
+ * @param value Three octal digits, perhaps after a zero; empty: none.
  * @returns Their bits, if there are some.
- * @throws {SyntaxError} If they are no such digits.
+ * @throws {SyntaxError} If they are not such digits.
  */
 export function parseMode(value: string): number | undefined {
   if (value === "") return undefined;
@@ -106,7 +106,7 @@ export function parseMode(value: string): number | undefined {
  *
  * @param value A slash, and what follows it; empty: none.
  * @returns The path, if there is one.
- * @throws {SyntaxError} If it is no such path.
+ * @throws {SyntaxError} If it is not such a path.
  */
 export function parsePath(value: string): string | undefined {
   if (value === "") return undefined;

@@ -1,6 +1,6 @@
 /**
- * The table of the `[core]` options: names, defaults, meanings and parsers. Some
- * are in a file for their theme.
+ * The table of the `[core]` options: names, defaults, meanings and parsers. It
+ * includes the tables of the other files of this folder.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export interface CoreConfig
   extends ListenConfig, LimitConfig, NetworkConfig, PageConfig {
   /** Seconds without traffic from a client before it is sent a ping; 0: never. */
   readonly ping: number;
-  /** Seconds of silence before TCP asks a peer or client whether it is there; 0: never. */
+  /** Seconds of silence before TCP probes a peer or client; 0: never. */
   readonly keepAlive: number;
   /** Name of a built-in backend or a plugin, or path or URL of a plugin. */
   readonly backend: string;
@@ -60,9 +60,9 @@ export const coreOptions: readonly CoreOption[] = [
     placeholder: "SECONDS",
     default: "30",
     help:
-      "seconds without traffic from a client before it is sent a ping; one that is silent for as long again, and takes nothing, is dropped; 0: never",
+      "seconds without traffic from a client before it is sent a ping; if it then sends and reads nothing for as long, it is disconnected; 0: never",
     details:
-      "A client that takes what it is sent is alive, however slowly it does: for each kilobyte that it may not have taken yet, it has a second more to answer. The ping finds clients that are gone without a word, and keeps proxies and firewalls from taking a quiet connection for a dead one.",
+      "A client that reads slowly is not disconnected: for each kilobyte that it may not have read yet, it has one second more to answer. Pings find clients that have left without closing, and keep proxies and firewalls from dropping a quiet connection.",
     example: "45",
     parse: (value) => ({ ping: parseSeconds(value) }),
   },
@@ -71,9 +71,9 @@ export const coreOptions: readonly CoreOption[] = [
     placeholder: "SECONDS",
     default: "60",
     help:
-      "seconds of silence after which TCP asks whether a peer or client is still there; 0: never",
+      "seconds of silence after which TCP probes a peer or client (keep-alive); 0: never",
     details:
-      "It finds peers that are gone without a word: their machine lost power, a firewall forgot the connection, or they never accepted it. How often the system asks again before it gives the connection up, and the WebSocket is closed with 1011, is up to the system: Linux asks nine times, every 75 seconds (`net.ipv4.tcp_keepalive_probes` and `tcp_keepalive_intvl`). It holds for TCP and TLS, to peers with either engine, and to clients with `stream`; on Windows the first question comes after the system's own two hours.",
+      "It finds peers that have left without closing: their machine lost power, a firewall dropped the connection, or they never accepted it. The system decides how many probes it sends before it gives up and the WebSocket is closed with 1011: Linux sends nine, every 75 seconds (`net.ipv4.tcp_keepalive_probes` and `tcp_keepalive_intvl`). The option applies to TCP and TLS, to peers with either engine, and to clients with `stream`; on Windows the system sends the first probe after its own two hours.",
     example: "20",
     parse: (value) => ({ keepAlive: parseInteger(value, 0, 32767) }),
   },
@@ -84,9 +84,9 @@ export const coreOptions: readonly CoreOption[] = [
     value: "backend",
     default: "defaultpeer",
     help:
-      "peer discovery backend: a built-in one, a plugin's name, or the path or URL of a plugin's module",
+      "backend that picks the peer: a built-in one, a plugin's name, or the path or URL of a plugin's module",
     details:
-      "It picks the peer of each connection; the [backends](../backends/README.md) have a page of their own. On the command line it unloads the one that is loaded, with all of its configuration: `-c host=a -b file -c path=b` configures `file` with `path` alone. In a file it holds for the section `[backend]`, wherever that stands.",
+      "The backend picks the peer of each connection; see [backends](../backends/README.md). On the command line, the option discards the backend chosen before, with its options: `-c host=a -b file -c path=b` gives `file` only `path`. In a file, it applies to the section `[backend]`, wherever that section is.",
     example: "file",
     parse: (value) => ({ backend: parseName(value) }),
   },
@@ -96,9 +96,9 @@ export const coreOptions: readonly CoreOption[] = [
     value: engines,
     default: "stream",
     help:
-      "WebSocket engine: stream (our own, which reads a client no faster than its peer takes), or native (Deno.upgradeWebSocket)",
+      "WebSocket engine: stream (websocksy's own, which reads a client no faster than its peer takes), or native (Deno.upgradeWebSocket)",
     details:
-      "`native` cannot pause a client: one that sends faster than its peer takes is cut off, with 1013. [The two engines](engines.md) compares them. A reload cannot change it.",
+      "`native` cannot pause a client: it closes the WebSocket with 1013 if a client sends faster than its peer takes. [The two engines](engines.md) compares them. A reload cannot change it.",
     example: "stream",
     parse: (value) => ({ engine: parseChoice(value, engines) }),
   },
@@ -106,10 +106,10 @@ export const coreOptions: readonly CoreOption[] = [
     name: "origin",
     placeholder: "ORIGIN,...",
     default: "*",
-    help: "allowed values of the Origin header, others get 403; *: any",
+    help: "allowed values of the Origin header; others get 403; *: any",
     details:
-      "A browser tells honestly which site's page opens a WebSocket; other clients can claim what they like. A request without an `Origin` is refused, too, unless any is allowed.\n\n" +
-      "An origin is a scheme, a host and, unless it is the scheme's own, a port, spelled as browsers send it: in lower case, without a path or a slash at its end. Another spelling is an error that says the right one. The word `null` stands for pages without an origin of their own, such as those of files.",
+      "A browser sends the origin of the page that opens a WebSocket; other clients can send any value. A request without an `Origin` is refused, too, unless all origins are allowed.\n\n" +
+      "An origin is a scheme, a host and, unless it is the default of the scheme, a port, spelled as browsers send it: in lower case, without a path or a slash at its end. For another spelling, the error shows the right one. The word `null` stands for pages without an origin, such as those from `file:` URLs.",
     example: "https://app.example.com,https://example.com",
     parse: (value) => ({ origin: parseOrigin(value) }),
   },
@@ -123,7 +123,7 @@ export const coreOptions: readonly CoreOption[] = [
     default: "info",
     help: "least severe level that is logged: error, warn, info or debug",
     details:
-      "`info` has a line for each connection that is opened, closed or refused; no level has one for each message. A reload cannot change it.",
+      "`info` logs a line for each connection that is opened, closed or refused; no level logs messages. A reload cannot change it.",
     example: "warn",
     parse: (value) => ({ log: parseChoice(value, logLevels) }),
   },
@@ -134,7 +134,7 @@ export const coreOptions: readonly CoreOption[] = [
     default: "text",
     help: "format of the log: text or json",
     details:
-      "`json` is an object on a line for each event. Either format escapes what could command a terminal. A reload cannot change it.",
+      "`json` writes each event as an object on one line. Both formats escape characters that could control a terminal. A reload cannot change it.",
     example: "json",
     parse: (value) => ({ logFormat: parseChoice(value, logFormats) }),
   },
@@ -143,9 +143,10 @@ export const coreOptions: readonly CoreOption[] = [
     placeholder: "FILE",
     value: "file",
     default: "",
-    help: "file that the log is added to, opened again by SIGHUP; else stderr",
+    help:
+      "file to append the log to, opened again by SIGHUP; if not given, stderr",
     details:
-      "It is made, readable by its owner and group, if there is none. SIGHUP opens it again by its name, so that [logrotate](operations.md#log-files) can move it away. Neither a file nor stderr holds the server up: lines that come faster than they can be written wait, 256 KiB of them in each thread, and are dropped then; once there is room again, the log says how many were. With `deno run`, it needs `--allow-write` for the file. A reload cannot change it.",
+      "If the file does not exist, it is created, readable by its owner and group. SIGHUP opens it again by its name, so that [logrotate](operations.md#log-files) can move it away. A slow file or stderr does not block the server: up to 256 KiB of lines wait in each thread, and further lines are dropped; when there is room again, the log says how many were. With `deno run`, it needs `--allow-write` for the file. A reload cannot change it.",
     example: "/var/log/websocksy/websocksy.log",
     parse: (value) => ({ logFile: value === "" ? undefined : value }),
   },

@@ -4,20 +4,25 @@
  * @module
  */
 
-/** What browsers send where a page has no origin that could be named (RFC 6454 section 7.1). */
+/**
+ * What browsers send for a page with an opaque origin (RFC 6454 section 7.1).
+ */
 const opaque = "null";
 
-/** An origin whose scheme `URL` knows nothing of, such as those of browser extensions. */
+/**
+ * An origin whose scheme `URL` does not know, such as that of a browser
+ * extension.
+ */
 const OTHER_SCHEME = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@,*]+$/;
 
 /**
- * Parses allowed origins. Each has to be spelled as browsers send it: another
- * spelling would keep out those whom it names, and nothing would say why.
+ * Parses allowed origins. Each must be spelled as browsers send it: another
+ * spelling would match no request, and nothing would say why.
  *
  * @param value Origins, separated by commas; or `*` for any.
  * @returns The origins.
- * @throws {SyntaxError} If no browser sends one of them; the message has the
- * right spelling, if there is one.
+ * @throws {SyntaxError} If no browser sends one of them; the message contains
+ * the right spelling, if there is one.
  *
  * @example Usage
  * ```ts
@@ -41,7 +46,7 @@ export function parseOrigin(value: string): "*" | readonly string[] {
 }
 
 function checkOrigin(origin: string): void {
-  // Pages of files have it in the web views of Android; in browsers, `null`.
+  // For pages from files, Android's web views send `file://`, browsers `null`.
   if (origin === opaque || origin === "file://") return;
   if (/\s/.test(origin)) {
     throw notSent(origin, "a comma between two origins");
@@ -51,7 +56,7 @@ function checkOrigin(origin: string): void {
   }
   if (/^(?:any|all)$/i.test(origin)) throw notSent(origin, "*");
   if (origin.includes("*")) {
-    throw notSent(origin, "each host by its name, or * alone for any origin");
+    throw notSent(origin, "each host by its name, or only * for any origin");
   }
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(origin)) {
     const rest = origin.replace(/^[a-z]+:(?!\d)\/*|^\/*/i, "");

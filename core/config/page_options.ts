@@ -1,5 +1,5 @@
 /**
- * The `[core]` options about what is answered over HTTP beside WebSockets.
+The `[core]` options about pages that are served over HTTP.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface PageConfig {
   readonly health: string | undefined;
   /** Folder whose files are served; absent: none. */
   readonly web: string | undefined;
-  /** The files that stand for their folder, the first that is there. */
+  /** The files that are served for their folder; the first that exists is. */
   readonly webIndex: readonly string[];
   /** Whether folders without one of those are listed. */
   readonly webListing: boolean;
@@ -31,9 +31,9 @@ export const pageOptions: readonly CoreOption<PageConfig>[] = [
     name: "console",
     placeholder: "PATH",
     default: "",
-    help: "path of a page to try and debug the bridge with, in a browser",
+    help: "path of a page for trying and debugging the bridge in a browser",
     details:
-      "Whoever opens it can connect to what any client could, and no more. If `origin` is set, it has to name the page's own origin, too. See [pages](pages.md#console).",
+      "The page can connect to what any other client can connect to, and to nothing else. If `origin` is set, it must also name the origin of this page. See [pages](pages.md#console).",
     example: "/console",
     parse: (value) => ({ console: parsePath(value) }),
   },
@@ -42,9 +42,9 @@ export const pageOptions: readonly CoreOption<PageConfig>[] = [
     placeholder: "PATH",
     default: "",
     help:
-      "path that answers 200 while connections are taken, and 503 during a shutdown, with JSON",
+      "path that answers with 200 while connections are accepted, and with 503 during a shutdown",
     details:
-      "It is for load balancers and probes, and tells the version, the uptime and the number of connections. See [pages](pages.md#health).",
+      "It is for load balancers and probes. The answer is JSON with the version, the uptime and the number of connections. See [pages](pages.md#health).",
     example: "/health",
     parse: (value) => ({ health: parsePath(value) }),
   },
@@ -55,7 +55,7 @@ export const pageOptions: readonly CoreOption<PageConfig>[] = [
     default: "",
     help: "directory whose files are served over HTTP",
     details:
-      "Its files are at `/` and below, `index.html` (or what `web-index` says) stands for its directory, and whatever else is asked for gets 404. Nothing outside of it is served, through links either, and nothing whose name begins with a dot. See [pages](pages.md#files). With `deno run`, it needs `--allow-read` for the directory.",
+      "Its files are at `/` and below. A request for a directory gets its `index.html` (or the file that `web-index` names), and a request for anything else gets 404. Files outside of the directory are not served, not even through links, nor are files whose names begin with a dot. See [pages](pages.md#files). With `deno run`, it needs `--allow-read` for the directory.",
     example: "/usr/share/novnc",
     parse: (value) => ({ web: value === "" ? undefined : value }),
   },
@@ -63,9 +63,9 @@ export const pageOptions: readonly CoreOption<PageConfig>[] = [
     name: "web-index",
     placeholder: "FILE,...",
     default: defaultIndex,
-    help: "file that stands for its directory, the first that is there",
+    help: "files that are served for their directory; the first that exists is",
     details:
-      "It is for `web`. `vnc.html,index.html` shows noVNC's page at `/`, and `index.html` in directories that have no `vnc.html`.",
+      "It applies to `web`. `vnc.html,index.html` shows noVNC's page at `/`, and `index.html` in directories that have no `vnc.html`.",
     example: "vnc.html,index.html",
     parse: (value) => ({ webIndex: parseFileNames(value) }),
   },
@@ -76,7 +76,7 @@ export const pageOptions: readonly CoreOption<PageConfig>[] = [
     default: "false",
     help:
       "whether a directory without a file of web-index is listed: true or false",
-    details: "It is for `web`. Links are not listed.",
+    details: "It applies to `web`. Links are not listed.",
     example: "true",
     parse: (value) => ({ webListing: parseChoice(value, booleans) === "true" }),
   },
@@ -92,13 +92,13 @@ export function findPageConflict(
   { console: path, health, web, webIndex, webListing }: PageConfig,
 ): readonly [name: string, why: string] | undefined {
   if (health !== undefined && health === path) {
-    return ["health", `the path of console is "${path}", too`];
+    return ["health", `console has the same path, "${path}"`];
   }
   if (web === undefined && webIndex.join() !== defaultIndex) {
-    return ["web-index", "it needs web beside it"];
+    return ["web-index", "it needs web, too"];
   }
   if (webListing && web === undefined) {
-    return ["web-listing", "it needs web beside it"];
+    return ["web-listing", "it needs web, too"];
   }
   return undefined;
 }
@@ -109,7 +109,7 @@ function parseFileNames(value: string): readonly string[] {
     // deno-lint-ignore no-control-regex
     if (/^[^./\\\0-\x1f][^/\\\0-\x1f]*$/.test(name)) return name;
     throw new SyntaxError(
-      `it is the name of a file, without a path and a dot before it, not "${name}"`,
+      `it is the name of a file, without a path and without a dot at its start, not "${name}"`,
     );
   });
 }

@@ -17,7 +17,10 @@ export interface PluginConfig {
   readonly sha256?: string;
   /** Whether it runs in the program's own thread, with the program's permissions. */
   readonly trusted: boolean;
-  /** Where it runs if it is not trusted; absent: in a process where that can be. */
+  /**
+   * Where it runs if it is not trusted; absent: in a process where that is
+   * possible.
+   */
   readonly isolation?: Isolation;
   /** What it may do otherwise. */
   readonly grants: PluginGrants;
@@ -25,7 +28,7 @@ export interface PluginConfig {
   readonly origin: string | undefined;
 }
 
-/** Where a plugin runs that is not trusted. */
+/** Where a plugin that is not trusted runs. */
 export type Isolation = "process" | "worker";
 
 /** The kinds of permissions that a plugin can be granted. */
@@ -147,7 +150,7 @@ export function checkPluginName(name: string): void {
 }
 
 /**
- * Tells whether a backend is named by where its module is.
+ * Reports whether the name of a backend is the path or URL of its module.
  *
  * @param name What stands for the backend.
  * @returns Whether it is a path or a URL, and no name.

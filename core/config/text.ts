@@ -1,5 +1,5 @@
 /**
- * Files as text: nothing in them is replaced silently.
+ * Decodes text files without silently replacing invalid bytes.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 /**
  * Decodes a file that is UTF-8.
  *
- * @param bytes The file; a byte order mark is left in it.
+ * @param bytes The file; a byte order mark is kept.
  * @returns Its text; or, if it is not UTF-8, the number of the first line that is
  * not, and why.
  *
@@ -60,11 +60,11 @@ function decode(bytes: Uint8Array): string | undefined {
  * Says what is wrong with a line that is not UTF-8.
  *
  * @param line The line, without its end.
- * @returns Its first byte that is none of UTF-8, and what stands around it.
+ * @returns Its first byte that is not UTF-8, and the text around it.
  */
 export function describeForeign(line: Uint8Array): string {
   let place = 0;
-  // Each character that is whole is left behind; none has more than four bytes.
+  // Skip each complete character; none has more than four bytes.
   search: while (place < line.length) {
     for (let size = 1; size <= 4; size++) {
       const part = line.subarray(place, place + size);

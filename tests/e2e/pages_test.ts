@@ -342,7 +342,7 @@ testEngines(
 Deno.test("pages: options that do not go together are told", async () => {
   const cases = [
     [["--console", "/x", "--health", "/x"], /^websocksy: --health: .*"\/x"/],
-    [["--web-listing", "true"], /^websocksy: --web-listing: .*web beside it/],
+    [["--web-listing", "true"], /^websocksy: --web-listing: .*web, too/],
     [["--health", "health"], /^websocksy: --health: .*"health"/],
   ] as const;
   for (const [args, line] of cases) {

@@ -15,7 +15,7 @@ import {
 import { type CommandOption, optionNames } from "../../config/option.ts";
 
 /**
- * Makes the script for bash, 4.0 or later. It needs nothing of the package
+ * Makes the script for bash, 4.0 or later. It does not need the package
  * `bash-completion`.
  *
  * @param command What is completed.
@@ -33,8 +33,9 @@ export function formatBash(command: Completable): string {
       "          ;;",
     ];
   });
-  // bash cuts words at "=" and ":", and readline replaces what is behind: the
-  // value of an option may be several words, and only the last is completed.
+  // bash splits words at "=" and ":", and readline replaces only the part after
+  // them: an option's value may be several words, of which it completes the
+  // last.
   return `# Completions of websocksy for bash.
 _websocksy() {
   local word option='' value='' first=1 cur=\${COMP_WORDS[COMP_CWORD]}
@@ -113,7 +114,7 @@ function compgen(words: readonly string[]): string {
   } -- "$cur")`;
 }
 
-/** Patterns for those options with a value behind them. */
+/** Patterns for those options, each followed by a value. */
 function patternsFor(
   options: readonly CommandOption[],
   choose: (option: CommandOption) => boolean,

@@ -1,5 +1,5 @@
 /**
- * What the scripts for all shells have in common.
+ * Parts that the scripts for all shells have in common.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export interface Completable {
   readonly framings: readonly string[];
 }
 
-/** What `-c framing-config=` is offered, of all framing functions. */
+/** Values to offer for `-c framing-config=`, of all framing functions. */
 const framingConfigs: readonly string[] = [
   "crlf",
   "crlf,strip,append",
@@ -40,7 +40,9 @@ export function pairValues(
   return [["framing", framings], ["framing-config", framingConfigs]];
 }
 
-/** What `-l` is offered beside `unix:PATH`; its default need not be completed. */
+/**
+ * Values to offer for `-l` beside `unix:PATH`; the default is not among them.
+ */
 export const listenHosts: readonly string[] = [
   "localhost",
   "127.0.0.1",
@@ -48,7 +50,7 @@ export const listenHosts: readonly string[] = [
 ];
 
 /**
- * Tells whether an option takes a value.
+ * Reports whether an option takes a value.
  *
  * @param option The option.
  */
@@ -57,7 +59,7 @@ export function takesValue({ placeholder }: CommandOption): boolean {
 }
 
 /**
- * Tells whether the value of an option is a name, `=`, and a value.
+ * Reports whether the value of an option is a name, `=`, and a value.
  *
  * @param option The option.
  */
@@ -66,7 +68,7 @@ export function takesPair({ placeholder = "" }: CommandOption): boolean {
 }
 
 /**
- * Shortens the meaning of an option to what fits beside its name.
+ * Shortens the help of an option, so that it fits beside its name.
  *
  * @param option The option.
  * @returns Its first clause.

@@ -17,7 +17,7 @@ import { type CommandOption, optionNames } from "../../config/option.ts";
 
 /**
  * Makes the script for zsh: a file `_websocksy` in a directory of `fpath`, or
- * one that is sourced behind `compinit`.
+ * one that is sourced after `compinit`.
  *
  * @param command What is completed.
  * @returns The script.
@@ -60,7 +60,7 @@ fi
 `;
 }
 
-/** What `_arguments` is told of each name of an option. */
+/** The specifications for `_arguments`, one for each name of an option. */
 function specsFor(
   option: CommandOption,
   backends: readonly string[],
@@ -99,7 +99,7 @@ function actionFor(
   }
 }
 
-/** Hides what ends a meaning. */
+/** Escapes the characters that end a description. */
 function escape(text: string): string {
   return text.replaceAll(/[\\[\]:]/g, "\\$&");
 }

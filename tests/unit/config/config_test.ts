@@ -386,16 +386,16 @@ Deno.test("resolveConfig() takes a certificate and its key together", {
   assertConfigError(
     () => resolveConfig([set("tls-cert", "c")]),
     "f:tls-cert",
-    "cannot use tls-cert: it needs tls-key beside it",
+    "cannot use tls-cert: it needs tls-key, too",
   );
   assertConfigError(
     () => resolveConfig([...both, set("tls-cert", "")]),
     "f:tls-key",
-    "cannot use tls-key: it needs tls-cert beside it",
+    "cannot use tls-key: it needs tls-cert, too",
   );
   assertConfigError(
     () => resolveConfig([...both, set("listen", "unix:/x")]),
     "f:tls-cert",
-    "cannot use tls-cert: a Unix socket is listened on without TLS",
+    "cannot use tls-cert: a Unix socket has no TLS",
   );
 });

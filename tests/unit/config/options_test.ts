@@ -196,7 +196,7 @@ Deno.test("coreOptions say why a value is not valid", { permissions }, () => {
     ): [string, string, string] => [
       "web-index",
       value,
-      `it is the name of a file, without a path and a dot before it, not "${
+      `it is the name of a file, without a path and without a dot at its start, not "${
         value.split(",").at(-1)
       }"`,
     ]),

@@ -29,7 +29,7 @@ Deno.test("parseOrigin() says how an origin is spelled", {
   permissions,
 }, () => {
   const host = "a scheme and a host, such as https://app.example.com";
-  const name = "each host by its name, or * alone for any origin";
+  const name = "each host by its name, or only * for any origin";
   const cases: Readonly<Record<string, string>> = {
     "https://a.example/": "https://a.example",
     "https://a.example/app": "https://a.example",
