@@ -85,6 +85,10 @@ export const pluginSection: Section = {
           "`sha256-` and the SHA-256 of the module in base64; a module with another hash is refused.",
         ],
         [
+          "lock",
+          "Path of a file with a line `sha256-HASH NAME` for each module of the plugin; others are refused, whenever they are imported.",
+        ],
+        [
           "net",
           "Hosts that it may connect to, with a port or without, separated by commas.",
         ],

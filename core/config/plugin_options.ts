@@ -15,6 +15,8 @@ export interface PluginConfig {
   readonly specifier: string;
   /** SHA-256 that the module must have, in base64; absent: any. */
   readonly sha256?: string;
+  /** Path of a file with the SHA-256 of each of its modules; absent: there is none. */
+  readonly lock?: string;
   /** Whether it runs in the program's own thread, with the program's permissions. */
   readonly trusted: boolean;
   /**
@@ -118,6 +120,9 @@ function applyOption(
       return { specifier: value };
     case "integrity":
       return { sha256: parseIntegrity(value) };
+    case "lock":
+      if (value === "") throw new SyntaxError("it is empty");
+      return { lock: value };
     case "trust":
       if (value !== "full") {
         throw new SyntaxError(`it is full, or not given, not "${value}"`);

@@ -22,6 +22,7 @@ import { PluginFramer } from "./framer.ts";
 import { checkGrants, toPermissions } from "./permissions.ts";
 import type { StartIsolate } from "./isolate.ts";
 import { PluginLink } from "./link.ts";
+import { readLock } from "./lock.ts";
 import { findProcessProgram } from "./process_program.ts";
 import { PluginSupervisor } from "./supervisor.ts";
 import { ModuleLoader } from "./source.ts";
@@ -128,6 +129,9 @@ export class Plugins {
       const loader = new ModuleLoader(plugin.specifier, {
         timeout,
         sha256: plugin.sha256,
+        lock: plugin.lock === undefined
+          ? undefined
+          : await readLock(plugin.lock),
         hosts: plugin.grants.import,
         confined: !plugin.trusted,
         strip: chosen?.strips === true

@@ -54,16 +54,8 @@ interface Wanted {
   readonly importer?: string;
 }
 
-/** A module that was read. */
-export interface LoadedModule {
-  /** Its name in a lock. */
-  readonly name: string;
-  /** Its SHA-256, in base64. */
-  readonly sha256: string;
-}
-
 /** What one URL led to. */
-interface Known extends LoadedModule {
+interface Known {
   /** Its URL, after all redirects. */
   readonly url: string;
   readonly source: string;
@@ -92,11 +84,6 @@ export class ModuleLoader {
     this.#bounds = ImportBounds.of(this.#entry, options.hosts ?? []);
     // Whether there is such a directory shows when the module is read.
     this.#bounds.catch(() => {});
-  }
-
-  /** The modules that were read so far, by the URLs that were asked for. */
-  get loaded(): readonly LoadedModule[] {
-    return [...this.#known.values()];
   }
 
   /**
@@ -179,11 +166,11 @@ export class ModuleLoader {
       );
     }
     const name = bounds.nameOf(wanted.url);
-    const sha256 = await this.#checkHash(module, name, wanted);
+    await this.#checkHash(module, name, wanted);
     const { bytes, ...place } = module;
     const text = decode(bytes);
     const read = await readModule(text, { ...place, confined, strip });
-    const added = { name, sha256, url: module.url, ...read };
+    const added = { url: module.url, ...read };
     this.#known.set(wanted.url, added);
     return added;
   }
@@ -192,20 +179,22 @@ export class ModuleLoader {
     { bytes }: FetchedModule,
     name: string,
     { importer }: Wanted,
-  ): Promise<string> {
+  ): Promise<void> {
+    const { sha256, lock } = this.#options;
+    if (sha256 === undefined && lock === undefined) return;
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
     const actual = hash.toBase64();
-    const { sha256, lock } = this.#options;
     if (importer === undefined && sha256 !== undefined) {
       checkEqual(actual, sha256);
     }
-    if (lock === undefined) return actual;
+    if (lock === undefined) return;
     const locked = lock.get(name);
     if (locked === undefined) {
-      throw new Error(`it is not in the plugin's lock, as "${name}"`);
+      throw new Error(
+        `it is not in the plugin's lock: sha256-${actual} ${name}`,
+      );
     }
     checkEqual(actual, locked);
-    return actual;
   }
 }
 

@@ -126,7 +126,8 @@ Deno.test("docs/configuration.md shows configurations that are valid", async () 
   );
   assertEquals(
     terms.toSorted(),
-    ["url", "integrity", "isolation", "trust", ...grantNames].toSorted(),
+    ["url", "integrity", "isolation", "lock", "trust", ...grantNames]
+      .toSorted(),
   );
   const values = new Map([["trust", "full"], ["isolation", "process"], [
     "integrity",

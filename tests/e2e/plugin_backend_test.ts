@@ -597,3 +597,74 @@ for (const isolation of isolations) {
     },
   }));
 }
+
+Deno.test("a plugin's lock covers each module, and those imported later", async () => {
+  const files = {
+    "plugin.ts": plugin(`
+      import { x } from "./lib/a.ts";
+      export function createBackend() {
+        return {
+          async query({ endpoint }) {
+            const { y } = await import("./lib/" + endpoint.slice(1));
+            return { refuse: 404, why: "got " + x + y };
+          },
+        };
+      }
+    `),
+    "lib/a.ts": "export const x = 1;",
+    "lib/b.ts": "export const y = 2;",
+    "lib/c.ts": "export const y = 3;",
+  };
+  await using server = new ModuleServer(files);
+  const lock = await Deno.makeTempFile();
+  const lines: string[] = [];
+  const text = `
+    [core]
+    backend = mine
+    [plugin mine]
+    url = ${server.url}plugin.ts
+    lock = ${lock}
+  `;
+  async function missing(): Promise<string> {
+    await Deno.writeTextFile(lock, `# modules\n${lines.join("\n")}\n`);
+    const { message } = await assertRejects(
+      () => PluginBed.start(text),
+      ConfigError,
+    );
+    return /not in the plugin's lock: (sha256-\S+ \S+)$/.exec(message)![1]!;
+  }
+  try {
+    lines.push(await missing());
+    assertMatch(lines[0]!, / \.\/plugin\.ts$/);
+    lines.push(await missing());
+    const b = new Uint8Array(
+      await crypto.subtle.digest(
+        "SHA-256",
+        new TextEncoder().encode(files["lib/b.ts"]),
+      ),
+    );
+    lines.push(`sha256-${b.toBase64()} ./lib/b.ts`);
+    await Deno.writeTextFile(lock, lines.join("\n"));
+    await using bed = await PluginBed.start(text);
+    await request(bed.port, { target: "/b.ts" });
+    assertMatch(String((await bed.log.take("refuse")).why), /got 12/);
+    await request(bed.port, { target: "/c.ts" });
+    assertMatch(
+      String((await bed.log.take("refuse")).why),
+      /not in the .*lock/,
+    );
+    // One whose content has changed is another one.
+    lines[1] = lines[1]!.replace(
+      /sha256-./,
+      (start) => start.endsWith("A") ? "sha256-B" : "sha256-A",
+    );
+    await Deno.writeTextFile(lock, lines.join("\n"));
+    const { message } = await assertRejects(
+      () => PluginBed.start(text),
+      ConfigError,
+    );
+    assertMatch(message, /a\.ts".*its integrity is/);
+  } finally {
+    await Deno.remove(lock);
+  }
+});
