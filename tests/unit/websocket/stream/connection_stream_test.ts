@@ -4,6 +4,7 @@ import {
   assertLess,
   assertStrictEquals,
 } from "@std/assert";
+import { headroom, tailroom } from "../../../../core/memory/buffer_pool.ts";
 import { ConnectionStream } from "../../../../core/websocket/stream/connection_stream.ts";
 import { settled } from "../../../support/bridge_fakes.ts";
 
@@ -218,7 +219,7 @@ Deno.test(
       client.stream.next();
       client.stream.readAhead();
     }
-    assertEquals(client.room, 16 * 1024 + 16);
+    assertEquals(client.room, headroom + 16 * 1024 + tailroom);
     client.stream.close();
     await client.fail();
   },
