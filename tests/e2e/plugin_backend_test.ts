@@ -524,7 +524,7 @@ for (
     await using bed = await PluginBed.start(`
       [core]
       backend = mine
-      connect-timeout = 1
+      connect-timeout = 5
       [plugin mine]
       url = ${server.url}plugin.ts
       ${kind}
