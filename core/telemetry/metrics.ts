@@ -10,9 +10,9 @@ export interface Metric {
   readonly name: string;
   /** Its kind. */
   readonly kind: "counter" | "updowncounter" | "histogram";
-  /** Unit, in UCUM: seconds, bytes, or what is counted, in braces. */
+  /** Unit, in UCUM: seconds, bytes, or the counted thing in braces. */
   readonly unit: string;
-  /** What it tells. */
+  /** What it measures. */
   readonly description: string;
   /** Names of its attributes. */
   readonly attributes: readonly string[];
@@ -66,7 +66,7 @@ export const metrics = {
     name: "websocksy.handshakes",
     kind: "counter",
     unit: "{handshake}",
-    description: "Requests, by what became of them.",
+    description: "Requests, by outcome.",
     attributes: [outcome, status],
   },
   handshakeDuration: {
@@ -105,14 +105,14 @@ export const metrics = {
     name: "websocksy.connection.io",
     kind: "counter",
     unit: "By",
-    description: "Payload bytes that went through.",
+    description: "Payload bytes that were forwarded.",
     attributes: [direction],
   },
   messages: {
     name: "websocksy.connection.messages",
     kind: "counter",
     unit: "{message}",
-    description: "Messages that went through.",
+    description: "Messages that were forwarded.",
     attributes: [direction],
   },
   closed: {
@@ -126,7 +126,7 @@ export const metrics = {
     name: "websocksy.plugin.restarts",
     kind: "counter",
     unit: "{restart}",
-    description: "Starts of a plugin that had failed.",
+    description: "Restarts of a plugin after it failed.",
     attributes: [plugin, outcome],
   },
 } as const satisfies Readonly<Record<string, Metric>>;
