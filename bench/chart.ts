@@ -9,7 +9,7 @@
  */
 
 import { contenders, isWebsocksy } from "./contenders.ts";
-import type { FigureResults, Results } from "./results.ts";
+import type { FigureResults, Results } from "./report.ts";
 
 /** A bar of the chart. */
 interface Bar {

@@ -1,5 +1,6 @@
 /**
- * What is compared: the commands of each bridge and of each plain relay.
+ * What is measured: the commands of each bridge and of each plain relay, how
+ * they are started and ended, and what their processes use.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import {
   type Service,
   type ServiceAddress,
   type Transport,
-} from "./services.ts";
+} from "./peer.ts";
 
 /** A program that connects clients to a peer. */
 export interface Contender {
@@ -52,10 +53,33 @@ export interface Settings {
   readonly websocksyArguments: readonly string[];
 }
 
+/** A contender that accepts connections. */
+export interface RunningContender extends AsyncDisposable {
+  /** Process id; processes that it starts are its descendants. */
+  readonly pid: number;
+  /** Port on 127.0.0.1. */
+  readonly port: number;
+  /** Milliseconds from its start until a connection was accepted. */
+  readonly startTime: number;
+}
+
+/** Options for {@linkcode startContender}. */
+export interface StartOptions extends Omit<Place, "port">, Settings {
+  /** Gives up the wait. */
+  readonly signal: AbortSignal;
+}
+
 const HOST = "127.0.0.1";
 const MAIN = join(import.meta.dirname!, "..", "main.ts");
 const DENO_RELAY = join(import.meta.dirname!, "deno_relay.ts");
 const WS_BRIDGE = join(import.meta.dirname!, "ws_bridge.mjs");
+const START_TIMEOUT = 15_000;
+const STOP_TIMEOUT = 2000;
+/** Milliseconds between two attempts to connect. */
+const ATTEMPT_INTERVAL = 2;
+/** Ticks per second of the times in `/proc`: USER_HZ, which is 100 on every platform that Deno supports. */
+const TICKS = 100;
+const NANOSECONDS = 1e9;
 
 const relay = {
   websocket: false,
@@ -214,4 +238,245 @@ listen relay
   bind ${HOST}:${port}
   server peer ${protocol === "unix:" ? `unix@${pathname}` : host}
 `;
+}
+
+/**
+ * Starts a contender, and waits until it accepts connections.
+ *
+ * @throws {Error} If it ends, or does not accept a connection within 15
+ * seconds. The message has the last line that it wrote.
+ */
+export async function startContender(
+  contender: Contender,
+  options: StartOptions,
+): Promise<RunningContender> {
+  const port = freePort();
+  const log = `${options.directory}/${contender.name.replace(/\W/g, "-")}.log`;
+  const command = contender.command({ ...options, port }, options);
+  const start = performance.now();
+  // The shell gives way to the program, which so writes its log to a file and
+  // costs nobody the time to read it.
+  const child = new Deno.Command("sh", {
+    args: ["-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", log]
+      .concat(command),
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  try {
+    await accepts(port, child, options.signal);
+    return {
+      pid: child.pid,
+      port,
+      startTime: performance.now() - start,
+      [Symbol.asyncDispose]: () => stop(child),
+    };
+  } catch (error) {
+    await stop(child);
+    const why = lastLine(log) || (error as Error).message;
+    throw new Error(`Cannot start "${contender.name}": ${why}`, {
+      cause: error,
+    });
+  }
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: HOST, port: 0 });
+  return listener.addr.port;
+}
+
+async function accepts(
+  port: number,
+  child: Deno.ChildProcess,
+  signal: AbortSignal,
+): Promise<void> {
+  const deadline = performance.now() + START_TIMEOUT;
+  let ended = false;
+  void child.status.then(() => ended = true);
+  while (true) {
+    signal.throwIfAborted();
+    if (ended) throw new Error("it has ended");
+    try {
+      (await Deno.connect({ hostname: HOST, port })).close();
+      return;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+    }
+    if (performance.now() > deadline) throw new Error("it does not listen");
+    await new Promise((resolve) => setTimeout(resolve, ATTEMPT_INTERVAL));
+  }
+}
+
+/** Ends a process, and those that it started: politely, then by force. */
+async function stop(child: Deno.ChildProcess): Promise<void> {
+  const started = descendants(child.pid);
+  kill(child.pid, "SIGTERM");
+  const timer = setTimeout(() => kill(child.pid, "SIGKILL"), STOP_TIMEOUT);
+  await child.status;
+  clearTimeout(timer);
+  for (const pid of started) kill(pid, "SIGKILL");
+}
+
+function kill(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function lastLine(file: string): string {
+  try {
+    return Deno.readTextFileSync(file).trim().split("\n").at(-1) ?? "";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+/**
+ * Processor time, user and system, that a process and its descendants have
+ * used so far, the ended ones included once their parent has waited for them.
+ *
+ * @param pid Process id.
+ * @returns Seconds.
+ * @throws {Deno.errors.NotFound} If there is no such process.
+ */
+export function processorSeconds(pid: number): number {
+  let seconds = processSeconds(pid);
+  for (const child of descendants(pid)) {
+    try {
+      seconds += processSeconds(child);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+  return seconds;
+}
+
+/**
+ * Processor time that one thread of this process has used so far.
+ *
+ * @param tid Thread id; that of the main thread is the process id.
+ * @returns Seconds.
+ */
+export function threadSeconds(tid: number): number {
+  const path = `/proc/self/task/${tid}`;
+  return Math.max(readTicks(`${path}/stat`).own, readNanoseconds(path));
+}
+
+/**
+ * Processor time that has been used on the whole machine, by whatever, what
+ * another virtual machine has taken included.
+ *
+ * @returns Seconds.
+ */
+export function machineSeconds(): number {
+  const [line = ""] = Deno.readTextFileSync("/proc/stat").split("\n", 1);
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] =
+    line.trim().split(/ +/).slice(1).map(Number);
+  return (user + nice + system + irq + softirq + steal) / TICKS;
+}
+
+/**
+ * Resident memory of a process and its descendants. Of a process without
+ * descendants it is `VmRSS`; of several it is the sum of their proportional
+ * shares (`Pss`), because they share most of what they have.
+ *
+ * @param pid Process id.
+ * @returns Bytes.
+ * @throws {Deno.errors.NotFound} If there is no such process.
+ */
+export function residentBytes(pid: number): number {
+  const children = descendants(pid);
+  if (children.length === 0) {
+    return readKilobytes(`/proc/${pid}/status`, "VmRSS");
+  }
+  let bytes = 0;
+  for (const id of [pid, ...children]) {
+    try {
+      bytes += readKilobytes(`/proc/${id}/smaps_rollup`, "Pss");
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+  return bytes;
+}
+
+/**
+ * The processes that a process has started, those that they have started, and
+ * so on.
+ *
+ * @param pid Process id.
+ * @returns Process ids, without `pid`; empty if it has none or has ended.
+ */
+function descendants(pid: number): number[] {
+  const found: number[] = [];
+  for (const child of children(pid)) found.push(child, ...descendants(child));
+  return found;
+}
+
+function children(pid: number): number[] {
+  const found: number[] = [];
+  try {
+    for (const task of Deno.readDirSync(`/proc/${pid}/task`)) {
+      const path = `/proc/${pid}/task/${task.name}/children`;
+      const list = Deno.readTextFileSync(path).trim();
+      if (list !== "") found.push(...list.split(" ").map(Number));
+    }
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+  return found;
+}
+
+/**
+ * A process's own time, and that of its ended children. The time in ticks
+ * knows all threads that there ever were, but lacks up to a tick: much, where
+ * a hundred processes share the work. The time in nanoseconds knows the
+ * threads that there are.
+ */
+function processSeconds(pid: number): number {
+  const { own, children } = readTicks(`/proc/${pid}/stat`);
+  let threads = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    threads += readNanoseconds(`/proc/${pid}/task/${name}`);
+  }
+  return Math.max(own, threads) + children;
+}
+
+function readTicks(path: string): { own: number; children: number } {
+  const stat = Deno.readTextFileSync(path);
+  // The name of the program comes second, in parentheses, and may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [user = 0, system = 0, childUser = 0, childSystem = 0] = fields
+    .slice(11, 15).map(Number);
+  return {
+    own: (user + system) / TICKS,
+    children: (childUser + childSystem) / TICKS,
+  };
+}
+
+function readNanoseconds(path: string): number {
+  try {
+    return parseInt(Deno.readTextFileSync(`${path}/schedstat`)) / NANOSECONDS;
+  } catch (error) {
+    // The thread has ended, or the system was built without scheduler statistics.
+    if (isGone(error)) return 0;
+    throw error;
+  }
+}
+
+function readKilobytes(path: string, name: string): number {
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(
+    Deno.readTextFileSync(path),
+  );
+  // A process that has ended, and was not waited for, has no memory.
+  return match === null ? 0 : Number(match[1]) * 1024;
+}
+
+/** A process may end after it was listed: before its file is opened, or before it is read (ESRCH, for which Deno has no class). */
+function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    error instanceof Error && error.message.includes("(os error 3)");
 }

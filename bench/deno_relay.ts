@@ -7,7 +7,7 @@
  * @module
  */
 
-import { writeAll } from "./frames.ts";
+import { writeAll } from "./peer.ts";
 
 const hostname = "127.0.0.1";
 /** Bytes that a read is given room for. */

@@ -1,17 +1,119 @@
 /**
- * The figures, by the sets in which they are measured.
+ * The figures: what each counts, who can be measured for it, and how all of
+ * them are measured in alternating rounds.
  *
  * @module
  */
 
-import { defaults, type Figure, MEGABYTE, roundTrips } from "./figure.ts";
-import { growthFigures } from "./growth.ts";
+import {
+  type Contender,
+  createContender,
+  isWebsocksy,
+  processorSeconds,
+  residentBytes,
+  type RunningContender,
+  type Settings,
+  startContender,
+} from "./contenders.ts";
+import type { Generator, LoadRequest, Measurement } from "./loads.ts";
+import type { Framing, Service, Transport } from "./peer.ts";
+
+/** A figure. */
+export interface Figure {
+  /** Its name in the options and in the results. */
+  readonly name: string;
+  /** Heading of its table. */
+  readonly title: string;
+  /** The load; `start`: none, it is the start that is measured. */
+  readonly load: LoadRequest["load"] | "start";
+  /** The peer's service that is bridged to. */
+  readonly service: Service;
+  /** Clients at the same time. */
+  readonly clients: number;
+  /** Bytes in a message from a client. */
+  readonly size: number;
+  /** What is counted, in the plural. */
+  readonly unit: string;
+  /** How many of what the load counts make one unit. */
+  readonly scale: number;
+  /** Whether others than websocksy are measured, too. */
+  readonly rivals: boolean;
+  /** Options (`log=error`) with which websocksy is measured beside itself without. */
+  readonly variants: readonly string[];
+}
+
+/** What one measurement says, in the units of its figure. */
+export interface Score {
+  /** Units per second; kB per connection for idle ones, milliseconds for a start. */
+  readonly rate: number;
+  /** Units per second of the bridge's processor time; 0 for memory and a start. */
+  readonly perProcessorSecond: number;
+  /** Processors that the bridge kept busy. */
+  readonly bridge: number;
+  /** Processors that the generator's clients kept busy, at most 1. */
+  readonly client: number;
+  /** Processors that the generator's peer kept busy, at most 1. */
+  readonly peer: number;
+  /** Processors of the machine that were busy, with whatever. */
+  readonly machine: number;
+  /** The bridge's resident memory after a start, in MB; else 0. */
+  readonly memory: number;
+}
+
+/** All scores of one figure: for each contender, one of each round. */
+export interface FigureScores {
+  /** The figure. */
+  readonly figure: Figure;
+  /** Scores by name of the contender, in the order of the rounds. */
+  readonly scores: ReadonlyMap<string, readonly Score[]>;
+  /** Why a contender has no scores, by its name. */
+  readonly failures: ReadonlyMap<string, string>;
+}
 
 /** Names of the sets of figures. */
 export const figureSets = ["main", "growth", "quick", "all"] as const;
 
 /** Name of a set of figures. */
 export type FigureSet = typeof figureSets[number];
+
+/** How often and how long is measured. */
+export interface Pace {
+  /** Measurements of each contender for each figure. */
+  readonly rounds: number;
+  /** Seconds of one measurement. */
+  readonly seconds: number;
+}
+
+/** What all measurements of one invocation have in common. */
+export interface Setup extends Pace, Settings {
+  /** The load generator. */
+  readonly generator: Generator;
+  /** A directory for files of the contenders. */
+  readonly directory: string;
+  /** Ends everything. */
+  readonly signal: AbortSignal;
+}
+
+/** The contenders that can be started here, and why others cannot. */
+export interface Found {
+  /** By their names. */
+  readonly ready: ReadonlyMap<string, Contender>;
+  /** The reasons, by the names of the others. */
+  readonly missing: ReadonlyMap<string, string>;
+}
+
+/** Bytes in a megabyte, as it is meant here. */
+const MEGABYTE = 1_000_000;
+
+/** What most figures have in common. */
+const defaults = {
+  service: { kind: "sink", transport: "tcp", framing: "binary", size: 64 },
+  clients: 1,
+  size: 64,
+  scale: 1,
+  rivals: true,
+  variants: [],
+} as const satisfies Partial<Figure>;
 
 const QUICK = [
   "bulk-to-client",
@@ -25,6 +127,39 @@ const QUICK = [
 const BOTH_WAYS = "framing-config=crlf,strip,append";
 /** Figures of the set "main" that those of the set "growth" go on from. */
 const BASES = ["bulk-to-client", "round-trips-1", "round-trips-100"];
+const CONNECTIONS = [10, 1000, 5000];
+const SIZES = [
+  ["16b", "16 bytes", 16],
+  ["256b", "256 bytes", 256],
+  ["4k", "4 KiB", 4096],
+  ["64k", "64 KiB", 65536],
+  ["1m", "1 MiB", 1048576],
+] as const;
+const FRAMINGS: readonly Framing[] = [
+  "auto",
+  "separator",
+  "newline",
+  "fixedlength",
+  "dynamic32",
+  "json",
+];
+const TRANSPORTS: readonly Transport[] = [
+  "unix",
+  "tls",
+  "udp",
+  "unix-dgram",
+];
+const LOG_LEVELS = ["log=error", "log=debug"];
+/** Of contenders that start a process for each connection, as many clients are measured at most. */
+const MAX_PROCESSES = 100;
+/** Seconds of a load before it is measured, at most a third of what is measured. */
+const WARM_UP = 0.5;
+const PROBE: Service = {
+  kind: "sink",
+  transport: "tcp",
+  framing: "binary",
+  size: 64,
+};
 
 /**
  * Lists the figures of a set.
@@ -156,6 +291,20 @@ function mainFigures(connections: number): readonly Figure[] {
   ];
 }
 
+function roundTrips(clients: number): Figure {
+  return {
+    ...defaults,
+    name: `round-trips-${clients}`,
+    title: clients === 1
+      ? "Round trips of 64 bytes, one client"
+      : `Round trips of 64 bytes, ${clients.toLocaleString("en-US")} clients`,
+    load: "round-trips",
+    service: { ...defaults.service, kind: "echo" },
+    clients,
+    unit: "round trips",
+  };
+}
+
 function idleMemory(name: string, connections: number): Figure {
   return {
     ...defaults,
@@ -183,4 +332,251 @@ function longLine(name: string, words: string, size: number): Figure {
     // read, would need minutes.
     rivals: false,
   };
+}
+
+/**
+ * Lists the figures that show how cost grows with the number of connections and
+ * the size of a message, and with each framing function, transport and level of
+ * the log. Those of TCP peers are among the main ones.
+ */
+function growthFigures(): readonly Figure[] {
+  const { service } = defaults;
+  return [
+    ...CONNECTIONS.map(roundTrips),
+    ...SIZES.map(([suffix, words, size]): Figure => ({
+      ...defaults,
+      name: `to-peer-${suffix}`,
+      title: `Client to peer, messages of ${words}, one client`,
+      load: "send",
+      size,
+      unit: "messages",
+      scale: size,
+    })),
+    ...SIZES.map(([suffix, words, size]): Figure => ({
+      ...defaults,
+      name: `to-client-${suffix}`,
+      title: `Peer to client, lines of ${words} framed by newline, one client`,
+      load: "receive-messages",
+      service: { ...service, kind: "source", framing: "newline", size },
+      unit: "messages",
+    })),
+    ...FRAMINGS.map((framing): Figure => ({
+      ...defaults,
+      name: `framing-${framing}`,
+      title: `Peer to client, 80 bytes to a message of ${framing}, one client`,
+      load: "receive-bytes",
+      service: { ...service, kind: "source", framing, size: 80 },
+      unit: "MB",
+      scale: MEGABYTE,
+    })),
+    ...TRANSPORTS.map((transport): Figure => ({
+      ...roundTrips(100),
+      name: `round-trips-${transport}`,
+      title: `Round trips of 64 bytes, 100 clients, peer on ${transport}`,
+      service: { ...service, kind: "echo", transport },
+    })),
+    ...(["unix", "tls"] as const).map((transport): Figure => ({
+      ...defaults,
+      name: `bulk-${transport}`,
+      title: `Peer to client, in bulk, one client, peer on ${transport}`,
+      load: "receive-bytes",
+      service: { ...service, kind: "source", transport },
+      unit: "MB",
+      scale: MEGABYTE,
+    })),
+    {
+      ...defaults,
+      name: "log-handshakes",
+      title: "Connections opened, 16 at a time, by level of the log",
+      load: "connections",
+      service: { ...service, kind: "greet" },
+      clients: 16,
+      unit: "connections",
+      rivals: false,
+      variants: LOG_LEVELS,
+    },
+    {
+      ...roundTrips(100),
+      name: "log-round-trips",
+      title: "Round trips of 64 bytes, 100 clients, by level of the log",
+      rivals: false,
+      variants: LOG_LEVELS,
+    },
+  ];
+}
+
+/**
+ * Starts each contender that is to be measured once, to see whether it can be.
+ *
+ * @param figures What is to be measured.
+ * @param names Names of the contenders that were asked for.
+ */
+export async function findContenders(
+  figures: readonly Figure[],
+  names: readonly string[],
+  setup: Setup,
+): Promise<Found> {
+  const ready = new Map<string, Contender>();
+  const missing = new Map<string, string>();
+  for (const figure of figures) {
+    for (const contender of contendersFor(figure, names)) {
+      const { name } = contender;
+      if (ready.has(name) || missing.has(name)) continue;
+      try {
+        await contender.prepare?.(setup.directory);
+        await using _ = await start(contender, PROBE, setup);
+        ready.set(name, contender);
+      } catch (error) {
+        setup.signal.throwIfAborted();
+        missing.set(name, (error as Error).message);
+      }
+    }
+  }
+  return { ready, missing };
+}
+
+/** The contenders that can be measured for a figure, its variants of websocksy included. */
+function contendersFor(
+  figure: Figure,
+  names: readonly string[],
+): Contender[] {
+  const all = names.flatMap((name) => [
+    name,
+    ...(isWebsocksy(name) && !name.includes(":")
+      ? figure.variants.map((option) => `${name}:${option}`)
+      : []),
+  ]);
+  return [...new Set(all)].map(createContender)
+    .filter((contender) => applies(figure, contender));
+}
+
+/** Whether a contender can be measured for a figure. */
+function applies(figure: Figure, contender: Contender): boolean {
+  const { framing, transport } = figure.service;
+  if (!figure.rivals && !isWebsocksy(contender.name)) return false;
+  if (
+    contender.forks && figure.clients > MAX_PROCESSES && figure.load !== "idle"
+  ) return false;
+  return contender.framings.includes(framing) &&
+    contender.transports.includes(transport);
+}
+
+/** Number of clients for a contender. */
+function clientsFor(figure: Figure, contender: Contender): number {
+  return figure.load === "idle" && contender.forks
+    ? Math.min(figure.clients, MAX_PROCESSES)
+    : figure.clients;
+}
+
+/**
+ * Measures a figure: all contenders in every round.
+ *
+ * @param names Names of the contenders that were asked for.
+ * @param ready Those that can be started.
+ * @throws {Error} If the load generator has ended.
+ */
+export async function measureFigure(
+  figure: Figure,
+  names: readonly string[],
+  ready: ReadonlyMap<string, Contender>,
+  setup: Setup,
+): Promise<FigureScores> {
+  const scores = new Map<string, Score[]>();
+  const failures = new Map<string, string>();
+  const chosen = contendersFor(figure, names)
+    .filter(({ name }) => ready.has(name));
+  for (const { name } of chosen) scores.set(name, []);
+  await using stack = new AsyncDisposableStack();
+  const running = new Map<string, RunningContender>();
+
+  async function measureOnce(contender: Contender): Promise<Score> {
+    // Memory that was used once is seldom given back: for it, each round needs
+    // a bridge that is as good as new.
+    if (figure.load === "start" || figure.load === "idle") {
+      await using bridge = await start(contender, figure.service, setup);
+      return await measureBridge(figure, contender, bridge, setup);
+    }
+    let bridge = running.get(contender.name);
+    if (bridge === undefined) {
+      bridge = stack.use(await start(contender, figure.service, setup));
+      running.set(contender.name, bridge);
+    }
+    return await measureBridge(figure, contender, bridge, setup);
+  }
+
+  for (let round = 0; round < setup.rounds; round++) {
+    // There and back, so that none always follows the same one.
+    const order = round % 2 === 0 ? chosen : chosen.toReversed();
+    for (const contender of order) {
+      if (failures.has(contender.name)) continue;
+      try {
+        scores.get(contender.name)?.push(await measureOnce(contender));
+      } catch (error) {
+        setup.signal.throwIfAborted();
+        if (setup.generator.ended) throw error;
+        failures.set(contender.name, (error as Error).message);
+        scores.delete(contender.name);
+      }
+    }
+  }
+  return { figure, scores, failures };
+}
+
+async function measureBridge(
+  figure: Figure,
+  contender: Contender,
+  bridge: RunningContender,
+  { seconds, generator }: Setup,
+): Promise<Score> {
+  if (figure.load === "start") return scoreStart(bridge);
+  const measured = await generator.measure({
+    load: figure.load,
+    clients: clientsFor(figure, contender),
+    size: figure.size,
+    websocket: contender.websocket,
+    port: bridge.port,
+    pid: bridge.pid,
+    seconds,
+    warmUp: Math.min(WARM_UP, seconds / 3),
+    warmUpLimit: 3 * seconds,
+    whole: figure.service.kind === "trickle",
+  });
+  return score(figure, measured);
+}
+
+/** Turns a measurement into the units of its figure. */
+function score(figure: Figure, measured: Measurement): Score {
+  const { seconds } = measured;
+  const count = measured.count / figure.scale;
+  const idle = figure.load === "idle";
+  return {
+    rate: idle ? measured.memory / 1000 / measured.count : count / seconds,
+    perProcessorSecond: idle ? 0 : count / measured.bridge,
+    bridge: measured.bridge / seconds,
+    client: measured.client / seconds,
+    peer: measured.peer / seconds,
+    machine: measured.machine / seconds,
+    memory: 0,
+  };
+}
+
+function scoreStart({ pid, startTime }: RunningContender): Score {
+  return {
+    rate: startTime,
+    perProcessorSecond: 0,
+    bridge: processorSeconds(pid) / (startTime / 1000),
+    client: 0,
+    peer: 0,
+    machine: 0,
+    memory: residentBytes(pid) / MEGABYTE,
+  };
+}
+
+async function start(
+  contender: Contender,
+  service: Service,
+  { generator, ...setup }: Setup,
+): Promise<RunningContender> {
+  const peer = await generator.serve(service);
+  return await startContender(contender, { ...setup, service, peer });
 }

@@ -1,17 +1,127 @@
 /**
- * The peer of a bridge under test, in a worker of the load generator: services
- * that listen on ports or paths of their own. It posts a {@linkcode PeerReady},
- * takes one {@linkcode Service} after another and posts where each listens; and
- * it posts `null` whenever as much has arrived as was asked for in
- * {@linkcode PeerCounter.Wanted}.
+ * The peer of a bridge under test: its services, and the worker of the load
+ * generator in which they run, each listening on a port or path of its own.
+ *
+ * The worker posts a {@linkcode PeerReady}, takes one {@linkcode Service} after
+ * another and posts where each listens; and it posts `null` whenever as much
+ * has arrived as was asked for in `Wanted` of {@linkcode PeerCounter}.
  *
  * @module
  */
 
-import { BLOCK_SIZE, repeat, writeAll } from "./frames.ts";
-import { listenDatagrams, listenStreams } from "./peer_listen.ts";
-import { currentThread } from "./process.ts";
-import { messageOf, type Service, type ServiceAddress } from "./services.ts";
+import { join } from "node:path";
+
+/** Bytes that are read or written at a time. */
+export const BLOCK_SIZE = 256 * 1024;
+
+const HOST = "127.0.0.1";
+const SEPARATOR = "\r\n.\r\n";
+/** Bytes that `trickle` writes at a time, and milliseconds between two writes. */
+const TRICKLE_SIZE = 1024;
+const TRICKLE_INTERVAL = 0.05;
+
+/** How a service is connected to. */
+export type Transport = "tcp" | "tls" | "unix" | "udp" | "unix-dgram";
+
+/** A framing function of the bridge, and with it what a service sends. */
+export type Framing =
+  | "auto"
+  | "binary"
+  | "separator"
+  | "newline"
+  | "fixedlength"
+  | "dynamic32"
+  | "json";
+
+/** A service. */
+export interface Service {
+  /**
+   * `source` sends without end, many messages to a write; `trickle` sends so,
+   * but 1 KiB to a write; `sink` takes and counts; `echo` sends back; `greet`
+   * sends one byte and waits.
+   */
+  readonly kind: "source" | "trickle" | "sink" | "echo" | "greet";
+  /** How it is connected to; datagrams for `echo` alone. */
+  readonly transport: Transport;
+  /** Whose messages it sends. */
+  readonly framing: Framing;
+  /** Bytes in a message that it sends, its end or length included. */
+  readonly size: number;
+}
+
+/** Where a service listens. */
+export interface ServiceAddress {
+  /** As websocksy takes it: `tcp://127.0.0.1:1`, `unix:///tmp/x`. */
+  readonly address: string;
+  /** File of the certificate that it shows; absent: it does not. */
+  readonly certificate?: string;
+}
+
+/**
+ * Repeats a piece of data until it is at least as long as asked.
+ *
+ * @param piece What is repeated, whole.
+ * @param size Bytes that the result has at least.
+ */
+export function repeat(piece: Uint8Array, size: number): Uint8Array {
+  const times = Math.ceil(size / piece.length);
+  const block = new Uint8Array(times * piece.length);
+  for (let i = 0; i < times; i++) block.set(piece, i * piece.length);
+  return block;
+}
+
+/** Writes all of a block; the first write seldom takes less. */
+export async function writeAll(
+  connection: Deno.Conn,
+  block: Uint8Array,
+): Promise<void> {
+  let written = await connection.write(block);
+  while (written < block.length) {
+    written += await connection.write(block.subarray(written));
+  }
+}
+
+/** Configuration of a framing function for messages of a size. */
+export function framingConfig(framing: Framing, size: number): string {
+  switch (framing) {
+    case "separator":
+      return "\\r\\n.\\r\\n";
+    case "fixedlength":
+      return String(size);
+    default:
+      return "";
+  }
+}
+
+/** A message as the framing function finds it in a stream. */
+export function messageOf(framing: Framing, size: number): Uint8Array {
+  switch (framing) {
+    case "separator":
+      return padded("", size, SEPARATOR);
+    case "newline":
+      return padded("", size, "\r\n");
+    case "json":
+      return padded('{"text":"', size, '"}');
+    case "dynamic32": {
+      const message = padded("", size, "");
+      new DataView(message.buffer).setUint32(0, size - 4, true);
+      return message;
+    }
+    default:
+      return padded("", size, "");
+  }
+}
+
+function padded(
+  start: string,
+  size: number,
+  end: string,
+): Uint8Array<ArrayBuffer> {
+  const message = new Uint8Array(size).fill(0x78);
+  message.set(new TextEncoder().encode(start));
+  message.set(new TextEncoder().encode(end), size - end.length);
+  return message;
+}
 
 /** What the worker is given at its start. */
 export interface PeerStart {
@@ -44,34 +154,92 @@ export const PeerCounter = {
   Count: 2,
 } as const;
 
-/** Bytes that `trickle` writes at a time, and milliseconds between two writes. */
-const TRICKLE_SIZE = 1024;
-const TRICKLE_INTERVAL = 0.05;
+/** The peer's services, running in a worker of this process. */
+export class PeerLink {
+  readonly #worker: Worker;
+  readonly #counters: BigInt64Array;
+  readonly #services = new Map<string, ServiceAddress>();
+  #wake: (() => void) | undefined;
+  #answer: ((message: Exclude<PeerMessage, null>) => void) | undefined;
+  /** On which thread the services run. */
+  readonly thread: number;
+
+  private constructor(
+    worker: Worker,
+    counters: BigInt64Array,
+    thread: number,
+  ) {
+    this.#worker = worker;
+    this.#counters = counters;
+    this.thread = thread;
+    worker.onmessage = ({ data }: MessageEvent<PeerMessage>) => {
+      if (data === null) this.#wake?.();
+      else this.#answer?.(data);
+    };
+  }
+
+  /**
+   * Starts the worker.
+   *
+   * @param directory A directory for its files.
+   */
+  static async start(directory: string): Promise<PeerLink> {
+    const counters = new SharedArrayBuffer(
+      PeerCounter.Count * BigInt64Array.BYTES_PER_ELEMENT,
+    );
+    const worker = new Worker(new URL("./peer.ts", import.meta.url), {
+      type: "module",
+    });
+    const { thread } = await new Promise<PeerReady>((resolve) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.postMessage({ counters, directory } satisfies PeerStart);
+    });
+    return new PeerLink(worker, new BigInt64Array(counters), thread);
+  }
+
+  /**
+   * Starts a service, or finds it if it has been started. One at a time.
+   *
+   * @throws {Error} If it cannot listen.
+   */
+  async serve(service: Service): Promise<ServiceAddress> {
+    const key = JSON.stringify(service);
+    const known = this.#services.get(key);
+    if (known !== undefined) return known;
+    const { promise, resolve } = Promise.withResolvers<PeerMessage>();
+    this.#answer = resolve;
+    this.#worker.postMessage(service);
+    const message = await promise as ServiceAddress | { error: string };
+    if ("error" in message) throw new Error(message.error);
+    this.#services.set(key, message);
+    return message;
+  }
+
+  /** Bytes that services of the kind `sink` have received so far. */
+  received(): number {
+    return Number(Atomics.load(this.#counters, PeerCounter.Received));
+  }
+
+  /**
+   * Waits until services of the kind `sink` have received so many bytes. One
+   * wait at a time: another call takes the place of the one before.
+   */
+  async receives(bytes: number): Promise<void> {
+    while (this.received() < bytes) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      Atomics.store(this.#counters, PeerCounter.Wanted, BigInt(bytes));
+      // They may have arrived before the worker could see that they are wanted.
+      if (this.received() >= bytes) return;
+      await promise;
+    }
+  }
+}
 
 interface WorkerScope {
   onmessage: ((event: MessageEvent<PeerStart | Service>) => void) | null;
   postMessage(message: PeerMessage): void;
 }
-
-// Only in a worker: the constants above are imported by its owner, too.
-if (typeof WorkerGlobalScope !== "undefined") {
-  const scope = globalThis as unknown as WorkerScope;
-  let start: PeerStart | undefined;
-  scope.onmessage = async ({ data }) => {
-    if ("counters" in data) {
-      start = data;
-      scope.postMessage({ thread: currentThread() });
-      return;
-    }
-    try {
-      scope.postMessage(await serve(data, start!, scope));
-    } catch (error) {
-      scope.postMessage({ error: (error as Error).message });
-    }
-  };
-}
-
-declare const WorkerGlobalScope: unknown;
 
 function serve(
   service: Service,
@@ -181,4 +349,129 @@ async function greet(connection: Deno.Conn): Promise<void> {
   const buffer = new Uint8Array(16);
   await writeAll(connection, Uint8Array.of(0x21));
   while (await connection.read(buffer) !== null);
+}
+
+let sockets = 0;
+
+/**
+ * Listens for connections, and hands each to a function; it is closed when
+ * that has returned or failed.
+ *
+ * @param directory Where a socket or a certificate is made.
+ */
+async function listenStreams(
+  transport: Exclude<Transport, "udp" | "unix-dgram">,
+  directory: string,
+  serve: (connection: Deno.Conn) => Promise<void>,
+): Promise<ServiceAddress> {
+  if (transport === "unix") {
+    const path = join(directory, `peer-${++sockets}.sock`);
+    void acceptAll(Deno.listen({ transport: "unix", path }), serve);
+    return { address: `unix://${path}` };
+  }
+  if (transport === "tcp") {
+    const listener = Deno.listen({ hostname: HOST, port: 0 });
+    void acceptAll(listener, serve);
+    return { address: `tcp://${HOST}:${listener.addr.port}` };
+  }
+  const { certificate, cert, key } = await makeCertificate(directory);
+  const listener = Deno.listenTls({ hostname: HOST, port: 0, cert, key });
+  void acceptAll(listener, serve);
+  return { address: `tls://${HOST}:${listener.addr.port}`, certificate };
+}
+
+/** Opens a socket for datagrams, and hands it to a function. */
+function listenDatagrams(
+  transport: "udp" | "unix-dgram",
+  directory: string,
+  serve: (socket: Deno.DatagramConn) => Promise<void>,
+): Promise<ServiceAddress> {
+  if (transport === "udp") {
+    const socket = Deno.listenDatagram({
+      transport: "udp",
+      hostname: HOST,
+      port: 0,
+    });
+    void serve(socket);
+    const { port } = socket.addr as Deno.NetAddr;
+    return Promise.resolve({ address: `udp://${HOST}:${port}` });
+  }
+  const path = join(directory, `peer-${++sockets}.sock`);
+  void serve(Deno.listenDatagram({ transport: "unixpacket", path }));
+  return Promise.resolve({ address: `unix-dgram://${path}` });
+}
+
+async function acceptAll(
+  listener: Deno.Listener,
+  serve: (connection: Deno.Conn) => Promise<void>,
+): Promise<void> {
+  while (true) {
+    try {
+      const connection = await listener.accept();
+      if ("setNoDelay" in connection) {
+        (connection as Deno.TcpConn).setNoDelay(true);
+      }
+      // A bridge may end a connection in any way: that is no failure of the
+      // peer's, and the client sees what is missing.
+      serve(connection).catch(() => {}).finally(() => connection.close());
+    } catch (error) {
+      // The bridge has reset the connection before it could be accepted.
+      if (!(error instanceof Deno.errors.NotConnected)) throw error;
+    }
+  }
+}
+
+interface Certificate {
+  /** File of the certificate, PEM. */
+  readonly certificate: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Makes a certificate for 127.0.0.1 that is its own authority. */
+async function makeCertificate(directory: string): Promise<Certificate> {
+  const certificate = join(directory, "peer-cert.pem");
+  const keyFile = join(directory, "peer-key.pem");
+  const { success, stderr } = await new Deno.Command("openssl", {
+    args: [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
+      ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
+      ...["-subj", "/CN=peer", "-keyout", keyFile, "-out", certificate],
+      ...["-addext", `subjectAltName=IP:${HOST}`],
+      // Deno takes no authority's certificate for that of a server.
+      ...["-addext", "basicConstraints=critical,CA:FALSE"],
+    ],
+    stdin: "null",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return {
+    certificate,
+    cert: await Deno.readTextFile(certificate),
+    key: await Deno.readTextFile(keyFile),
+  };
+}
+
+/** Thread id of the calling thread. */
+function threadId(): number {
+  return parseInt(Deno.readTextFileSync("/proc/thread-self/stat"));
+}
+
+declare const WorkerGlobalScope: unknown;
+
+// Only in a worker: its owner imports this module, too.
+if (typeof WorkerGlobalScope !== "undefined") {
+  const scope = globalThis as unknown as WorkerScope;
+  let start: PeerStart | undefined;
+  scope.onmessage = async ({ data }) => {
+    if ("counters" in data) {
+      start = data;
+      scope.postMessage({ thread: threadId() });
+      return;
+    }
+    try {
+      scope.postMessage(await serve(data, start!, scope));
+    } catch (error) {
+      scope.postMessage({ error: (error as Error).message });
+    }
+  };
 }

@@ -14,13 +14,14 @@ import {
 import { join } from "node:path";
 import { drawChart } from "../../bench/chart.ts";
 import { contenders } from "../../bench/contenders.ts";
-import type { Score } from "../../bench/figure.ts";
-import { createFigures } from "../../bench/figures.ts";
-import { judge } from "../../bench/goals.ts";
-import { helpText, parseOptions } from "../../bench/options.ts";
-import type { Results } from "../../bench/results.ts";
-import { framingConfig, messageOf } from "../../bench/services.ts";
-import type { FigureScores } from "../../bench/statistics.ts";
+import {
+  createFigures,
+  type FigureScores,
+  type Score,
+} from "../../bench/figures.ts";
+import { helpText, parseOptions } from "../../bench/main.ts";
+import { framingConfig, messageOf } from "../../bench/peer.ts";
+import { judge, type Results } from "../../bench/report.ts";
 import { framings } from "../../framing/mod.ts";
 import { stdArguments } from "../../tools/std.ts";
 import { root } from "../support/command.ts";
