@@ -9,7 +9,11 @@ import manifest from "./deno.json" with { type: "json" };
 import { backends } from "./backends/mod.ts";
 import { type Arguments, parseArguments } from "./core/cli/arguments.ts";
 import type { Shell } from "./core/cli/command_options.ts";
-import { parseConfigFile, type Setting } from "./core/config/config.ts";
+import {
+  parseConfigFile,
+  resolveConfig,
+  type Setting,
+} from "./core/config/config.ts";
 import { startDemoService } from "./core/cli/demo.ts";
 import {
   describeConfig,
@@ -73,6 +77,9 @@ async function main(): Promise<void> {
     }
     if (args.demo) args = withDemo(args);
     settings = await readSettings(args);
+    if (args.lockPlugin !== undefined) {
+      return await printLock(args.lockPlugin, settings);
+    }
     program = await Program.load(settings, parts);
   } catch (error) {
     return await exit(isPermissionMissing(error) ? 1 : 2, error);
@@ -91,6 +98,14 @@ async function printCompletions(shell: Shell): Promise<void> {
   );
   const names = [Object.keys(backends), Object.keys(framings)] as const;
   write(Deno.stdout, formatCompletions(shell, ...names));
+}
+
+async function printLock(
+  plugin: string,
+  settings: readonly Setting[],
+): Promise<void> {
+  const { makeLock } = await import("./core/plugins/lock.ts");
+  print(await makeLock(plugin, resolveConfig(settings)));
 }
 
 function withDemo(args: Arguments): Arguments {

@@ -10,6 +10,7 @@ import {
   completionsOption,
   type FlagName,
   flags,
+  lockOption,
   type PairOption,
   pairOptions,
   type Shell,
@@ -30,6 +31,8 @@ export interface Arguments extends Readonly<Record<FlagName, boolean>> {
   readonly settings: readonly Setting[];
   /** Print the completions of this shell and exit. */
   readonly completions: Shell | undefined;
+  /** Print the lock of this plugin and exit. */
+  readonly lockPlugin: string | undefined;
 }
 
 /** An option with its value, as both were written. */
@@ -58,6 +61,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const settings: Setting[] = [];
   let configFile: string | undefined;
   let completions: Shell | undefined;
+  let lockPlugin: string | undefined;
   const parsed = parseArgs(argv, {
     boolean: flags.map(({ name }) => name),
     alias: Object.fromEntries(
@@ -80,6 +84,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
       }
       const given = toGiven(arg, key, value);
       if (given.matches(completionsOption)) completions = toShell(given);
+      else if (given.matches(lockOption)) lockPlugin = given.value;
       else settings.push(toSetting(given));
       return false;
     },
@@ -95,6 +100,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     configFile,
     settings,
     completions,
+    lockPlugin,
     help: isSet("help"),
     version: isSet("version"),
     check: isSet("check"),

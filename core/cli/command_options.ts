@@ -55,6 +55,18 @@ export const completionsOption = {
   example: "bash",
 } as const satisfies CommandOption;
 
+/** The option that prints the lock of a plugin. */
+export const lockOption = {
+  name: "lock-plugin",
+  placeholder: "PLUGIN",
+  value: "file",
+  help:
+    "print the lock of a plugin, named by its name in the configuration, its path or its URL",
+  details:
+    "It is a line for each module, for [`lock`](write-a-plugin.md#at-a-url) in the plugin's section. The program reads the modules; nothing of them runs.",
+  example: "https://example.com/rooms.ts",
+} as const satisfies CommandOption;
+
 /** Name of an option that takes no value. */
 export type FlagName = "check" | "demo" | "help" | "version";
 
@@ -95,5 +107,6 @@ export const commandOptions: readonly CommandOption[] = [
   ...coreOptions,
   ...pairOptions,
   completionsOption,
+  lockOption,
   ...flags,
 ];

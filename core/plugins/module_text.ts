@@ -13,6 +13,8 @@ export interface ModuleText {
   readonly source: string;
   /** What it imports under names that stand in its text, each once. */
   readonly imports: readonly string[];
+  /** What else its text names, in an `import()`, each once. */
+  readonly laterImports: readonly string[];
 }
 
 /** Options for {@linkcode readModule}. */
@@ -56,15 +58,19 @@ export async function readModule(
   { url, type, confined = false, strip = stripTypes }: ReadModuleOptions,
 ): Promise<ModuleText> {
   const kind = kindOf(url, type);
-  if (kind === "json") return { source: fromJson(text), imports: [] };
+  if (kind === "json") {
+    return { source: fromJson(text), imports: [], laterImports: [] };
+  }
   const script = kind === "typescript" ? await strip(text, url) : text;
   const { program, names } = await parse(script);
   const imports = new Set<string>();
+  const laterImports = new Set<string>();
   const edits: Edit[] = [];
   let callee: string | undefined;
   for (const node of walk(program)) {
     const { source } = node;
     if (node.type === "ImportExpression") {
+      if (typeof source?.value === "string") laterImports.add(source.value);
       if (!confined) continue;
       callee ??= unusedName(names);
       edits.push({ start: node.start, end: node.start + 6, text: callee });
@@ -83,7 +89,11 @@ export async function readModule(
     ` return globalThis.${importFunction}(${
       JSON.stringify(url)
     }, specifier); }`;
-  return { source: apply(script, edits) + tail, imports: [...imports] };
+  return {
+    source: apply(script, edits) + tail,
+    imports: [...imports],
+    laterImports: [...laterImports],
+  };
 }
 
 function kindOf(

@@ -43,6 +43,11 @@ export interface ModuleLoaderOptions extends FetchModuleOptions {
    * @default {true}
    */
   readonly confined?: boolean;
+  /**
+   * Takes the SHA-256 of each module that is read, in base64, by its name in the
+   * lock. What a module's text names in an `import()` is then read, too.
+   */
+  readonly recorded?: Map<string, string>;
   /** Makes JavaScript of TypeScript; absent: it is done here. */
   readonly strip?: StripTypes | undefined;
 }
@@ -60,6 +65,7 @@ interface Known {
   readonly url: string;
   readonly source: string;
   readonly imports: readonly string[];
+  readonly laterImports: readonly string[];
 }
 
 /** Reads a plugin's modules: at its start, and when it asks for more. */
@@ -117,11 +123,14 @@ export class ModuleLoader {
     let entry = start.url;
     for (const wanted of queue) {
       try {
-        const { url, source, imports } = await this.#read(wanted);
+        const { url, source, ...named } = await this.#read(wanted);
         if (wanted === start) entry = url;
         if (url !== wanted.url) redirects.set(wanted.url, url);
         if (modules.has(url)) continue;
         modules.set(url, source);
+        const imports = this.#options.recorded === undefined
+          ? named.imports
+          : [...named.imports, ...named.laterImports];
         for (const specifier of imports) {
           if (this.#isNodeModule(specifier)) continue;
           const found = resolve(specifier, url);
@@ -180,13 +189,14 @@ export class ModuleLoader {
     name: string,
     { importer }: Wanted,
   ): Promise<void> {
-    const { sha256, lock } = this.#options;
-    if (sha256 === undefined && lock === undefined) return;
+    const { sha256, lock, recorded } = this.#options;
+    if ((sha256 ?? lock ?? recorded) === undefined) return;
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
     const actual = hash.toBase64();
     if (importer === undefined && sha256 !== undefined) {
       checkEqual(actual, sha256);
     }
+    recorded?.set(name, actual);
     if (lock === undefined) return;
     const locked = lock.get(name);
     if (locked === undefined) {

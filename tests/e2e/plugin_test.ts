@@ -3,14 +3,14 @@
  * of traffic.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { opcodes, RawClient, request } from "../support/client.ts";
-import { Command, testEngines } from "../support/command.ts";
+import { Command, runCommand, testEngines } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
-import { framingPlugin, plugin } from "../support/plugin_bed.ts";
+import { framingPlugin, ModuleServer, plugin } from "../support/plugin_bed.ts";
 import {
   childrenOf,
   countDescriptors,
@@ -382,4 +382,102 @@ expression = %endpoint%
     command.kill("SIGHUP");
     await command.event("reload", (entry) => entry.level === "info");
   }
+});
+
+/** The modules of a plugin, each of which imports the next in another way. */
+const lockedModules = {
+  "rooms.ts": plugin(`
+    import { table } from "./lib/table.ts";
+    export function createBackend() {
+      return { query: (): string => table.later() };
+    }
+  `),
+  "lib/table.ts": `
+    import names from "./names.json" with { type: "json" };
+    export const table = { names, later: () => import("../later.js") };
+  `,
+  "lib/names.json": `["a"]`,
+  "later.js": "export const later = true;",
+};
+
+/** The lock of a plugin, as its documentation describes it. */
+async function lockOf(
+  files: Readonly<Record<string, string>>,
+): Promise<string[]> {
+  return await Promise.all(
+    Object.entries(files).map(async ([name, text]) => {
+      const bytes = new TextEncoder().encode(text);
+      const hash = await crypto.subtle.digest("SHA-256", bytes);
+      return `sha256-${new Uint8Array(hash).toBase64()} ./${name}`;
+    }),
+  );
+}
+
+Deno.test("websocksy --lock-plugin prints a line for each module, which lock = takes", async () => {
+  await using directory = new TemporaryDirectory();
+  await using server = new ModuleServer(lockedModules);
+  await Deno.mkdir(join(directory.path, "lib"));
+  for (const [name, text] of Object.entries(lockedModules)) {
+    await directory.write(name, text);
+  }
+  const permissions = [...allPermissions, "--allow-import"];
+  const expected = await lockOf(lockedModules);
+  const path = join(directory.path, "rooms.ts");
+  for (const plugin of [`${server.url}rooms.ts`, path]) {
+    const { code, stdout, stderr } = await runCommand(
+      ["--lock-plugin", plugin],
+      { permissions },
+    );
+    assertEquals({ code, stderr }, { code: 0, stderr: "" });
+    assertEquals(stdout.trimEnd().split("\n"), expected);
+  }
+
+  // By its name, while the file that will hold it is still empty.
+  const lock = await directory.write("rooms.lock", "");
+  const file = await directory.write(
+    "a.ini",
+    `
+[core]
+backend = rooms
+[plugin rooms]
+url = ${server.url}rooms.ts
+lock = ${lock}
+`,
+  );
+  const named = await runCommand([file, "--lock-plugin=rooms"], {
+    permissions,
+  });
+  assertEquals(named.stdout.trimEnd().split("\n"), expected);
+  assertEquals((await runCommand([file, "--check"], { permissions })).code, 2);
+  await Deno.writeTextFile(lock, named.stdout);
+  assertEquals((await runCommand([file, "--check"], { permissions })).code, 0);
+});
+
+Deno.test("websocksy --lock-plugin says in one line why there is no lock", async () => {
+  await using server = new ModuleServer({
+    "away.js": `import "./gone.js";`,
+    "far.js": `import "http://localhost:1/far.js";`,
+  });
+  const cases: readonly (readonly [
+    plugin: string,
+    permissions: readonly string[],
+    status: number,
+    why: RegExp,
+  ])[] = [
+    ["away.js", ["--allow-import"], 2, /gone\.js".*answered 404/],
+    ["far.js", ["--allow-import"], 2, /grant it with import = localhost:1/],
+    ["away.js", ["--allow-import=127.0.0.1:1"], 1, /--allow-import=127/],
+  ];
+  for (const [name, flags, status, why] of cases) {
+    const { code, stdout, stderr } = await runCommand(
+      ["--lock-plugin", `${server.url}${name}`],
+      { permissions: [...allPermissions, ...flags] },
+    );
+    assertEquals([code, stdout], [status, ""], stderr);
+    assertMatch(stderr, why);
+    assertEquals(stderr.trimEnd().split("\n").length, 1);
+  }
+  const { code, stderr } = await runCommand(["--lock-plugin", "rooms"]);
+  assertEquals(code, 2);
+  assertMatch(stderr, /no plugin has the name "rooms"/);
 });

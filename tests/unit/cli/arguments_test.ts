@@ -30,6 +30,7 @@ Deno.test("parseArguments() gives nothing for no arguments", {
     configFile: undefined,
     settings: [],
     completions: undefined,
+    lockPlugin: undefined,
     help: false,
     version: false,
     check: false,
