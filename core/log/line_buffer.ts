@@ -1,5 +1,5 @@
 /**
- * Lines of the log on their way out.
+ * Collects lines of the log into few writes.
  *
  * @module
  */
@@ -7,13 +7,13 @@
 import { setImmediate } from "node:timers";
 
 /**
- * Characters that are written at once, at the most: what goes into a pipe with
- * one write is not mixed with what other threads write, up to 4096 bytes.
+ * Most characters of one write: up to 4096 bytes, a write to a pipe is not
+ * mixed with those of other threads.
  */
 const limit = 2048;
 
 /**
- * Collects lines, and writes those of one turn of the event loop together: a
+ * Collects lines, and writes those of one turn of the event loop together, as a
  * write costs more than making a line.
  */
 export class LineBuffer {
@@ -46,7 +46,9 @@ export class LineBuffer {
     });
   }
 
-  /** Writes what is there: before the end of the process, or of the thread. */
+  /**
+   * Writes the collected lines, before the end of the process or of the thread.
+   */
   flush(): void {
     const text = this.#text;
     this.#text = "";

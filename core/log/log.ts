@@ -7,7 +7,7 @@
 /** Level of a line in the log, the most severe first. */
 export type LogLevel = "error" | "warn" | "info" | "debug";
 
-/** What a line tells beside its event; fields that are `undefined` are left out. */
+/** The fields of a line; those that are `undefined` are left out. */
 export type LogFields = Readonly<
   Record<string, string | number | boolean | undefined>
 >;
@@ -19,9 +19,12 @@ export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
 export interface LogLines {
   /** Takes a line, with its end. */
   add(line: string): void;
-  /** Lets the lines go to a file; absent: they go where they go. */
+  /** Sends the lines to a file; absent: the destination cannot change. */
   open?(path: string): Promise<void>;
-  /** Sets who tells how many lines were dropped; absent: none ever is. */
+  /**
+   * Sets the function that reports how many lines were dropped; absent: none
+   * ever is.
+   */
   tellDropped?(tell: (lines: number) => void): void;
 }
 
@@ -34,7 +37,7 @@ export interface LogOptions {
   /** Takes a line, with its end. */
   readonly write: (line: string) => void;
   /**
-   * Tells the time.
+   * Returns the time.
    *
    * @default {() => new Date()}
    */
@@ -110,8 +113,8 @@ function formatValue(value: string | number | boolean): string {
 }
 
 /**
- * Escapes what `JSON.stringify` leaves as it is though a terminal may obey it:
- * C1 controls, line separators, marks that change the direction of text.
+ * Escapes characters that `JSON.stringify` keeps although a terminal may obey
+ * them: C1 controls, line separators, marks that change the direction of text.
  */
 function escapeControls(text: string): string {
   return text.replace(

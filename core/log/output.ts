@@ -1,6 +1,5 @@
 /**
- * Where the lines of the log go: stderr or a file, written without waiting for
- * either.
+ * Writes the lines of the log to stderr or a file, without blocking the server.
  *
  * @module
  */
@@ -9,17 +8,17 @@ import { setImmediate } from "node:timers";
 import { ConfigError, describeError } from "../errors.ts";
 
 /**
- * Characters that are written at once, at the most: what goes into a pipe with
- * one write is not mixed with what other threads write, up to 4096 bytes.
+ * Most characters of one write: up to 4096 bytes, a write to a pipe is not
+ * mixed with those of other threads.
  */
 const chunkLimit = 2048;
 
-/** Milliseconds before it is tried again to write where there was no room. */
+/** Milliseconds before a write that failed is tried again. */
 const retryPause = 50;
 
 /** Takes bytes, as `Deno.stderr` does. */
 export interface LogWriter {
-  /** Writes some of the bytes, and says how many. */
+  /** Writes some of the bytes, and returns how many. */
   write(bytes: Uint8Array): Promise<number>;
 }
 
@@ -41,9 +40,9 @@ interface Chunk {
 }
 
 /**
- * Writes lines, those of one turn of the event loop together, with one write
- * under way at a time. Nobody waits for it: where nobody reads what it writes,
- * or a disk hangs, lines wait as far as there is room, and are dropped then.
+ * Writes lines, those of one turn of the event loop together, with one write at
+ * a time. It blocks no caller: if the reader stops, or a disk hangs, lines wait
+ * as long as there is room, and further ones are dropped.
  */
 export class LogOutput implements AsyncDisposable {
   #writer: LogWriter;
@@ -54,7 +53,7 @@ export class LogOutput implements AsyncDisposable {
   #dropped = 0;
   #tell: (lines: number) => void = () => {};
   #isScheduled = false;
-  /** Resolves when nothing waits any more; absent: nothing does. */
+  /** Resolves when no line waits any more; absent: none does. */
   #writing: Promise<void> | undefined;
 
   /**
@@ -69,13 +68,13 @@ export class LogOutput implements AsyncDisposable {
   }
 
   /**
-   * Lets the lines go to a file from now on, to its end.
+   * Appends the lines to a file from now on.
    *
-   * @param path The file; it is made if there is none.
+   * @param path The file; it is created if there is none.
    * @throws {ConfigError} If it cannot be written to.
    */
   async open(path: string): Promise<void> {
-    // A configuration that is loaded again names the same one.
+    // A configuration that is loaded again names the same file.
     if (this.#file !== undefined) return;
     let handle: Deno.FsFile;
     try {
@@ -94,10 +93,10 @@ export class LogOutput implements AsyncDisposable {
   }
 
   /**
-   * Opens the file again, for one that was moved away; without one, it does
-   * nothing. The lines that came before go to the old one.
+   * Opens the file again, after it was moved away; without a file, it does
+   * nothing. Lines that were added before go to the old file.
    *
-   * @throws {Error} If it cannot be; the lines go on to the old one.
+   * @throws {Error} If it cannot be opened; lines still go to the old file.
    */
   async reopen(): Promise<void> {
     if (this.#file === undefined) return;
@@ -110,7 +109,7 @@ export class LogOutput implements AsyncDisposable {
   }
 
   /**
-   * Sets who tells that lines were dropped, when there is room again.
+   * Sets the function that reports dropped lines, when there is room again.
    *
    * @param tell Gets their number, and may add a line.
    */
@@ -145,10 +144,10 @@ export class LogOutput implements AsyncDisposable {
   }
 
   /**
-   * Waits until what is there is written: before the end of the process, or of
-   * the thread.
+   * Waits until all lines are written, before the end of the process or of the
+   * thread.
    *
-   * @param milliseconds How long, at the most.
+   * @param milliseconds The longest wait.
    */
   async flush(milliseconds: number): Promise<void> {
     this.#tellDropped();
@@ -161,7 +160,7 @@ export class LogOutput implements AsyncDisposable {
     clearTimeout(timer);
   }
 
-  /** Closes the file, after what is there. */
+  /** Closes the file after the last write. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing;
     this.#file?.handle.close();
@@ -171,7 +170,7 @@ export class LogOutput implements AsyncDisposable {
     if (this.#waiting.length === 0) return;
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = undefined;
-      // One may have come meanwhile.
+      // A line may have been added in the meantime.
       this.#start();
     });
   }
@@ -189,15 +188,15 @@ export class LogOutput implements AsyncDisposable {
     }
   }
 
-  /** Whether it could be written. */
+  /** Writes a batch, and returns whether that succeeded. */
   async #write(text: string): Promise<boolean> {
     let rest: Uint8Array = encoder.encode(text);
     while (rest.length > 0) {
       try {
         rest = rest.subarray(await this.#writer.write(rest));
       } catch (error) {
-        // Nobody reads it any more, or the disk is full: there is nowhere to
-        // say so but here, later.
+        // The reader has closed the pipe, or the disk is full. That can only be
+        // reported here, later.
         if (!(error instanceof Deno.errors.WouldBlock)) return false;
         await new Promise((resolve) => setTimeout(resolve, retryPause));
       }
@@ -205,7 +204,7 @@ export class LogOutput implements AsyncDisposable {
     return true;
   }
 
-  /** Tells it once half of the room is free, so that the line for it fits. */
+  /** Reports it when half of the room is free, so that the line fits. */
   #tellDropped(): void {
     if (this.#dropped === 0 || this.#length * 2 > this.#room) return;
     const dropped = this.#dropped;

@@ -1,5 +1,5 @@
 /**
- * Going on after an uncaught error.
+ * Keeps a thread running after an uncaught error.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import { describeError } from "../errors.ts";
 import type { Log } from "./log.ts";
 
 /**
- * Lets this thread go on after uncaught errors: whatever was
- * forgotten in one connection must not end all of them.
+ * Keeps this thread running after uncaught errors: an error in one connection
+ * must not end all of them.
  *
- * @param log Told of each.
+ * @param log Logs each error.
  */
 export function outliveErrors(log: Log): void {
   addEventListener("unhandledrejection", (event) => {

@@ -1,6 +1,7 @@
 /**
- * Memory that connections of a thread share: who reads takes some, and gives it
- * back when nothing looks at it any more, a write that is under way included.
+ * Memory that the connections of a thread share. A connection takes some to
+ * read into, and returns it when nothing uses it any more, pending writes
+ * included.
  *
  * @module
  */
@@ -9,8 +10,8 @@
 export const headroom = 16;
 
 /**
- * Bytes after those that are asked for. What was written at once is often a round
- * number of bytes: it leaves some of these free, which tells that it was all.
+ * Bytes after those that are requested. The size of one write is often a round
+ * number: if the read leaves some of these free, the socket has no more data.
  */
 export const tailroom = 16;
 
@@ -20,11 +21,11 @@ export const smallestSize = 1024;
 /** The largest size, in bytes. Each is four times the one before. */
 export const largestSize = 1024 * 1024;
 
-/** How many bytes are kept of each size, and how many pieces, at the most. */
+/** Most bytes that are kept of each size, and most pieces. */
 const mostBytesKept = 8 * 1024 * 1024;
 const mostKept = 64;
 
-/** The pieces of one size that nobody uses. */
+/** The unused pieces of one size. */
 interface Unused {
   readonly pieces: Uint8Array<ArrayBuffer>[];
   readonly most: number;
@@ -37,10 +38,10 @@ for (let size = smallestSize; size <= largestSize; size *= 4) {
 }
 
 /**
- * Takes memory. It may hold what belongs to another connection, and must not go
- * to code that is not trusted.
+ * Takes memory. It may contain data of another connection, and must not be
+ * passed to untrusted code.
  *
- * @param size Bytes that there is to be room for.
+ * @param size Bytes that must fit.
  * @returns Memory for them, for {@linkcode headroom} bytes before them and
  * {@linkcode tailroom} after them.
  */
@@ -50,10 +51,10 @@ export function takeMemory(size: number): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Gives back memory that was taken. Nobody may look at it any more, and nothing
- * be read into it.
+ * Returns memory that was taken. The caller must not use it any more, and no
+ * read into it may be pending.
  *
- * @param memory The memory; any that is of none of the sizes is not kept.
+ * @param memory The memory; it is kept only if it has one of the sizes.
  */
 export function giveMemory(memory: Uint8Array<ArrayBuffer>): void {
   const kept = unused.get(memory.length - headroom - tailroom);

@@ -13,13 +13,12 @@ let read = 0;
 let turn: Promise<void> | undefined;
 
 /**
- * Counts what was read. Where somebody sends without a pause, and what becomes of
- * it does not wait either, reads end as soon as they begin, and the event loop
- * would not come to anybody else.
+ * Counts bytes that were read. If a sender never pauses, and its data can be
+ * forwarded without waiting, its reads complete at once, and the event loop
+ * would not serve other connections.
  *
- * @param count Bytes that were read.
- * @returns A promise to wait for before the next read, once it is somebody
- * else's turn.
+ * @param count Bytes that were read. @returns A promise to wait for before the
+ * next read, when it is the turn of other connections.
  */
 export function giveWay(count: number): Promise<void> | undefined {
   read += count;
@@ -34,7 +33,7 @@ export function giveWay(count: number): Promise<void> | undefined {
   return turn;
 }
 
-/** Requests that are let through together, and milliseconds before the next ones are. */
+/** Requests that are served together, and milliseconds before the next ones. */
 const together = 2;
 const pause = 1;
 
@@ -42,10 +41,10 @@ const queue: (() => void)[] = [];
 let isPausing = false;
 
 /**
- * Waits for the turn of a request that stood behind another one of its
- * connection. A request takes much longer than its few bytes tell, and a client
- * that sends them without waiting for answers may have sent thousands: so all
- * clients that do share a rate, which leaves most of the time to the others.
+ * Waits for the turn of a request that was pipelined after another one. A
+ * request costs much more than its few bytes suggest, and a client that does
+ * not wait for answers may send thousands: all such clients share one rate,
+ * which leaves most of the time to the others.
  *
  * @returns A promise that resolves when it is its turn.
  */

@@ -7,15 +7,14 @@
 import { giveMemory, headroom, tailroom, takeMemory } from "./buffer_pool.ts";
 import { ReadSize } from "./read_size.ts";
 
-/** Bytes up to which what lies in a socket is read together, in several reads. */
+/** Most bytes of a socket that are read together, in several reads. */
 export const largestTogether = 64 * 1024;
 
 /**
- * Memory for reads, in which bytes stay until they are consumed. What it offers
- * for the next read grows with the traffic and shrinks again: an idle
- * connection holds 1 KiB, a busy one reads 256 KiB at a time, and a few in bulk
- * 1 MiB. Bytes are moved only where room for the next read is needed behind some
- * that are held.
+ * Memory for reads, in which bytes stay until they are consumed. The room for
+ * the next read grows with the traffic and shrinks again: an idle connection
+ * holds 1 KiB, a busy one reads 256 KiB at a time, and a few in bulk 1 MiB.
+ * Bytes are moved only if the next read needs room after bytes that are held.
  */
 export class ReadBuffer {
   #size = new ReadSize();
@@ -49,7 +48,7 @@ export class ReadBuffer {
   }
 
   /**
-   * Offers room for the next read, behind the bytes held. Views given before
+   * Offers room for the next read, after the bytes held. Views returned before
    * are no longer valid.
    *
    * @param minimum The least room that will do, in bytes.
@@ -61,7 +60,7 @@ export class ReadBuffer {
     const capacity = this.#bytes.length;
     if (held === 0) {
       this.#start = this.#end = headroom;
-      // Also gives up memory that a message larger than any read has left behind.
+      // Also releases memory that was taken for a message larger than any read.
       if (capacity !== headroom + size + tailroom) {
         giveMemory(this.#bytes);
         this.#bytes = takeMemory(size);
@@ -81,19 +80,19 @@ export class ReadBuffer {
   }
 
   /**
-   * Offers room for another read, behind what was read into the room offered
-   * last and is not yet committed. Until that read has ended, what was read
-   * before can be committed and consumed, but no other room be asked for.
+   * Offers room for another read, after the bytes that were read into the last
+   * room and are not yet committed. Until that read has ended, the caller may
+   * commit and consume those bytes, but not ask for other room.
    *
    * @param count How many bytes were read and not committed.
-   * @returns The room; `undefined` if there are so many that they need not be
-   * kept together with what follows.
+   * @returns The room; `undefined` if there are so many bytes that it is not
+   * worth keeping them together with the next ones.
    */
   more(count: number): Uint8Array<ArrayBuffer> | undefined {
     const total = this.length + count;
     const left = largestTogether - total;
     if (left <= 0) return undefined;
-    // The read may have to wait, and is then the next one.
+    // The read may have to wait; it then counts as the next one.
     const least = Math.min(this.#size.bytes / 2, left);
     if (this.#bytes.length - this.#end - count < least) {
       this.#moveToStart(total, least);
@@ -102,7 +101,7 @@ export class ReadBuffer {
     return this.#bytes.subarray(this.#end + count);
   }
 
-  /** Moves bytes to where there is room behind them. */
+  /** Moves the bytes held, so that there is room after them. */
   #moveToStart(count: number, room: number): void {
     const from = this.#bytes;
     const bytes = from.subarray(this.#start, this.#start + count);
@@ -119,7 +118,7 @@ export class ReadBuffer {
   }
 
   /**
-   * Shows what was read and is not yet committed.
+   * Returns the bytes that were read and are not yet committed.
    *
    * @param count How many bytes were read.
    */
@@ -128,7 +127,7 @@ export class ReadBuffer {
   }
 
   /**
-   * Follows a read into the room offered last.
+   * Commits a read into the room offered last.
    *
    * @param count How many bytes were read.
    */
@@ -138,15 +137,17 @@ export class ReadBuffer {
   }
 
   /**
-   * Makes the next reads larger than usual as long as they bring much, unless
-   * many others are: for what is passed on as it is read. The system then wakes
-   * those at both ends less often, which costs more than to copy what they get.
+   * Makes the next reads larger than usual while they return much, unless many
+   * others are large: for bytes that are forwarded as they are read. The system
+   * then wakes both ends less often, and a wake-up costs more than the copy.
    */
   readBulk(): void {
     this.#size.readBulk();
   }
 
-  /** Ends it: nobody reads into it, or looks at what it holds, any more. */
+  /**
+   * Releases the memory: no read into it is pending, and no view of it is used.
+   */
   release(): void {
     this.#size.release();
     giveMemory(this.#bytes);

@@ -1,18 +1,18 @@
 /**
- * How much is read at a time.
+ * Decides how much is read at a time.
  *
  * @module
  */
 
 import { largestSize, smallestSize } from "./buffer_pool.ts";
 
-/** Bytes that a read is given room for at the most, but for one in bulk. */
+/** Most bytes of a read, except in bulk. */
 export const largestRead = 256 * 1024;
 
-/** Bytes that a read may wait with, however many do. */
+/** Bytes that any waiting read may hold. */
 const quietRead = 16 * 1024;
 
-/** Reads of a thread that may wait with more. */
+/** A limited number of reads of a thread that may hold more while they wait. */
 class Places {
   #free: number;
 
@@ -36,12 +36,12 @@ const large = new Places(64);
 const bulk = new Places(16);
 
 /**
- * Room for the next read: it grows with reads that fill it, in a few steps, and
- * shrinks again with those that bring little.
+ * The size of the next read. It grows in a few steps with reads that fill it,
+ * and shrinks again with reads that return little.
  *
- * What a read waits with cannot be taken from it: a connection that has gone
- * quiet keeps it. So, of many connections, only some wait with much; the others
- * are given more once a read was filled, when there is most likely more to come.
+ * The memory of a pending read cannot be taken back: a quiet connection keeps
+ * it. So only some of many connections wait with much memory; the others get
+ * more after a read was filled, when more data is likely.
  */
 export class ReadSize {
   #bytes = smallestSize;
@@ -52,23 +52,22 @@ export class ReadSize {
   /**
    * Constructs a new instance.
    *
-   * @param most Bytes that a read is given room for at the most, but for one in
-   * bulk.
+   * @param most Most bytes of a read, except in bulk.
    */
   constructor(most = largestRead) {
     this.#most = most;
   }
 
-  /** Bytes that the next read is given room for. */
+  /** Bytes of room for the next read. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /**
-   * Follows what a read has brought.
+   * Adapts to the result of a read.
    *
-   * @param count How many bytes that were. If they are more than there was to be
-   * room for, the next one is given more.
+   * @param count Bytes that were read. If they are more than the requested
+   * room, the next read gets more.
    */
   follow(count: number): void {
     const size = this.#bytes;
@@ -88,30 +87,33 @@ export class ReadSize {
   /**
    * Makes the next read four times as large.
    *
-   * @param most Bytes that it is given room for at the most, unless it had more.
+   * @param most Most bytes of room for it, unless it already has more.
    */
   grow(most: number): void {
     const next = Math.max(this.#bytes, Math.min(this.#bytes * 4, most));
-    // A read that follows one which was filled most likely does not wait.
+    // A read after one that was filled most likely does not wait.
     this.#move(placesFor(next));
     this.#bytes = next;
   }
 
   /**
-   * Makes the next reads larger than usual as long as they bring much, unless
-   * many others are.
+   * Makes the next reads larger than usual while they return much, unless many
+   * others are large.
    */
   readBulk(): void {
     if (this.#move(bulk)) this.#bytes = largestSize;
   }
 
-  /** Ends it: nothing waits any more. It has no place from then on. */
+  /** Gives up the place, when no read is pending any more. */
   release(): void {
     this.#move(undefined);
     this.#isReleased = true;
   }
 
-  /** Whether there was a place; where there is none, it keeps what it has. */
+  /**
+   * Takes a place, and returns whether there was one; otherwise, the size
+   * stays.
+   */
   #move(to: Places | undefined): boolean {
     if (to === this.#place) return true;
     if (to !== undefined && (this.#isReleased || !to.take())) return false;
@@ -121,7 +123,7 @@ export class ReadSize {
   }
 }
 
-/** The places that a read with so much room needs. */
+/** The kind of place that a read of this size needs. */
 function placesFor(size: number): Places | undefined {
   if (size <= quietRead) return undefined;
   return size <= largestRead ? large : bulk;

@@ -1,5 +1,5 @@
 /**
- * The instruments of OpenTelemetry that take the metrics.
+ * The OpenTelemetry instruments that record the metrics.
  *
  * @module
  */
@@ -35,7 +35,7 @@ export function createInstruments(meter: Meter): Instruments {
     key,
     createInstrument(meter, metric),
   ]);
-  // Each kind makes the instrument that its metric has by the type above.
+  // Each kind makes the instrument that the type above gives to its metric.
   return Object.fromEntries(made) as Instruments;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Finds out whether Deno exports telemetry, and loads what that takes.
+ * Finds out whether Deno exports telemetry, and loads the package for it.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import type { Log } from "../log/log.ts";
 import { noTelemetry, type Telemetry } from "./telemetry.ts";
 
 /**
- * Where Deno puts its providers for the OpenTelemetry API if `OTEL_DENO` is
- * `true`. To look here takes no permission, as reading the variable would.
+ * Where Deno registers its providers for the OpenTelemetry API if `OTEL_DENO`
+ * is `true`. Reading the variable itself would need a permission.
  */
 const providers = Symbol.for("opentelemetry.js.api.1");
 
 /**
- * The package is not named within the `import` itself: Deno would look it up at
- * each start, and wait for the registry, though it may never be needed.
+ * The name is not a literal in the `import`: Deno would look the package up at
+ * each start, and wait for the registry, although it may never be needed.
  */
 const api = "@opentelemetry/api";
 
@@ -28,8 +28,8 @@ export function isTelemetryOn(): boolean {
 /**
  * Loads OpenTelemetry, if Deno exports telemetry.
  *
- * @param log Told if it cannot be loaded, which is no reason not to serve.
- * @returns What records what happens.
+ * @param log Logs if it cannot be loaded; the server runs without it. @returns
+ * Records metrics and traces, or nothing.
  */
 export async function loadTelemetry(log: Log): Promise<Telemetry> {
   if (!isTelemetryOn()) return noTelemetry;

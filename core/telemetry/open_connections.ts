@@ -1,8 +1,8 @@
 /**
- * The metrics of connections that are open, and what has gone through them.
+ * The metrics of open connections and their traffic.
  *
- * Nothing is done for a message: what went through open connections is looked
- * at when metrics are collected.
+ * They cost nothing per message: the counts of open connections are read when
+ * the metrics are collected.
  *
  * @module
  */
@@ -29,8 +29,7 @@ export class OpenConnections {
   /**
    * Adds a connection.
    *
-   * @param traffic What goes through it.
-   * @returns Who is told when it has ended.
+   * @param traffic The counts of its traffic. @returns Records its end.
    */
   add(traffic: ConnectionTraffic): ConnectionTelemetry {
     const { open, connectionDuration, closed } = this.#instruments;
@@ -52,7 +51,7 @@ export class OpenConnections {
     };
   }
 
-  /** Counts what went through all of them since the last time. */
+  /** Adds the traffic of all of them since the last time. */
   countTraffic(): void {
     this.#count(this.#open);
   }
@@ -70,7 +69,7 @@ export class OpenConnections {
   }
 }
 
-/** What goes through a connection, and how much of that was counted. */
+/** The traffic of a connection, and how much of it was added. */
 class CountedTraffic {
   #traffic: ConnectionTraffic;
   #toPeer: Traffic = { messages: 0, bytes: 0 };
@@ -80,7 +79,7 @@ class CountedTraffic {
     this.#traffic = traffic;
   }
 
-  /** Adds what was not yet counted. */
+  /** Adds the traffic that was not yet added. */
   take(toPeer: Traffic, toClient: Traffic): void {
     addUncounted(toPeer, this.#traffic.toPeer, this.#toPeer);
     addUncounted(toClient, this.#traffic.toClient, this.#toClient);
@@ -99,8 +98,8 @@ function addUncounted(
 }
 
 /**
- * Names a close code. Those that clients may choose as they like are put
- * together, or one client could make thousands of time series.
+ * Names a close code. Codes that clients may choose freely are grouped, or one
+ * client could create thousands of time series.
  */
 function formatCloseCode(code: number): string {
   if (code <= 1015) return `${code}`;

@@ -29,10 +29,10 @@ import type {
 /** The package `@opentelemetry/api`. */
 export type Api = typeof OpenTelemetryApi;
 
-/** Name of what measures, as those who watch see it. */
+/** Name of the instrumentation scope. */
 const scope = "websocksy";
 
-/** What all handshakes use. */
+/** The tracer and instruments that all handshakes use. */
 interface Tools {
   readonly api: Api;
   readonly tracer: Tracer;
@@ -40,7 +40,7 @@ interface Tools {
   readonly connections: OpenConnections;
 }
 
-/** Records what happens as metrics and traces. */
+/** Records events as metrics and traces. */
 export class OpenTelemetry implements Telemetry {
   #tools: Tools;
 
@@ -51,9 +51,9 @@ export class OpenTelemetry implements Telemetry {
     const connections = new OpenConnections(instruments);
     const tracer = api.trace.getTracer(scope);
     this.#tools = { api, tracer, instruments, connections };
-    // It is called at each collection, and what it adds belongs to that one.
-    // Observable counters would be missing from Deno's last export, at the end
-    // of the process, and with them what went through since the one before.
+    // The callback runs at each collection, which includes what it adds. Deno's
+    // last export, at the end of the process, would lack observable counters,
+    // and so the traffic since the export before.
     meter.addBatchObservableCallback(() => connections.countTraffic(), []);
   }
 
@@ -81,14 +81,14 @@ class Handshake implements HandshakeTelemetry {
   #tools: Tools;
   #start = performance.now();
   #span: Span;
-  /** That of what happens within the handshake. */
+  /** The context of the steps within the handshake. */
   #context: Context;
 
   constructor(tools: Tools, headers: RequestHeaders) {
     const { api: { context, propagation, SpanKind, trace }, tracer } = tools;
     this.#tools = tools;
-    // `Deno.serve` makes a span of the request, in the trace that the client
-    // names. For the engine `stream` nobody does.
+    // `Deno.serve` creates a span for the request, in the trace that the client
+    // names. The engine `stream` has none.
     const active = context.active();
     const isWithinRequest = trace.getSpan(active) !== undefined;
     const parent = isWithinRequest
@@ -152,7 +152,7 @@ class Handshake implements HandshakeTelemetry {
     const span = tracer.startSpan(name, options, this.#context);
     let failed: Attributes = {};
     try {
-      // Within the span: a backend may send requests of its own.
+      // Within the span, as a backend may send requests itself.
       return await context.with(trace.setSpan(this.#context, span), run);
     } catch (error) {
       failed = { [attributes.error]: errorType(error) };
@@ -171,7 +171,10 @@ const headerGetter: TextMapGetter<RequestHeaders> = {
   keys: (headers) => [...headers].map(([name]) => name),
 };
 
-/** The status that an error is answered with: its own message may say anything. */
+/**
+ * The status of the answer to an error, as an error's message may contain
+ * anything.
+ */
 function errorType(error: unknown): string {
   return error instanceof RequestError ? `${error.status}` : "_OTHER";
 }

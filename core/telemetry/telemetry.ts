@@ -1,13 +1,13 @@
 /**
- * What the bridge tells those who watch it with metrics and traces. It knows
- * nothing of how they are exported.
+ * The events that metrics and traces record, independent of how they are
+ * exported.
  *
  * @module
  */
 
 import type { RequestHeaders, WebSocketEnd } from "../websocket/engine.ts";
 
-/** What went one way. */
+/** The traffic in one direction. */
 export interface Traffic {
   /** Number of messages. */
   messages: number;
@@ -15,7 +15,9 @@ export interface Traffic {
   bytes: number;
 }
 
-/** What has gone through a connection so far; it goes on changing while it is open. */
+/**
+ * The traffic of a connection so far; it changes while the connection is open.
+ */
 export interface ConnectionTraffic {
   /** Messages and bytes from the client to the peer. */
   readonly toPeer: Readonly<Traffic>;
@@ -23,17 +25,20 @@ export interface ConnectionTraffic {
   readonly toClient: Readonly<Traffic>;
 }
 
-/** Records what happens. Nothing in it waits, throws, or is called for each message. */
+/**
+ * Records events. Its methods do not wait or throw, and are not called per
+ * message.
+ */
 export interface Telemetry {
   /**
    * Records that a client asks for a WebSocket.
    *
    * @param headers The request's header fields, which may name a trace.
-   * @returns Who is told what becomes of it.
+   * @returns Records the outcome.
    */
   handshake(headers: RequestHeaders): HandshakeTelemetry;
   /**
-   * Records that a plugin which had failed was started again.
+   * Records that a failed plugin was started again.
    *
    * @param name Name of the plugin.
    * @param outcome Whether it runs.
@@ -44,7 +49,7 @@ export interface Telemetry {
 /** Records the steps of a handshake, and its end, which is one of three. */
 export interface HandshakeTelemetry {
   /**
-   * Takes the time of a backend's answer.
+   * Measures the time of a backend's answer.
    *
    * @param backend Name of the backend.
    * @param query Asks it.
@@ -53,10 +58,10 @@ export interface HandshakeTelemetry {
    */
   queryBackend<T>(backend: string, query: () => Promise<T>): Promise<T>;
   /**
-   * Takes the time of opening a peer.
+   * Measures the time of connecting to a peer.
    *
    * @param transport The peer's transport, as addresses name it.
-   * @param connect Opens it.
+   * @param connect Connects to it.
    * @returns What `connect` returns.
    * @throws {Error} What `connect` throws.
    */
@@ -72,8 +77,8 @@ export interface HandshakeTelemetry {
   /**
    * Records that the WebSocket is open.
    *
-   * @param traffic What goes through it; looked at when metrics are collected.
-   * @returns Who is told when it has ended.
+   * @param traffic The counts of its traffic, read when metrics are collected.
+   * @returns Records its end.
    */
   open(traffic: ConnectionTraffic): ConnectionTelemetry;
 }

@@ -1,5 +1,5 @@
 /**
- * What the first thread and the others say to each other.
+ * The messages between the first thread and the others.
  *
  * @module
  */
@@ -7,20 +7,20 @@
 import type { Setting } from "../config/config.ts";
 import type { ThreadPlace } from "../server/options.ts";
 
-/** What the first thread wants of another one. */
+/** An order of the first thread to another one. */
 export type ThreadOrder =
   | {
     /** Load a configuration, and listen. */
     readonly kind: "start";
     /** The settings, in order. */
     readonly settings: readonly Setting[];
-    /** The port that all of them listen on. */
+    /** The port that all threads listen on. */
     readonly port: number;
-    /** Memory of the counts that they share. */
+    /** Memory of the counts that the threads share. */
     readonly memory: SharedArrayBuffer;
     /** Memory of the counts of connections that are accepted. */
     readonly sockets: SharedArrayBuffer;
-    /** Which of them it is. */
+    /** The thread's number. */
     readonly place: ThreadPlace;
   }
   | {
@@ -38,7 +38,7 @@ export type ThreadOrder =
     readonly kind: "end";
   };
 
-/** An order, and the number by which it is answered. */
+/** An order, and the number that its answer has. */
 export interface ToThread {
   /** The number. */
   readonly id: number;
@@ -50,6 +50,6 @@ export interface ToThread {
 export interface FromThread {
   /** The order's number. */
   readonly id: number;
-  /** Why it could not be. */
+  /** Why it failed; absent: it did not. */
   readonly failure?: string;
 }

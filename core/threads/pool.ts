@@ -12,17 +12,17 @@ import type { FromThread, ThreadOrder, ToThread } from "./messages.ts";
 export interface ThreadsOptions {
   /** URL of the module that calls `runThread`. */
   readonly module: string;
-  /** How many threads there are, the first one too. */
+  /** Number of threads, including the first one. */
   readonly count: number;
   /** The settings, in order. */
   readonly settings: readonly Setting[];
   /** The port that the first one listens on. */
   readonly port: number;
-  /** Memory of the counts that they share. */
+  /** Memory of the counts that the threads share. */
   readonly memory: SharedArrayBuffer;
   /** Memory of the counts of connections that are accepted. */
   readonly sockets: SharedArrayBuffer;
-  /** Learns that a thread has ended without being told to. */
+  /** Called when a thread has ended unexpectedly. */
   readonly onError: (error: Error) => void;
 }
 
@@ -37,7 +37,7 @@ export class Threads {
   /**
    * Starts threads.
    *
-   * @param options How many, and what they do.
+   * @param options Their number, and what they serve.
    * @returns The threads, when all of them listen.
    * @throws {Error} If one of them cannot start.
    */
@@ -55,7 +55,7 @@ export class Threads {
   }
 
   /**
-   * Lets them use another configuration for new connections.
+   * Makes them use another configuration for new connections.
    *
    * @param settings Its settings, which are valid.
    */
@@ -63,7 +63,7 @@ export class Threads {
     await this.#orderAll({ kind: "reload", settings });
   }
 
-  /** Lets them open the file of the log again. */
+  /** Makes them open the log file again. */
   async reopenLog(): Promise<void> {
     await this.#orderAll({ kind: "reopen" });
   }
@@ -104,7 +104,7 @@ class Thread {
     };
   }
 
-  /** Gives an order; its promise resolves when that is carried out. */
+  /** Sends an order; the promise resolves when it is carried out. */
   order(order: ThreadOrder): Promise<void> {
     const id = ++this.#lastId;
     const carriedOut = Promise.withResolvers<void>();
@@ -116,10 +116,10 @@ class Thread {
 }
 
 /**
- * Tells how many threads a configuration comes to.
+ * Decides how many threads serve a configuration.
  *
- * @param core The configuration.
- * @returns Their number, and why there is but one where more were asked for.
+ * @param core The configuration. @returns Their number, and why there is only
+ * one if it asks for more.
  */
 export function countThreads(
   { threads, listen }: CoreConfig,

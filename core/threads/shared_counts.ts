@@ -32,14 +32,14 @@ const countAt = 3;
  * lock that is held for some hundred nanoseconds.
  */
 export class SharedCounts implements ConnectionCounts {
-  /** The memory, to be given to other threads. */
+  /** The memory, to pass to other threads. */
   readonly memory: SharedArrayBuffer;
   #numbers: Int32Array;
 
   /**
    * Constructs a new instance.
    *
-   * @param memory The memory of another thread's; absent: counts of its own.
+   * @param memory The memory of another thread's counts; absent: new counts.
    */
   constructor(memory?: SharedArrayBuffer) {
     this.memory = memory ??
@@ -88,7 +88,7 @@ export class SharedCounts implements ConnectionCounts {
         return "too many connections from this address";
       }
       if (count === 0) {
-        // A table that is nearly full is slow: there is no room for so many.
+        // A nearly full table is slow, so it accepts no more.
         if (numbers[usedAt]! >= capacity * 7 / 8) return "too many connections";
         numbers[usedAt]!++;
         [numbers[entry], numbers[entry + 1], numbers[entry + familyAt]] = key;
@@ -99,7 +99,7 @@ export class SharedCounts implements ConnectionCounts {
     return undefined;
   }
 
-  /** Finds the entry of a key, or the one that it is to have. */
+  /** Finds the entry of a key, or the free entry for it. */
   #find([high, low, family]: Key): number {
     const numbers = this.#numbers;
     for (let slot = slotOf(high, low);; slot = (slot + 1) % capacity) {
@@ -113,14 +113,14 @@ export class SharedCounts implements ConnectionCounts {
     }
   }
 
-  /** Counts one connection less, and gives an entry without any up. */
+  /** Counts one connection less, and frees an entry without connections. */
   #leave(entry: number): void {
     const numbers = this.#numbers;
     numbers[entry + countAt]!--;
     if (numbers[entry + countAt]! > 0) return;
     numbers[usedAt]!--;
-    // Entries behind it, up to the next gap, move up unless that would take
-    // them before the slot at which they are looked for first.
+    // The entries after it, up to the next gap, move up, unless that would put
+    // them before the slot at which a search for them starts.
     let gap = (entry - tableAt) / entrySize;
     for (let slot = (gap + 1) % capacity;; slot = (slot + 1) % capacity) {
       const from = tableAt + slot * entrySize;

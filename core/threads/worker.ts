@@ -11,25 +11,25 @@ import { Program, type ProgramParts } from "../program.ts";
 import { SharedCounts } from "./shared_counts.ts";
 import type { FromThread, ThreadOrder, ToThread } from "./messages.ts";
 
-/** The global object of a worker, as far as it is needed. */
+/** The members of a worker's global object that are needed. */
 interface ThreadScope {
   onmessage: ((event: MessageEvent<ToThread>) => void) | null;
   postMessage(message: FromThread): void;
   close(): void;
 }
 
-/** Milliseconds in which the last lines of the log have to be written. */
+/** Milliseconds that the end waits for the last lines of the log. */
 const flushTimeout = 300;
 
-/** Whether this is a thread that another one has started. */
+/** Whether another thread has started this one. */
 export function isThread(): boolean {
   return "DedicatedWorkerGlobalScope" in globalThis;
 }
 
 /**
- * Does what the first thread orders.
+ * Carries out the orders of the first thread.
  *
- * @param parts What there is to load.
+ * @param parts What the program can load.
  */
 export function runThread(
   parts: ProgramParts & { readonly log: LogOutput },
@@ -53,8 +53,8 @@ export function runThread(
         return;
       }
       case "reload":
-        // If it fails here, the log has been told, and this thread goes on as
-        // it was.
+        // If it fails here, the log says so, and this thread keeps its
+        // configuration.
         await program?.reload(() => order.settings);
         return;
       case "reopen":

@@ -1,5 +1,5 @@
 /**
- * Waiting that can be given up.
+ * Waits that can be aborted.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 /**
  * Waits for a promise until a signal is aborted.
  *
- * @param promise What to wait for; it goes on when the wait is given up.
- * @param signal Gives up when it is aborted.
- * @param disposeLate Takes what the promise resolves to after that.
+ * @param promise The promise; it continues when the wait is aborted. @param
+ * signal Aborts the wait. @param disposeLate Disposes of the value if the
+ * promise resolves after that.
  * @returns What the promise resolves to.
  * @throws {unknown} What the promise rejects with, or the signal's reason.
  */
@@ -32,7 +32,7 @@ export function untilAborted<T>(
       isOver = true;
       resolve(value);
     }, (error) => {
-      // After that, a failure is of no interest: the caller has given up.
+      // The caller has given up: it does not need a later failure.
       signal.removeEventListener("abort", abort);
       reject(error);
     });

@@ -1,5 +1,5 @@
 /**
- * Giving up what takes too long, or is no longer wanted.
+ * Aborts work that takes too long, or is no longer needed.
  *
  * @module
  */
@@ -12,11 +12,11 @@ import {
 
 /** Options for {@linkcode Deadline}. */
 export interface DeadlineOptions {
-  /** How long it may take. */
+  /** The longest time that it may take. */
   readonly milliseconds: number;
-  /** Makes the reason of the signal when that is over. */
+  /** Makes the signal's reason when the time has passed. */
   readonly reason: () => Error;
-  /** It is given up, for their reason, when one of these is aborted. */
+  /** When one of these is aborted, the signal is, too, for the same reason. */
   readonly signals: readonly AbortSignal[];
 }
 
@@ -50,7 +50,7 @@ export class Deadline {
     return this.#controller.signal;
   }
 
-  /** Ends it: the signal is not aborted any more. */
+  /** Cancels the deadline: the signal is not aborted any more. */
   release(): void {
     cancelSharedTimer(this.#timer);
     for (const signal of this.#signals) {

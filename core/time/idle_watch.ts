@@ -1,5 +1,5 @@
 /**
- * Finds out that nothing happens, at no cost while something does.
+ * Detects inactivity, at no cost for each activity.
  *
  * @module
  */
@@ -8,23 +8,23 @@
 export interface IdleWatchOptions {
   /** Milliseconds without progress. */
   readonly timeout: number;
-  /** A number that grows with whatever counts as progress. */
+  /** Returns a number that grows with each progress. */
   readonly progress: () => number;
-  /** Called once, when there was no progress for so long, or a quarter longer. */
+  /** Called once, after so long without progress, or up to a quarter longer. */
   readonly onIdle: () => void;
 }
 
-/** In so many parts the time-out is looked at. */
+/** How often the number is compared within the time-out. */
 const parts = 4;
 
-/** Looks at a number now and then, and tells when it no longer grows. */
+/** Compares a number now and then, and reports when it no longer grows. */
 export class IdleWatch {
   #timer: ReturnType<typeof setInterval>;
 
   /**
    * Starts to watch.
    *
-   * @param options What, and for how long.
+   * @param options What to watch, and for how long.
    */
   constructor({ timeout, progress, onIdle }: IdleWatchOptions) {
     let most = progress();
@@ -39,7 +39,7 @@ export class IdleWatch {
     }, timeout / parts);
   }
 
-  /** Watches no longer. */
+  /** Stops watching. */
   stop(): void {
     clearInterval(this.#timer);
   }

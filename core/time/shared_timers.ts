@@ -1,12 +1,12 @@
 /**
- * Timers for what hardly ever takes too long.
+ * Cheap timers for time-outs that hardly ever occur.
  *
  * @module
  */
 
 /** A timer that was started. */
 export interface SharedTimer {
-  /** When it is over, in milliseconds of `performance.now()`. */
+  /** When it fires, in milliseconds of `performance.now()`. */
   readonly end: number;
   /** Called then. */
   readonly callback: () => void;
@@ -18,13 +18,12 @@ export interface SharedTimer {
 const queues = new Map<number, TimerQueue>();
 
 /**
- * Starts a timer that will most likely be cancelled. All of the same length
- * stand in one queue, and only the first of them takes a timer of the system:
+ * Starts a timer that will most likely be cancelled. All timers of the same
+ * length share a queue, and only the first of them uses a timer of the runtime:
  * starting and cancelling one of many costs next to nothing.
  *
- * @param callback Called when the time is over.
- * @param milliseconds How long it takes; one of a few lengths, as each has a
- * queue of its own.
+ * @param callback Called when the time has passed. @param milliseconds The
+ * length; use only a few lengths, as each has its own queue.
  * @returns The timer.
  */
 export function startSharedTimer(
@@ -40,7 +39,7 @@ export function startSharedTimer(
 }
 
 /**
- * Cancels a timer. One that is over, or none, is no error.
+ * Cancels a timer. A timer that has fired, or none, is not an error.
  *
  * @param timer The timer.
  */
@@ -78,7 +77,7 @@ class TimerQueue {
   #expire(): void {
     const now = performance.now();
     for (const timer of this.#timers) {
-      // Timers of the system may be early by less than a millisecond.
+      // Timers of the runtime may be early by less than a millisecond.
       if (timer.end - now >= 1) {
         this.#system = setTimeout(() => this.#expire(), timer.end - now);
         return;
@@ -87,7 +86,7 @@ class TimerQueue {
       try {
         timer.callback();
       } catch (error) {
-        // Those behind it are not to wait for ever.
+        // The timers after it must fire, too.
         reportError(error);
       }
     }
