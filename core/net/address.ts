@@ -1,5 +1,5 @@
 /**
- * Addresses of peers and clients: text to typed values and back.
+ * Parses and formats the addresses of peers and clients.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export interface UnixAddress<
 > {
   /** Stream or datagram mode. */
   readonly transport: Transport;
-  /** Path of the socket; `@NAME` is one of Linux's abstract sockets. */
+  /** Path of the socket; `@NAME` is an abstract socket of Linux. */
   readonly path: string;
 }
 
@@ -54,8 +54,8 @@ const HOST_AND_PORT = /^(\[[0-9a-f:.%a-z]+\]|[^\s:/?#@[\]]+)(?::(\d+))?\/?$/i;
 /** Options for {@linkcode parseAddress}. */
 export interface ParseAddressOptions {
   /**
-   * Whether a port may stand in the text. If none does, a colon in it is always
-   * one of an IPv6 literal.
+   * Whether the text may contain a port. If not, a colon in it always belongs
+   * to an IPv6 literal.
    *
    * @default {true}
    */
@@ -66,12 +66,12 @@ export interface ParseAddressOptions {
  * Parses the address of a peer.
  *
  * @param text `tcp://HOST[:PORT]`, `tls://HOST[:PORT]`, `udp://HOST[:PORT]`,
- * `unix://PATH` or `unix-dgram://PATH`; `@NAME` in place of a path is one of
- * Linux's abstract sockets. IPv6 literals stand in brackets, or bare where
- * nothing else could be meant. Without a scheme it is `tcp`.
- * @param options Whether a port may stand in it.
+ * `unix://PATH` or `unix-dgram://PATH`; `@NAME` in place of a path is an
+ * abstract socket of Linux. IPv6 literals are in brackets, or without where
+ * that is not ambiguous. Without a scheme it is `tcp`. @param options Whether
+ * it may contain a port.
  * @returns The address.
- * @throws {SyntaxError} If the text is no such address.
+ * @throws {SyntaxError} If the text is not such an address.
  *
  * @example Usage
  * ```ts
@@ -138,14 +138,14 @@ function parseInternetAddress(
   return { transport, hostname, port: parsePort(match[2], text) };
 }
 
-/** An IPv6 literal, with a zone or without, that stands in no brackets. */
+/** An IPv6 literal without brackets, with or without a zone. */
 function isBareIpv6(text: string): boolean {
   const zone = /^([^%]*)%[^%:/?#@[\]\s]+$/.exec(text);
   const literal = zone === null ? text : zone[1]!;
   return literal.includes(":") && parseIp(literal) !== undefined;
 }
 
-/** Whether an IPv6 literal could be another one with a port behind it. */
+/** Whether an IPv6 literal could be a shorter one followed by a port. */
 function isAmbiguous(literal: string): boolean {
   const [, host, port] = /^(.*):(\d+)$/.exec(literal) ?? [];
   return host !== undefined && isBareIpv6(host) && Number(port) >= 1 &&
@@ -168,18 +168,18 @@ function parsePort(digits: string, text: string): number {
 }
 
 /**
- * Tells whether the path of a Unix socket is the name of an abstract one, which
- * is no file.
+ * Reports whether the path of a Unix socket is the name of an abstract socket,
+ * which is not a file.
  *
  * @param path The path.
- * @returns Whether it is; a file of such a name is `./@NAME`.
+ * @returns Whether it is; a file with such a name is `./@NAME`.
  */
 export function isAbstract(path: string): boolean {
   return path.startsWith("@");
 }
 
 /**
- * Gives the path of a Unix socket as the system takes it.
+ * Returns the path of a Unix socket as system calls expect it.
  *
  * @param path The path; `@NAME` for an abstract socket.
  * @returns The path.
@@ -189,9 +189,9 @@ export function toSystemPath(path: string): string {
 }
 
 /**
- * Gives the path of a Unix socket as it is written.
+ * Returns the path of a Unix socket as a user writes it.
  *
- * @param path The path as the system has it.
+ * @param path The path as system calls return it.
  * @returns The path; `@NAME` for an abstract socket.
  */
 export function fromSystemPath(path: string): string {
@@ -212,7 +212,7 @@ export function formatAddress(address: PeerAddress): string {
 }
 
 /**
- * Formats a host as it stands in front of a port.
+ * Formats a host as it precedes a port.
  *
  * @param hostname Host name or IP address.
  * @returns The same, IPv6 literals in brackets.
@@ -222,7 +222,7 @@ export function formatHost(hostname: string): string {
 }
 
 /**
- * Tells whether a peer is a stream.
+ * Reports whether a peer is a stream peer.
  *
  * @param address Its address.
  * @returns False if it takes datagrams.
@@ -234,7 +234,7 @@ export function isStreamAddress(
 }
 
 /**
- * Tells whether the text of an address names its transport.
+ * Reports whether the text of an address names its transport.
  *
  * @param text Address, as for {@linkcode parseAddress}.
  * @returns False if `tcp` is assumed.
@@ -244,12 +244,11 @@ export function hasScheme(text: string): boolean {
 }
 
 /**
- * Makes the address of a client from what its socket says.
+ * Makes the address of a client from that of its socket.
  *
- * @param hostname IP address; an IPv4 address may come mapped into IPv6, as it
- * does where one socket listens for both (RFC 4291 section 2.5.5.2).
- * @param port Port.
- * @returns The address, IPv4 in its own form.
+ * @param hostname IP address; an IPv4 address may be mapped into IPv6, as with
+ * a socket that listens for both (RFC 4291 section 2.5.5.2). @param port Port.
+ * @returns The address; a mapped IPv4 address as IPv4.
  */
 export function toInternetRemote(
   hostname: string,

@@ -1,5 +1,5 @@
 /**
- * Which peers may be opened, whatever a backend answers.
+ * Decides which peers may be opened, whatever a backend answers.
  *
  * @module
  */
@@ -46,7 +46,7 @@ const INTERNET =
   /^(\[[0-9a-f:.]+(?:\/\d+)?\]|[^\s:/?#@[\]]+(?:\/\d+)?)(?::(?:(\d+)(?:-(\d+))?|\*))?$/i;
 
 /**
- * Parses which peers may be opened.
+ * Parses a pattern for the peers that may be opened.
  *
  * @param value One pattern: `*` for any peer, or a scheme or `*`, `://`, and
  * either a host (name, IP address or network, IPv6 in brackets, or `*`) with
@@ -126,7 +126,7 @@ function parseHost(text: string, value: string): Network | string {
   return toName(text);
 }
 
-/** Names are the same in any case, and with the root's dot at their end. */
+/** Names are compared without case, and without the root's dot at their end. */
 function toName(hostname: string): string {
   return hostname.toLowerCase().replace(/\.$/, "");
 }
@@ -137,7 +137,7 @@ function parsePath(path: string, value: string): RegExp {
       `its path does not start with "/" or "@", in "${value}"`,
     );
   }
-  // The name of an abstract socket is no path: dots and slashes mean nothing in it.
+  // The name of an abstract socket is not a path: dots and slashes are literal.
   if (!isAbstract(path) && /\/\.\.?(\/|$)|\/\//.test(path)) {
     throw new SyntaxError(
       `its path has "." or ".." or "//" in it, which no real path has, in "${value}"`,
@@ -154,12 +154,12 @@ function parsePath(path: string, value: string): RegExp {
 }
 
 /**
- * Tells whether a peer that has a host may be opened.
+ * Reports whether a peer with a host may be opened.
  *
  * @param allowed The peers that may be.
  * @param address The peer, as the backend named it.
- * @param ip The IP address that its connection goes to; absent: whether its
- * name alone allows it, to whatever address.
+ * @param ip The IP address to connect to; absent: checks whether the name
+ * allows the peer at any address.
  * @returns Whether it may.
  */
 export function isAllowedHost(
@@ -182,7 +182,7 @@ export function isAllowedHost(
 }
 
 /**
- * Tells whether a peer on a Unix socket may be opened.
+ * Reports whether a peer on a Unix socket may be opened.
  *
  * @param allowed The peers that may be.
  * @param address The peer; its path is a real one, without links and `..`.
@@ -204,13 +204,13 @@ function isOneOf(pattern: string, transport: string): boolean {
 }
 
 /**
- * Parses the IP address that a host may be.
+ * Parses a host that may be an IP address.
  *
  * @param hostname Host of a peer; an IPv6 address may have a zone.
- * @returns The address; `undefined` for a name that is to be resolved.
+ * @returns The address; `undefined` for a name, which must be resolved.
  */
 export function ipOfHost(hostname: string): IpAddress | undefined {
-  // With a zone, IPv4 is a name: whatever follows the sign, it is resolved.
+  // IPv4 has no zones: with one, the host is a name, and is resolved.
   const isIpv6 = hostname.includes(":");
   return parseIp(isIpv6 ? hostname.replace(/%.*$/, "") : hostname);
 }

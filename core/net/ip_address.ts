@@ -1,10 +1,10 @@
 /**
- * IP addresses and networks: text to numbers and back, and which lies in which.
+ * Parses, formats and compares IP addresses and networks.
  *
  * @module
  */
 
-/** An IP address. One that is IPv4 mapped into IPv6 is an IPv4 address here. */
+/** An IP address. IPv4 mapped into IPv6 counts as IPv4. */
 export interface IpAddress {
   /** 4 or 6. */
   readonly family: 4 | 6;
@@ -18,7 +18,10 @@ export interface Network extends IpAddress {
   readonly bits: number;
 }
 
-/** What IPv4 addresses in IPv6 begin with, RFC 4291 section 2.5.5.2: `::ffff:0:0/96`. */
+/**
+ * The prefix of IPv4-mapped IPv6 addresses, RFC 4291 section 2.5.5.2:
+ * `::ffff:0:0/96`.
+ */
 const mapped = 0xffffn << 32n;
 
 /**
@@ -26,7 +29,7 @@ const mapped = 0xffffn << 32n;
  *
  * @param text IPv4 as four decimal numbers without leading zeros, or IPv6
  * without brackets and zone.
- * @returns The address; `undefined` if the text is none.
+ * @returns The address; `undefined` if the text is not an address.
  *
  * @example Usage
  * ```ts
@@ -51,7 +54,8 @@ export function parseIp(text: string): IpAddress | undefined {
 
 function parseIpv4(text: string): bigint | undefined {
   const parts = text.split(".");
-  // With a leading zero it is octal to some programs and decimal to others.
+  // Some programs read a number with a leading zero as octal, others as
+  // decimal.
   const isValid = parts.length === 4 &&
     parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && +part < 256);
   if (!isValid) return undefined;
@@ -80,7 +84,7 @@ function parseIpv6(text: string): bigint | undefined {
 }
 
 /**
- * Formats an IP address, IPv6 as RFC 5952 wants it.
+ * Formats an IP address, IPv6 according to RFC 5952.
  *
  * @param address The address.
  * @returns Its text, without brackets.
@@ -92,7 +96,7 @@ export function formatIp({ family, value }: IpAddress): string {
   const groups = value.toString(16).padStart(32, "0").match(/.{4}/g)!
     .map((group) => parseInt(group, 16).toString(16));
   const text = groups.join(":");
-  // The longest run of zeros, the first one of several, and no single zero.
+  // The longest run of zeros, or the first of several; not a single zero.
   let longest = "";
   for (const [run] of text.matchAll(/\b0(?::0)+\b/g)) {
     if (run.length > longest.length) longest = run;
@@ -106,7 +110,7 @@ export function formatIp({ family, value }: IpAddress): string {
 }
 
 /**
- * Formats an IP address as IPv6, IPv4 mapped into it.
+ * Formats an IP address as IPv6; IPv4 is mapped.
  *
  * @param address The address.
  * @returns The same, as an IPv6 address of 128 bits.
@@ -116,12 +120,12 @@ export function toIpv6({ family, value }: IpAddress): IpAddress {
 }
 
 /**
- * Parses a network, or an address for the network of that one address.
+ * Parses a network; an address is the network of that one address.
  *
- * @param text `ADDRESS` or `ADDRESS/BITS`; IPv6 may stand in brackets.
- * @returns The network; one of IPv4 addresses mapped into IPv6 as IPv4.
- * @throws {SyntaxError} If the text is none.
- * @throws {RangeError} If the address goes on after its network.
+ * @param text `ADDRESS` or `ADDRESS/BITS`; IPv6 may be in brackets.
+ * @returns The network; one of IPv4-mapped addresses as IPv4. @throws
+ * {SyntaxError} If the text is not a network. @throws {RangeError} If the
+ * address has bits set after its prefix.
  */
 export function parseNetwork(text: string): Network {
   const match = /^(\[)?([^/[\]]+)(?:\/(0|[1-9]\d{0,2}))?(\])?$/.exec(text);
@@ -137,7 +141,7 @@ export function parseNetwork(text: string): Network {
     );
   }
   if (most === 128 && address.family === 4) {
-    // A network that holds more than the mapped addresses is one of IPv6.
+    // A network with more than the mapped addresses is an IPv6 network.
     if (bits < 96) return checkNetwork({ ...toIpv6(address), bits }, text);
     bits -= 96;
   }
@@ -170,7 +174,7 @@ export function formatNetwork(network: Network): string {
  * Makes the network of an address.
  *
  * @param address The address.
- * @param bits How many of its bits make the network.
+ * @param bits Length of the prefix.
  * @returns The network.
  */
 export function networkOf(address: IpAddress, bits: number): Network {
@@ -180,11 +184,11 @@ export function networkOf(address: IpAddress, bits: number): Network {
 }
 
 /**
- * Tells whether an address lies in a network.
+ * Reports whether an address lies in a network.
  *
  * @param network The network.
  * @param address The address.
- * @returns Whether it does; IPv4 and IPv6 are apart.
+ * @returns Whether it does; never if one is IPv4 and the other IPv6.
  */
 export function isInNetwork(network: Network, address: IpAddress): boolean {
   return network.family === address.family &&

@@ -1,6 +1,5 @@
 /**
- * TCP keep-alive: the system asks whether the other side of a silent connection
- * is still there.
+ * TCP keep-alive: the system probes the other side of a silent connection.
  *
  * @module
  */
@@ -8,11 +7,11 @@
 import process from "node:process";
 import { type SharedTimer, startSharedTimer } from "../time/shared_timers.ts";
 
-/** What is used of a TCP handle of `node:net`. */
+/** The members of a TCP handle of `node:net` that are used here. */
 interface TcpHandle {
-  /** Takes a duplicate of a connection's descriptor; 0 if that worked. */
+  /** Takes a duplicate of a connection's descriptor; returns 0 on success. */
   openFromRid(rid: number): number;
-  /** Sets `SO_KEEPALIVE` and `TCP_KEEPIDLE`; 0 if that worked. */
+  /** Sets `SO_KEEPALIVE` and `TCP_KEEPIDLE`; returns 0 on success. */
   setKeepAlive(isOn: boolean, seconds: number): number;
   /** Closes the duplicate. */
   close(): void;
@@ -21,19 +20,19 @@ interface TcpHandle {
 type TcpHandleConstructor = new (type: number) => TcpHandle;
 
 /**
- * Seconds that a connection has to last before it is worth to set anything: it
- * takes a tenth of what it costs to open one.
+ * Seconds after which keep-alive is set: it costs a tenth of opening a
+ * connection, which is not worth it for short ones.
  */
 const trial = 10;
 
 /**
- * Does what {@linkcode keepAlive} does once a connection has lasted a while. The
- * system counts its silence from what came last, and not from then.
+ * Calls {@linkcode keepAlive} when a connection has lasted a while. The system
+ * counts the silence from the last segment, not from that call.
  *
- * @param connection The connection; nothing is done for one that is not TCP.
+ * @param connection The connection; if it is not TCP, nothing is done.
  * @param seconds As for {@linkcode keepAlive}.
- * @returns A timer, which is to be cancelled when the connection is closed; none
- * if nothing is to be done.
+ * @returns A timer, which the caller cancels when the connection is closed;
+ * none if nothing is done.
  */
 export function keepAliveLater(
   connection: Deno.Conn,
@@ -49,17 +48,18 @@ function isTcp(connection: Deno.Conn): connection is Deno.TcpConn {
 }
 
 /**
- * Asks the system to find out whether the other side of a connection is there
- * once it has been silent for a while (RFC 9293 section 3.8.4). When it does not
- * answer, reads and writes of the connection fail.
+ * Makes the system probe the other side of a connection after some silence (RFC
+ * 9293 section 3.8.4). If it does not answer, reads and writes of the
+ * connection fail.
  *
- * A connection of Deno can only be told to use the system's times, which are two
- * hours on Linux. `node:net` can set the seconds, of a socket and not of a
- * descriptor: what is set through a duplicate of it holds for the connection.
+ * A connection of Deno can only use the system's time, which is two hours on
+ * Linux. `node:net` can set the seconds. The option belongs to the socket, not
+ * to the descriptor: setting it through a duplicate affects the connection.
  *
  * @param connection The connection.
- * @param seconds Seconds of silence before the first question; 0: it is never asked.
- * @returns Whether the seconds hold; else the system's own do, or it never asks.
+ * @param seconds Seconds of silence before the first probe; 0: no probes.
+ * @returns Whether the seconds were set; otherwise the system uses its own, or
+ * sends no probes.
  */
 export function keepAlive(connection: Deno.TcpConn, seconds: number): boolean {
   if (seconds === 0) return false;
@@ -67,7 +67,8 @@ export function keepAlive(connection: Deno.TcpConn, seconds: number): boolean {
     if (setSeconds(connection, seconds)) return true;
     connection.setKeepAlive(true);
   } catch {
-    // Some systems refuse once the other side is gone, which reading tells, too.
+    // Some systems refuse if the other side has closed, which a read reports,
+    // too.
   }
   return false;
 }
@@ -85,13 +86,13 @@ function setSeconds(connection: Deno.TcpConn, seconds: number): boolean {
   }
 }
 
-/** A handle for a connection, and not for a server that listens. */
+/** The type of a handle for a connection, not for a listener. */
 const socketType = 0;
 
-/** Found when it is needed first; `null` if this version of Deno has none. */
+/** Looked up at the first use; `null` if this version of Deno has none. */
 let handleConstructor: TcpHandleConstructor | null | undefined;
 
-/** Neither the handle nor the number of a resource is in Deno's documentation. */
+/** Deno documents neither the handle nor the number of a resource. */
 function findHandle(): TcpHandleConstructor | null {
   const { binding } = process as unknown as {
     binding?: (name: string) => { TCP?: TcpHandleConstructor };

@@ -1,13 +1,13 @@
 /**
- * Which certificates of a TLS peer are trusted, beside those of the public
- * authorities.
+ * Parses which certificates of a TLS peer are trusted, beside those of the
+ * public authorities.
  *
  * @module
  */
 
 import type { PeerInfo } from "../api.ts";
 
-/** What a backend says of the certificate of a `tls` peer. */
+/** A backend's answer about the certificate of a `tls` peer. */
 export type TlsTrust = Pick<PeerInfo, "tlsCa" | "tlsFingerprint" | "tlsName">;
 
 const CERTIFICATE =
@@ -17,13 +17,13 @@ const CERTIFICATE =
 const FINGERPRINT =
   /^sha256\/(?:([A-Za-z0-9+/]{43}=?)|([0-9a-f]{2}(?::?[0-9a-f]{2}){31}))$/i;
 
-/** A host name; an address has no business here. */
+/** A host name; an IP address is not valid. */
 const NAME = /^[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_.])?$/i;
 
 /**
  * Parses certificates.
  *
- * @param text PEM (RFC 7468); what stands between the certificates is skipped.
+ * @param text PEM (RFC 7468); text between the certificates is skipped.
  * @returns Their bytes, DER; at least one.
  * @throws {SyntaxError} If there is none, or one is malformed.
  */
@@ -88,11 +88,10 @@ function hexToBase64(hex: string): string {
 }
 
 /**
- * Checks what is said of the certificate of a peer.
+ * Checks a backend's answer about the certificate of a peer.
  *
- * @param trust What is said.
- * @throws {SyntaxError | TypeError} If it cannot be used; the message goes behind
- * the name of the backend's answer.
+ * @param trust The answer. @throws {SyntaxError | TypeError} If it is not
+ * valid; the message follows the name of the property.
  */
 export function checkTlsTrust(trust: TlsTrust): void {
   const { tlsCa, tlsFingerprint, tlsName } = trust;
@@ -120,11 +119,11 @@ function named(name: string, check: () => unknown): void {
 }
 
 /**
- * Parses the name that a peer's certificate has to have.
+ * Parses the name that a peer's certificate must have.
  *
  * @param text The name.
  * @returns The name.
- * @throws {SyntaxError} If it is none.
+ * @throws {SyntaxError} If it is not a host name.
  */
 export function parseTlsName(text: string): string {
   if (NAME.test(text) && !/^[\d.]+$/.test(text)) return text;
@@ -132,7 +131,7 @@ export function parseTlsName(text: string): string {
 }
 
 /**
- * Tells whether a certificate is of version 3 (RFC 5280, section 4.1.2.1).
+ * Reports whether a certificate is of version 3 (RFC 5280, section 4.1.2.1).
  *
  * @param der The certificate.
  * @returns Whether it is.
@@ -147,7 +146,7 @@ export function isVersion3(der: Uint8Array): boolean {
   );
 }
 
-/** Where the content of an element of DER begins. */
+/** Returns the offset of the content of a DER element. */
 function contentOf(
   der: Uint8Array,
   start: number,

@@ -1,5 +1,5 @@
 /**
- * The proxies that are believed when they say who their client is.
+ * The proxies whose header fields name the client.
  *
  * @module
  */
@@ -13,11 +13,11 @@ import {
   parseNetwork,
 } from "./ip_address.ts";
 
-/** The proxies that are believed when they say who their client is. */
+/** The proxies whose header fields name the client. */
 export interface TrustedProxies {
-  /** Where they are. */
+  /** Their networks. */
   readonly networks: readonly Network[];
-  /** Whether those who connect to a Unix socket are among them. */
+  /** Whether clients of a Unix socket are among them. */
   readonly unix: boolean;
 }
 
@@ -52,7 +52,7 @@ export function ipOf({ address }: RemoteAddress): IpAddress | undefined {
   return parseIp(address.replace(/%.*$/, ""));
 }
 
-/** Whether an address is one of theirs. */
+/** Whether an address is that of a trusted proxy. */
 export function isTrusted(
   ip: IpAddress,
   { networks }: TrustedProxies,

@@ -26,12 +26,12 @@ const udpRoom = 64 * 1024;
 const unixRoom = 256 * 1024;
 
 /**
- * Opens a socket for datagrams to and from a peer.
+ * Opens a datagram socket to a peer.
  *
  * @param address Its address.
- * @param signal Gives up when it is aborted.
- * @returns The socket; a Unix socket has a path of its own in a private
- * temporary directory, which is removed when it is closed.
+ * @param signal Aborts the attempt. @returns The socket; a Unix socket is bound
+ * to a path in a private temporary directory, which is removed when it is
+ * closed.
  * @throws {Error} If it cannot be opened.
  */
 export async function openDatagramPeer(
@@ -70,19 +70,19 @@ async function openUdp(
   );
 }
 
-/** The first address of a name, as `receive` will name it. */
+/** The first address of a name, in the form in which `receive` reports it. */
 async function resolve(hostname: string): Promise<string> {
   const { address, family } = await lookup(hostname);
-  // The shortest form of an IPv6 address, by way of the URL parser.
+  // The URL parser returns the shortest form of an IPv6 address.
   return family === 6 && !address.includes("%")
     ? new URL(`http://[${address}]`).hostname.slice(1, -1)
     : address;
 }
 
 async function openUnixDatagram(path: string): Promise<Peer> {
-  // A peer that is not there is told at once, as for the other transports; the
-  // first message would find out only after the WebSocket is open. Whether there
-  // is an abstract one cannot be found out without sending something.
+  // A missing peer fails at once, as with the other transports; the first
+  // message would fail only after the WebSocket is open. Whether an abstract
+  // socket exists cannot be found out without sending to it.
   if (!isAbstract(path)) {
     const { isSocket } = await Deno.stat(path);
     if (!isSocket) throw new TypeError(`"${path}" is not a socket`);
@@ -102,9 +102,9 @@ async function openUnixDatagram(path: string): Promise<Peer> {
 }
 
 /**
- * Binds two sockets to one path. Deno (2.9) lets no Unix datagram socket send
- * while it waits for a datagram: one sends, and the other one, which has taken
- * over the path that the first one tells the peer, receives.
+ * Binds two sockets to one path. In Deno (2.9), a Unix datagram socket cannot
+ * send while it waits for a datagram. So one socket sends, and the other, which
+ * has taken over the path that the peer sees as the sender's, receives.
  */
 async function bindPair(directory: string): Promise<SocketPair> {
   const path = `${directory}/socket`;
@@ -128,7 +128,7 @@ async function bindPair(directory: string): Promise<SocketPair> {
   }
 }
 
-/** The sockets of a connection: for UDP one is both. */
+/** The sockets of a connection; for UDP both are the same. */
 interface SocketPair {
   readonly sender: Deno.DatagramConn;
   readonly receiver: Deno.DatagramConn;
@@ -163,7 +163,7 @@ class DatagramPeer implements Peer {
     for (;;) {
       const [datagram, from] = await this.#sockets.receiver.receive(buffer);
       if (!this.#isPeer(from)) continue;
-      // What fills the room may have been cut off.
+      // A datagram that fills the room may have been truncated.
       if (datagram.length >= this.minimumRead) {
         throw new CloseError(
           1009,
@@ -212,12 +212,12 @@ function removeDirectory(path: string): void {
   try {
     Deno.removeSync(path, { recursive: true });
   } catch (error) {
-    // Someone who cleans up temporary files may have been faster.
+    // A clean-up of temporary files may have removed it already.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
-/** EMSGSIZE, for which Deno has no error class of its own. */
+/** EMSGSIZE, for which Deno has no error class. */
 function isTooLong(error: unknown): boolean {
   return error instanceof Error &&
     (("code" in error && error.code === "EMSGSIZE") ||

@@ -1,5 +1,5 @@
 /**
- * Finds out where a peer really is, and whether it may be opened.
+ * Resolves a peer's name or path, and checks whether it may be opened.
  *
  * @module
  */
@@ -19,25 +19,25 @@ import {
   isAllowedPath,
 } from "../net/allowed_peers.ts";
 
-/** Where a peer really is. */
+/** A peer whose name or path is resolved. */
 export type PeerPlace<Address extends PeerAddress = PeerAddress> =
   & Address
   & {
     /**
-     * For one with a host: the IP addresses to connect to, one after another
-     * until one answers. Absent: whatever its host is resolved to.
+     * For a peer with a host: the IP addresses to try, one after another.
+     * Absent: any address of the host.
      */
     readonly resolved?: readonly string[];
   };
 
 /**
- * Finds out where a peer is, if not all peers may be opened.
+ * Resolves a peer, unless all peers may be opened.
  *
  * @param address The peer.
  * @param allowed The peers that may be opened.
- * @param signal Gives up when it is aborted.
- * @returns The same peer, as what was checked: with the IP addresses that are
- * allowed, or its real path, so that nothing can change on the way to it.
+ * @param signal Aborts the attempt. @returns The same peer, with the IP
+ * addresses that are allowed, or its real path, so that the connection goes
+ * where the check looked.
  * @throws {TypeError} If it may not be opened.
  * @throws {Error} If its name or path is unknown, or `signal`'s reason.
  */

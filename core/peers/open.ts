@@ -1,5 +1,5 @@
 /**
- * How a peer is opened.
+ * Opens peers of all transports.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { openStreamPeer } from "./stream.ts";
 
 /** Options for {@linkcode openPeer}. */
 export interface OpenPeerOptions {
-  /** Gives up when it is aborted. */
+  /** Aborts the attempt. */
   readonly signal: AbortSignal;
   /**
    * The peers that may be opened.
@@ -24,13 +24,14 @@ export interface OpenPeerOptions {
    */
   readonly allowed?: AllowedPeers;
   /**
-   * What is written to a stream before everything else, TLS included.
+   * Bytes that are written to a stream peer before everything else, TLS
+   * included.
    *
    * @default {new Uint8Array()}
    */
   readonly preface?: Uint8Array;
   /**
-   * Seconds of silence before TCP asks whether the peer is there; 0: never.
+   * Seconds of silence before TCP probes the peer; 0: never.
    *
    * @default {0}
    */
@@ -48,7 +49,7 @@ export interface OpenPeerOptions {
  * Opens a connection to a peer.
  *
  * @param given Its address, with a port where the transport has one.
- * @param options When to give up.
+ * @param options How to connect, and when to give up.
  * @returns The connection; the caller closes it.
  * @throws {Error} If it cannot be opened: refused, unreachable, unknown name,
  * permission missing, not allowed; `signal`'s reason if that was aborted.

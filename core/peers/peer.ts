@@ -13,17 +13,20 @@ export interface Peer {
    * for streams, the largest datagram for datagrams.
    */
   readonly minimumRead: number;
-  /** Whether {@linkcode Peer.read} gives datagrams: each whole, none of them the end. */
+  /**
+   * Whether {@linkcode Peer.read} returns datagrams: each whole, and without an
+   * end.
+   */
   readonly isDatagram: boolean;
-  /** Whether a read takes all that has arrived, as far as there is room for it. */
+  /** Whether a read returns all bytes that have arrived and fit. */
   readonly readsAll: boolean;
   /**
-   * Bytes that are handed over at once at the most. Where so many were read, the
-   * rest of what the service wrote may be on its way.
+   * Most bytes that arrive at once. After a read of so many, the rest of the
+   * service's write may still follow.
    */
   readonly pieceSize: number;
   /**
-   * Reads what has arrived, waiting until something has.
+   * Reads the bytes that have arrived, or waits for some.
    *
    * @param buffer Room for it.
    * @returns Number of bytes read, or `null` at the end of the stream.
@@ -31,8 +34,8 @@ export interface Peer {
    */
   read(buffer: Uint8Array): Promise<number | null>;
   /**
-   * Writes messages, in order: to a stream their bytes, else each as a
-   * datagram. It must not be called again before its promise has settled, and
+   * Writes messages, in order: their bytes to a stream peer, otherwise each as
+   * a datagram. It must not be called again before its promise has settled, and
    * the bytes of `messages` must not be changed before then.
    *
    * @returns A promise that resolves when the system has taken all of them.
@@ -40,14 +43,20 @@ export interface Peer {
    * @throws {Error} If the connection failed or was closed.
    */
   write(messages: IncomingMessages): Promise<void>;
-  /** Bytes that the system has taken so far: whether a slow peer makes progress. */
+  /**
+   * Bytes that the system has taken so far, which shows whether a slow peer
+   * makes progress.
+   */
   readonly written: number;
   /**
-   * Tells the peer that nothing more will be written.
+   * Closes the writing side: the peer gets no further data.
    *
    * @throws {Error} If the connection has failed.
    */
   closeWrite(): Promise<void>;
-  /** Ends the connection; reads and writes that wait fail. A second call does nothing. */
+  /**
+   * Closes the connection; pending reads and writes fail. A second call does
+   * nothing.
+   */
   close(): void;
 }

@@ -1,7 +1,7 @@
 /**
- * TLS to a peer that is known by its very certificate, and not by who has
- * signed it. `Deno.startTls` takes no certificate that has signed itself (as
- * `CaUsedAsEndEntity`), so this is TLS of `node:tls`.
+ * TLS to a peer that is identified by its certificate itself, not by the
+ * authority that has signed it. `Deno.startTls` refuses self-signed
+ * certificates (as `CaUsedAsEndEntity`), so this uses `node:tls`.
  *
  * @module
  */
@@ -14,13 +14,13 @@ import { isVersion3, parseCertificates } from "../net/tls_trust.ts";
 /** Bytes that are read at a time. */
 const readSize = 64 * 1024;
 
-/** What a peer has to show. */
+/** The requirements on a peer's certificate. */
 export interface Pin {
-  /** The certificates that it may have: their SHA-256, in base64. */
+  /** SHA-256 of the certificates that the peer may have, in base64. */
   readonly fingerprints: readonly string[];
-  /** The name to ask for (SNI); an address is not asked for. */
+  /** The name to send (SNI); an IP address is not sent. */
   readonly name: string;
-  /** Whether the certificate has to be for that name, and valid today. */
+  /** Whether the certificate must be for that name, and valid today. */
   readonly isChecked: boolean;
 }
 
@@ -31,12 +31,11 @@ export type PinnedConnection = Pick<
 >;
 
 /**
- * Speaks TLS with a peer. Nothing is written to it before its certificate was
- * found to be the right one.
+ * Starts TLS with a peer. It writes no data before the peer's certificate is
+ * verified.
  *
- * @param connection The connection, which it owns from then on.
- * @param pin The certificate.
- * @param signal Gives up when it is aborted.
+ * @param connection The connection; this function takes ownership. @param pin
+ * The certificate. @param signal Aborts the attempt.
  * @returns The same connection, with TLS.
  * @throws {Error} If the certificate is not the right one, the handshake fails,
  * or `signal`'s reason.
@@ -50,8 +49,8 @@ export async function startPinnedTls(
   const socket = connect({
     socket: below,
     servername: /^[\d.]+$|:/.test(pin.name) ? "" : pin.name,
-    // Whether it is the right certificate is found out below. The peer's
-    // signature over the handshake is verified nevertheless.
+    // The certificate is checked below. The peer's signature over the handshake
+    // is verified nevertheless.
     rejectUnauthorized: false,
   });
   const stream = new TlsStream(socket, below);
@@ -108,7 +107,7 @@ async function checkCertificate(
 }
 
 /**
- * Gives the fingerprint of a certificate.
+ * Returns the fingerprint of a certificate.
  *
  * @param der The certificate.
  * @returns SHA-256 in base64.
@@ -122,9 +121,9 @@ export async function fingerprintOf(
 
 /**
  * Whether the signature over a handshake was verified with this certificate.
- * Deno (2.9) lets any signature pass if the certificate is of version 1 or
- * cannot be parsed by what verifies it, so that a copy of the certificate would
- * be enough to pass for the peer.
+ * Deno (2.9) accepts any signature if the certificate is of version 1 or its
+ * verifier cannot parse it: a copy of the certificate would be enough to
+ * impersonate the peer.
  */
 function isVerifiable(der: Uint8Array<ArrayBuffer>): boolean {
   const base64 = btoa(
@@ -133,7 +132,7 @@ function isVerifiable(der: Uint8Array<ArrayBuffer>): boolean {
   const pem =
     `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
   try {
-    // It parses its authorities with what verifies signatures.
+    // Deno parses authorities with the same verifier.
     Deno.createHttpClient({ caCerts: [pem] }).close();
   } catch {
     return false;
@@ -142,7 +141,7 @@ function isVerifiable(der: Uint8Array<ArrayBuffer>): boolean {
 }
 
 /**
- * Gives the fingerprints of certificates.
+ * Returns the fingerprints of certificates.
  *
  * @param pem The certificates.
  * @returns Their SHA-256, in base64.
@@ -152,8 +151,8 @@ export async function fingerprintsOf(pem: string): Promise<string[]> {
 }
 
 /**
- * A connection as a stream of Node.js, for TLS. The TLS sockets of Deno go on
- * reading when they are paused; so nothing is read here unless it is wanted.
+ * A connection as a Node.js stream, for TLS. Deno's TLS sockets continue to
+ * read while they are paused, so this stream reads only when the peer is read.
  */
 class Ciphertext extends Duplex {
   #connection: Deno.TcpConn;
@@ -167,7 +166,7 @@ class Ciphertext extends Duplex {
     this.#connection = connection;
   }
 
-  /** Whether what comes is wanted now. */
+  /** Whether a read is requested now. */
   set isWanted(value: boolean) {
     this.#isWanted = value;
     if (value && this.#isAsked) this._read();
@@ -211,12 +210,12 @@ class Ciphertext extends Duplex {
   }
 }
 
-/** How a stream has ended: as it should, or with an error. */
+/** How a stream has ended: cleanly, or with an error. */
 type StreamEnd = { readonly error: Error | undefined };
 
-/** A TLS socket, read only as far as it is asked for. */
+/** A TLS socket that is read only on request. */
 class TlsStream implements PinnedConnection {
-  /** Resolves when the handshake is done. */
+  /** Resolves when the handshake has completed. */
   readonly secure: Promise<void>;
   #socket: TLSSocket;
   #below: Ciphertext;
@@ -229,7 +228,7 @@ class TlsStream implements PinnedConnection {
     this.#below = below;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.secure = promise;
-    // Whoever waits for it is told; nobody does after the handshake.
+    // A waiting caller gets the rejection; after the handshake, none waits.
     promise.catch(() => {});
     const finish = (error?: Error): void => {
       this.#end ??= { error };
@@ -275,7 +274,7 @@ class TlsStream implements PinnedConnection {
     return count;
   }
 
-  /** Writes a part, so that it can be seen how much the peer has taken. */
+  /** Writes in parts, so that the peer's progress is visible. */
   write(data: Uint8Array): Promise<number> {
     const part = data.subarray(0, readSize);
     return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
- * The header of the PROXY protocol, by which a peer is told the address of the
- * client: https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt
+ * The header of the PROXY protocol, which sends the client's address to a peer:
+ * https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt
  *
  * @module
  */
@@ -13,15 +13,17 @@ import {
   toIpv6,
 } from "../net/ip_address.ts";
 
-/** Between whom a connection is. */
+/** The two ends of a connection. */
 export interface ProxiedConnection {
   /** The client. */
   readonly source: RemoteAddress;
-  /** What it has connected to; absent if it is not known. */
+  /**
+   * The address that the client has connected to; absent if it is not known.
+   */
   readonly destination: RemoteAddress | undefined;
 }
 
-/** What the header of version 2 starts with, section 2.2. */
+/** The signature of version 2, section 2.2. */
 const signature = "\r\n\r\n\0\r\nQUIT\n";
 
 /** Commands and families of version 2, section 2.2. */
@@ -32,15 +34,15 @@ const tcp4 = 0x11;
 const tcp6 = 0x21;
 
 /**
- * Encodes the header that stands in front of everything else.
+ * Encodes the header that is sent before everything else.
  *
- * A client on a Unix socket has no address that could be told: the header then
- * says `UNKNOWN`, or `LOCAL` without addresses. A port that is not known
- * is 0, a destination that is not known the address `0.0.0.0` or `::`. Where one
- * of the two addresses is IPv4 and the other IPv6, both are sent as IPv6.
+ * A client on a Unix socket has no address: the header is then `UNKNOWN`, or
+ * `LOCAL` without addresses. A port that is not known is 0, a destination that
+ * is not known the address `0.0.0.0` or `::`. Where one of the two addresses is
+ * IPv4 and the other IPv6, both are sent as IPv6.
  *
  * @param version Version of the protocol: as text, or as bytes.
- * @param connection Between whom the connection is.
+ * @param connection The two ends of the connection.
  * @returns The header.
  *
  * @example Usage
@@ -79,7 +81,7 @@ function pairOf(connection: ProxiedConnection): AddressPair | undefined {
   const source = parseIp(withoutZone(client.address));
   if (source === undefined) return undefined;
   const known = parseIp(withoutZone(server?.address ?? ""));
-  // The address of a listener that takes any is no more than "not known".
+  // The wildcard address of a listener means that it is not known.
   const destination = known === undefined || known.value === 0n
     ? { family: source.family, value: 0n }
     : known;

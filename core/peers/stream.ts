@@ -1,5 +1,5 @@
 /**
- * Peers that are streams: TCP, TLS and Unix sockets.
+ * Stream peers: TCP, TLS and Unix sockets.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { type ByteConnection, openTls } from "./tls.ts";
 import type { PeerPlace } from "./locate.ts";
 import type { IncomingMessages } from "../websocket/engine.ts";
 
-/** How what a service writes at once is handed over. */
+/** How one write of a service arrives. */
 interface Handover {
   /** As {@linkcode Peer.readsAll}. */
   readonly readsAll: boolean;
@@ -29,32 +29,32 @@ interface Handover {
 const tcp: Handover = { readsAll: true, pieceSize: Infinity };
 
 /**
- * A read gives one record, which has at most 2^14 bytes (RFC 8446 section 5.1).
- * What is longer is sent in several, one after another.
+ * A read returns one record, which has at most 2^14 bytes (RFC 8446 section
+ * 5.1). Longer data arrives in several records.
  */
 const tls: Handover = { readsAll: false, pieceSize: 16 * 1024 };
 
 /**
- * Linux copies as much at a time, and wakes the reader after each: 32 KiB, and
- * what of a page of 4 KiB it does not need for itself.
+ * Linux copies so much at a time, and wakes the reader after each: 32 KiB, and
+ * the part of a page of 4 KiB that it does not need itself.
  */
 const unix: Handover = { readsAll: true, pieceSize: 36_544 };
 
 /** Options for {@linkcode openStreamPeer}. */
 export interface OpenStreamPeerOptions {
-  /** Gives up when it is aborted. */
+  /** Aborts the attempt. */
   readonly signal: AbortSignal;
-  /** What is written before everything else, TLS included. */
+  /** Bytes that are written before everything else, TLS included. */
   readonly preface: Uint8Array;
-  /** Seconds of silence before TCP asks whether the peer is there; 0: never. */
+  /** Seconds of silence before TCP probes the peer; 0: never. */
   readonly keepAlive: number;
   /** Which certificates are trusted beside those of the public authorities. */
   readonly trust: TlsTrust;
 }
 
 /**
- * Opens a connection to a peer that is a stream. A name with several addresses
- * is tried with each of them until one answers.
+ * Opens a connection to a stream peer. If its name has several addresses, they
+ * are tried one after another until one answers.
  *
  * @param address Its address.
  * @param options When to give up, and what is written first.
@@ -87,7 +87,9 @@ export async function openStreamPeer(
   }
 }
 
-/** What TLS is spoken over can be told nothing any more once it is. */
+/**
+ * Keep-alive must be set before TLS starts, which takes the connection over.
+ */
 async function connectBelowTls(
   address: PeerPlace<InternetAddress>,
   options: OpenStreamPeerOptions,
@@ -104,8 +106,8 @@ async function connectTcp(
   const { hostname, port, resolved = [hostname] } = address;
   if (port === undefined) throw new TypeError("the address names no port");
   const connection = await connectToOne(resolved, port, signal);
-  // Messages are written as they come; to hold back the last of several would
-  // only delay it.
+  // Messages are written as they come: Nagle's algorithm would only delay the
+  // last of several.
   connection.setNoDelay(true);
   return await begin(connection, preface);
 }
@@ -128,12 +130,12 @@ async function connectToOne(
   throw failure;
 }
 
-/** Milliseconds that a connection which is not wanted any longer has to be made, and closed. */
+/** Milliseconds for an aborted attempt to connect, and then to be closed. */
 const lateTimeout = 1000;
 
 /**
- * Deno loses the socket when its own signal is aborted in the moment in which
- * the connection is made: it is aborted only some time after.
+ * Deno leaks the socket if its signal is aborted just when the connection is
+ * made. So this aborts Deno's signal some time later.
  */
 function connectUntilAborted(
   options: { readonly hostname: string; readonly port: number },
@@ -154,7 +156,7 @@ function connectUntilAborted(
   return untilAborted(connecting, signal, (late) => late.close());
 }
 
-/** Writes what is to be written first; there is room for it in a new connection. */
+/** Writes the first bytes, which always fit into a new connection. */
 async function begin<T extends Deno.Conn>(
   connection: T,
   preface: Uint8Array,

@@ -7,7 +7,7 @@
 import type { TlsTrust } from "../net/tls_trust.ts";
 import { parseFingerprints } from "../net/tls_trust.ts";
 
-/** A connection, as far as a peer needs it. */
+/** The members of a connection that a peer needs. */
 export type ByteConnection = Pick<
   Deno.Conn,
   "read" | "write" | "closeWrite" | "close"
@@ -17,7 +17,7 @@ export type ByteConnection = Pick<
 export interface OpenTlsOptions {
   /** Which certificates are trusted, beside those of the public authorities. */
   readonly trust: TlsTrust;
-  /** Gives up when it is aborted. */
+  /** Aborts the attempt. */
   readonly signal: AbortSignal;
   /** Makes a connection without TLS. */
   readonly connect: () => Promise<Deno.TcpConn>;
@@ -27,7 +27,7 @@ export interface OpenTlsOptions {
  * Opens a connection with TLS.
  *
  * @param host Host of the peer.
- * @param options How.
+ * @param options How to connect, and whom to trust.
  * @returns The connection.
  * @throws {Error} If the peer cannot be reached or is not trusted.
  */
@@ -60,7 +60,7 @@ export async function openTls(
   }
 }
 
-/** Opens a connection to a peer whose own certificate is one of those in `tlsCa`. */
+/** Opens a connection to a peer whose certificate itself is in `tlsCa`. */
 async function openWithOwn(
   tlsCa: string,
   name: string,
@@ -75,7 +75,10 @@ async function openWithOwn(
 /** Most peers that are remembered. */
 const mostOwn = 1000;
 
-/** Peers, by what they are to be trusted by, whose certificate turned out to be their own. */
+/**
+ * The peers, by their trust settings, whose certificate turned out to be in
+ * `tlsCa` itself.
+ */
 const own = new Set<string>();
 
 function isOwnCertificate(tlsCa: string, host: string): boolean {
@@ -116,12 +119,12 @@ async function startTls(
   }
 }
 
-/** A certificate that has signed itself, and says that it may sign others. */
+/** Deno's error for a self-signed certificate that may sign others. */
 function isSelfSigned(error: unknown): boolean {
   return error instanceof Error && error.message.includes("CaUsedAsEndEntity");
 }
 
-/** What to do about a certificate, by words of the error that it leads to. */
+/** Advice for the user, by a part of the error's message. */
 const remedies: readonly (readonly [words: string, remedy: string])[] = [
   [
     "CaUsedAsEndEntity",
