@@ -81,6 +81,7 @@ const pure = [
   "core/websocket/protocol/mask.ts",
   "core/websocket/protocol/message_reader.ts",
   "core/websocket/protocol/receiver.ts",
+  "core/websocket/protocol/server.ts",
 ];
 
 async function readSources(): Promise<ReadonlyMap<string, Source>> {

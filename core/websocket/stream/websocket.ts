@@ -16,19 +16,11 @@ import type {
   OutgoingMessages,
   SentMessages,
   ServerWebSocket,
-  WebSocketEnd,
   WebSocketHandler,
   WebSocketUpgrade,
 } from "../engine.ts";
-import {
-  encodeClose,
-  encodeInPlace,
-  encodeMessages,
-  encodePing,
-  encodePongs,
-} from "../protocol/frames.ts";
 import { isPatient, Liveness, timeToTake, type Written } from "../liveness.ts";
-import { WebSocketProtocol } from "../protocol/receiver.ts";
+import { ServerProtocol } from "../protocol/server.ts";
 
 /** Milliseconds without progress after which a close no longer waits for the client. */
 const closeTimeout = 10_000;
@@ -46,15 +38,11 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   #stream: ByteStream;
   #onClose: (webSocket: StreamWebSocket) => void;
   #limits: EngineLimits;
-  #protocol: WebSocketProtocol;
+  #protocol: ServerProtocol;
   /** Tells, until there is an answer, whether the client has gone meanwhile. */
   #handshake: AbortController | undefined;
   #handler: WebSocketHandler | undefined;
-  /** What has ended it; nothing but the rest of the closing handshake is sent then. */
-  #end: WebSocketEnd | undefined;
   #room: PromiseWithResolvers<void> | undefined;
-  /** A ping that could not be answered yet, for want of room. */
-  #pong: Uint8Array | undefined;
   /** Once it is open. */
   #liveness: Liveness | undefined;
   /** The client has sent something since the wait for its end was looked at. */
@@ -78,7 +66,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   ) {
     this.#stream = stream;
     this.#limits = limits;
-    this.#protocol = new WebSocketProtocol(limits);
+    this.#protocol = new ServerProtocol(limits);
     this.#onClose = onClose;
     stream.start(this);
   }
@@ -126,15 +114,13 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   send(messages: OutgoingMessages): void | Promise<void> {
-    if (this.#end !== undefined) return;
+    if (!this.#protocol.canSend) return;
     const { sent } = this;
     sent.messages += messages.messages.length;
     for (const { start, end } of messages.messages) sent.bytes += end - start;
-    if (messages.messages.length === 1) {
-      const frame = encodeInPlace(messages);
-      if (frame !== undefined) return this.#stream.transfer(frame);
-    }
-    if (this.#stream.write(encodeMessages(messages))) return;
+    const frame = this.#protocol.sendInPlace(messages);
+    if (frame !== undefined) return this.#stream.transfer(frame);
+    if (this.#write(this.#protocol.send(messages))) return;
     this.#room ??= Promise.withResolvers();
     return this.#room.promise;
   }
@@ -144,9 +130,8 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   close(code: number, reason: string): void {
-    if (this.#end !== undefined) return;
-    this.#end = { code, reason, by: "server" };
-    this.#stream.write(encodeClose(code, reason));
+    if (!this.#protocol.canSend) return;
+    this.#write(this.#protocol.close(code, reason));
     this.#makeRoom();
     this.#destroyAfter(closeTimeout, isPatient(code) ? this.#whenTaken() : 0);
   }
@@ -159,48 +144,40 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
 
   /** Hands what the client sends to the handler, until the WebSocket has ended. */
   async #run(handler: WebSocketHandler): Promise<void> {
-    let isOver = false;
-    let isClosed = false;
-    while (!isOver) {
+    const protocol = this.#protocol;
+    while (protocol.canReceive) {
       const chunk = this.#stream.next();
       if (chunk === undefined) {
         if (this.#stream.hasEnded) break;
         await this.#stream.more();
         continue;
       }
-      const { messages, pongs, ponged, close, failure } = this.#protocol
-        .receive(chunk);
-      if (pongs.length > 0) this.#answerPings(pongs);
+      const { messages, ponged } = protocol.receive(chunk);
+      this.#answerPings();
       if (ponged) this.#liveness?.hearPong();
-      isOver = close !== undefined || failure !== undefined;
-      if (isOver) handler.ending();
+      if (!protocol.canReceive) handler.ending();
       for (const batch of messages) {
         const busy = handler.receive(batch);
         if (busy === undefined) continue;
         this.#stream.readAhead();
         await busy;
       }
-      if (close !== undefined) {
-        isClosed = true;
-        this.#endAs({ ...close, by: "client" });
-      }
-      if (failure !== undefined) this.#endAs({ ...failure, by: "server" });
     }
+    // Nothing, if it has ended otherwise meanwhile.
+    this.#write(protocol.answer());
+    this.#makeRoom();
+    protocol.lose("");
     cancelSharedTimer(this.#firstTimer);
     clearTimeout(this.#aliveTimer);
-    this.#end ??= { code: 1006, reason: "", by: "client" };
     // A client sends nothing after its close frame (RFC 6455 section 5.5.1).
-    if (isClosed) this.destroy();
+    if (protocol.state === "closed") this.destroy();
     else this.#hangUp(failTimeout);
-    handler.end(this.#end);
+    handler.end(protocol.end!);
   }
 
-  /** Answers the client's close frame, or tells it what it did wrong. */
-  #endAs(end: WebSocketEnd): void {
-    if (this.#end !== undefined) return;
-    this.#end = end;
-    this.#stream.write(encodeClose(end.code, end.reason));
-    this.#makeRoom();
+  /** Writes what the protocol sends, if it sends something; tells whether there is room for more. */
+  #write(bytes: Uint8Array | undefined): boolean {
+    return bytes === undefined || this.#stream.write(bytes);
   }
 
   onData(): void {
@@ -210,7 +187,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
 
   onGone(reason: string): void {
     this.#handshake?.abort(new Error("The client is gone"));
-    this.#end ??= { code: 1006, reason, by: "client" };
+    this.#protocol.lose(reason);
     this.#makeRoom();
     this.#handler?.ending();
   }
@@ -221,7 +198,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   onDrain(): void {
-    if (this.#pong !== undefined) this.#answerPings([this.#pong]);
+    this.#answerPings();
     this.#makeRoom();
   }
 
@@ -230,13 +207,8 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#room = undefined;
   }
 
-  /** A client that pings and does not read gets one pong when it does (RFC 6455 section 5.5.3). */
-  #answerPings(payloads: readonly Uint8Array[]): void {
-    const isFull = this.#stream.isFull;
-    this.#pong = isFull ? payloads.at(-1) : undefined;
-    if (!isFull && this.#end === undefined) {
-      this.#stream.write(encodePongs(payloads));
-    }
+  #answerPings(): void {
+    this.#write(this.#protocol.pong(this.#stream.isFull));
   }
 
   #watch(milliseconds: number): void {
@@ -273,9 +245,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   #ping(): void {
-    // Nothing follows a close frame (RFC 6455 section 5.5.1).
-    if (this.#end !== undefined) return;
-    this.#stream.write(encodePing(new Uint8Array(0)));
+    this.#write(this.#protocol.ping());
   }
 
   /** When even a slow client has taken what it may not have taken yet. */
