@@ -4,19 +4,20 @@
  * @module
  */
 
-import type { BackendQuery } from "../api.ts";
-import type { Handshake } from "../websocket/handshake.ts";
+import type { BackendQuery, RemoteAddress } from "../api.ts";
 import type { HandshakeTelemetry } from "../telemetry/telemetry.ts";
-import type { HttpRequest } from "../websocket/engine.ts";
+import type { RequestHead } from "../websocket/engine.ts";
 
 /** A client that asks for a WebSocket. */
 export interface Client {
   /** Number of the connection, from 1. */
   readonly id: number;
   /** What it asks for. */
-  readonly handshake: Handshake;
-  /** How it asks. */
-  readonly request: HttpRequest;
+  readonly request: RequestHead;
+  /** Who it is, behind the proxies that are trusted. */
+  readonly remote: RemoteAddress;
+  /** The subprotocols that it offers, in its order of preference. */
+  readonly protocols: readonly string[];
   /** Told what becomes of it. */
   readonly telemetry: HandshakeTelemetry;
 }
@@ -28,11 +29,15 @@ export interface Client {
  * @param client The client.
  * @returns The query.
  */
-export function toQuery({ handshake, request }: Client): BackendQuery {
+export function toQuery(
+  { request, remote, protocols }: Client,
+): BackendQuery {
   let headers: BackendQuery["headers"] | undefined;
   return {
-    ...handshake,
-    remote: request.remote,
+    endpoint: request.endpoint,
+    query: request.query,
+    protocols,
+    remote,
     get headers(): BackendQuery["headers"] {
       return headers ??= [...request.headers];
     },

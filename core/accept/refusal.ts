@@ -15,7 +15,10 @@ import type { HttpRequest } from "../websocket/engine.ts";
  * @param request The request.
  * @returns The refusal.
  */
-export function toRefusal(error: unknown, request: HttpRequest): RequestError {
+export function toRefusal(
+  error: unknown,
+  request: Pick<HttpRequest, "signal">,
+): RequestError {
   if (error instanceof RequestError) return error;
   return request.signal.aborted
     ? new RequestError(400, "client is gone")

@@ -75,7 +75,7 @@ export class Pages {
     request: HttpRequest,
     state: ServerState,
   ): Promise<Response> | undefined {
-    const page = this.#pages.get(pathOf(request.target)) ?? this.#folder;
+    const page = this.#pages.get(request.endpoint) ?? this.#folder;
     if (page === undefined || isFromWebSocketClient(request)) {
       return undefined;
     }
@@ -120,9 +120,4 @@ function checkMethod({ method }: HttpRequest): void {
   throw new RequestError(405, "method not allowed: use GET or HEAD", {
     headers: { allow: "GET, HEAD" },
   });
-}
-
-function pathOf(target: string): string {
-  const question = target.indexOf("?");
-  return question < 0 ? target : target.slice(0, question);
 }

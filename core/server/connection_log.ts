@@ -4,19 +4,22 @@
  * @module
  */
 
+import type { RemoteAddress } from "../api.ts";
 import { formatRemote } from "../net/address.ts";
 import type { BridgeSummary } from "../bridge/bridge.ts";
 import type { Client } from "../accept/client_request.ts";
 import type { Connection } from "../accept/connect.ts";
 import { describeError, type RequestError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
-import type { HttpRequest } from "../websocket/engine.ts";
 
 /** Logs that a request was not accepted. */
 export function logRefusal(
   log: Log,
-  id: number,
-  { remote, target }: HttpRequest,
+  { id, remote, target }: {
+    readonly id: number;
+    readonly remote: RemoteAddress;
+    readonly target: string;
+  },
   refusal: RequestError,
 ): void {
   log(refusal.status < 500 ? "info" : "warn", "refuse", {
@@ -34,20 +37,20 @@ export function logWarning(log: Log, { id }: Client, why: string): void {
 }
 
 /** Logs that a client was gone before its WebSocket was open. */
-export function logAbandon(log: Log, { id, request }: Client): void {
-  log("info", "abandon", { id, remote: formatRemote(request.remote) });
+export function logAbandon(log: Log, { id, remote }: Client): void {
+  log("info", "abandon", { id, remote: formatRemote(remote) });
 }
 
 /** Logs that a WebSocket is open, and what it is connected to. */
 export function logOpen(
   log: Log,
-  { id, handshake, request }: Client,
+  { id, remote, request }: Client,
   { address, framing, protocol, note }: Connection,
 ): void {
   log("info", "open", {
     id,
-    remote: formatRemote(request.remote),
-    endpoint: handshake.endpoint,
+    remote: formatRemote(remote),
+    endpoint: request.endpoint,
     peer: address,
     framing,
     protocol,

@@ -25,7 +25,6 @@ import { connect, type Connection } from "../accept/connect.ts";
 import { Deadline } from "../time/deadline.ts";
 import { RequestError } from "../errors.ts";
 import { checkHandshake } from "../websocket/handshake.ts";
-import { findFault } from "../websocket/request_check.ts";
 import type { Log } from "../log/log.ts";
 import { Pages } from "../pages/pages.ts";
 import { formatRefusal, toRefusal, unavailable } from "../accept/refusal.ts";
@@ -42,7 +41,7 @@ import type {
   EngineServer,
   HttpRequest,
   ServerCertificate,
-  WebSocketUpgrade,
+  ServerWebSocket,
 } from "../websocket/engine.ts";
 
 /** A server that bridges WebSockets to peers. */
@@ -198,11 +197,12 @@ export class Server {
     }
   }
 
-  async #handle(received: HttpRequest): Promise<Response | WebSocketUpgrade> {
-    const fault = findFault(received);
+  /** The whole way of a request: a page, or what is checked, found, accepted and bridged. */
+  async #handle(request: HttpRequest): Promise<Response | undefined> {
+    const { fault, headers, target, signal } = request;
     const page = fault !== undefined
       ? undefined
-      : this.#pages?.answer(received, {
+      : this.#pages?.answer(request, {
         connections: this.#counts.total,
         isDraining: this.#draining.signal.aborted,
         over: this.#over.signal,
@@ -211,98 +211,95 @@ export class Server {
     if (page !== undefined) return await page;
     // Each thread has numbers of its own.
     const id = this.#lastId += this.#thread.count;
-    const telemetry = this.#telemetry.handshake(received.headers);
-    let request = received;
+    const telemetry = this.#telemetry.handshake(headers);
+    let { remote } = request;
     try {
       if (fault !== undefined) throw fault;
       const { core } = this.#settings.current;
-      const { remote, headers } = received;
-      request = {
-        ...received,
-        remote: resolveRemote(remote, headers, core.trustedProxy),
-      };
-      const handshake = checkHandshake(request, core);
+      remote = resolveRemote(remote, headers, core.trustedProxy);
+      const protocols = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
-      const tooMany = this.#counts.add(request.remote, core);
+      const tooMany = this.#counts.add(remote, core);
       if (tooMany !== undefined) {
         throw unavailable(tooMany, describeLimit(tooMany, core));
       }
-      return await this.#accept({ id, handshake, request, telemetry });
+      await this.#accept(
+        { id, request, remote, protocols, telemetry },
+        request,
+      );
+      return undefined;
     } catch (error) {
       const refusal = toRefusal(error, request);
-      logRefusal(this.#log, id, request, refusal);
-      if (request.signal.aborted) telemetry.abandon();
+      logRefusal(this.#log, { id, remote, target }, refusal);
+      if (signal.aborted) telemetry.abandon();
       else telemetry.refuse(refusal.status);
       return formatRefusal(refusal);
     }
   }
 
-  async #accept(client: Client): Promise<WebSocketUpgrade> {
-    const { request, telemetry } = client;
-    const { remote, local } = request;
+  /** Accepts a client that is counted, and bridges it to its peer. */
+  async #accept(client: Client, request: HttpRequest): Promise<void> {
+    this.#connections++;
+    let connection: Connection | undefined;
+    let socket: ServerWebSocket | undefined;
+    const { idleTimeout } = this.#settings.current.core;
+    try {
+      connection = await this.#connect(client, request.signal);
+      socket = await request.accept(connection.protocol);
+    } finally {
+      if (socket === undefined) {
+        this.#release(client.remote);
+        connection?.peer.close();
+        connection?.framer.close();
+      }
+    }
+    if (socket === undefined) {
+      logAbandon(this.#log, client);
+      client.telemetry.abandon();
+    } else {
+      this.#bridge(client, connection, socket, idleTimeout * 1000);
+    }
+  }
+
+  /** Finds and opens a client's peer, within the time for it. */
+  async #connect(client: Client, signal: AbortSignal): Promise<Connection> {
     const settings = this.#settings;
     const { core, backend, framings } = settings.current;
     const deadline = new Deadline({
       milliseconds: core.connectTimeout * 1000,
       reason: () => new RequestError(504, "peer took too long"),
-      signals: [request.signal, this.#draining.signal],
+      signals: [signal, this.#draining.signal],
     });
-    this.#connections++;
     settings.take();
     try {
-      const connection = await connect(
-        toQuery(client),
-        {
-          backend,
-          backendName: core.backend,
-          framings,
-          maxMessage: core.maxMessage,
-          signal: deadline.signal,
-          allowed: core.allowPeer,
-          keepAlive: core.keepAlive,
-          local,
-          telemetry,
-          onWarning: (why) => logWarning(this.#log, client, why),
-        },
-      );
-      return this.#toUpgrade(client, connection, core.idleTimeout * 1000);
-    } catch (error) {
-      this.#release(remote);
-      throw error;
+      return await connect(toQuery(client), {
+        backend,
+        backendName: core.backend,
+        framings,
+        maxMessage: core.maxMessage,
+        signal: deadline.signal,
+        allowed: core.allowPeer,
+        keepAlive: core.keepAlive,
+        local: client.request.local,
+        telemetry: client.telemetry,
+        onWarning: (why) => logWarning(this.#log, client, why),
+      });
     } finally {
       settings.release();
       deadline.release();
     }
   }
 
-  #toUpgrade(
+  #bridge(
     client: Client,
     connection: Connection,
+    socket: ServerWebSocket,
     idleTimeout: number,
-  ): WebSocketUpgrade {
-    const { peer, framer, protocol } = connection;
-    return {
-      ...(protocol !== undefined && { protocol }),
-      open: (socket) =>
-        this.#open(
-          new Bridge({ socket, ...connection }, { idleTimeout }),
-          client,
-          connection,
-        ),
-      abandon: () => {
-        this.#release(client.request.remote);
-        peer.close();
-        framer.close();
-        logAbandon(this.#log, client);
-        client.telemetry.abandon();
-      },
-    };
-  }
-
-  #open(bridge: Bridge, client: Client, connection: Connection): Bridge {
+  ): void {
     const opened = performance.now();
     // Nothing else of the request is kept while the connection is open.
-    const { id, request: { remote } } = client;
+    const { id, remote } = client;
+    const bridge = new Bridge({ socket, ...connection }, { idleTimeout });
     logOpen(this.#log, client, connection);
     const telemetry = client.telemetry.open(bridge);
     this.#bridges.add(bridge);
@@ -315,6 +312,6 @@ export class Server {
     if (this.#draining.signal.aborted) {
       bridge.shutDown(1001, "server is shutting down");
     }
-    return bridge;
+    socket.start(bridge);
   }
 }

@@ -68,6 +68,13 @@ export interface WebSocketEnd {
 /** A WebSocket that was accepted, for sending. */
 export interface ServerWebSocket {
   /**
+   * Begins to tell what happens on it. It is called once, and soon: until then,
+   * what comes from the client waits.
+   *
+   * @param handler Who is told.
+   */
+  start(handler: WebSocketHandler): void;
+  /**
    * Sends messages. It must not be called again before what it returned is
    * resolved; the bytes of `messages` may be changed only then. After the
    * WebSocket has ended, it does nothing.
@@ -125,20 +132,6 @@ export interface WebSocketHandler {
   end(end: WebSocketEnd): void;
 }
 
-/** What the server answers to a request that it accepts as a WebSocket. */
-export interface WebSocketUpgrade {
-  /** The subprotocol, as the client wrote it; absent: none. */
-  readonly protocol?: string;
-  /**
-   * Takes the WebSocket once it is open.
-   *
-   * @returns Who is told what happens on it.
-   */
-  open(socket: ServerWebSocket): WebSocketHandler;
-  /** Learns that the client was gone before the WebSocket was open. */
-  abandon(): void;
-}
-
 /** The header fields of a request; `Headers` is one of these. */
 export interface RequestHeaders
   extends Iterable<[name: string, value: string]> {
@@ -152,33 +145,51 @@ export interface RequestHeaders
   get(name: string): string | null;
 }
 
-/** A request, as an engine gives it: nothing in it is normalised. */
-export interface HttpRequest {
+/** What a request says: parsed once, where it comes in, and nothing in it is normalised. */
+export interface RequestHead {
   /** Its method. */
   readonly method: string;
   /** Its target as sent: a path, and perhaps a query string. */
   readonly target: string;
-  /** The host that its target names, where that was a whole URL. */
-  readonly authority?: string;
+  /** The path of its target. */
+  readonly endpoint: string;
+  /** The query string of its target, without the `?`. */
+  readonly query: string;
   /** Its header fields. */
   readonly headers: RequestHeaders;
+  /** Whether it asks for a WebSocket, rightly or not. */
+  readonly asksForWebSocket: boolean;
   /** The client's address. */
   readonly remote: RemoteAddress;
   /** The address that the client has connected to; absent if it is not known. */
   readonly local?: RemoteAddress;
-  /** Aborted when the client is gone before it has an answer. */
-  readonly signal: AbortSignal;
-  /** What the engine found wrong with it: it is refused so. Of a malformed one, little else is known. */
+  /** What is wrong with it, whatever it asks for: it is refused so. Of a malformed one, little else is known. */
   readonly fault?: RequestError;
 }
 
+/** A request that waits for its answer. */
+export interface HttpRequest extends RequestHead {
+  /** Aborted when the client is gone before it has an answer. */
+  readonly signal: AbortSignal;
+  /**
+   * Accepts it as a WebSocket, once its handshake is checked.
+   *
+   * @param protocol The subprotocol, as the client wrote it; absent: none.
+   * @returns The WebSocket, which is open; `undefined` if the client is gone.
+   */
+  accept(
+    protocol?: string,
+  ): ServerWebSocket | undefined | Promise<ServerWebSocket | undefined>;
+}
+
 /**
- * Answers a request: with an HTTP response, or by accepting a WebSocket. Its
- * promise never rejects.
+ * Answers a request. Its promise gives the HTTP response; `undefined` if there
+ * is none, as the request was accepted as a WebSocket, or its client is gone.
+ * It never rejects.
  */
 export type RequestHandler = (
   request: HttpRequest,
-) => Promise<Response | WebSocketUpgrade>;
+) => Promise<Response | undefined>;
 
 /** Options for {@linkcode WebSocketEngine.listen}. */
 export interface EngineOptions {
@@ -251,13 +262,6 @@ export interface EngineServer {
 
 /** An implementation of WebSocket on top of HTTP. */
 export interface WebSocketEngine {
-  /**
-   * Whether it reads a client no faster than its messages are taken. One that
-   * cannot ends a connection with 1013 when more than `maxBuffer` bytes wait.
-   */
-  readonly pausesClients: boolean;
-  /** Bytes: the largest message that it can take from a client, whatever the options say. */
-  readonly maxMessage: number;
   /**
    * Starts a server.
    *

@@ -6,17 +6,14 @@
  */
 
 import { RequestError } from "../errors.ts";
-import type { HttpRequest, RequestHeaders } from "./engine.ts";
+import type { RequestHead, RequestHeaders } from "./engine.ts";
+import { listOf, names } from "./request.ts";
 
-/** What a client that may open a WebSocket asks for. */
-export interface Handshake {
-  /** The path as sent. */
-  readonly endpoint: string;
-  /** The query string, without the `?`. */
-  readonly query: string;
-  /** The subprotocols that the client offers, in its order of preference. */
-  readonly protocols: readonly string[];
-}
+/** What is looked at of a request. */
+export type HandshakeRequest = Pick<
+  RequestHead,
+  "method" | "headers" | "asksForWebSocket"
+>;
 
 /** Options for {@linkcode checkHandshake}. */
 export interface HandshakeOptions {
@@ -31,24 +28,15 @@ const KEY = /^[A-Za-z0-9+/]{22}==$/;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /**
- * Tells whether a request asks for a WebSocket, rightly or not.
- *
- * @param headers Its header fields.
- */
-export function asksForWebSocket(headers: RequestHeaders): boolean {
-  return listOf(headers, "upgrade").some(equals("websocket"));
-}
-
-/**
  * Tells whether a request is that of a WebSocket client: it asks for one, or did
  * until a proxy, which knows no WebSockets, left `Upgrade` out.
  *
  * @param request The request.
  */
 export function isFromWebSocketClient(
-  { method, headers }: Pick<HttpRequest, "method" | "headers">,
+  { method, headers, asksForWebSocket }: HandshakeRequest,
 ): boolean {
-  return asksForWebSocket(headers) ||
+  return asksForWebSocket ||
     method === "GET" && webSocketFieldOf(headers) !== undefined;
 }
 
@@ -57,23 +45,23 @@ export function isFromWebSocketClient(
  *
  * @param request The request.
  * @param options What is allowed.
- * @returns What it asks for.
+ * @returns The subprotocols that the client offers, in its order of preference.
  * @throws {RequestError} If it is refused: 405, 426, 400 or 403.
  */
 export function checkHandshake(
-  request: Pick<HttpRequest, "method" | "headers" | "target">,
+  request: HandshakeRequest,
   options: HandshakeOptions,
-): Handshake {
-  const { method, headers, target } = request;
+): readonly string[] {
+  const { method, headers, asksForWebSocket } = request;
   if (method !== "GET") {
     throw new RequestError(405, "method not allowed: use GET", {
       headers: { allow: "GET" },
     });
   }
-  if (!asksForWebSocket(headers) || !hasConnectionUpgrade(headers)) {
+  if (!asksForWebSocket || !names(headers, "connection", "upgrade")) {
     throw new RequestError(426, "this is a WebSocket endpoint", {
       headers: { upgrade: "websocket", connection: "upgrade" },
-      cause: describeMissing(headers),
+      cause: describeMissing(request),
     });
   }
   if (headers.get("host") === null) {
@@ -115,12 +103,7 @@ export function checkHandshake(
       "Sec-WebSocket-Protocol is not a list of names",
     );
   }
-  const question = target.indexOf("?");
-  return {
-    endpoint: question < 0 ? target : target.slice(0, question),
-    query: question < 0 ? "" : target.slice(question + 1),
-    protocols,
-  };
+  return protocols;
 }
 
 /**
@@ -188,8 +171,10 @@ function describeWanted(wanted: string | undefined): string {
 }
 
 /** Says what a client's request lacks, if it was to be a handshake. */
-function describeMissing(headers: RequestHeaders): string | undefined {
-  if (asksForWebSocket(headers)) {
+function describeMissing(
+  { headers, asksForWebSocket }: HandshakeRequest,
+): string | undefined {
+  if (asksForWebSocket) {
     return "Connection does not name Upgrade: a proxy in front has to pass on both";
   }
   const field = webSocketFieldOf(headers);
@@ -203,10 +188,6 @@ function webSocketFieldOf(headers: RequestHeaders): string | undefined {
     if (name.startsWith("sec-websocket-")) return name;
   }
   return undefined;
-}
-
-function hasConnectionUpgrade(headers: RequestHeaders): boolean {
-  return listOf(headers, "connection").some(equals("upgrade"));
 }
 
 /** What a client sent, for the log: a long one is cut off. */
@@ -225,12 +206,6 @@ const longestQuote = 200;
 function hasBody(headers: RequestHeaders): boolean {
   return headers.get("transfer-encoding") !== null ||
     headers.get("content-length") !== null;
-}
-
-/** The elements of a field that is a comma-separated list, repeated or not. */
-function listOf(headers: RequestHeaders, name: string): string[] {
-  return (headers.get(name) ?? "").split(",").map((element) => element.trim())
-    .filter((element) => element !== "");
 }
 
 function equals(text: string): (other: string) => boolean {

@@ -200,8 +200,7 @@ export class FakeWebSocket implements ServerWebSocket {
     this.#answersClose = answersClose;
   }
 
-  /** Says who takes the client's messages. */
-  attach(handler: WebSocketHandler): void {
+  start(handler: WebSocketHandler): void {
     this.#handler = handler;
     this.#queue = new MessageQueue((messages) => handler.receive(messages));
   }

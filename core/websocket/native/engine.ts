@@ -7,49 +7,60 @@
 import { fromSystemPath, toInternetRemote } from "../../net/address.ts";
 import type { RemoteAddress } from "../../api.ts";
 import { RequestError } from "../../errors.ts";
-import { asksForWebSocket } from "../handshake.ts";
 import { NativeWebSocket } from "./websocket.ts";
-import { parseServedUrl } from "../request_target.ts";
+import { listOf, parseRequest, parseServedUrl } from "../request.ts";
 import { UnixSocketPath } from "../unix_socket_path.ts";
 import type {
+  EngineLimits,
   EngineOptions,
   EngineServer,
+  RequestHead,
+  ServerWebSocket,
   WebSocketEngine,
-  WebSocketUpgrade,
 } from "../engine.ts";
 
 /** Milliseconds before it listens again when connections could not be accepted. */
 const acceptPause = 500;
 
 /** The engine on top of `Deno.upgradeWebSocket`. */
-export const nativeEngine: WebSocketEngine = {
-  pausesClients: false,
-  maxMessage: 64 * 1024 * 1024,
-  listen,
-};
+export const nativeEngine: WebSocketEngine = { listen };
 
 async function listen(options: EngineOptions): Promise<EngineServer> {
   const { listen, listenMode, certificate, handle, onError } = options;
   const { isShared = false } = options;
-  async function answer(
-    request: Request,
-    info: Deno.ServeHandlerInfo,
-  ): Promise<Response> {
-    const { method, headers } = request;
-    const fault = findUpgradeFault(headers);
-    const answer = await handle({
+  const answer: Deno.ServeHandler<Deno.Addr> = (request, { remoteAddr }) => {
+    const { promise, resolve } = Promise.withResolvers<Response>();
+    const { method, headers, signal } = request;
+    const head = parseRequest({
       method,
       headers,
       ...parseServedUrl(request),
-      remote: toRemote(info.remoteAddr),
+      remote: toRemote(remoteAddr),
       local: toRemote(server.addr),
-      signal: request.signal,
-      ...(fault !== undefined && { fault }),
     });
-    return answer instanceof Response
-      ? answer
-      : upgrade(request, answer, options);
-  }
+    const fault = findUpgradeFault(head) ?? head.fault;
+    handle({
+      ...head,
+      ...(fault !== undefined && { fault }),
+      signal,
+      accept(protocol): undefined | Promise<ServerWebSocket | undefined> {
+        if (signal.aborted) {
+          resolve(Response.error());
+          return undefined;
+        }
+        const limits = options.limits();
+        const { socket, response } = upgrade(request, limits, protocol);
+        const webSocket = new NativeWebSocket(socket, limits);
+        // No event of the socket tells that the client was gone before it opened.
+        signal.addEventListener("abort", () => webSocket.abandon());
+        resolve(response);
+        return webSocket.opened;
+      },
+    }).then((answer) => {
+      if (answer !== undefined) resolve(answer);
+    });
+    return promise;
+  };
 
   const path = listen.transport === "unix"
     ? new UnixSocketPath(listen.path, listenMode)
@@ -111,12 +122,12 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
  * Deno looks at the first `Upgrade` field alone: where that names another
  * protocol, it takes the request for a WebSocket and never answers it.
  */
-function findUpgradeFault(headers: Headers): RequestError | undefined {
-  if (!asksForWebSocket(headers)) return undefined;
-  if (/^[\s,]*websocket\s*(?:,|$)/i.test(headers.get("upgrade")!)) {
-    return undefined;
-  }
-  return new RequestError(
+function findUpgradeFault(
+  { headers, asksForWebSocket }: RequestHead,
+): RequestError | undefined {
+  if (!asksForWebSocket) return undefined;
+  const [first] = listOf(headers, "upgrade");
+  return first!.toLowerCase() === "websocket" ? undefined : new RequestError(
     400,
     "Upgrade names another protocol before websocket",
   );
@@ -134,26 +145,13 @@ function toRemote(address: Deno.Addr): RemoteAddress {
 
 function upgrade(
   request: Request,
-  accepted: WebSocketUpgrade,
-  options: EngineOptions,
-): Response {
-  const { signal } = request;
-  try {
-    signal.throwIfAborted();
-    const limits = options.limits();
-    // Deno sends the ping after half of its idle time-out.
-    const { socket, response } = Deno.upgradeWebSocket(request, {
-      idleTimeout: limits.ping * 2,
-    });
-    if (accepted.protocol !== undefined) {
-      response.headers.set("sec-websocket-protocol", accepted.protocol);
-    }
-    const webSocket = new NativeWebSocket(socket, accepted, limits);
-    // No event of the socket tells that the client was gone before it opened.
-    signal.addEventListener("abort", () => webSocket.abandon());
-    return response;
-  } catch (error) {
-    accepted.abandon();
-    throw error;
+  { ping }: EngineLimits,
+  protocol: string | undefined,
+): Deno.WebSocketUpgrade {
+  // Deno sends the ping after half of its idle time-out.
+  const upgraded = Deno.upgradeWebSocket(request, { idleTimeout: ping * 2 });
+  if (protocol !== undefined) {
+    upgraded.response.headers.set("sec-websocket-protocol", protocol);
   }
+  return upgraded;
 }

@@ -14,7 +14,6 @@ import type {
   SentMessages,
   ServerWebSocket,
   WebSocketHandler,
-  WebSocketUpgrade,
 } from "../engine.ts";
 import { cutReason } from "../protocol/frames.ts";
 import { isPatient } from "../liveness.ts";
@@ -45,9 +44,12 @@ export class NativeWebSocket implements ServerWebSocket {
   readonly sent: SentMessages = { messages: 0, bytes: 0 };
   #socket: WebSocket;
   #limits: EngineLimits;
-  /** Until it is open; it holds the request, which is not needed any longer then. */
-  #accepted: WebSocketUpgrade | undefined;
+  #opened = Promise.withResolvers<NativeWebSocket | undefined>();
+  /** The client was gone before it was open. */
+  #isAbandoned = false;
   #handler: WebSocketHandler | undefined;
+  /** What has happened since it is open and before there was a handler. */
+  #early: (() => void)[] = [];
   #queue: MessageQueue | undefined;
   #ended = Promise.withResolvers<void>();
   #hasEnded = false;
@@ -68,40 +70,49 @@ export class NativeWebSocket implements ServerWebSocket {
    * Constructs a new instance.
    *
    * @param socket The WebSocket, before it is open.
-   * @param accepted Takes it, or is told that the client is gone.
    * @param limits What holds for it.
    */
-  constructor(
-    socket: WebSocket,
-    accepted: WebSocketUpgrade,
-    limits: EngineLimits,
-  ) {
+  constructor(socket: WebSocket, limits: EngineLimits) {
     this.#socket = socket;
-    this.#accepted = accepted;
     this.#limits = limits;
     this.#progress = new ClientProgress(limits.ping * 2000, performance.now());
     this.#ping = new DenoPing(socket);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#onOpen();
-    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onmessage = ({ data }) => {
+      if (this.#handler !== undefined) this.#receive(data);
+      else this.#early.push(() => this.#receive(data));
+    };
     socket.onerror = (event) => {
       if (event instanceof ErrorEvent) this.#error = event.message;
     };
-    socket.onclose = (event) => this.#onClose(event);
+    socket.onclose = (event) => {
+      this.abandon();
+      if (this.#handler !== undefined) this.#onClose(event);
+      else this.#early.push(() => this.#onClose(event));
+    };
+  }
+
+  /** Resolves when it is open; with `undefined` if the client is gone before. */
+  get opened(): Promise<NativeWebSocket | undefined> {
+    return this.#opened.promise;
   }
 
   /** Learns that the client is gone, which matters unless it is open. */
   abandon(): void {
-    this.#accepted?.abandon();
-    this.#accepted = undefined;
+    this.#isAbandoned = true;
+    this.#opened.resolve(undefined);
   }
 
   #onOpen(): void {
-    if (this.#accepted === undefined) return this.#socket.close();
-    const handler = this.#accepted.open(this);
-    this.#accepted = undefined;
+    if (this.#isAbandoned) this.#socket.close();
+    else this.#opened.resolve(this);
+  }
+
+  start(handler: WebSocketHandler): void {
     this.#handler = handler;
     this.#queue = new MessageQueue((messages) => handler.receive(messages));
+    for (const happen of this.#early.splice(0)) happen();
   }
 
   send(messages: OutgoingMessages): void | Promise<void> {
@@ -308,7 +319,6 @@ export class NativeWebSocket implements ServerWebSocket {
 
   /** It comes twice after a ping was not answered. */
   async #onClose({ code, reason }: CloseEvent): Promise<void> {
-    this.abandon();
     if (this.#hasEnded || this.#handler === undefined) return;
     if (this.#closing !== undefined) return this.#endInOrder();
     this.#noteEnd();

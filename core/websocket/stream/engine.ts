@@ -11,12 +11,9 @@ import type { Duplex } from "node:stream";
 import type { ByteStream } from "./byte_stream.ts";
 import { ConnectionStream } from "./connection_stream.ts";
 import { DuplexStream } from "./duplex_stream.ts";
-import { asksForWebSocket } from "../handshake.ts";
 import { HttpConnection } from "./http_connection.ts";
-import { sendAnswer, sendLastAnswer } from "./http_answer.ts";
-import { toRequest, whileOpen } from "./http_request.ts";
-import { formatHead, formatResponse } from "./http_response.ts";
-import { RawHeaders } from "./raw_headers.ts";
+import { formatResponse, sendAnswer, sendLastAnswer } from "./http_answer.ts";
+import { notUpgradable, readRequest } from "./http_request.ts";
 import { StreamListener } from "./listener.ts";
 import { createStreamServer } from "./http_server.ts";
 import { StreamWebSocket } from "./websocket.ts";
@@ -24,16 +21,13 @@ import type {
   EngineOptions,
   EngineServer,
   RequestHandler,
+  RequestHead,
+  ServerWebSocket,
   WebSocketEngine,
-  WebSocketUpgrade,
 } from "../engine.ts";
 
 /** The engine on top of the `upgrade` event of `node:http`. */
-export const streamEngine: WebSocketEngine = {
-  pausesClients: true,
-  maxMessage: Infinity,
-  listen,
-};
+export const streamEngine: WebSocketEngine = { listen };
 
 async function listen(options: EngineOptions): Promise<EngineServer> {
   const { handle, limits } = options;
@@ -59,26 +53,27 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   });
 
   server.on("upgrade", (request: IncomingMessage, duplex: Duplex) => {
-    const head = release(duplex);
-    if (!asksForWebSocket(new RawHeaders(request.rawHeaders))) {
-      return track(answerOther(request, duplex, handle));
+    const rest = release(duplex);
+    const head = readRequest(request);
+    if (!head.asksForWebSocket) {
+      return track(answerOther(head, duplex, handle));
     }
     let stream: ByteStream;
     if (duplex instanceof HttpConnection) {
-      stream = new ConnectionStream(duplex.detach(), head);
+      stream = new ConnectionStream(duplex.detach(), rest);
     } else {
       keepWaiting(duplex);
-      stream = new DuplexStream(duplex, head);
+      stream = new DuplexStream(duplex, rest);
     }
     const webSocket = new StreamWebSocket(stream, limits(), forget);
     webSockets.add(webSocket);
-    track(answerUpgrade(request, webSocket, handle));
+    track(answerUpgrade(head, webSocket, handle));
   });
 
   server.on("connect", (request: IncomingMessage, duplex: Duplex) => {
     // What comes behind it is no request.
     release(duplex);
-    track(answerOther(request, duplex, handle));
+    track(answerOther(readRequest(request), duplex, handle));
   });
 
   const listener = await StreamListener.start({
@@ -106,15 +101,12 @@ async function answer(
   response: ServerResponse,
   handle: RequestHandler,
 ): Promise<void> {
-  const signal = whileOpen(response);
-  const answer = await handle(toRequest(request, signal));
-  if (answer instanceof Response) {
-    await sendAnswer(request, response, answer);
-  } else {
-    // It was no request for an upgrade, so nothing was to be accepted.
-    answer.abandon();
-    response.destroy();
-  }
+  const answer = await handle({
+    ...readRequest(request),
+    ...notUpgradable(response),
+  });
+  if (answer === undefined) response.destroy();
+  else await sendAnswer(request, response, answer);
 }
 
 /**
@@ -122,52 +114,46 @@ async function answer(
  * asked for none, and by the end of a connection that nobody reads any more.
  */
 async function answerOther(
-  request: IncomingMessage,
+  head: RequestHead,
   socket: Duplex,
   handle: RequestHandler,
 ): Promise<void> {
   // That the client is gone, its close tells, too.
   socket.on("error", () => {});
-  const answer = await handle(toRequest(request, whileOpen(socket)));
-  if (answer instanceof Response) {
-    await sendLastAnswer(request, socket, answer);
-  } else {
-    answer.abandon();
-    socket.destroy();
-  }
+  const answer = await handle({ ...head, ...notUpgradable(socket) });
+  if (answer === undefined) socket.destroy();
+  else await sendLastAnswer(head, socket, answer);
 }
 
-/** Answers a request that asks for an upgrade. */
+/** Answers a request for a WebSocket. */
 async function answerUpgrade(
-  request: IncomingMessage,
+  head: RequestHead,
   webSocket: StreamWebSocket,
   handle: RequestHandler,
 ): Promise<void> {
-  const answer = await handle(toRequest(request, webSocket.signal));
-  if (answer instanceof Response) {
-    webSocket.refuse(await formatResponse(answer));
-  } else {
-    webSocket.open(formatUpgrade(request, answer), answer);
-  }
+  const answer = await handle({
+    ...head,
+    signal: webSocket.signal,
+    accept: (protocol): ServerWebSocket | undefined =>
+      webSocket.open(formatUpgrade(head, protocol)) ? webSocket : undefined,
+  });
+  if (answer !== undefined) webSocket.refuse(await formatResponse(answer));
 }
 
 /** The server's side of the handshake, RFC 6455 section 4.2.2. */
 function formatUpgrade(
-  { rawHeaders }: IncomingMessage,
-  { protocol }: WebSocketUpgrade,
+  { headers }: RequestHead,
+  protocol: string | undefined,
 ): string {
-  const key = new RawHeaders(rawHeaders).get("sec-websocket-key");
   const accept = createHash("sha1")
-    .update(`${key}${handshakeGuid}`)
+    .update(`${headers.get("sec-websocket-key")}${handshakeGuid}`)
     .digest("base64");
-  return formatHead(101, [
-    ["Upgrade", "websocket"],
-    ["Connection", "Upgrade"],
-    ["Sec-WebSocket-Accept", accept],
-    ...(protocol === undefined
-      ? []
-      : [["Sec-WebSocket-Protocol", protocol] as const]),
-  ]);
+  const chosen = protocol === undefined
+    ? ""
+    : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
+  return "HTTP/1.1 101 Switching Protocols\r\n" +
+    "Upgrade: websocket\r\nConnection: Upgrade\r\n" +
+    `Sec-WebSocket-Accept: ${accept}\r\n${chosen}\r\n`;
 }
 
 /** From RFC 6455 section 1.3. */

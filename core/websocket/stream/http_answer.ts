@@ -6,10 +6,14 @@
  * @module
  */
 
-import type { IncomingMessage, ServerResponse } from "node:http";
+import {
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import { type Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { endConnection, formatHead } from "./http_response.ts";
+import type { RequestHead } from "../engine.ts";
 
 /** Bytes: a body that is not larger is sent at once, for a stream costs more. */
 const mostAtOnce = 128 * 1024;
@@ -52,7 +56,7 @@ export async function sendAnswer(
  * @returns A promise that resolves when it is sent, or never will be.
  */
 export async function sendLastAnswer(
-  { method }: IncomingMessage,
+  { method }: Pick<RequestHead, "method">,
   socket: Duplex,
   answer: Response,
 ): Promise<void> {
@@ -63,6 +67,20 @@ export async function sendLastAnswer(
     socket.end();
   } else await sendBody(answer, socket);
   dropRest(socket);
+}
+
+/**
+ * Formats a response, after which the connection ends.
+ *
+ * @param response The response; its body is read.
+ * @returns Its head and its body.
+ */
+export async function formatResponse(response: Response): Promise<string> {
+  const { status, headers } = response;
+  const body = await response.text();
+  endConnection(headers);
+  headers.set("content-length", `${new TextEncoder().encode(body).length}`);
+  return formatHead(status, headers) + body;
 }
 
 async function sendBody(
@@ -113,4 +131,33 @@ export function endSoon(socket: Duplex): void {
   if (socket.closed) return;
   const timer = setTimeout(() => socket.destroy(), lastTimeout);
   socket.once("close", () => clearTimeout(timer));
+}
+
+/**
+ * Says in a response that it is the last one of its connection.
+ *
+ * @param headers Its header fields. `Upgrade` among them has to be named in
+ * `Connection`, too (RFC 9110 section 7.8).
+ */
+function endConnection(headers: Headers): void {
+  headers.set(
+    "connection",
+    headers.has("upgrade") ? "upgrade, close" : "close",
+  );
+}
+
+/**
+ * Formats the head of a response.
+ *
+ * @param status HTTP status.
+ * @param headers Header fields.
+ * @returns The head, with the empty line at its end.
+ */
+function formatHead(
+  status: number,
+  headers: Iterable<readonly [name: string, value: string]>,
+): string {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
+  for (const [name, value] of headers) head += `${name}: ${value}\r\n`;
+  return `${head}\r\n`;
 }

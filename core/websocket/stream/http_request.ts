@@ -10,10 +10,9 @@ import type { Duplex } from "node:stream";
 import type { RemoteAddress } from "../../api.ts";
 import { RequestError } from "../../errors.ts";
 import { toInternetRemote } from "../../net/address.ts";
-import { parseTarget } from "../request_target.ts";
-import type { HttpRequest } from "../engine.ts";
+import { parseRequest, parseTarget } from "../request.ts";
+import type { HttpRequest, RequestHead, RequestHeaders } from "../engine.ts";
 import { HttpConnection } from "./http_connection.ts";
-import { RawHeaders } from "./raw_headers.ts";
 
 /** Bytes: the largest head of a request, as Deno's own server has it. */
 export const maxHead = 64 * 1024;
@@ -25,23 +24,18 @@ const maxFields = 128;
  * Makes a request of one of `node:http`.
  *
  * @param request The request.
- * @param signal Aborted when the client is gone.
- * @returns The request.
+ * @returns What it says.
  */
-export function toRequest(
-  request: IncomingMessage,
-  signal: AbortSignal,
-): HttpRequest {
+export function readRequest(request: IncomingMessage): RequestHead {
   const { method = "", url = "", rawHeaders, socket } = request;
   const fault = refusalOf(socket) ?? findHeadFault(request);
-  return {
+  return parseRequest({
     method,
     ...parseTarget(url),
     headers: new RawHeaders(rawHeaders),
     ...addressesOf(socket),
-    signal,
     ...(fault !== undefined && { fault }),
-  };
+  });
 }
 
 /**
@@ -49,25 +43,67 @@ export function toRequest(
  *
  * @param socket Where it came.
  * @param error What `node:http` says of it.
- * @param signal Aborted when the client is gone.
- * @returns The request, of which little but its fault is known; `undefined` if
+ * @returns What it says, of which little but its fault is known; `undefined` if
  * no HTTP can be spoken with the client.
  */
-export function toMalformedRequest(
+export function readMalformed(
   socket: Duplex,
   error: ParseError,
-  signal: AbortSignal,
-): HttpRequest | undefined {
+): RequestHead | undefined {
   const fault = faultOf(error);
   const [, method = "", target = ""] = lineOf(error) ?? [];
-  return fault && {
+  return fault && parseRequest({
     method,
     target,
     headers: new Headers(),
     ...addressesOf(socket),
-    signal,
     fault: refusalOf(socket) ?? fault,
-  };
+  });
+}
+
+/**
+ * Header fields as they came. Few of them are ever asked for: a `Headers` is
+ * made of them only for one who wants them all.
+ */
+export class RawHeaders implements RequestHeaders {
+  #raw: readonly string[];
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param raw Names and values in turn.
+   */
+  constructor(raw: readonly string[]) {
+    this.#raw = raw;
+  }
+
+  get(name: string): string | null {
+    let found: string | null = null;
+    for (let index = 0; index < this.#raw.length; index += 2) {
+      const field = this.#raw[index]!;
+      if (field.length !== name.length || field.toLowerCase() !== name) {
+        continue;
+      }
+      const value = this.#raw[index + 1]!;
+      found = found === null ? value : found + separatorOf(name) + value;
+    }
+    return found;
+  }
+
+  [Symbol.iterator](): Iterator<[name: string, value: string]> {
+    const headers = new Headers();
+    for (let index = 0; index < this.#raw.length; index += 2) {
+      headers.append(this.#raw[index]!, this.#raw[index + 1]!);
+    }
+    const cookies = this.get("cookie");
+    if (cookies !== null) headers.set("cookie", cookies);
+    return headers.entries();
+  }
+}
+
+/** What joins the values of a field that has come more than once. */
+function separatorOf(name: string): string {
+  return name === "cookie" ? "; " : ", ";
 }
 
 /** An error of the parser of `node:http`. */
@@ -81,17 +117,19 @@ export interface ParseError extends Error {
 }
 
 /**
- * Makes a signal of a socket.
+ * Completes a request on whose connection no WebSocket can be opened.
  *
- * @param stream The socket, or what is closed with it.
- * @returns Aborted when it is closed.
+ * @param stream Its socket, or what is closed with it.
+ * @returns Its signal, and how it is not accepted.
  */
-export function whileOpen(stream: Duplex | ServerResponse): AbortSignal {
+export function notUpgradable(
+  stream: Duplex | ServerResponse,
+): Pick<HttpRequest, "signal" | "accept"> {
   const controller = new AbortController();
   stream.once("close", () => {
     controller.abort(new Error("The client is gone"));
   });
-  return controller.signal;
+  return { signal: controller.signal, accept: () => undefined };
 }
 
 /** What every request on a connection is refused with. */
@@ -156,7 +194,7 @@ const longestLine = 8192;
 /** The addresses of both ends. */
 export function addressesOf(
   socket: Duplex & Addresses,
-): Pick<HttpRequest, "remote" | "local"> {
+): Pick<RequestHead, "remote" | "local"> {
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   return {
     remote: toRemote(remoteAddress, remotePort),

@@ -9,15 +9,14 @@ import { createServer, type Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
 import type { HttpConnection } from "./http_connection.ts";
-import { dropRest, endSoon } from "./http_answer.ts";
+import { dropRest, endSoon, formatResponse } from "./http_answer.ts";
 import {
   addressesOf,
   maxHead,
+  notUpgradable,
   type ParseError,
-  toMalformedRequest,
-  whileOpen,
+  readMalformed,
 } from "./http_request.ts";
-import { formatResponse } from "./http_response.ts";
 import { RequestGate } from "./request_gate.ts";
 import { startTls } from "./tls.ts";
 import { RequestError } from "../../errors.ts";
@@ -195,17 +194,16 @@ async function refuse(
   socket: Duplex,
   handle: RequestHandler,
 ): Promise<void> {
-  const request = toMalformedRequest(socket, error, whileOpen(socket));
-  if (request === undefined || !socket.writable) {
+  const head = readMalformed(socket, error);
+  if (head === undefined || !socket.writable) {
     socket.destroy();
     return;
   }
-  const answer = await handle(request);
-  if (answer instanceof Response) {
-    socket.end(await formatResponse(answer));
-    dropRest(socket);
-  } else {
-    answer.abandon();
+  const answer = await handle({ ...head, ...notUpgradable(socket) });
+  if (answer === undefined) {
     socket.destroy();
+    return;
   }
+  socket.end(await formatResponse(answer));
+  dropRest(socket);
 }

@@ -17,7 +17,6 @@ import type {
   SentMessages,
   ServerWebSocket,
   WebSocketHandler,
-  WebSocketUpgrade,
 } from "../engine.ts";
 import { isPatient, Liveness, timeToTake, type Written } from "../liveness.ts";
 import { ServerProtocol } from "../protocol/server.ts";
@@ -92,18 +91,21 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
    * Opens the WebSocket.
    *
    * @param response The whole HTTP response that accepts it.
-   * @param accepted Takes the WebSocket, or is told that the client is gone.
+   * @returns Whether it is open: else the client is gone.
    */
-  open(response: string, accepted: WebSocketUpgrade): void {
+  open(response: string): boolean {
     if (this.#stream.hasEnded) {
-      accepted.abandon();
       this.#stream.close();
-      return;
+      return false;
     }
     this.#handshake = undefined;
     this.#stream.write(encoder.encode(response));
-    const handler = accepted.open(this);
+    return true;
+  }
+
+  start(handler: WebSocketHandler): void {
     this.#handler = handler;
+    if (this.#stream.hasEnded) handler.ending();
     if (handler.append !== undefined) this.#protocol.addEnding(handler.append);
     const period = this.#limits.ping * 1000;
     this.#liveness = new Liveness(period, performance.now(), this.#written);

@@ -71,7 +71,7 @@ function connect(options: ConnectOptions = {}): Connected {
     lingerTimeout,
     idleTimeout: options.idleTimeout ?? 0,
   });
-  socket.attach(bridge);
+  socket.start(bridge);
   return { bridge, peer, socket, closes: () => closes };
 }
 
@@ -846,7 +846,7 @@ for (const end of ["framer", "peer"]) {
       };
     }
     const bridge = new Bridge({ socket, peer, framer });
-    socket.attach(bridge);
+    socket.start(bridge);
     await socket.leave();
     const { error } = await bridge.finished;
     assertEquals(error instanceof Error && error.message, "not closed");

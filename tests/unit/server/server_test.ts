@@ -13,17 +13,24 @@ import {
 import type {
   EngineOptions,
   EngineServer,
+  ServerWebSocket,
   WebSocketEngine,
-  WebSocketUpgrade,
 } from "../../../core/websocket/engine.ts";
+import { parseRequest } from "../../../core/websocket/request.ts";
 import { framings } from "../../../framing/mod.ts";
 import { FakeWebSocket } from "../../support/bridge_fakes.ts";
 import { echo, freePort, TestPeer } from "../../support/peer.ts";
 
+/** A request that the server accepts, and waits for what comes of it. */
+interface Accepted {
+  /** Opens its WebSocket. */
+  open(): Promise<FakeWebSocket>;
+  /** Its client is gone. */
+  abandon(): Promise<void>;
+}
+
 /** An engine whose clients are the test. */
 class FakeEngine implements WebSocketEngine {
-  readonly pausesClients = true;
-  readonly maxMessage = Infinity;
   /** Whether the server has told it to end. */
   isClosed = false;
   #options: EngineOptions | undefined;
@@ -48,7 +55,7 @@ class FakeEngine implements WebSocketEngine {
       target = "/",
       isPlain = false,
     } = {},
-  ): Promise<Response | WebSocketUpgrade> {
+  ): Promise<Response | Accepted> {
     const headers = isPlain ? new Headers() : new Headers({
       host: "bridge.test",
       connection: "Upgrade",
@@ -57,13 +64,31 @@ class FakeEngine implements WebSocketEngine {
       "sec-websocket-key": "AQIDBAUGBwgJCgsMDQ4PEC==",
     });
     const remote = { address: "192.0.2.1", port: 1 };
-    return await this.#options!.handle({
-      method,
-      target,
-      headers,
-      remote,
+    const accepting = Promise.withResolvers<Accepted>();
+    const handled = this.#options!.handle({
+      ...parseRequest({ method, target, headers, remote }),
       signal,
+      accept(): Promise<ServerWebSocket | undefined> {
+        const opening = Promise.withResolvers<ServerWebSocket | undefined>();
+        accepting.resolve({
+          async open(): Promise<FakeWebSocket> {
+            const socket = new FakeWebSocket();
+            opening.resolve(socket);
+            assertEquals(await handled, undefined);
+            return socket;
+          },
+          async abandon(): Promise<void> {
+            opening.resolve(undefined);
+            assertEquals(await handled, undefined);
+          },
+        });
+        return opening.promise;
+      },
     });
+    return await Promise.race([
+      accepting.promise,
+      handled.then((answer) => answer!),
+    ]);
   }
 
   /** As `ask`, of a request that is refused. */
@@ -72,12 +97,12 @@ class FakeEngine implements WebSocketEngine {
   > {
     const answer = await this.ask(options);
     if (answer instanceof Response) return answer.status;
-    answer.abandon();
+    await answer.abandon();
     throw new Error("The request was accepted");
   }
 
   /** As `ask`, of a request that is accepted. */
-  async accepted(): Promise<WebSocketUpgrade> {
+  async accepted(): Promise<Accepted> {
     const answer = await this.ask();
     if (!(answer instanceof Response)) return answer;
     throw new Error(`The request was refused with ${answer.status}`);
@@ -167,13 +192,6 @@ async function start(
   return { server, engine, log };
 }
 
-/** Opens a WebSocket that was accepted. */
-function open(upgrade: WebSocketUpgrade): FakeWebSocket {
-  const socket = new FakeWebSocket();
-  socket.attach(upgrade.open(socket));
-  return socket;
-}
-
 Deno.test("Server.reconfigure() cleans the old backend up after its last query", async () => {
   await using peer = TestPeer.tcp(echo);
   const old = new GatedBackend();
@@ -184,13 +202,13 @@ Deno.test("Server.reconfigure() cleans the old backend up after its last query",
   const next = fixed(peer.host);
   const reconfigured = server.reconfigure({ core, framings, backend: next });
   // A connection that is made now asks the new backend, and waits for nothing.
-  (await engine.accepted()).abandon();
+  await (await engine.accepted()).abandon();
   assertEquals(old.events, ["query", "query"]);
   old.answer(peer.host);
   await reconfigured;
   assertEquals(old.events, ["query", "query", "answer", "cleanup"]);
   assertEquals(next.events, []);
-  for (const upgrade of [await first, await second]) upgrade.abandon();
+  for (const upgrade of [await first, await second]) await upgrade.abandon();
   await server.shutDown();
   assertEquals(old.events.length, 4);
   assertEquals(next.events, ["cleanup"]);
@@ -200,7 +218,7 @@ Deno.test("Server.reconfigure() waits for no connection that is open", async () 
   await using peer = TestPeer.tcp(echo);
   const old = fixed(peer.host);
   const { server, engine } = await start({ backend: old });
-  const socket = open(await engine.accepted());
+  const socket = await (await engine.accepted()).open();
   const backend = fixed(peer.host);
   await server.reconfigure({ core, framings, backend });
   assertEquals(old.events, ["cleanup"]);
@@ -234,7 +252,7 @@ Deno.test("Server.shutDown() answers 503 to those who wait and those who come", 
   await done;
   assertEquals(engine.isClosed, true);
   assertEquals(await engine.refused(), 503);
-  assertEquals(backend.events, ["query", "answer", "cleanup"]);
+  assertEquals(backend.events.toSorted(), ["answer", "cleanup", "query"]);
 });
 
 Deno.test("Server.shutDown() closes what is opened meanwhile", async () => {
@@ -242,7 +260,7 @@ Deno.test("Server.shutDown() closes what is opened meanwhile", async () => {
   const { server, engine } = await start({ backend: fixed(peer.host) });
   const upgrade = await engine.accepted();
   const done = server.shutDown();
-  const socket = open(upgrade);
+  const socket = await upgrade.open();
   await done;
   assertEquals(socket.events, ["close 1001 server is shutting down"]);
 });
@@ -268,7 +286,7 @@ Deno.test("Server counts no connection that is over, however it ended", async (t
     address = peer.host;
     const upgrades = [await engine.accepted(), await engine.accepted()];
     assertEquals(await engine.refused(), 503);
-    for (const upgrade of upgrades) upgrade.abandon();
+    for (const upgrade of upgrades) await upgrade.abandon();
   }
   await t.step("abandoned", assertEmpty);
   await t.step("abandoned again", assertEmpty);
@@ -305,8 +323,8 @@ Deno.test("Server counts no connection that is over, however it ended", async (t
   await t.step("closed", async () => {
     address = peer.host;
     const sockets = [
-      open(await engine.accepted()),
-      open(await engine.accepted()),
+      await (await engine.accepted()).open(),
+      await (await engine.accepted()).open(),
     ];
     assertEquals(await engine.refused(), 503);
     for (const socket of sockets) await socket.leave();

@@ -44,17 +44,14 @@ function open(): {
   const ends: WebSocketEnd[] = [];
   const socket = new NativeWebSocket(
     deno as unknown as WebSocket,
-    {
-      open: () => ({
-        receive: () => {},
-        ending: () => {},
-        end: (end) => ends.push(end),
-      }),
-      abandon: () => {},
-    },
     { ping: 0, keepAlive: 0, maxMessage: 1000, maxBuffer: 1000 },
   );
   deno.onopen();
+  socket.start({
+    receive: () => {},
+    ending: () => {},
+    end: (end) => ends.push(end),
+  });
   return { deno, socket, ends };
 }
 
@@ -93,5 +90,49 @@ Deno.test(
     assertEquals(ends.map(({ code }) => code), [1001]);
     assertEquals(socket.send(messages), undefined);
     assertEquals(socket.sent, { messages: 2, bytes: 20 });
+  },
+);
+
+Deno.test(
+  "NativeWebSocket keeps what comes between its opening and its start",
+  { permissions },
+  async () => {
+    const deno = new FakeDenoSocket();
+    const socket = new NativeWebSocket(
+      deno as unknown as WebSocket,
+      { ping: 0, keepAlive: 0, maxMessage: 10, maxBuffer: 1000 },
+    );
+    deno.onopen();
+    assertEquals(await socket.opened, socket);
+    deno.onmessage({ data: new ArrayBuffer(3) });
+    deno.onmessage({ data: "ab" });
+    deno.onclose({ code: 1000, reason: "done" });
+    const events: unknown[] = [];
+    socket.start({
+      receive: ({ data }) => void events.push(data.length),
+      ending: () => void events.push("ending"),
+      end: ({ code }) => void events.push(code),
+    });
+    await settled();
+    assertEquals(events, [3, 2, "ending", 1000]);
+  },
+);
+
+Deno.test(
+  "NativeWebSocket is not opened for a client that is gone before",
+  { permissions },
+  async () => {
+    for (const isClosed of [false, true]) {
+      const deno = new FakeDenoSocket();
+      const socket = new NativeWebSocket(
+        deno as unknown as WebSocket,
+        { ping: 0, keepAlive: 0, maxMessage: 10, maxBuffer: 1000 },
+      );
+      if (isClosed) deno.onclose({ code: 1006, reason: "" });
+      else socket.abandon();
+      assertEquals(await socket.opened, undefined);
+      deno.onopen();
+      assertEquals(deno.readyState, WebSocket.CLOSED);
+    }
   },
 );

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { RawHeaders } from "../../../../core/websocket/stream/raw_headers.ts";
+import { RawHeaders } from "../../../../core/websocket/stream/http_request.ts";
 
 const headers = new RawHeaders([
   ...["Cookie", "a=1", "X-A", "1", "COOKIE", "b=2; c=3", "x-a", "2"],

@@ -1,0 +1,167 @@
+/**
+ * A request, from what an engine reads to what the rest of the server is given:
+ * its target, what it asks for, and what makes it one that nobody can answer.
+ *
+ * @module
+ */
+
+import { RequestError } from "../errors.ts";
+import { parseIp } from "../net/ip_address.ts";
+import type { RequestHead, RequestHeaders } from "./engine.ts";
+
+/** What the request line says of where a request goes. */
+export interface RequestTarget {
+  /** A path, and perhaps a query string. */
+  readonly target: string;
+  /** The host that it names, where it was a whole URL. */
+  readonly authority?: string;
+}
+
+/** What an engine reads of a request. */
+export type RawRequest =
+  & RequestTarget
+  & Pick<RequestHead, "method" | "headers" | "remote" | "local" | "fault">;
+
+/**
+ * Makes a request of what an engine has read.
+ *
+ * @param raw What it has read, and what it found wrong.
+ * @returns The request.
+ */
+export function parseRequest(raw: RawRequest): RequestHead {
+  const { method, target, headers, remote, local } = raw;
+  const fault = raw.fault ?? findFault(raw);
+  const question = target.indexOf("?");
+  return {
+    method,
+    target,
+    endpoint: question < 0 ? target : target.slice(0, question),
+    query: question < 0 ? "" : target.slice(question + 1),
+    headers,
+    asksForWebSocket: names(headers, "upgrade", "websocket"),
+    remote,
+    ...(local !== undefined && { local }),
+    ...(fault !== undefined && { fault }),
+  };
+}
+
+/**
+ * Lists the elements of a field that is a comma-separated list, repeated or not.
+ *
+ * @param headers The header fields.
+ * @param name Name of the field, in lower case.
+ * @returns Its elements; none if it is missing.
+ */
+export function listOf(headers: RequestHeaders, name: string): string[] {
+  return (headers.get(name) ?? "").split(",").map((element) => element.trim())
+    .filter((element) => element !== "");
+}
+
+/**
+ * Tells whether a field that is a list has an element, in any case.
+ *
+ * @param headers The header fields.
+ * @param name Name of the field, in lower case.
+ * @param element The element, in lower case.
+ */
+export function names(
+  headers: RequestHeaders,
+  name: string,
+  element: string,
+): boolean {
+  return listOf(headers, name).some((each) => each.toLowerCase() === element);
+}
+
+/** A name or an address, IPv6 in brackets, and perhaps a port (RFC 9110 section 7.2). */
+const HOST =
+  /^(?:\[([0-9a-f:.]+)\]|[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*\.?)(?::(\d{0,5}))?$/i;
+
+/** A path and perhaps a query string (RFC 9112 section 3.2.1): a fragment is never sent. */
+const TARGET = /^\/[!"$-~]*$/;
+
+/**
+ * Tells whether a value is a host, as `Host` has it.
+ *
+ * @param value The value.
+ */
+export function isHost(value: string): boolean {
+  const match = HOST.exec(value);
+  if (match === null || Number(match[2] ?? 0) > 65535) return false;
+  return match[1] === undefined ||
+    match[1].includes(":") && parseIp(match[1]) !== undefined;
+}
+
+/**
+ * Finds what makes a request one that nobody can answer: who stands in front
+ * may have understood something else by it.
+ */
+function findFault(
+  { method, target, authority, headers }: RawRequest,
+): RequestError | undefined {
+  const host = headers.get("host");
+  if (host !== null && !isHost(host)) {
+    return new RequestError(
+      400,
+      host.includes(",") ? "Host is named more than once" : "Host is no host",
+    );
+  }
+  // These have no path, and are refused for their method.
+  if (method === "CONNECT" || method === "OPTIONS" && target === "*") {
+    return undefined;
+  }
+  if (!TARGET.test(target)) {
+    return new RequestError(400, "the target of the request is no path");
+  }
+  if (
+    authority !== undefined && host !== null &&
+    authority.toLowerCase() !== host.toLowerCase()
+  ) {
+    return new RequestError(
+      400,
+      "the target of the request and its Host name different hosts",
+    );
+  }
+  return undefined;
+}
+
+/** A whole URL, RFC 9112 section 3.2.2: `new URL` would normalise it. */
+const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)(.*)$/is;
+
+/**
+ * Parses the target of a request.
+ *
+ * @param target A path, a whole URL, `*` or, for CONNECT, a host.
+ * @returns The path and perhaps a query string, as sent; and the host, if it is
+ * a whole URL.
+ */
+export function parseTarget(target: string): RequestTarget {
+  const match = ABSOLUTE.exec(target);
+  if (match === null) return { target };
+  const [, authority = "", path = ""] = match;
+  return { authority, target: path.startsWith("/") ? path : `/${path}` };
+}
+
+/**
+ * Parses the URL that `Deno.serve` has made of the target of a request. For a
+ * path it puts a scheme and the `Host` field in front, whatever that is: the
+ * path begins only behind it.
+ *
+ * @param request The request.
+ * @returns As of {@linkcode parseTarget}.
+ */
+export function parseServedUrl(
+  { method, url, headers }: Pick<Request, "method" | "url" | "headers">,
+): RequestTarget {
+  const rest = url.slice(url.indexOf("://") + "://".length);
+  if (method === "CONNECT") return { target: rest };
+  const host = headers.get("host") ?? "";
+  if (host === "" || !rest.startsWith(`${host}/`)) return parseTarget(url);
+  const target = rest.slice(host.length);
+  if (target === "/*" && method === "OPTIONS") return { target: "*" };
+  // A URL without a host is made a path.
+  return EMPTY_AUTHORITY.test(target)
+    ? parseTarget(target.slice(1))
+    : { target };
+}
+
+const EMPTY_AUTHORITY = /^\/[a-z][a-z0-9+.-]*:\/\/(?:[/?#]|$)/i;
