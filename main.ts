@@ -167,6 +167,9 @@ async function serve(
     engine: core.engine,
     threads: count === 1 ? undefined : count,
   });
+  for (const [name, where] of program.isolations) {
+    log("info", "plugin", { name, what: where });
+  }
   if (args.demo) {
     const deno = Deno.build.standalone ? "deno" : Deno.execPath();
     print(describeDemo(core, program.port, deno));

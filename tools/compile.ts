@@ -31,7 +31,7 @@ export const targets: readonly string[] = [
  * the environment and modules from any host. It may not start a process or load
  * a native library.
  */
-const permissions: readonly string[] = [
+export const permissions: readonly string[] = [
   "--allow-net",
   "--allow-read",
   "--allow-write",

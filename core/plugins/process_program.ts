@@ -41,7 +41,8 @@ export async function findProcessProgram(): Promise<
   ProcessProgram | { readonly why: string }
 > {
   if (Deno.build.standalone) {
-    return { why: "a compiled program cannot start itself" };
+    // What it may do is fixed in it: as its own child, it could do as much.
+    return { why: "a compiled program cannot start a narrower one" };
   }
   const child = new URL("./child.ts", import.meta.url);
   if (child.protocol !== "file:") {

@@ -6,6 +6,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { permissions as compiledPermissions } from "../../tools/compile.ts";
 import { opcodes, RawClient, request } from "../support/client.ts";
 import { Command, runCommand, testEngines } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
@@ -381,6 +382,66 @@ expression = %endpoint%
     assertEquals((await (await fetch(url)).text()).trim(), "the page");
     command.kill("SIGHUP");
     await command.event("reload", (entry) => entry.level === "info");
+  }
+});
+
+Deno.test("a plugin imports no file by a compiled program's permissions, where Deno asks for none", async () => {
+  await using directory = new TemporaryDirectory();
+  const outside = await directory.write("outside.js", "export default 1;");
+  await Deno.mkdir(join(directory.path, "mine"));
+  const own = "export default 'own';";
+  await directory.write("mine/own.js", own);
+  const url = JSON.stringify(pathToFileURL(outside));
+  const module = await directory.write(
+    "mine/plugin.js",
+    plugin(`
+      const ways = {
+        // That it may read it, as Deno sees it, is what a compiled program is like.
+        granted: () => Deno.readTextFileSync(new URL(${url})),
+        own: async () => (await import("./own.js")).default,
+        literal: () => import(${url}),
+        computed: () => import([${url}].join("")),
+        relative: () => import("../outside.js"),
+        indirect: () => import("./" + "../outside.js"),
+        json: () => import(${url}, { with: { type: "json" } }),
+      };
+      export function createBackend() {
+        return {
+          async query({ endpoint }) {
+            try {
+              return { refuse: 403, why: "got " + await ways[endpoint.slice(1)]() };
+            } catch (error) {
+              return { refuse: 404, why: error.message };
+            }
+          },
+        };
+      }
+    `),
+  );
+  const file = await directory.write(
+    "a.ini",
+    `
+[core]
+backend = mine
+[plugin mine]
+url = ${pathToFileURL(module)}
+read = ${directory.path}
+`,
+  );
+  const permissions = compiledPermissions;
+  const check = await runCommand([file, "--check"], { permissions });
+  assertMatch(check.stdout, /mine.*isolated in a worker: /);
+  await using command = await Command.start({ file, permissions });
+  const { what } = await command.event("plugin");
+  assertMatch(String(what), /^isolated in a worker: /);
+  async function tryWay(way: string): Promise<string> {
+    await request(command.port, { target: `/${way}` });
+    return String((await command.event("refuse")).why);
+  }
+  assertEquals(await tryWay("granted"), "not allowed: got export default 1;");
+  assertEquals(await tryWay("own"), "not allowed: got own");
+  for (const way of ["literal", "computed", "relative", "indirect", "json"]) {
+    assertMatch(await tryWay(way), /the plugin may not import it/, way);
   }
 });
 
