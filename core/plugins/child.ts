@@ -52,7 +52,12 @@ async function serve(): Promise<void> {
   const memory = new Uint8Array(readSize);
   let perform: ((call: Call) => void) | undefined;
   for (;;) {
-    const count = await stdin.read(memory);
+    // The rest of a frame is on its way. Deno reads a pipe in another thread, a
+    // change to and fro for each 64 KiB, except where it is waited for.
+    const { missing } = splitter;
+    const count = missing === 0
+      ? await stdin.read(memory)
+      : stdin.readSync(memory.subarray(0, missing));
     if (count === null) exit(0);
     let began = now();
     for (const payload of splitter.add(memory.subarray(0, count))) {

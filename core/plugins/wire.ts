@@ -334,6 +334,13 @@ export class FrameSplitter {
     this.#most = most;
   }
 
+  /** Bytes that are surely still to come of a frame whose start was read. */
+  get missing(): number {
+    if (this.#length === 0) return 0;
+    const known = this.#length < 4 ? 0 : this.#lengthAt(this.#held, 0);
+    return 4 + known - this.#length;
+  }
+
   /**
    * Takes what was read.
    *
