@@ -125,6 +125,7 @@ export class ProcessIsolate implements Isolate {
     const splitter = new FrameSplitter(most);
     try {
       for await (const chunk of this.#child.stdout) {
+        this.#leaveDirectory();
         const answers = [];
         for (const payload of splitter.add(chunk)) {
           const message = decodeAnswer(payload);
@@ -138,6 +139,17 @@ export class ProcessIsolate implements Isolate {
       const why = error instanceof Error ? error.message : String(error);
       this.#fail(`it sent what is no answer: ${why}`);
     }
+  }
+
+  /**
+   * Removes the directory of a process that has started. On Unix the process
+   * stays in it, where nothing can be made any more, and a server that is killed
+   * leaves none behind.
+   */
+  #leaveDirectory(): void {
+    if (this.#directory === undefined || Deno.build.os === "windows") return;
+    removeDirectory(this.#directory);
+    this.#directory = undefined;
   }
 
   #take(message: Exclude<FromProcess, { kind: "answer" }>): void {

@@ -318,12 +318,18 @@ Deno.test("a plugin's process ends with the server, whatever it does", {
             ${deed}
           `),
         );
+        const temporary = join(directory.path, "tmp");
+        await Deno.mkdir(temporary, { recursive: true });
         await using command = await Command.start({
           permissions: mayStartItself,
           args: ["--plugin", `mine=${module}`],
+          env: { TMPDIR: temporary },
         });
         const children = childrenOf(command.pid);
         assertEquals(children.length, 1);
+        // It has an empty directory of its own, which nothing finds any more.
+        const place = await Deno.readLink(`/proc/${children[0]}/cwd`);
+        assertMatch(place, /websocksy-plugin-.* \(deleted\)$/);
         command.kill(signal);
         await command.status;
         await eventually(
@@ -331,6 +337,7 @@ Deno.test("a plugin's process ends with the server, whatever it does", {
           () => children.filter(isRunning),
           (left) => left.length === 0,
         );
+        assertEquals([...Deno.readDirSync(temporary)], []);
       });
     }
   }
