@@ -7,8 +7,7 @@
 import type { RemoteAddress } from "../api.ts";
 import { formatRemote } from "../net/address.ts";
 import type { BridgeSummary } from "../bridge/bridge.ts";
-import type { Client } from "../accept/client_request.ts";
-import type { Connection } from "../accept/connect.ts";
+import type { Client, Connection } from "../accept/connect.ts";
 import { describeError, type RequestError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
 

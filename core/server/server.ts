@@ -15,13 +15,17 @@ import {
   logWarning,
 } from "./connection_log.ts";
 import { readCertificate, replaceCertificate } from "./certificate.ts";
-import { type Client, toQuery } from "../accept/client_request.ts";
 import {
   type ConnectionCounts,
   describeLimit,
   LocalCounts,
 } from "./connection_counts.ts";
-import { connect, type Connection } from "../accept/connect.ts";
+import {
+  type Client,
+  connect,
+  type Connection,
+  toQuery,
+} from "../accept/connect.ts";
 import { Deadline } from "../time/deadline.ts";
 import { RequestError } from "../errors.ts";
 import { checkHandshake } from "../websocket/handshake.ts";
