@@ -337,7 +337,7 @@ Deno.test("a plugin's process ends with the server, whatever it does", {
           () => children.filter(isRunning),
           (left) => left.length === 0,
         );
-        assertEquals([...Deno.readDirSync(temporary)], []);
+        assertEquals(await Array.fromAsync(Deno.readDir(temporary)), []);
       });
     }
   }
