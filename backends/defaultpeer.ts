@@ -14,7 +14,7 @@ import type { Backend, PeerInfo } from "../core/api.ts";
 import type { TlsTrust } from "../core/net/tls_trust.ts";
 import { setTlsOption, tlsOptions } from "./tls_trust.ts";
 
-/** The port of peers for which none is given. */
+/** The port if none is given. */
 const DEFAULT_PORT = 5900;
 
 const OPTIONS = [
@@ -35,8 +35,8 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
  *
  * Its options: `host` (`tcp://localhost`), `port` (5900), `framing`,
  * `framing-config`, `protocol`, `proxy-protocol`, `tls-ca`, `tls-fingerprint`
- * and `tls-name`. Of an option that is given twice, the second value counts; an
- * empty value of `framing`, `protocol` or one of those for TLS is none.
+ * and `tls-name`. If an option is given twice, the last value counts; an empty
+ * value of `framing`, `protocol` or an option for TLS unsets it.
  *
  * @returns The backend. Its `configure` throws a `SyntaxError` or `RangeError` if
  * a value is not valid and a `TypeError` if there is no such option.
@@ -72,7 +72,7 @@ export function createDefaultPeer(): Backend {
     configure(option: string, value: string): void | Promise<void> {
       switch (option) {
         case "host":
-          // Whether a port is given apart may be said later.
+          // The option port may still follow.
           parseAddress(value, { hasPort: false });
           host = value;
           break;
@@ -113,7 +113,7 @@ export function createDefaultPeer(): Backend {
   }
 }
 
-/** An empty value is as good as none, as in the C version. */
+/** An empty value unsets the option, as in the C version. */
 function withField(
   info: Omit<PeerInfo, "address">,
   field: "framing" | "protocol",
@@ -123,7 +123,10 @@ function withField(
   return value === "" ? others : { ...others, [field]: value };
 }
 
-/** Gives an address its port: `port`, else its own, else the default one. */
+/**
+ * Sets the port of an address: `port`, otherwise its own, otherwise the
+ * default.
+ */
 function withPort(text: string, port: number | undefined): string {
   const address: PeerAddress = parseAddress(text, {
     hasPort: port === undefined,
@@ -133,7 +136,7 @@ function withPort(text: string, port: number | undefined): string {
     ...address,
     port: port ?? address.port ?? DEFAULT_PORT,
   });
-  // Without a scheme it stays, so that the log can say what was assumed.
+  // An address without a scheme stays so, and the log says what was assumed.
   return hasScheme(text) ? complete : complete.slice("tcp://".length);
 }
 

@@ -21,12 +21,12 @@ export const tlsOptions: readonly string[] = [
 ];
 
 /**
- * Takes one of these options. `tls-ca` names a file, which is read at once.
+ * Applies one of these options. `tls-ca` names a file, which is read at once.
  *
- * @param before What those before it have said.
+ * @param before The result of the options before it.
  * @param option Name of the option.
  * @param value Its value.
- * @returns What all of them say; an empty value takes back one before it.
+ * @returns The result; an empty value unsets the option.
  * @throws {Error} If the value is not valid, or the file cannot be read.
  */
 export async function setTlsOption(

@@ -1,6 +1,6 @@
 /**
- * The expressions of the `file` backend: from what a client sent to the name
- * of a file that cannot lie anywhere but below a directory.
+ * The expressions of the `file` backend, which make the name of a file from a
+ * request. The file always lies below the backend's directory.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { BackendQuery } from "../../core/api.ts";
 /** A parsed expression: text, and variables that stand for a client's values. */
 export type Expression = readonly (string | Variable)[];
 
-/** A part of an expression that stands for what a client sent. */
+/** A part of an expression that stands for a client's value. */
 export interface Variable {
   /** Where the value comes from. */
   readonly source: "endpoint" | "cookie" | "header" | "query";
@@ -20,7 +20,7 @@ export interface Variable {
 
 /** Options for {@linkcode evaluateExpression}. */
 export interface EvaluateExpressionOptions {
-  /** Whether the name has to be safe on Windows, too. */
+  /** Whether the name must also be safe on Windows. */
   readonly windows: boolean;
 }
 
@@ -30,13 +30,13 @@ const VARIABLE = /^(?:(endpoint)|(cookie|header|query):(.+))$/s;
 const MAX_NAME_LENGTH = 255;
 
 /**
- * Characters that no value may hold: those that separate directories or end a
- * path on some system, and those that no one can see.
+ * Characters that no value may contain: those that separate directories or end
+ * a path on some system, and invisible ones.
  */
 // deno-lint-ignore no-control-regex
 const UNUSABLE = /[\\\x00-\x1f\x7f]/;
 
-/** Characters with a meaning of their own in a path on Windows. */
+/** Characters with a special meaning in a path on Windows. */
 const UNUSABLE_ON_WINDOWS = /[<>:"|?*]|[. ]$/;
 
 /** Names of devices on Windows, in any directory and with any extension. */
@@ -64,7 +64,7 @@ const WINDOWS_DEVICE =
  * ```
  */
 export function parseExpression(text: string): Expression {
-  // At odd places stands what is between two percent signs.
+  // The parts at odd indexes were between two percent signs.
   const pieces = text.split("%");
   if (pieces.length % 2 === 0) {
     throw expressionError(text, 'a "%" stands alone; write "%%" for a "%"');
@@ -93,7 +93,7 @@ export function parseExpression(text: string): Expression {
   return parts;
 }
 
-/** Drops `./` of the expression itself, which means the directory before it. */
+/** Removes `./` in the expression's text, which names the same directory. */
 function dropDots(piece: string, isFirst: boolean): string {
   return piece.replace(
     isFirst ? /(?<=^|\/)(?:\.\/+)+/g : /(?<=\/)(?:\.\/+)+/g,
@@ -117,12 +117,12 @@ function parseVariable(piece: string, text: string): string | Variable {
 /**
  * Evaluates an expression for one client.
  *
- * `/` inside a value becomes `_`, so that only the expression itself can name
- * a directory. Nothing is decoded but the parameters of a query string.
+ * `/` inside a value becomes `_`, so that only the expression's text can name
+ * directories. Only the parameters of a query string are decoded.
  *
  * @param expression The expression.
- * @param request What the client sent.
- * @param options For which system the name is.
+ * @param request The client's request. @param options The system that the name
+ * must be valid on.
  * @returns The names of directories and, last, of the file; `undefined` if a
  * variable is missing or empty or if what results cannot be the name of a
  * file: `.`, `..`, a backslash or control character, more than 255 characters.

@@ -27,14 +27,14 @@ const MAX_FILE_SIZE = 1024 * 1024;
 /** Bytes read at once: most peer files are smaller. */
 const READ_SIZE = 8192;
 
-/** Broken lines that are remembered, so that each is warned of once. */
+/** Most malformed lines that are remembered, so that each is logged once. */
 const MAX_WARNED = 1000;
 
 const OPTIONS = ["path", "expression", ...tlsOptions];
 
 /**
- * Makes a backend that looks the peer up in files, whose names it makes of what
- * the client sent.
+ * Makes a backend that looks up the peer in a file, and makes the file's name
+ * from the request.
  *
  * Its options: `path`, the directory of the files, and `expression`, which may
  * be given several times; the first expression that leads to a file with a line
@@ -77,7 +77,7 @@ export function createFile(): Backend {
   const expressions: Expression[] = [];
   let directory: string | undefined;
   let trust: TlsTrust = {};
-  /** Lines that were warned of. */
+  /** Lines that were logged. */
   const warned = new Set<string>();
 
   function isNew(error: SyntaxError): boolean {
@@ -148,7 +148,7 @@ export function createFile(): Backend {
           ...(warning !== undefined && { warning: describe(warning) }),
         };
       }
-      // A line of which it cannot be told whom it is for may be for this client.
+      // A line whose subprotocol cannot be read may be meant for this client.
       if (unclear !== undefined) throw unclear;
       return undefined;
     },
@@ -163,7 +163,9 @@ function describe({ message, cause }: SyntaxError): string {
   return `${message}: ${(cause as Error).message}`;
 }
 
-/** The options about certificates are for the lines that name a `tls` peer. */
+/**
+ * The options about certificates apply only to lines that name a `tls` peer.
+ */
 function withTrust(peer: PeerInfo, trust: TlsTrust): PeerInfo {
   return parseAddress(peer.address).transport === "tls"
     ? { ...peer, ...trust }
@@ -186,8 +188,8 @@ async function checkDirectory(path: string): Promise<void> {
 }
 
 /**
- * Reads a peer file. Links are the administrator's: they are followed wherever
- * they lead.
+ * Reads a peer file. It follows links wherever they lead, as the administrator
+ * controls them.
  *
  * @param directory The directory of the peer files.
  * @param names Names of directories below it and of the file.
@@ -200,7 +202,7 @@ async function readPeerFile(
 ): Promise<Uint8Array | undefined> {
   const path = `${directory}/${names.join("/")}`;
   try {
-    // A directory that is gone is an error, a file that is not there is none.
+    // A missing directory is an error, a missing file is not.
     await Deno.stat(directory);
     return await isRegular(path) ? await readBytes(path) : undefined;
   } catch (error) {
@@ -208,7 +210,7 @@ async function readPeerFile(
   }
 }
 
-/** A FIFO or a device could block its reader. */
+/** Excludes FIFOs and devices, which could block the reader. */
 async function isRegular(path: string): Promise<boolean> {
   try {
     return (await Deno.stat(path)).isFile;
@@ -243,7 +245,7 @@ async function readBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Says what could not be done, and for a missing permission what to add. */
+/** Says what failed, and for a missing permission which flag to add. */
 function explain(cause: unknown, what: string, directory: string): Error {
   if (cause instanceof Deno.errors.NotCapable) {
     return new Deno.errors.NotCapable(

@@ -1,5 +1,6 @@
 /**
- * The peer files of the `file` backend: their lines, and the choice of one.
+ * Parses the peer files of the `file` backend, and chooses the line for a
+ * client.
  *
  * @module
  */
@@ -9,21 +10,24 @@ import { decodeText } from "../../core/config/text.ts";
 import type { PeerInfo } from "../../core/api.ts";
 import { isSpoken } from "../../core/websocket/handshake.ts";
 
-/** What a line of a peer file says. */
+/** A parsed line of a peer file. */
 export interface PeerLine extends PeerInfo {
   /** The subprotocol that the line is for, or `*`. */
   readonly protocol: string;
 }
 
-/** A line that cannot be used. It costs those clients that it is for an error. */
+/** A malformed line. The clients that would get it get an error. */
 export interface BrokenLine {
-  /** The subprotocol that the line is for; absent: it cannot be told. */
+  /** The subprotocol that the line is for; absent: it cannot be read. */
   readonly protocol: string | undefined;
   /** Its message is the name of the file and the number of the line; `cause` says why. */
   readonly error: SyntaxError;
 }
 
-/** White space, address, subprotocol, framing, and what is behind one space. */
+/**
+ * White space, address, subprotocol, framing function, and the text after one
+ * space.
+ */
 const LINE =
   /^([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+([^ \t]+)(?:[ \t](.*))?)?[ \t]*$/s;
 
@@ -35,7 +39,7 @@ const LINE_FEED = 0x0a;
  * @param content Lines `PEER SUBPROTOCOL [FRAMING [FRAMING-CONFIG]]`, UTF-8; empty
  * lines and those that begin with `#` are skipped.
  * @param name Name of the file, for errors.
- * @returns What its lines say, in order, and which of them cannot be used.
+ * @returns Its lines, in order, including malformed ones.
  *
  * @example Usage
  * ```ts

@@ -16,19 +16,19 @@ export type FramingTable = Readonly<
   Record<string, CreateFraming | IsolatedFraming>
 >;
 
-/** A framing function that runs elsewhere, with limits of its own. */
+/** A framing function that runs in a plugin, with its own limits. */
 export interface IsolatedFraming {
   /**
    * Makes the framer of a connection.
    *
    * @param config Its configuration.
    * @returns The framer.
-   * @throws {Error} If it does not take its configuration, or cannot be had now.
+   * @throws {Error} If it rejects its configuration, or is not available now.
    */
   open(config: string): Promise<StreamFramer>;
 }
 
-/** The name of the framing function of a peer for which none is named. */
+/** The framing function of a peer for which the backend names none. */
 export const defaultFraming = "auto";
 
 /**
@@ -39,7 +39,7 @@ export const defaultFraming = "auto";
  * @param options Limits.
  * @returns The framer.
  * @throws {TypeError} If there is no framing function of that name.
- * @throws {Error} If it does not take its configuration.
+ * @throws {Error} If it rejects its configuration.
  */
 export function openFramer(
   info: PeerInfo,

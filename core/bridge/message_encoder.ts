@@ -1,6 +1,6 @@
 /**
- * From the messages of a client to what its peer is given: runs the other half
- * of a framing function, and caps what it makes.
+ * Encodes the messages of a client for its peer: runs the encoding half of a
+ * framing function, and limits its output.
  *
  * @module
  */
@@ -16,9 +16,9 @@ import {
 } from "../memory/buffer_pool.ts";
 import type { IncomingMessages } from "../websocket/engine.ts";
 
-/** Messages as the peer is given them. */
+/** Messages as the peer gets them. */
 export interface EncodedMessages extends IncomingMessages {
-  /** Why no more can be given to the peer; the messages are those before. */
+  /** Why no further message can be encoded; the messages are those before. */
   readonly failure?: CloseError | undefined;
 }
 
@@ -33,9 +33,12 @@ export interface StreamEncoder {
   encode(
     messages: IncomingMessages,
   ): EncodedMessages | Promise<EncodedMessages>;
-  /** Learns that nothing looks at the bytes any more that it has given. */
+  /** Called when the returned bytes are not used any more. */
   written(): void;
-  /** Bytes that each message gets which does not end with them, if that is all it does. */
+  /**
+   * Bytes to append to each message that does not end with them, if it does
+   * only that.
+   */
   readonly append?: Uint8Array;
 }
 
@@ -45,7 +48,7 @@ export interface MessageEncoderOptions {
   readonly maxMessage: number;
 }
 
-/** What a framer says about the messages of a client. */
+/** The part of a framer that encodes the messages of a client. */
 export type Encoding = Pick<Framer, "encode" | "append">;
 
 /**
@@ -53,8 +56,8 @@ export type Encoding = Pick<Framer, "encode" | "append">;
  *
  * @param framer The framing function of the connection.
  * @param options Limits.
- * @returns The encoder; `undefined` if messages go to the peer as they are.
- * @throws {TypeError} If what the framing function has for it is malformed.
+ * @returns The encoder; `undefined` if messages go to the peer unchanged.
+ * @throws {TypeError} If the framer's `encode` or `append` is malformed.
  */
 export function openEncoder(
   framer: Encoding,
@@ -75,7 +78,7 @@ export function openEncoder(
       "Cannot use the framing function: its append is no Uint8Array",
     );
   }
-  // A copy: what a plugin does to its own changes nothing.
+  // A copy, which a plugin cannot change.
   return append.length === 0
     ? undefined
     : new MessageAppender(append.slice(), maxMessage);
@@ -111,7 +114,7 @@ class MessageEncoder implements StreamEncoder {
           isText ? "text" : "binary",
         );
         checkEncoded(bytes, this.#maxMessage);
-        // A message alone goes out from where it lies.
+        // A single message is not copied.
         if (ends.length === 1) return { data: bytes, ends: [bytes.length] };
         this.#makeRoom(length, bytes.length, data.length);
         this.#memory.set(bytes, length);
@@ -145,7 +148,7 @@ class MessageEncoder implements StreamEncoder {
   }
 }
 
-/** Adds bytes to each message that lacks them. */
+/** Appends bytes to each message that does not end with them. */
 class MessageAppender implements StreamEncoder {
   readonly append: Uint8Array;
   #maxMessage: number;
@@ -163,7 +166,7 @@ class MessageAppender implements StreamEncoder {
     const last = ending[ending.length - 1]!;
     let index = 0;
     let start = 0;
-    // Messages that all have their end already go out from where they lie.
+    // Messages that all end with these bytes are not copied.
     while (
       index < ends.length && ends[index]! - start <= most &&
       endsWith(data, start, ends[index]!, ending)
@@ -208,10 +211,10 @@ class MessageAppender implements StreamEncoder {
 
 const none = new Uint8Array(0);
 const noTurns: readonly number[] = [];
-/** From this many bytes on, `set` costs less than copying word by word. */
+/** From this many bytes on, `set` is faster than copying word by word. */
 const setLimit = 256;
 
-/** Memory for so many bytes; that of a usual size is used again. */
+/** Returns memory for so many bytes; memory of a usual size is reused. */
 function takeAtLeast(bytes: number): Uint8Array<ArrayBuffer> {
   let size = smallestSize;
   while (headroom + size < bytes && size < largestSize) size *= 4;

@@ -1,6 +1,6 @@
 /**
- * From the bytes of a peer to messages for a client: runs a framing function,
- * owns and caps what it holds back.
+ * Makes messages for a client from the bytes of a peer: runs a framing
+ * function, and owns and limits the bytes that it holds back.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { openEncoder, type StreamEncoder } from "./message_encoder.ts";
 
 /** The messages that a read has completed. */
 export interface FramedRead extends OutgoingMessages {
-  /** Why nothing can be framed any more; the messages are those before. */
+  /** Why no further message can be framed; the messages are those before. */
   readonly failure?: CloseError | undefined;
 }
 
@@ -73,7 +73,7 @@ export function mostFramed(maxMessage: number): number {
 
 const nothing: FramedRead = { data: new Uint8Array(0), messages: [] };
 
-/** Runs a framing function over what is read from one peer. */
+/** Runs a framing function on the bytes of one peer. */
 export class MessageFramer implements StreamFramer {
   readonly encoder: StreamEncoder | undefined;
   #framer: Framer;
@@ -86,7 +86,7 @@ export class MessageFramer implements StreamFramer {
    *
    * @param framer The framing function of the connection.
    * @param options Limits.
-   * @throws {TypeError} If what the framing function has is malformed.
+   * @throws {TypeError} If the framer is malformed.
    */
   constructor(framer: Framer, options: MessageFramerOptions) {
     this.#framer = framer;
@@ -103,7 +103,7 @@ export class MessageFramer implements StreamFramer {
   }
 
   /**
-   * Shows what was read and is not yet framed.
+   * Returns the bytes that were read and are not yet framed.
    *
    * @param count Number of bytes.
    */
@@ -116,7 +116,7 @@ export class MessageFramer implements StreamFramer {
     buffer.commit(count);
     if (count === 0 && buffer.length === 0) return this.#emptyDatagram();
     const framed = this.#frame(count);
-    // A plain relay of much: one large message goes out from where it lies.
+    // Bulk data without framing: one large message is not copied.
     if (
       count >= largestRead && framed.messages.length === 1 &&
       buffer.length === 0
@@ -182,7 +182,7 @@ export class MessageFramer implements StreamFramer {
     return {
       data,
       messages: hasText ? demoteInvalidText(data, messages) : messages,
-      // What lies before has been sent, or was never used.
+      // The bytes before it have been sent, or were never used.
       headroom: messages[0]?.start ?? 0,
       failure,
     };
@@ -202,7 +202,9 @@ export class MessageFramer implements StreamFramer {
     this.#framer.close?.();
   }
 
-  /** No framing function can be asked about no bytes; the client gets a message like it. */
+  /**
+   * An empty datagram becomes an empty message, without the framing function.
+   */
   #emptyDatagram(): FramedRead {
     const { bytes: data, start } = this.#buffer;
     const text = this.#framer.remainder === "text";
@@ -260,12 +262,12 @@ function mostLarger(maxMessage: number): number {
 }
 
 /**
- * Checks a framing function's answer, which is never trusted.
+ * Checks a framing function's answer, which is not trusted.
  *
  * @param frame The answer.
  * @param held Number of bytes that it was given.
- * @throws {RangeError} If it takes, or sends, what is not among them.
- * @throws {TypeError} If its type is none.
+ * @throws {RangeError} If it consumes or sends bytes that are not among them.
+ * @throws {TypeError} If its type is not valid.
  */
 export function checkFrame(
   { length, type, start, end }: Frame,
@@ -302,7 +304,7 @@ function checkPart(start: number, end: number, length: number): void {
  *
  * @param message The message.
  * @param most Most bytes that it may have.
- * @throws {TypeError} If it is none.
+ * @throws {TypeError} If it is not a message.
  * @throws {CloseError} If it is too large.
  */
 export function checkMessage(message: unknown, most: number): void {
@@ -346,7 +348,7 @@ function demoteInvalidText(
   return demoted ?? messages;
 }
 
-/** Whether a byte goes on with a character of UTF-8 (RFC 3629 section 3). */
+/** Whether a byte continues a UTF-8 character (RFC 3629 section 3). */
 function isContinuation(byte: number): boolean {
   return (byte & 0xc0) === 0x80;
 }

@@ -1,5 +1,5 @@
 /**
- * How a peer is read, so that what it wrote at once stays together.
+ * Reads a peer so that one write of the peer stays together.
  *
  * @module
  */
@@ -9,18 +9,19 @@ import type { Peer } from "../peers/peer.ts";
 import type { StreamFramer } from "./message_framer.ts";
 
 /**
- * Milliseconds that the rest of what seems to be cut is waited for. It is nearly
- * always there at once; but a peer may be interrupted while it writes, and tokio
- * lets no more than 128 reads and writes end in a turn of the event loop.
+ * Milliseconds to wait for the rest of a write that seems to be cut. It nearly
+ * always arrives at once; but a peer may be interrupted while it writes, and
+ * tokio completes at most 128 reads and writes in a turn of the event loop.
  */
 const patience = 1;
 
 /**
  * Reads a peer into the memory of a framer.
  *
- * An idle connection waits with little room. Where a read has filled it, or may
- * have brought only part of what lies there, another one follows before anything
- * is framed. A read cannot be taken back: one that finds nothing is the next.
+ * An idle connection waits with little room. If a read has filled it, or may
+ * have returned only a part of the available bytes, another read follows before
+ * anything is framed. A read cannot be cancelled: if it finds nothing, it
+ * becomes the next read.
  */
 export class PeerReader {
   #peer: Peer;
@@ -33,7 +34,7 @@ export class PeerReader {
   /**
    * Constructs a new instance.
    *
-   * @param peer Who is read.
+   * @param peer The peer.
    * @param framer Offers the memory.
    */
   constructor(peer: Peer, framer: StreamFramer) {
@@ -42,7 +43,7 @@ export class PeerReader {
   }
 
   /**
-   * Reads, waiting until something has come.
+   * Reads, or waits for bytes.
    *
    * @returns Number of bytes read, or `null` at the end of the stream.
    * @throws {Error} If the connection failed or was closed.
@@ -59,7 +60,7 @@ export class PeerReader {
   }
 
   /**
-   * Reads what else lies there, after {@linkcode read}.
+   * Reads further available bytes, after {@linkcode read}.
    *
    * @param count Bytes that were read.
    * @returns Bytes that were read together, which are to be framed now.
@@ -71,9 +72,9 @@ export class PeerReader {
       : this.#readOn(count);
   }
 
-  /** Waits until no read is under way: once the peer is closed. */
+  /** Waits until no read is pending, after the peer was closed. */
   async settled(): Promise<void> {
-    // Why it failed is known: the peer is closed, or has failed before.
+    // The reason is known: the peer is closed, or has failed before.
     await this.#begun?.catch(() => {});
   }
 
@@ -124,11 +125,12 @@ async function soon(
       hasFailed = true;
     },
   );
-  // A read of Deno that need not wait has ended after two of these.
+  // A read of Deno that does not wait has completed after two of these.
   for (let turn = 0; turn < 4 && result === undefined; turn++) await null;
   if (result !== undefined || hasFailed || !isPatient) return result;
   const wait = Promise.withResolvers<void>();
-  // Where the loop is late, timers come before the reads that ended meanwhile.
+  // If the event loop is late, timers fire before the reads that have
+  // completed.
   const timer = setTimeout(() => setImmediate(wait.resolve), patience);
   await Promise.race([ended, wait.promise]);
   clearTimeout(timer);

@@ -1,5 +1,5 @@
 /**
- * The page to try and debug the bridge with.
+ * The page for trying and debugging the bridge.
  *
  * @module
  */
@@ -8,7 +8,9 @@ import { createHash } from "node:crypto";
 import html from "./console.html" with { type: "text" };
 import { formatText } from "./text.ts";
 
-/** As a browser hashes it: with the line ends that its parser makes of any. */
+/**
+ * The text as browsers hash it: with the line ends that their parser produces.
+ */
 const page = html.replaceAll("\r\n", "\n");
 
 /** The page may run its own script and connect WebSockets, and nothing else. */
@@ -24,9 +26,9 @@ const policy = [
 ].join("; ");
 
 /**
- * Gives the console.
+ * Answers with the console.
  *
- * @returns 200, and a page that needs nothing but itself.
+ * @returns 200, and a page that loads nothing else.
  */
 export function formatConsole(): Response {
   return formatText(page, {
@@ -36,7 +38,7 @@ export function formatConsole(): Response {
   });
 }
 
-/** The page's one inline element of a name, as its policy names it. */
+/** The hash of the page's only inline element of that name, for its policy. */
 function hashOf(element: "script" | "style"): string {
   const found = [
     ...page.matchAll(

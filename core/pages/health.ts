@@ -1,5 +1,5 @@
 /**
- * The page that tells how the server is, for load balancers and probes.
+ * The health check for load balancers and probes.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import type { ServerState } from "./page.ts";
 import { formatText } from "./text.ts";
 
 /**
- * Tells how the server is.
+ * Answers with the state of the server.
  *
  * @param _request The request.
- * @param state What there is to tell.
+ * @param state The state of the server.
  * @returns 200, or 503 while the server shuts down.
  */
 export function formatHealth(

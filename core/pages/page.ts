@@ -1,12 +1,12 @@
 /**
- * A page, and what it is told of the server.
+ * A page, and the state of the server that it may use.
  *
  * @module
  */
 
 import type { HttpRequest } from "../websocket/engine.ts";
 
-/** What pages tell of the server. */
+/** The state of the server that pages may use. */
 export interface ServerState {
   /** Number of open connections. */
   readonly connections: number;
@@ -14,7 +14,7 @@ export interface ServerState {
   readonly isDraining: boolean;
   /** Seconds since it has listened. */
   readonly uptime: number;
-  /** Aborted when it waits no longer for what is still being sent. */
+  /** Aborted when the server no longer waits for pending answers. */
   readonly over: AbortSignal;
 }
 

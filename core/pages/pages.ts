@@ -1,6 +1,5 @@
 /**
- * What the server answers over HTTP beside WebSockets: from a request to a
- * page, the same with either engine.
+ * Answers plain HTTP requests with pages, the same with either engine.
  *
  * @module
  */
@@ -15,11 +14,11 @@ import type { HttpRequest } from "../websocket/engine.ts";
 import { formatHealth } from "./health.ts";
 import type { Page, ServerState } from "./page.ts";
 
-/** The pages that the options ask for. */
+/** The pages that the options enable. */
 export class Pages {
   /** Pages, by their paths. */
   #pages: ReadonlyMap<string, Page>;
-  /** The one for all other paths; absent: they have none. */
+  /** The page for all other paths; absent: there is none. */
   #folder: Page | undefined;
   #log: Log;
 
@@ -36,8 +35,7 @@ export class Pages {
   /**
    * Loads pages.
    *
-   * @param core Which.
-   * @param log Told what is answered.
+   * @param core The options. @param log Logs the answers.
    * @returns The pages.
    * @throws {ConfigError} If a folder cannot be served.
    */
@@ -56,7 +54,7 @@ export class Pages {
     return new Pages(pages, folder, log);
   }
 
-  /** Whether the options ask for pages. */
+  /** Whether the options enable pages. */
   static areIn(core: PageConfig): boolean {
     return [core.console, core.health, core.web].some((one) =>
       one !== undefined
@@ -67,9 +65,8 @@ export class Pages {
    * Answers a request for a page.
    *
    * @param request The request.
-   * @param state What is told of the server.
-   * @returns The answer, whose promise never rejects; `undefined` if no page is
-   * asked for.
+   * @param state The state of the server. @returns The answer, whose promise
+   * never rejects; `undefined` if the request is not for a page.
    */
   answer(
     request: HttpRequest,
@@ -104,7 +101,7 @@ export class Pages {
       const refusal = toRefusal(error, request);
       const { status } = refusal;
       const why = describeError(refusal);
-      // With a cause, it is not the client's fault alone.
+      // An error with a cause is not only the client's fault.
       this.#log(refusal.cause === undefined ? "debug" : "warn", "page", {
         ...fields,
         status,

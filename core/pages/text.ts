@@ -1,5 +1,5 @@
 /**
- * Pages that are a text.
+ * Responses that are a text.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 const encoder = new TextEncoder();
 
 /**
- * Makes a response of a text. Its length is told: a client sees it whether or
- * not it asks for the text itself.
+ * Makes a response from a text. It has a `content-length`, so that the answer
+ * to HEAD has it, too.
  *
  * @param text The text.
  * @param headers Its header fields, `content-type` among them.
