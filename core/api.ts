@@ -1,9 +1,8 @@
 /**
- * What the author of a plugin sees: the two interfaces through which
- * websocksy is told which peer a WebSocket is connected to (a
- * {@linkcode Backend}) and which messages a peer's bytes make (a
- * {@linkcode Framer}). The built-in backends and framing functions use these
- * interfaces and no others.
+ * The interfaces for authors of plugins: a {@linkcode Backend} names the peer
+ * of a WebSocket, and a {@linkcode Framer} makes messages from a peer's bytes.
+ * The built-in backends and framing functions use these interfaces and no
+ * others.
  *
  * A plugin is a module that exports {@linkcode apiVersion} as it is here, and
  * `createBackend`, a function that makes a {@linkcode Backend} or a promise of

@@ -38,7 +38,8 @@ export class RequestError extends Error {
    *
    * @param status HTTP status.
    * @param body One line for the client.
-   * @param options `cause`: what the log tells; `headers`: of the response.
+   * @param options `cause`: the details for the log; `headers`: of the
+   * response.
    */
   constructor(
     status: number,
@@ -63,7 +64,7 @@ export class CloseError extends Error {
    *
    * @param code Close code.
    * @param message The reason, in words for the client.
-   * @param options `cause`: what the log tells.
+   * @param options `cause`: the details for the log.
    */
   constructor(code: number, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -73,7 +74,7 @@ export class CloseError extends Error {
 }
 
 /**
- * Tells what went wrong, in one line.
+ * Describes an error in one line.
  *
  * @param error What was thrown.
  * @returns Its message, and those of its causes, without a stack trace.
@@ -86,8 +87,8 @@ export function describeError(error: unknown): string {
 }
 
 /**
- * Tells whether the system has no IPv6 at all, so that `::` cannot be listened
- * on.
+ * Reports whether the system has no IPv6 at all, so that `::` cannot be
+ * listened on.
  *
  * @param error What listening threw.
  */

@@ -42,7 +42,7 @@ export interface ProgramListenOptions {
   readonly port: number;
   /** Counts that are shared with other threads. */
   readonly counts?: ConnectionCounts;
-  /** Counts of the connections that are accepted, shared likewise. */
+  /** Counts of the connections that are accepted, shared in the same way. */
   readonly sockets?: ConnectionCounts;
   /** Which of several threads it runs in. */
   readonly thread?: ThreadPlace;

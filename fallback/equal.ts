@@ -7,7 +7,7 @@
 import { isDeepStrictEqual } from "node:util";
 
 /**
- * Tells whether two values are deeply equal. Other than for
+ * Reports whether two values are deeply equal. Other than for
  * `isDeepStrictEqual`, 0 and -0 are equal, so are an object without a prototype
  * and a plain one, and errors are equal only if their stacks are.
  *

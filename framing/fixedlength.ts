@@ -17,7 +17,7 @@ const MAX_PADDED = 2 ** 24;
  *
  * @param config The length in bytes, a decimal number from 1 to 2147483648.
  * `,pad` behind it: zero bytes are added to messages of the client, up to that
- * length or a multiple of it; it is 16777216 then at the most.
+ * length or a multiple of it; it is then at most 16777216.
  * @returns The framer.
  * @throws {SyntaxError} If the configuration is none of these.
  * @throws {RangeError} If the length is out of range.

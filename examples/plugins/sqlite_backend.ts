@@ -64,7 +64,7 @@ export const apiVersion = 1;
 /** Milliseconds that a query waits for another program to unlock the file. */
 const LOCK_TIMEOUT = 500;
 
-/** Finds what is to be looked up in a request; `undefined`: it has no such thing. */
+/** Finds the value to look up in a request; `undefined`: there is none. */
 type FindKey = (request: BackendQuery) => string | undefined;
 
 /**

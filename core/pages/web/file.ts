@@ -23,7 +23,7 @@ export interface Asked {
 export interface OpenFile {
   /** The file. */
   readonly file: Deno.FsFile;
-  /** What the system tells of it. */
+  /** Its metadata. */
   readonly info: Deno.FileInfo;
   /** Its name. */
   readonly name: string;

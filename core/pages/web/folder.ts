@@ -123,7 +123,7 @@ async function serveFile(
   asked: Asked,
   { path, info }: Place,
 ): Promise<Response> {
-  // To open a pipe or a device could take for ever.
+  // Opening a pipe or a device could block forever.
   if (!info.isFile) throw notFound();
   const name = path.slice(path.lastIndexOf(sep) + 1);
   const file = await reach(Deno.open(path));
@@ -150,7 +150,7 @@ async function find(
   return { path, info: await reach(Deno.stat(path)) };
 }
 
-/** Tells a client what it means that a file cannot be reached. */
+/** Makes the refusal for a file that cannot be opened. */
 async function reach<T>(reaching: Promise<T>): Promise<T> {
   try {
     return await reaching;

@@ -36,8 +36,8 @@ export function parseWebPath(target: string): WebPath | undefined {
 }
 
 /**
- * Tells whether a file or folder of a name is served: whether it is one name on
- * any system, and not hidden.
+ * Reports whether a file or folder of a name is served: whether it is one name
+ * on any system, and not hidden.
  *
  * @param name The name.
  */
