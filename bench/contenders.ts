@@ -73,6 +73,34 @@ const HOST = "127.0.0.1";
 const MAIN = join(import.meta.dirname!, "..", "main.ts");
 const DENO_RELAY = join(import.meta.dirname!, "deno_relay.ts");
 const WS_BRIDGE = join(import.meta.dirname!, "ws_bridge.mjs");
+/**
+ * A plugin that answers what it is told, and has two framing functions which do
+ * the same as built-in ones.
+ */
+const PLUGIN = `export const apiVersion = 1;
+export const framings = {
+  "plugin-binary": () => ({
+    frame: (data) => ({ length: data.length, type: "binary" }),
+  }),
+  "plugin-fixedlength": (config) => {
+    const length = Number(config);
+    return {
+      frame: (data) => data.length < length ? null : { length, type: "binary" },
+    };
+  },
+};
+export function createBackend() {
+  const told = {};
+  return {
+    configure(option, value) { told[option] = value; },
+    query: () => ({
+      address: told.host,
+      framing: "plugin-" + told.framing,
+      framingConfig: told["framing-config"],
+    }),
+  };
+}
+`;
 const START_TIMEOUT = 15_000;
 const STOP_TIMEOUT = 2000;
 /** Milliseconds between two attempts to connect. */
@@ -187,16 +215,22 @@ export function isWebsocksy(name: string): boolean {
 }
 
 function websocksy(engine: string, options: readonly string[]): Contender {
+  const isolation = options.find((option) => option.startsWith("isolation="));
   return {
     name: [engine, ...options].join(":"),
     websocket: true,
     forks: false,
-    framings: [
-      ...["auto", "binary", "separator", "newline"] as const,
-      ...["fixedlength", "dynamic32", "json"] as const,
-    ],
+    framings: isolation === undefined
+      ? [
+        ...["auto", "binary", "separator", "newline"] as const,
+        ...["fixedlength", "dynamic32", "json"] as const,
+      ]
+      : ["binary", "fixedlength"],
     transports: ["tcp", "tls", "unix", "udp", "unix-dgram"],
-    command: ({ port, peer, service: { framing, size } }, settings) => [
+    command: (
+      { port, peer, service: { framing, size }, directory },
+      settings,
+    ) => [
       Deno.execPath(),
       "run",
       "--quiet",
@@ -204,9 +238,13 @@ function websocksy(engine: string, options: readonly string[]): Contender {
       "--allow-net",
       "--allow-read",
       "--allow-write",
+      ...(isolation === undefined ? [] : [`--allow-run=${Deno.execPath()}`]),
       ...(peer.certificate === undefined ? [] : [`--cert=${peer.certificate}`]),
       ...settings.denoArguments,
       MAIN,
+      ...(isolation === undefined
+        ? []
+        : [configureIsolation(directory, isolation)]),
       `--listen=${HOST}`,
       `--port=${port}`,
       `--engine=${engine}`,
@@ -217,11 +255,28 @@ function websocksy(engine: string, options: readonly string[]): Contender {
       "-c",
       `framing-config=${framingConfig(framing, size)}`,
       ...settings.websocksyArguments,
-      ...options.flatMap((option) =>
+      ...options.filter((option) => option !== isolation).flatMap((option) =>
         /^framing/.test(option) ? ["-c", option] : [`--${option}`]
       ),
     ],
   };
+}
+
+/** Writes a configuration in which a plugin is the backend, and its framing functions are used. */
+function configureIsolation(directory: string, isolation: string): string {
+  const [, kind = ""] = isolation.split("=");
+  const file = `${directory}/isolation-${kind}.ini`;
+  Deno.writeTextFileSync(`${directory}/plugin.js`, PLUGIN);
+  Deno.writeTextFileSync(
+    file,
+    `[core]
+backend = bench
+[plugin bench]
+url = ${directory}/plugin.js
+isolation = ${kind}
+`,
+  );
+  return file;
 }
 
 function haproxyConfig({ port, peer }: Place): string {

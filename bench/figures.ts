@@ -149,6 +149,8 @@ const TRANSPORTS: readonly Transport[] = [
   "udp",
   "unix-dgram",
 ];
+/** With them, a plugin is the backend, and frames. */
+const ISOLATIONS = ["isolation=worker", "isolation=process"];
 const LOG_LEVELS = ["log=error", "log=debug"];
 /** Of contenders that start a process for each connection, as many clients are measured at most. */
 const MAX_PROCESSES = 100;
@@ -271,6 +273,7 @@ function mainFigures(connections: number): readonly Figure[] {
       rivals: false,
       variants: ["threads=2"],
     },
+    ...isolationFigures(),
     idleMemory("idle-memory", connections),
     idleMemory("idle-memory-5000", 5000),
     {
@@ -303,6 +306,40 @@ function roundTrips(clients: number): Figure {
     clients,
     unit: "round trips",
   };
+}
+
+/** What a plugin's isolation costs: its framing functions, and its answers. */
+function isolationFigures(): readonly Figure[] {
+  const { service } = defaults;
+  const isolated = { rivals: false, variants: ISOLATIONS };
+  return [
+    {
+      ...roundTrips(100),
+      ...isolated,
+      name: "isolated-round-trips",
+      title: "Round trips of 64 bytes, 100 clients, framed by a plugin",
+      service: { ...service, kind: "echo", framing: "fixedlength" },
+    },
+    {
+      ...defaults,
+      ...isolated,
+      name: "isolated-bulk",
+      title: "Peer to client, in bulk, one client, framed by a plugin",
+      load: "receive-bytes",
+      service: { ...service, kind: "source" },
+      unit: "MB",
+      scale: MEGABYTE,
+    },
+    {
+      ...defaults,
+      ...isolated,
+      name: "isolated-query",
+      title: "Connections opened, one at a time, with a plugin as backend",
+      load: "connections",
+      service: { ...service, kind: "greet" },
+      unit: "connections",
+    },
+  ];
 }
 
 function idleMemory(name: string, connections: number): Figure {

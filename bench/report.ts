@@ -213,6 +213,10 @@ const goals: readonly Goal[] = [
     bound: 1.6,
     contenders: ENGINES.map((engine) => `${engine}:threads=2`),
   },
+  isolated("round trips, x built in", "round-trips", "worker", 0.5),
+  isolated("round trips, x built in", "round-trips", "process", 1 / 3),
+  isolated("bulk to the client, MB/s", "bulk", "worker", 500),
+  isolated("bulk to the client, MB/s", "bulk", "process", 300),
   {
     text: "5,000 idle connections, kB each",
     figure: "idle-memory-5000",
@@ -251,6 +255,24 @@ export function formatOutcomes(outcomes: readonly Outcome[]): string {
     return `  ${reached ? "reached" : "missed "}  ${goal}: ` +
       `${contender} ${shown} of ${wanted}\n`;
   }).join("");
+}
+
+/** A share of what websocksy does without the plugin, or a rate. */
+function isolated(
+  text: string,
+  figure: string,
+  isolation: string,
+  bound: number,
+): Goal {
+  const without = `:isolation=${isolation}`;
+  return {
+    text: `Framed by a plugin in a ${isolation}, ${text}`,
+    figure: `isolated-${figure}`,
+    field: "rate",
+    ...bound < 1 && { against: { without } },
+    bound,
+    contenders: ENGINES.map((engine) => `${engine}${without}`),
+  };
 }
 
 function versus(
