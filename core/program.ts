@@ -1,6 +1,6 @@
 /**
- * From the settings of a configuration to a server that runs, is configured
- * anew, and ends.
+ * Runs a server with a configuration, reloads the configuration, and shuts the
+ * server down.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import { loadTelemetry } from "./telemetry/load.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import type { ServerCertificate, WebSocketEngine } from "./websocket/engine.ts";
 
-/** What a program is made of beside its configuration. */
+/** The parts of a program beside its configuration. */
 export interface ProgramParts {
   /** The built-in backends. */
   readonly backends: BackendTable;
@@ -40,15 +40,15 @@ export interface ProgramParts {
 export interface ProgramListenOptions {
   /** Listen port. */
   readonly port: number;
-  /** Counts that are shared with other threads. */
+  /** Counts of connections that the threads share. */
   readonly counts?: ConnectionCounts;
   /** Counts of the connections that are accepted, shared in the same way. */
   readonly sockets?: ConnectionCounts;
-  /** Which of several threads it runs in. */
+  /** The number of the thread that it runs in. */
   readonly thread?: ThreadPlace;
 }
 
-/** What a configuration has loaded. */
+/** The backend, plugins and pages that a configuration has loaded. */
 interface Loaded {
   readonly config: Config;
   readonly backend: Backend;
@@ -60,7 +60,7 @@ interface Loaded {
 /** The same one whatever is loaded anew. */
 let telemetryLoading: Promise<Telemetry> | undefined;
 
-/** A configuration that is loaded, and the server that runs with it. */
+/** A loaded configuration, and the server that runs with it. */
 export class Program {
   /** The log; it stays as it is when the configuration changes. */
   readonly log: Log;
@@ -68,7 +68,10 @@ export class Program {
   #telemetry: Telemetry;
   #loaded: Loaded;
   #server: Server | undefined;
-  /** Reloads come one after another: each ends what the one before has loaded. */
+  /**
+   * Reloads run one after another: each disposes of what the one before has
+   * loaded.
+   */
   #reloading = Promise.resolve();
   #isEnding = false;
 
@@ -88,7 +91,7 @@ export class Program {
    * Loads what a configuration names.
    *
    * @param settings The settings, in order.
-   * @param parts What there is to load.
+   * @param parts The parts that it can load.
    * @returns The program; it does not listen yet.
    * @throws {ConfigError} If something is not valid, or cannot be loaded.
    */
@@ -137,7 +140,7 @@ export class Program {
       if (listen === undefined) throw error;
       const core = { ...config.core, listen };
       this.#loaded = { ...this.#loaded, config: { ...config, core } };
-      // The first thread says it for all of them.
+      // Only the first thread logs it.
       if ((options.thread?.index ?? 0) === 0) {
         const address = formatListen(listen, options.port);
         const why = "this system has no IPv6";
@@ -162,10 +165,10 @@ export class Program {
   }
 
   /**
-   * Lets new connections use another configuration, if it is valid; if not, the
-   * log says why, and nothing changes.
+   * Makes new connections use another configuration, if it is valid; if not,
+   * the log says why, and nothing changes.
    *
-   * @param read Gives its settings.
+   * @param read Returns its settings.
    * @returns Whether it was valid.
    */
   async reload(
@@ -195,12 +198,12 @@ export class Program {
     await this.#server!.reconfigure(toServerSettings(loaded));
     const retired = this.#loaded.plugins;
     this.#loaded = loaded;
-    // It takes as long as the connections that use them.
+    // It waits for the connections that use them.
     retired.retire();
     return true;
   }
 
-  /** Ends it; connections have as long as the configuration says. */
+  /** Shuts down; connections have the time that the configuration sets. */
   async end(): Promise<void> {
     this.#isEnding = true;
     if (this.#server !== undefined) await this.#server.shutDown();
