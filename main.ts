@@ -148,6 +148,8 @@ async function serve(
   const { log } = program;
   const { count, why } = countThreads(program.config.core);
   if (why !== undefined) log("warn", "threads", { count, why });
+  const started = Promise.withResolvers<Threads | undefined>();
+  handleSignals(args, program, started.promise);
   let threads: Threads | undefined;
   try {
     const { port } = program.config.core;
@@ -158,8 +160,7 @@ async function serve(
   }
   // Without IPv6, the address differs from that of the configuration.
   const { core } = program.config;
-  // Set before the line `listening`, after which a signal may come.
-  handleSignals(args, program, threads);
+  started.resolve(threads);
   outliveErrors(log);
   const address = formatUrl(core, program.port);
   log("info", "listening", {
@@ -202,17 +203,30 @@ async function listenInThreads(
   });
 }
 
+/**
+ * Handles signals, from the start on: SIGHUP would end the process otherwise.
+ *
+ * @param args The arguments, whose file is read again.
+ * @param program What runs.
+ * @param started Gives the other threads, once all of them listen.
+ */
 function handleSignals(
   args: Arguments,
   program: Program,
-  threads: Threads | undefined,
+  started: Promise<Threads | undefined>,
 ): void {
   const { log } = program;
-  let stopping = false;
+  let threads: Threads | undefined;
+  let state: "starting" | "running" | "stopping" = "starting";
+  started.then((others) => {
+    threads = others;
+    state = "running";
+  });
   async function stop(signal: Deno.Signal, status: number): Promise<void> {
-    // A second signal ends the process at once.
-    if (stopping) return await exit(status);
-    stopping = true;
+    // Before it listens there is nothing to wait for; a second signal does not
+    // wait any longer.
+    if (state !== "running") return await exit(status);
+    state = "stopping";
     log("info", "shutdown", { signal });
     const { drainTimeout } = program.config.core;
     const end = Date.now() + drainTimeout * 1000 + lateEnd;
@@ -228,6 +242,7 @@ function handleSignals(
     }
   }
   async function reload(): Promise<void> {
+    await started;
     try {
       await Promise.all([parts.log.reopen(), threads?.reopenLog()]);
     } catch (error) {
@@ -238,7 +253,7 @@ function handleSignals(
       settings = await readSettings(args);
       return settings;
     });
-    if (!isValid || stopping) return;
+    if (!isValid || state === "stopping") return;
     await threads?.reload(settings);
     log("info", "reload");
   }

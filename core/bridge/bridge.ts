@@ -7,7 +7,7 @@
 import { CloseError } from "../errors.ts";
 import type { EncodedMessages } from "./message_encoder.ts";
 import type { FramedRead, StreamFramer } from "./message_framer.ts";
-import { giveWay } from "../memory/read_budget.ts";
+import { chargeSince, giveWay } from "../memory/read_budget.ts";
 import { IdleWatch } from "../time/idle_watch.ts";
 import { PeerReader } from "./peer_reader.ts";
 import type { Peer } from "../peers/peer.ts";
@@ -225,9 +225,11 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       // The client is gone: what the peer still says is read so that closing
       // the connection does not reset it and lose what it has not yet taken.
       if (this.#ending) continue;
+      const start = performance.now();
       const framing = this.#framer.push(count);
       const framed = framing instanceof Promise ? await framing : framing;
       const room = this.#send(framed);
+      if (!(framing instanceof Promise)) chargeSince(start);
       if (room !== undefined) await room;
       this.#clientIsFull = false;
       if (framed.failure !== undefined) throw framed.failure;

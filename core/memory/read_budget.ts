@@ -9,8 +9,24 @@ import { setImmediate } from "node:timers";
 /** Bytes that all connections together read in one turn of the event loop. */
 const budget = 4 * 1024 * 1024;
 
-let read = 0;
-let turn: Promise<void> | undefined;
+/** What a millisecond counts in the budget, in bytes: the budget is ten of them. */
+const costOfTime = budget / 10;
+
+/**
+ * Milliseconds of reading after which the thread rests, and for how long: what
+ * has happened to other sockets, and signals, Deno looks for only now and then
+ * as long as there is something to do.
+ */
+const mostBusy = 10;
+const rest = 1;
+
+/** What counts since the event loop came to others. */
+let used = 0;
+/** When the thread rested, as of `performance.now()`. */
+let rested = 0;
+/** Reads whose turn has not come, the oldest first. */
+const waiting: (() => void)[] = [];
+let isTurning = false;
 
 /**
  * Counts bytes that were read. If a sender never pauses, and its data can be
@@ -21,16 +37,48 @@ let turn: Promise<void> | undefined;
  * next read, when it is the turn of other connections.
  */
 export function giveWay(count: number): Promise<void> | undefined {
-  read += count;
-  if (read < budget) return undefined;
-  turn ??= new Promise((resolve) =>
-    setImmediate(() => {
-      read = 0;
-      turn = undefined;
-      resolve();
-    })
-  );
-  return turn;
+  used += count;
+  if (used < budget && waiting.length === 0) return undefined;
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    if (isTurning) return;
+    isTurning = true;
+    nextTurn();
+  });
+}
+
+/**
+ * Counts the time that it took to handle what was read, which its bytes do not
+ * tell: as many bytes are one message or ten thousand.
+ *
+ * @param start When it began, as of `performance.now()`.
+ */
+export function chargeSince(start: number): void {
+  used += (performance.now() - start) * costOfTime;
+}
+
+/** One after another, so that each turn is short, and in order, so that each gets one. */
+function takeTurn(): void {
+  waiting.shift()?.();
+  isTurning = waiting.length > 0;
+  if (isTurning) nextTurn();
+}
+
+function nextTurn(): void {
+  if (used < budget) {
+    setImmediate(takeTurn);
+    return;
+  }
+  used = 0;
+  const now = performance.now();
+  if (now - rested < mostBusy) {
+    setImmediate(takeTurn);
+    return;
+  }
+  setTimeout(() => {
+    rested = performance.now();
+    takeTurn();
+  }, rest);
 }
 
 /** Requests that are served together, and milliseconds before the next ones. */

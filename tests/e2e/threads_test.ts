@@ -2,7 +2,13 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { RawClient } from "../support/client.ts";
-import { Command, runCommand, testEngines } from "../support/command.ts";
+import {
+  Command,
+  createCommand,
+  runCommand,
+  testEngines,
+} from "../support/command.ts";
+import { linesOf } from "../support/feed.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { needing } from "../support/needing.ts";
 import { TemporaryDirectory } from "../support/service.ts";
@@ -192,3 +198,46 @@ Deno.test("websocksy says where threads share nothing, and runs one", async () =
   await client.send("served");
   assertEquals(await client.read(), "served");
 });
+
+testEngines(
+  "websocksy takes SIGHUP while its threads start",
+  async (_, engine) => {
+    // The port is known before the command says it.
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    listener.close();
+    const command = await createCommand([
+      ...["-l", "127.0.0.1", "-p", `${port}`],
+      ...["--threads", "2", "--engine", engine],
+    ], {});
+    const child = command.spawn();
+    let hasEnded = false;
+    child.status.then(() => hasEnded = true);
+    try {
+      const stdout = child.stdout.cancel();
+      // The first thread listens before the other one is started.
+      while (!await accepts(port));
+      child.kill("SIGHUP");
+      for await (const line of linesOf(child.stderr)) {
+        if (line.includes("reload")) break;
+      }
+      await stdout;
+      child.kill("SIGTERM");
+      assertEquals((await child.status).code, 0);
+    } finally {
+      if (!hasEnded) child.kill("SIGKILL");
+      await child.status;
+    }
+  },
+  options,
+);
+
+async function accepts(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+    return false;
+  }
+}

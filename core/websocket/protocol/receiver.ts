@@ -87,6 +87,7 @@ export class WebSocketProtocol {
   #mask = 0;
 
   readonly #control = new Uint8Array(MAX_CONTROL_PAYLOAD);
+  #controlView: DataView | undefined;
   #controlLength = 0;
   #pongs: Uint8Array[] | undefined;
   #ponged = false;
@@ -209,14 +210,16 @@ export class WebSocketProtocol {
     this.#messages.checkTexts();
     if (this.#messages.failure !== undefined) return;
     const { opcode, mask } = this.#header;
-    const payload = this.#control.slice(0, this.#controlLength);
-    unmask(new DataView(payload.buffer), 0, 0, payload.length, mask);
-    if (opcode === OPCODE_PING) {
-      this.#pongs ??= [];
-      this.#pongs[Math.min(this.#pongs.length, MOST_PONGS - 1)] = payload;
-    } else if (opcode === OPCODE_PONG) {
+    if (opcode === OPCODE_PONG) {
       this.#ponged = true;
+      return;
+    }
+    this.#controlView ??= new DataView(this.#control.buffer);
+    unmask(this.#controlView, 0, 0, this.#controlLength, mask);
+    if (opcode === OPCODE_PING) {
+      this.#addPing(this.#pongs ??= []);
     } else {
+      const payload = this.#takeControl();
       const close = decodeClose(payload);
       if ("failure" in close) {
         this.#messages.fail(close.failure.code, close.failure.reason);
@@ -225,6 +228,22 @@ export class WebSocketProtocol {
         this.#over = true;
       }
     }
+  }
+
+  #addPing(pings: Uint8Array[]): void {
+    const last = pings[MOST_PONGS - 1];
+    if (last?.length !== this.#controlLength) {
+      pings[Math.min(pings.length, MOST_PONGS - 1)] = this.#takeControl();
+      return;
+    }
+    // Those of a flood are alike: none of them costs memory.
+    for (let index = 0; index < last.length; index++) {
+      last[index] = this.#control[index]!;
+    }
+  }
+
+  #takeControl(): Uint8Array {
+    return this.#control.slice(0, this.#controlLength);
   }
 
   #endRead(): ProtocolEvents {

@@ -10,6 +10,7 @@ import {
   type SharedTimer,
   startSharedTimer,
 } from "../../time/shared_timers.ts";
+import { chargeSince } from "../../memory/read_budget.ts";
 import type { ByteStream, ByteStreamHandler } from "./byte_stream.ts";
 import type {
   EngineLimits,
@@ -154,10 +155,12 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
         await this.#stream.more();
         continue;
       }
+      const start = performance.now();
       const { messages, ponged } = protocol.receive(chunk);
       this.#answerPings();
       if (ponged) this.#liveness?.hearPong();
       if (!protocol.canReceive) handler.ending();
+      chargeSince(start);
       for (const batch of messages) {
         const busy = handler.receive(batch);
         if (busy === undefined) continue;
