@@ -61,6 +61,34 @@ export interface BridgeSummary extends ConnectionTraffic {
 }
 
 /**
+ * What is known of the client:
+ *
+ * ```
+ * open ◄── has it room? ──► full
+ *   └─────────────────────────┴── either side, the server or a fault ends it ──► ending
+ * ending ── the WebSocket has ended, and so has the peer's stream if it is to ──► over
+ * ```
+ */
+type ClientState =
+  /** It sends, and is sent to. */
+  | "open"
+  /** It has no room: the peer is not the one who is waited for. */
+  | "full"
+  /** It sends no more, or is sent no more; what the peer still says is dropped. */
+  | "ending"
+  /** Both sides have ended, and only closing is left. */
+  | "over";
+
+/**
+ * What is written to the peer: `ready` ◄──► `writing`, and from there to
+ * `failed` when a write fails, after which nothing is written.
+ */
+type PeerOutput = "ready" | "writing" | "failed";
+
+/** What is read from the peer: until its stream has ended, failed, or was given up. */
+type PeerInput = "open" | "ended";
+
+/**
  * Connects a WebSocket to a peer until either ends. Nothing is read from the
  * peer while the client has no room, and no further messages are taken from the
  * engine while the peer has none.
@@ -77,20 +105,14 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   /** Resolves when the peer's stream has ended, failed, or was given up. */
   #peerEnded: Promise<void>;
   #socketEnded = Promise.withResolvers<WebSocketEnd>();
-  /** The client sends no more, or is sent no more. */
-  #ending = false;
-  #canWrite = true;
-  #writing = false;
-  #peerHasEnded = false;
+  #client: ClientState = "open";
+  #output: PeerOutput = "ready";
+  #input: PeerInput = "open";
   #error: unknown;
   #lingerTimer: SharedTimer | undefined;
   #idleWatch: IdleWatch | undefined;
   /** Reads from the peer, as a sign that it makes progress. */
   #reads = 0;
-  /** Both sides have ended. */
-  #isOver = false;
-  /** The client has no room: the peer is not the one who is waited for. */
-  #clientIsFull = false;
 
   /**
    * Constructs a new instance.
@@ -118,17 +140,17 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   }
 
   receive(messages: IncomingMessages): void | Promise<void> {
-    if (!this.#canWrite) return;
+    if (this.#output === "failed") return;
     return this.#write(messages);
   }
 
   ending(): void {
-    this.#ending = true;
-    if (!this.#isOver) this.#watchPeer();
+    this.#beginEnd();
+    if (this.#client !== "over") this.#watchPeer();
   }
 
   end(end: WebSocketEnd): void {
-    this.#ending = true;
+    this.#beginEnd();
     this.#socketEnded.resolve(end);
   }
 
@@ -140,14 +162,22 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
    * @param reason Why.
    */
   shutDown(code: number, reason: string): void {
-    this.#ending = true;
+    this.#beginEnd();
     this.#socket.close(code, reason);
   }
 
   /** Gives the peer up at once: there is no more time. */
   abort(): void {
-    this.#ending = true;
+    this.#beginEnd();
     this.#closePeer();
+  }
+
+  get #isEnding(): boolean {
+    return this.#client === "ending" || this.#client === "over";
+  }
+
+  #beginEnd(): void {
+    if (!this.#isEnding) this.#client = "ending";
   }
 
   #watchIdle(timeout: number): void {
@@ -162,7 +192,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   }
 
   async #write(messages: IncomingMessages): Promise<void> {
-    this.#writing = true;
+    this.#output = "writing";
     try {
       const { encoder } = this.#framer;
       const encoding = encoder?.encode(messages);
@@ -174,17 +204,16 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       this.toPeer.bytes += given.data.length;
       encoder?.written();
       if (given.failure !== undefined) throw given.failure;
+      this.#output = "ready";
     } catch (error) {
-      this.#canWrite = false;
+      this.#output = "failed";
       // A peer that has ended its stream need not take more.
-      if (this.#peerHasEnded) return;
+      if (this.#input === "ended") return;
       this.#error ??= error;
       if (this.#peer.isDatagram || error instanceof CloseError) {
         this.#fail(error);
       } // Its last words may still be on their way to the client.
       else this.#watchPeer();
-    } finally {
-      this.#writing = false;
     }
   }
 
@@ -193,10 +222,10 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     try {
       await this.#copyToClient();
     } catch (error) {
-      if (!this.#ending) this.#error ??= error;
+      if (!this.#isEnding) this.#error ??= error;
     }
-    this.#peerHasEnded = true;
-    if (this.#ending) return;
+    this.#input = "ended";
+    if (this.#isEnding) return;
     try {
       if (!(this.#error instanceof CloseError)) {
         const last = await this.#framer.end();
@@ -224,14 +253,14 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       if (turn !== undefined) await turn;
       // The client is gone: what the peer still says is read so that closing
       // the connection does not reset it and lose what it has not yet taken.
-      if (this.#ending) continue;
+      if (this.#isEnding) continue;
       const start = performance.now();
       const framing = this.#framer.push(count);
       const framed = framing instanceof Promise ? await framing : framing;
       const room = this.#send(framed);
       if (!(framing instanceof Promise)) chargeSince(start);
       if (room !== undefined) await room;
-      this.#clientIsFull = false;
+      if (this.#client === "full") this.#client = "open";
       if (framed.failure !== undefined) throw framed.failure;
     }
   }
@@ -240,7 +269,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     const { messages } = framed;
     if (messages.length === 0) return;
     const room = this.#socket.send(framed);
-    this.#clientIsFull = room !== undefined;
+    if (room !== undefined && !this.#isEnding) this.#client = "full";
     return room;
   }
 
@@ -251,7 +280,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   }
 
   #close(code: number, reason: string): void {
-    this.#ending = true;
+    this.#beginEnd();
     this.#socket.close(code, reason);
   }
 
@@ -264,10 +293,10 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     const { written } = this.#peer;
     const reads = this.#reads;
     this.#lingerTimer = startSharedTimer(() => {
-      const isHeard = !this.#ending &&
-        (this.#reads !== reads || this.#clientIsFull);
+      const isHeard = this.#client === "full" ||
+        (this.#client === "open" && this.#reads !== reads);
       if (isHeard || this.#peer.written !== written) return this.#watchPeer();
-      if (this.#writing) {
+      if (this.#output === "writing") {
         this.#error ??= new Error(
           `The peer took nothing for ${this.#lingerTimeout} ms after the client had gone`,
         );
@@ -287,10 +316,10 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   async #finish(): Promise<BridgeSummary> {
     const end = await this.#socketEnded.promise;
     this.#idleWatch?.stop();
-    if (this.#canWrite && !this.#peerHasEnded && !this.#peer.isDatagram) {
+    if (this.#mayEndPeer) {
       await this.#endPeer();
     }
-    this.#isOver = true;
+    this.#client = "over";
     cancelSharedTimer(this.#lingerTimer);
     this.#closePeer();
     await this.#peerEnded;
@@ -306,13 +335,19 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     return { toPeer, toClient, end, ...(error !== undefined && { error }) };
   }
 
+  /** Whether the peer has a stream that we can end, and that it has not ended itself. */
+  get #mayEndPeer(): boolean {
+    return this.#output !== "failed" && this.#input === "open" &&
+      !this.#peer.isDatagram;
+  }
+
   /** Ends the stream to the peer and waits until the peer has ended its own. */
   async #endPeer(): Promise<void> {
     this.#watchPeer();
     try {
       await this.#peer.closeWrite();
     } catch (error) {
-      if (!this.#peerHasEnded) this.#error ??= error;
+      if (this.#input === "open") this.#error ??= error;
     }
     await this.#peerEnded;
   }
