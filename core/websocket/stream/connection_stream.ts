@@ -36,6 +36,49 @@ interface Chunk {
 }
 
 /**
+ * What comes from the client:
+ *
+ * ```
+ * open ── drop() ──► dropping
+ *   └───────────────────┴── the client has ended it, or close() ──► ended
+ * ```
+ */
+type Input =
+  /** It is read, one chunk ahead of what is taken. */
+  | "open"
+  /** It is read, and dropped. */
+  | "dropping"
+  /** Nothing comes any more. */
+  | "ended";
+
+/**
+ * Our side. From every state but the last, {@linkcode ConnectionStream.close}
+ * leads to `closed`, and so does a failure.
+ *
+ * ```
+ * open ── end() ──► ending ── all is sent, and so is our end ──► ended
+ *   │                  │                                           │
+ *   │ closeSoon()      │ closeSoon()           the client has ended, or closeSoon()
+ *   ▼                  ▼                                           ▼
+ * closing ─────────────┴──── all is sent ───────────────────────► closed
+ * ```
+ */
+type Output =
+  /** Bytes are taken. */
+  | "open"
+  /** Our end follows what was written. */
+  | "ending"
+  /** Our end is sent; the client's is waited for. */
+  | "ended"
+  /** The connection is released after what was written; if nothing is being sent, at once. */
+  | "closing"
+  /** The connection is released. */
+  | "closed";
+
+/** What sends: a full one was given too much, and is idle when all of it is sent. */
+type Writer = "idle" | "writing" | "full";
+
+/**
  * A `Deno.Conn` as a {@linkcode ByteStream}. It reads into memory that others
  * use as well, and whose size follows the traffic: one piece of it, and another
  * while chunks are taken more slowly than they come.
@@ -43,9 +86,6 @@ interface Chunk {
 export class ConnectionStream implements ByteStream {
   pending = 0;
   sent = 0;
-  isFull = false;
-  isClosed = false;
-  hasEnded = false;
   #connection: Deno.Conn;
   #onReleased: () => void;
   #handler: ByteStreamHandler | undefined;
@@ -53,7 +93,6 @@ export class ConnectionStream implements ByteStream {
   #keepAlive: SharedTimer | undefined;
   /** Resolves when the read that has begun has ended. */
   #reading: Promise<void> | undefined;
-  #isDropping = false;
   #readSize = new ReadSize();
   /** Chunks that wait: one, or two where the first came with the request. */
   #held: Chunk[] = [];
@@ -62,11 +101,9 @@ export class ConnectionStream implements ByteStream {
   #writes: Write[] = [];
   /** How many of them are being sent. */
   #joined = 0;
-  #isWriting = false;
-  #isEnding = false;
-  /** Our side has ended, and everything before is sent. */
-  #wroteEnd = false;
-  #closesSoon = false;
+  #input: Input = "open";
+  #output: Output = "open";
+  #writer: Writer = "idle";
 
   /**
    * Constructs a new instance.
@@ -81,6 +118,23 @@ export class ConnectionStream implements ByteStream {
     this.#onReleased = onReleased;
     this.#begun = begun;
     if (head.length > 0) this.#held.push({ bytes: head, memory: undefined });
+  }
+
+  get isFull(): boolean {
+    return this.#writer === "full";
+  }
+
+  get isClosed(): boolean {
+    return this.#output === "closed";
+  }
+
+  get hasEnded(): boolean {
+    return this.#input === "ended";
+  }
+
+  /** Whether bytes are still taken to be sent. */
+  get #isWritable(): boolean {
+    return this.#output === "open" || this.#output === "closing";
   }
 
   get isWaiting(): boolean {
@@ -110,7 +164,7 @@ export class ConnectionStream implements ByteStream {
   }
 
   drop(): void {
-    this.#isDropping = true;
+    if (this.#input === "open") this.#input = "dropping";
     this.#held = [];
     this.readAhead();
   }
@@ -121,7 +175,7 @@ export class ConnectionStream implements ByteStream {
   }
 
   transfer(bytes: Uint8Array): Promise<void> {
-    if (this.#isWriting || this.isClosed || this.#isEnding) {
+    if (this.#writer !== "idle" || !this.#isWritable) {
       return new Promise((resolve) => this.#queue(bytes, resolve));
     }
     this.#count(bytes.length);
@@ -129,25 +183,27 @@ export class ConnectionStream implements ByteStream {
   }
 
   end(): void {
-    if (this.#isEnding) return;
-    this.#isEnding = true;
-    if (!this.#isWriting) this.#flush();
+    if (this.#output !== "open") return;
+    this.#output = "ending";
+    if (this.#writer === "idle") this.#flush();
   }
 
   closeSoon(): void {
-    this.#closesSoon = true;
-    if (!this.#isWriting) this.close();
+    if (this.#writer === "idle") this.close();
+    else if (!this.isClosed) this.#output = "closing";
   }
 
   close(): void {
     if (this.isClosed) return;
-    this.isClosed = true;
+    this.#output = "closed";
     cancelSharedTimer(this.#keepAlive);
     this.#connection.close();
     this.#onReleased();
     this.#onEnd("");
     // Those that are being sent may still be looked at: they end with the write.
-    const waiting = this.#writes.splice(this.#isWriting ? this.#joined : 0);
+    const waiting = this.#writes.splice(
+      this.#writer === "idle" ? 0 : this.#joined,
+    );
     for (const { sent } of waiting) sent?.();
     this.pending = 0;
     this.#readSize.release();
@@ -173,12 +229,12 @@ export class ConnectionStream implements ByteStream {
     } else if (length === null) {
       giveMemory(memory);
       this.#onEnd("");
-      if (this.#wroteEnd) this.close();
+      if (this.#output === "ended") this.close();
     } else {
       // The room for a header is read into as well.
       this.#readSize.follow(length - headroom);
       this.#handler!.onData();
-      if (this.#isDropping) {
+      if (this.#input === "dropping") {
         giveMemory(memory);
         this.readAhead();
       } else {
@@ -193,18 +249,19 @@ export class ConnectionStream implements ByteStream {
   }
 
   #queue(bytes: Uint8Array, sent: (() => void) | undefined): void {
-    if (this.isClosed || this.#isEnding) {
+    if (!this.#isWritable) {
       sent?.();
       return;
     }
+    const isIdle = this.#writer === "idle";
     this.#writes.push({ bytes, sent });
     this.#count(bytes.length);
-    if (!this.#isWriting) this.#flush();
+    if (isIdle) this.#flush();
   }
 
   #count(length: number): void {
     this.pending += length;
-    if (this.pending >= highWaterMark) this.isFull = true;
+    if (this.pending >= highWaterMark) this.#writer = "full";
   }
 
   /**
@@ -213,7 +270,7 @@ export class ConnectionStream implements ByteStream {
    * @param first What is sent before.
    */
   async #flush(first?: Uint8Array): Promise<void> {
-    this.#isWriting = true;
+    if (this.#writer === "idle") this.#writer = "writing";
     this.#joined = 0;
     try {
       for (
@@ -223,7 +280,7 @@ export class ConnectionStream implements ByteStream {
       ) {
         while (bytes.length > 0) {
           const count: number = await this.#connection.write(bytes);
-          if (this.isClosed) return;
+          if (this.isClosed) return this.#endFlush();
           this.pending -= count;
           this.sent += count;
           if (count === bytes.length) break;
@@ -231,21 +288,29 @@ export class ConnectionStream implements ByteStream {
         }
         this.#endJoined();
       }
-      if (this.#closesSoon) this.close();
-      else if (this.#isEnding && !this.#wroteEnd) {
-        await this.#connection.closeWrite();
-        this.#wroteEnd = true;
-        if (this.#closesSoon || this.hasEnded) this.close();
-      }
+      if (this.#output === "ending") await this.#endOutput();
+      if (this.#output === "closing") this.close();
     } catch (error) {
       this.#fail(error);
-    } finally {
-      this.#isWriting = false;
-      this.#endJoined();
     }
-    if (!this.isFull || this.isClosed) return;
-    this.isFull = false;
-    this.#handler!.onDrain();
+    this.#endFlush();
+  }
+
+  /** Nothing is being sent any more. */
+  #endFlush(): void {
+    this.#endJoined();
+    const wasFull = this.isFull;
+    this.#writer = "idle";
+    if (wasFull && !this.isClosed) this.#handler!.onDrain();
+  }
+
+  /** Ends our side once all is sent. */
+  async #endOutput(): Promise<void> {
+    await this.#connection.closeWrite();
+    // It may be closed meanwhile, or be about to.
+    if (this.#output !== "ending") return;
+    this.#output = "ended";
+    if (this.hasEnded) this.close();
   }
 
   /** Tells that those which were sent together are, or never will be. */
@@ -271,7 +336,7 @@ export class ConnectionStream implements ByteStream {
 
   #onEnd(reason: string): void {
     if (this.hasEnded) return;
-    this.hasEnded = true;
+    this.#input = "ended";
     this.#handler?.onGone(reason);
   }
 
