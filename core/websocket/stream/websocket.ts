@@ -29,6 +29,28 @@ const closeTimeout = 10_000;
 const failTimeout = 2_000;
 
 /**
+ * How far it is from its request; how it ends is the protocol's state.
+ *
+ * ```
+ * requested ── open() ──► answered ── start() ──► started
+ *     └──── refuse() ──► answered
+ * ```
+ */
+type Phase =
+  /** There is no answer yet; whether the client goes meanwhile is told. */
+  | { readonly name: "requested"; readonly gone: AbortController }
+  /** It is refused, or open and without a handler. */
+  | { readonly name: "answered" }
+  /** The handler is told what happens, and the client is watched. */
+  | {
+    readonly name: "started";
+    readonly handler: WebSocketHandler;
+    readonly liveness: Liveness;
+  };
+
+const answered: Phase = Object.freeze({ name: "answered" });
+
+/**
  * A WebSocket, from the request for it to its end. The connection is read from the
  * start, so that a client that goes away is noticed; little is read ahead of what
  * the handler has taken.
@@ -39,12 +61,8 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   #onClose: (webSocket: StreamWebSocket) => void;
   #limits: EngineLimits;
   #protocol: ServerProtocol;
-  /** Tells, until there is an answer, whether the client has gone meanwhile. */
-  #handshake: AbortController | undefined;
-  #handler: WebSocketHandler | undefined;
+  #phase: Phase;
   #room: PromiseWithResolvers<void> | undefined;
-  /** Once it is open. */
-  #liveness: Liveness | undefined;
   /** The client has sent something since the wait for its end was looked at. */
   #hasSpoken = false;
   /** Until the first look whether the client is alive, and until others. */
@@ -68,13 +86,17 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#limits = limits;
     this.#protocol = new ServerProtocol(limits);
     this.#onClose = onClose;
+    this.#phase = { name: "requested", gone: new AbortController() };
     stream.start(this);
   }
 
-  /** Aborted when the client is gone before it has an answer. */
+  /** Aborted when the client is gone before it has an answer; never after that. */
   get signal(): AbortSignal {
-    this.#handshake ??= new AbortController();
-    return this.#handshake.signal;
+    const phase = this.#phase;
+    const { signal } = phase.name === "requested"
+      ? phase.gone
+      : new AbortController();
+    return signal;
   }
 
   /**
@@ -83,7 +105,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
    * @param response The whole HTTP response.
    */
   refuse(response: string): void {
-    this.#handshake = undefined;
+    this.#phase = answered;
     this.#stream.write(encoder.encode(response));
     this.#hangUp(failTimeout);
   }
@@ -99,21 +121,24 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       this.#stream.close();
       return false;
     }
-    this.#handshake = undefined;
+    this.#phase = answered;
     this.#stream.write(encoder.encode(response));
     return true;
   }
 
   start(handler: WebSocketHandler): void {
-    this.#handler = handler;
+    const period = this.#limits.ping * 1000;
+    const liveness = new Liveness(period, performance.now(), this.#written);
+    this.#phase = { name: "started", handler, liveness };
     if (this.#stream.hasEnded) handler.ending();
     if (handler.append !== undefined) this.#protocol.addEnding(handler.append);
-    const period = this.#limits.ping * 1000;
-    this.#liveness = new Liveness(period, performance.now(), this.#written);
     if (period > 0) {
-      this.#firstTimer = startSharedTimer(() => this.#checkAlive(), period);
+      this.#firstTimer = startSharedTimer(
+        () => this.#checkAlive(handler, liveness),
+        period,
+      );
     }
-    this.#run(handler);
+    this.#run(handler, liveness);
   }
 
   send(messages: OutgoingMessages): void | Promise<void> {
@@ -146,7 +171,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   /** Hands what the client sends to the handler, until the WebSocket has ended. */
-  async #run(handler: WebSocketHandler): Promise<void> {
+  async #run(handler: WebSocketHandler, liveness: Liveness): Promise<void> {
     const protocol = this.#protocol;
     while (protocol.canReceive) {
       const chunk = this.#stream.next();
@@ -158,7 +183,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       const start = performance.now();
       const { messages, ponged } = protocol.receive(chunk);
       this.#answerPings();
-      if (ponged) this.#liveness?.hearPong();
+      if (ponged) liveness.hearPong();
       if (!protocol.canReceive) handler.ending();
       chargeSince(start);
       for (const batch of messages) {
@@ -186,15 +211,19 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   onData(): void {
-    this.#liveness?.hear(performance.now());
+    const phase = this.#phase;
+    if (phase.name === "started") phase.liveness.hear(performance.now());
     this.#hasSpoken = true;
   }
 
   onGone(reason: string): void {
-    this.#handshake?.abort(new Error("The client is gone"));
+    const phase = this.#phase;
+    if (phase.name === "requested") {
+      phase.gone.abort(new Error("The client is gone"));
+    }
     this.#protocol.lose(reason);
     this.#makeRoom();
-    this.#handler?.ending();
+    if (phase.name === "started") phase.handler.ending();
   }
 
   onClose(): void {
@@ -216,8 +245,15 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#write(this.#protocol.pong(this.#stream.isFull));
   }
 
-  #watch(milliseconds: number): void {
-    this.#aliveTimer = setTimeout(() => this.#checkAlive(), milliseconds);
+  #watch(
+    handler: WebSocketHandler,
+    liveness: Liveness,
+    milliseconds: number,
+  ): void {
+    this.#aliveTimer = setTimeout(
+      () => this.#checkAlive(handler, liveness),
+      milliseconds,
+    );
   }
 
   get #written(): Written {
@@ -225,20 +261,19 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     return { sent, pending };
   }
 
-  #checkAlive(): void {
-    const liveness = this.#liveness!;
+  #checkAlive(handler: WebSocketHandler, liveness: Liveness): void {
     const now = performance.now();
     if (this.#stream.isWaiting) {
       // It is not the client that is silent: its peer is slow. But a socket that
       // is not read tells that the client has gone only to one who writes.
       liveness.excuse(now);
       if (!this.#stream.isFull) this.#ping();
-      return this.#watch(this.#limits.ping * 1000);
+      return this.#watch(handler, liveness, this.#limits.ping * 1000);
     }
     const { action, wait } = liveness.look(now, this.#written);
     if (action === "giveUp") {
       // Else its peer would be read, and framed, for nobody.
-      this.#handler?.ending();
+      handler.ending();
       this.close(1001, "no response to a ping");
       return this.#destroyAfter(failTimeout);
     }
@@ -246,7 +281,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       this.#protocol.trim();
       this.#ping();
     }
-    this.#watch(wait);
+    this.#watch(handler, liveness, wait);
   }
 
   #ping(): void {
@@ -255,7 +290,10 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
 
   /** When even a slow client has taken what it may not have taken yet. */
   #whenTaken(): number {
-    const unknown = this.#liveness?.unknown(this.#written) ?? 0;
+    const phase = this.#phase;
+    const unknown = phase.name === "started"
+      ? phase.liveness.unknown(this.#written)
+      : 0;
     return performance.now() + timeToTake(unknown);
   }
 
