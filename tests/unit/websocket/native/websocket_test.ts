@@ -3,6 +3,7 @@ import { NativeWebSocket } from "../../../../core/websocket/native/websocket.ts"
 import type {
   ServerWebSocket,
   WebSocketEnd,
+  WebSocketHandler,
 } from "../../../../core/websocket/engine.ts";
 import { settled } from "../../../support/bridge_fakes.ts";
 
@@ -29,13 +30,23 @@ class FakeDenoSocket {
     if (this.sent.length === this.most) this.readyState = WebSocket.CLOSING;
   }
 
-  close(): void {
+  /** Resolves when it is closed. */
+  readonly closed = Promise.withResolvers<
+    { readonly code: number | undefined; readonly reason: string | undefined }
+  >();
+
+  close(code?: number, reason?: string): void {
     this.readyState = WebSocket.CLOSED;
+    this.closed.resolve({ code, reason });
   }
 }
 
-/** A WebSocket that is open, and how it ends. */
-function open(): {
+/**
+ * A WebSocket that is open, and how it ends.
+ *
+ * @param receive Takes the client's messages.
+ */
+function open(receive: WebSocketHandler["receive"] = () => {}): {
   readonly deno: FakeDenoSocket;
   readonly socket: ServerWebSocket;
   readonly ends: WebSocketEnd[];
@@ -48,7 +59,7 @@ function open(): {
   );
   deno.onopen();
   socket.start({
-    receive: () => {},
+    receive,
     ending: () => {},
     end: (end) => ends.push(end),
   });
@@ -133,6 +144,86 @@ Deno.test(
       assertEquals(await socket.opened, undefined);
       deno.onopen();
       assertEquals(deno.readyState, WebSocket.CLOSED);
+    }
+  },
+);
+
+Deno.test(
+  "NativeWebSocket closes after what it was given has left, and ends when the client has answered",
+  { permissions },
+  async () => {
+    const { deno, socket, ends } = open();
+    deno.bufferedAmount = 1;
+    socket.close(1000, "done");
+    socket.close(1011, "again");
+    await settled();
+    assertEquals(deno.readyState, WebSocket.OPEN);
+    deno.bufferedAmount = 0;
+    assertEquals(await deno.closed.promise, { code: 1000, reason: "done" });
+    assertEquals(ends, []);
+    deno.onclose({ code: 1000, reason: "done" });
+    deno.onclose({ code: 1005, reason: "" });
+    await settled();
+    assertEquals(ends, [{ code: 1000, reason: "done", by: "server" }]);
+  },
+);
+
+Deno.test(
+  "NativeWebSocket ends as the client has closed it, once its messages were taken",
+  { permissions },
+  async () => {
+    const busy = Promise.withResolvers<void>();
+    const taken: number[] = [];
+    const { deno, ends } = open(({ data }) => {
+      taken.push(data.length);
+      return busy.promise;
+    });
+    deno.onmessage({ data: "abc" });
+    deno.onmessage({ data: new ArrayBuffer(2) });
+    deno.onclose({ code: 4000, reason: "enough" });
+    await settled();
+    assertEquals([taken, ends], [[3], []]);
+    busy.resolve();
+    await settled();
+    assertEquals(taken, [3, 2]);
+    assertEquals(ends, [{ code: 4000, reason: "enough", by: "client" }]);
+  },
+);
+
+Deno.test(
+  "NativeWebSocket tells why the connection was lost",
+  { permissions },
+  async () => {
+    const { deno, ends } = open();
+    deno.onerror(new ErrorEvent("error", { message: "Unexpected EOF" }));
+    deno.onclose({ code: 0, reason: "" });
+    await settled();
+    const end = { code: 1006, reason: "Unexpected EOF", by: "client" } as const;
+    assertEquals(ends, [end]);
+  },
+);
+
+Deno.test(
+  "NativeWebSocket closes where a message is too large, or too much waits for the peer",
+  { permissions },
+  async () => {
+    const tooLarge = [1009, "message exceeds 1000 bytes"] as const;
+    const tooMuch = [1013, "more than 1000 bytes wait for the peer"] as const;
+    const cases = [
+      [tooLarge, new ArrayBuffer(1001)],
+      [tooLarge, "x".repeat(1001)],
+      [tooLarge, "é".repeat(501)],
+      [tooMuch, new ArrayBuffer(600)],
+    ] as const;
+    for (const [[code, reason], data] of cases) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const { deno, ends } = open(() => promise);
+      for (let count = 0; count < 3; count++) deno.onmessage({ data });
+      assertEquals(ends, [{ code, reason, by: "server" }]);
+      assertEquals(await deno.closed.promise, { code, reason });
+      resolve();
+      await settled();
+      assertEquals(ends.length, 1);
     }
   },
 );
