@@ -300,3 +300,25 @@ testEngines(
   },
   { only: ["stream"], needs: ["linux"] },
 );
+
+testEngines(
+  "client that half-closes before its TLS handshake is complete is closed at once",
+  async (_, engine) => {
+    await using place = await places["TLS"]!();
+    await using command = await Command.start({
+      engine,
+      args: [...place.args, "--head-timeout", "3600"],
+    });
+    // Nothing, and the beginning of a record with a ClientHello.
+    for (const sent of [[], [0x16, 3, 1, 2, 0, 1]]) {
+      using client = await Deno.connect({
+        hostname: "127.0.0.1",
+        port: command.port,
+      });
+      await writeAll(client, new Uint8Array(sent));
+      await client.closeWrite();
+      await readAll(client, () => {});
+    }
+  },
+  { only: ["stream"], needs: ["openssl"], timeout: 20_000 },
+);

@@ -39,7 +39,12 @@ export async function startTls(
   connection.once("close", () => clearTimeout(timer));
   const first = await connection.peek();
   if (connection.destroyed) return;
-  if (first !== undefined && isLetter(first)) {
+  if (first === undefined) {
+    // Half closed: no handshake can follow.
+    connection.destroy();
+    return;
+  }
+  if (isLetter(first)) {
     clearTimeout(timer);
     onPlain(connection);
     return;
@@ -54,6 +59,7 @@ export async function startTls(
     connection.destroy();
   }
   connection.on("error", () => {});
+  connection.once("end", fail);
   connection.once("close", () => socket.destroy());
   socket.on("error", fail);
   socket.once("close", () => connection.destroy());
@@ -73,6 +79,7 @@ export async function startTls(
   socket.once("secure", () => {
     clearTimeout(timer);
     socket.off("error", fail);
+    connection.off("end", fail);
     onSecure(socket);
   });
 }
