@@ -182,7 +182,9 @@ function testFlood(
 
 const [pipelined] = requestFloods;
 for (const flood of [...requestFloods, ...quietFloods]) {
-  testFlood(flood, "TCP");
+  // The parser of node:http makes strings of each field before they are counted.
+  const growth = flood.name === "heads of many fields" ? 150e6 : 90e6;
+  testFlood(flood, "TCP", [], { limits: { ...requestLimits, growth } });
 }
 for (const flood of frameFloods) {
   const options = { rounds: fewRounds, serve: sink, limits: frameLimits };
