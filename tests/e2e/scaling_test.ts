@@ -398,7 +398,10 @@ Deno.test(needing(["haproxy"], {
         assertEquals(status, 101);
       }
       const { why } = await two.event("refuse", ({ status }) => status === 503);
-      assertEquals(why, "too many connections");
+      assertEquals(
+        why,
+        "too many connections: the option max-connections allows 30",
+      );
       for (let index = 0; index < 4; index++) {
         held.push(await RawClient.open(cluster.port, { target: "/late" }));
       }
