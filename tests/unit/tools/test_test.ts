@@ -141,7 +141,7 @@ async function run(
     }
     const { code, stdout } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", join(root, "tools/test.ts"), "--no-check", ...files],
-      env: { WEBSOCKSY_STD: "fallback", PATH: directory },
+      env: { WEBSOCKSY_STD: "fallback", WEBSOCKSY_TEST: "", PATH: directory },
       stdin: "null",
     }).output();
     return { code, stdout: new TextDecoder().decode(stdout) };
