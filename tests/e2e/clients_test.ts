@@ -413,7 +413,7 @@ for (const program of clients) {
       const origin = `ws://127.0.0.1:${command.port}`;
       await checkAll(t, { client, command, engine, can, origin });
     },
-    { needs, timeout: 60_000 },
+    { needs, timeout: 240_000 },
   );
 
   testEngines(
@@ -429,7 +429,7 @@ for (const program of clients) {
       const origin = `wss://localhost:${nginx.port}`;
       await checkAll(t, { client, command, engine, can, origin });
     },
-    { needs: [...needs, "nginx", "openssl"], timeout: 60_000 },
+    { needs: [...needs, "nginx", "openssl"], timeout: 240_000 },
   );
 
   testEngines(

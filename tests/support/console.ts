@@ -13,7 +13,7 @@ import type {
 } from "playwright-core";
 
 /** Milliseconds that the page is given to show what it should. */
-const patience = 20_000;
+const patience = 60_000;
 
 /** A message or an event, as the list shows it. */
 export interface Row {
@@ -167,8 +167,15 @@ export class ConsolePage implements AsyncDisposable {
    * @param name As for {@linkcode ConsolePage.row}.
    */
   async select(name: string | RegExp): Promise<void> {
-    await this.row(name).first().click();
-    await this.page.locator("#detail").waitFor();
+    const detail = this.page.locator("#detail");
+    // A row that is drawn again at that moment misses the click.
+    for (let tries = 0; tries < 4; tries++) {
+      await this.row(name).first().click();
+      const isShown = await detail.waitFor({ timeout: 5_000 })
+        .then(() => true, () => false);
+      if (isShown) return;
+    }
+    await detail.waitFor();
   }
 
   /** The content of the selected message, as it is shown. */

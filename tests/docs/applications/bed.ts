@@ -17,7 +17,7 @@ import type { EngineName } from "../../support/command.ts";
 import type { Program } from "../../../tools/programs.ts";
 
 /** Milliseconds that a page is given to show what it should. */
-const patience = 20_000;
+const patience = 60_000;
 
 /** Milliseconds after which an application has failed, whatever it waits for. */
 const limit = 60_000;
