@@ -49,13 +49,22 @@ export function giveWay(count: number): Promise<void> | undefined {
 }
 
 /**
+ * Counts work that bytes do not tell, such as a request.
+ *
+ * @param bytes As many bytes could be read and passed on in the same time.
+ */
+export function charge(bytes: number): void {
+  used += bytes;
+}
+
+/**
  * Counts the time that it took to handle what was read, which its bytes do not
  * tell: as many bytes are one message or ten thousand.
  *
  * @param start When it began, as of `performance.now()`.
  */
 export function chargeSince(start: number): void {
-  used += (performance.now() - start) * costOfTime;
+  charge((performance.now() - start) * costOfTime);
 }
 
 /** One after another, so that each turn is short, and in order, so that each gets one. */

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { giveWay, waitInLine } from "../../memory/read_budget.ts";
+import { charge, giveWay, waitInLine } from "../../memory/read_budget.ts";
 import { dropRest } from "./http_answer.ts";
 
 /**
@@ -127,7 +127,7 @@ export class RequestGate {
     this.#parsed = Buffer.concat([this.#parsed, piece.subarray(-tail)])
       .subarray(-tail);
     for (const parse of this.#parsers) parse.call(this.#socket, piece);
-    if (end !== undefined) giveWay(requestCost);
+    if (end !== undefined) charge(requestCost);
   }
 }
 
