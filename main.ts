@@ -10,9 +10,9 @@ import { backends } from "./backends/mod.ts";
 import { type Arguments, parseArguments } from "./core/cli/arguments.ts";
 import type { Shell } from "./core/cli/command_options.ts";
 import {
+  type GivenOption,
   parseConfigFile,
   resolveConfig,
-  type Setting,
 } from "./core/config/config.ts";
 import { startDemoService } from "./core/cli/demo.ts";
 import {
@@ -52,9 +52,9 @@ const flushTimeout = 300;
 const lateEnd = 400;
 
 /**
- * A setting of the demo. It precedes all others, so that they can override it.
+ * An option of the demo. It precedes all others, so that they can override it.
  */
-const demoConsole: Setting = {
+const demoConsole: GivenOption = {
   section: "core",
   option: "console",
   value: "/",
@@ -66,7 +66,7 @@ else await main();
 
 async function main(): Promise<void> {
   let args: Arguments;
-  let settings: readonly Setting[];
+  let options: readonly GivenOption[];
   let program: Program;
   try {
     args = parseArguments(Deno.args);
@@ -76,11 +76,11 @@ async function main(): Promise<void> {
       return await printCompletions(args.completions);
     }
     if (args.demo) args = withDemo(args);
-    settings = await readSettings(args);
+    options = await readOptions(args);
     if (args.lockPlugin !== undefined) {
-      return await printLock(args.lockPlugin, settings);
+      return await printLock(args.lockPlugin, options);
     }
-    program = await Program.load(settings, parts);
+    program = await Program.load(options, parts);
   } catch (error) {
     return await exit(isPermissionMissing(error) ? 1 : 2, error);
   }
@@ -89,7 +89,7 @@ async function main(): Promise<void> {
     print(describeConfig(program.config, program.isolations));
     return await exit(0);
   }
-  await serve(args, settings, program);
+  await serve(args, options, program);
 }
 
 async function printCompletions(shell: Shell): Promise<void> {
@@ -102,31 +102,31 @@ async function printCompletions(shell: Shell): Promise<void> {
 
 async function printLock(
   plugin: string,
-  settings: readonly Setting[],
+  options: readonly GivenOption[],
 ): Promise<void> {
   const { makeLock } = await import("./core/plugins/lock.ts");
-  print(await makeLock(plugin, resolveConfig(settings)));
+  print(await makeLock(plugin, resolveConfig(options)));
 }
 
 function withDemo(args: Arguments): Arguments {
   const { port } = startDemoService();
   const demo = { host: `tcp://127.0.0.1:${port}`, framing: "newline" };
-  const settings = Object.entries(demo).map(([option, value]): Setting => ({
+  const options = Object.entries(demo).map(([option, value]): GivenOption => ({
     section: "backend",
     option,
     value,
     origin: "--demo",
   }));
-  return { ...args, settings: [...settings, ...args.settings] };
+  return { ...args, options: [...options, ...args.options] };
 }
 
-async function readSettings(
-  { configFile, settings, demo }: Arguments,
-): Promise<readonly Setting[]> {
+async function readOptions(
+  { configFile, options, demo }: Arguments,
+): Promise<readonly GivenOption[]> {
   const fromFile = configFile === undefined
     ? []
     : parseConfigFile(await readConfigFile(configFile), configFile);
-  return [...(demo ? [demoConsole] : []), ...fromFile, ...settings];
+  return [...(demo ? [demoConsole] : []), ...fromFile, ...options];
 }
 
 async function readConfigFile(file: string): Promise<Uint8Array> {
@@ -142,7 +142,7 @@ async function readConfigFile(file: string): Promise<Uint8Array> {
 
 async function serve(
   args: Arguments,
-  settings: readonly Setting[],
+  options: readonly GivenOption[],
   program: Program,
 ): Promise<void> {
   const { log } = program;
@@ -154,7 +154,7 @@ async function serve(
   try {
     const { port } = program.config.core;
     if (count === 1) await program.listen({ port });
-    else threads = await listenInThreads(settings, program, count);
+    else threads = await listenInThreads(options, program, count);
   } catch (error) {
     return await exit(1, explainListenError(error, program.config.core));
   }
@@ -181,7 +181,7 @@ async function serve(
  * Listens in this thread and in others; each of them loads the configuration.
  */
 async function listenInThreads(
-  settings: readonly Setting[],
+  options: readonly GivenOption[],
   program: Program,
   count: number,
 ): Promise<Threads> {
@@ -192,7 +192,7 @@ async function listenInThreads(
   return await Threads.start({
     module: import.meta.url,
     count,
-    settings,
+    options,
     port: program.port,
     memory: counts.memory,
     sockets: sockets.memory,
@@ -248,13 +248,13 @@ function handleSignals(
     } catch (error) {
       log("error", "log", { error: describeError(error) });
     }
-    let settings: readonly Setting[] = [];
+    let options: readonly GivenOption[] = [];
     const isValid = await program.reload(async () => {
-      settings = await readSettings(args);
-      return settings;
+      options = await readOptions(args);
+      return options;
     });
     if (!isValid || state === "stopping") return;
-    await threads?.reload(settings);
+    await threads?.reload(options);
     log("info", "reload");
   }
   const listeners = new Map<Deno.Signal, () => void>();

@@ -30,7 +30,7 @@ export interface Contender {
   /** Gets what it needs, once, before it is started for the first time. */
   prepare?(directory: string): Promise<void>;
   /** The command that starts it. */
-  command(place: Place, settings: Settings): string[];
+  command(place: Place, given: GivenArguments): string[];
 }
 
 /** Where a contender listens, and connects to. */
@@ -46,7 +46,7 @@ export interface Place {
 }
 
 /** What the user said about starting websocksy. */
-export interface Settings {
+export interface GivenArguments {
   /** Arguments for `deno run`, before the name of the module. */
   readonly denoArguments: readonly string[];
   /** Further arguments for websocksy. */
@@ -64,7 +64,7 @@ export interface RunningContender extends AsyncDisposable {
 }
 
 /** Options for {@linkcode startContender}. */
-export interface StartOptions extends Omit<Place, "port">, Settings {
+export interface StartOptions extends Omit<Place, "port">, GivenArguments {
   /** Gives up the wait. */
   readonly signal: AbortSignal;
 }
@@ -229,7 +229,7 @@ function websocksy(engine: string, options: readonly string[]): Contender {
     transports: ["tcp", "tls", "unix", "udp", "unix-dgram"],
     command: (
       { port, peer, service: { framing, size }, directory },
-      settings,
+      given,
     ) => [
       Deno.execPath(),
       "run",
@@ -240,7 +240,7 @@ function websocksy(engine: string, options: readonly string[]): Contender {
       "--allow-write",
       ...(isolation === undefined ? [] : [`--allow-run=${Deno.execPath()}`]),
       ...(peer.certificate === undefined ? [] : [`--cert=${peer.certificate}`]),
-      ...settings.denoArguments,
+      ...given.denoArguments,
       MAIN,
       ...(isolation === undefined
         ? []
@@ -254,7 +254,7 @@ function websocksy(engine: string, options: readonly string[]): Contender {
       `framing=${framing}`,
       "-c",
       `framing-config=${framingConfig(framing, size)}`,
-      ...settings.websocksyArguments,
+      ...given.websocksyArguments,
       ...options.filter((option) => option !== isolation).flatMap((option) =>
         /^framing/.test(option) ? ["-c", option] : [`--${option}`]
       ),

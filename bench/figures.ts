@@ -8,11 +8,11 @@
 import {
   type Contender,
   createContender,
+  type GivenArguments,
   isWebsocksy,
   processorSeconds,
   residentBytes,
   type RunningContender,
-  type Settings,
   startContender,
 } from "./contenders.ts";
 import type { Generator, LoadRequest, Measurement } from "./loads.ts";
@@ -85,7 +85,7 @@ export interface Pace {
 }
 
 /** What all measurements of one invocation have in common. */
-export interface Setup extends Pace, Settings {
+export interface Setup extends Pace, GivenArguments {
   /** The load generator. */
   readonly generator: Generator;
   /** A directory for files of the contenders. */

@@ -5,16 +5,16 @@
  * @module
  */
 
-/** A setting that cannot be used: the command ends with exit status 2. */
+/** An option that cannot be used: the command ends with exit status 2. */
 export class ConfigError extends Error {
-  /** Where the setting stands: `FILE:LINE`, or the option as written. */
+  /** Where the option stands: `FILE:LINE`, or the option as written. */
   readonly origin: string | undefined;
 
   /**
    * Constructs a new instance.
    *
    * @param message Why, in one line.
-   * @param origin Where the setting stands.
+   * @param origin Where the option stands.
    * @param options `cause`.
    */
   constructor(message: string, origin?: string, options?: ErrorOptions) {

@@ -9,7 +9,11 @@ import { absolutePath } from "./absolute_path.ts";
 import type { Backend } from "./api.ts";
 import { type BackendTable, loadBackend } from "./accept/backend.ts";
 import { readCertificate } from "./server/certificate.ts";
-import { type Config, resolveConfig, type Setting } from "./config/config.ts";
+import {
+  type Config,
+  type GivenOption,
+  resolveConfig,
+} from "./config/config.ts";
 import { describeFailure } from "./cli/describe.ts";
 import { type CoreConfig, formatListen } from "./config/options.ts";
 import type { ConnectionCounts } from "./server/connection_counts.ts";
@@ -19,7 +23,7 @@ import { Pages } from "./pages/pages.ts";
 import { Plugins } from "./plugins/host.ts";
 import { checkPort, findIpv4Instead } from "./server/listen_address.ts";
 import { Server } from "./server/server.ts";
-import type { ServerSettings, ThreadPlace } from "./server/options.ts";
+import type { ServerConfig, ThreadPlace } from "./server/options.ts";
 import { loadTelemetry } from "./telemetry/load.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import type { ServerCertificate, WebSocketEngine } from "./websocket/engine.ts";
@@ -90,16 +94,16 @@ export class Program {
   /**
    * Loads what a configuration names.
    *
-   * @param settings The settings, in order.
+   * @param options The options, in order.
    * @param parts The parts that it can load.
    * @returns The program; it does not listen yet.
    * @throws {ConfigError} If something is not valid, or cannot be loaded.
    */
   static async load(
-    settings: readonly Setting[],
+    options: readonly GivenOption[],
     parts: ProgramParts,
   ): Promise<Program> {
-    const config = resolveConfig(settings);
+    const config = resolveConfig(options);
     const { log: level, logFormat: format, logFile } = config.core;
     if (logFile !== undefined) await parts.log.open?.(absolutePath(logFile));
     const write = (line: string): void => parts.log.add(line);
@@ -151,14 +155,14 @@ export class Program {
   }
 
   async #listen({ port, ...others }: ProgramListenOptions): Promise<void> {
-    const settings = toServerSettings(this.#loaded);
+    const config = toServerConfig(this.#loaded);
     // Several threads could share the port with another program unnoticed.
-    if (others.thread?.index === 0) checkPort({ ...settings.core, port });
+    if (others.thread?.index === 0) checkPort({ ...config.core, port });
     this.#server = await Server.listen({
-      ...settings,
+      ...config,
       ...others,
-      core: { ...settings.core, port },
-      engine: this.#parts.engines[settings.core.engine],
+      core: { ...config.core, port },
+      engine: this.#parts.engines[config.core.engine],
       log: this.log,
       telemetry: this.#telemetry,
     });
@@ -168,11 +172,11 @@ export class Program {
    * Makes new connections use another configuration, if it is valid; if not,
    * the log says why, and nothing changes.
    *
-   * @param read Returns its settings.
+   * @param read Returns its options.
    * @returns Whether it was valid.
    */
   async reload(
-    read: () => readonly Setting[] | Promise<readonly Setting[]>,
+    read: () => readonly GivenOption[] | Promise<readonly GivenOption[]>,
   ): Promise<boolean> {
     const before = this.#reloading;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -188,14 +192,14 @@ export class Program {
     }
   }
 
-  async #replace(settings: readonly Setting[]): Promise<boolean> {
+  async #replace(options: readonly GivenOption[]): Promise<boolean> {
     const loaded = await load(
-      resolveConfig(settings),
+      resolveConfig(options),
       this.#parts,
       this.log,
       this.#telemetry,
     );
-    await this.#server!.reconfigure(toServerSettings(loaded));
+    await this.#server!.reconfigure(toServerConfig(loaded));
     const retired = this.#loaded.plugins;
     this.#loaded = loaded;
     // It waits for the connections that use them.
@@ -232,7 +236,7 @@ async function load(
   }
 }
 
-function toServerSettings(loaded: Loaded): ServerSettings {
+function toServerConfig(loaded: Loaded): ServerConfig {
   const { config: { core }, plugins, ...others } = loaded;
   return {
     ...others,

@@ -6,7 +6,7 @@
  */
 
 import type { Backend, CreateFraming } from "./api.ts";
-import type { Setting } from "./config/config.ts";
+import type { GivenOption } from "./config/config.ts";
 import { ConfigError } from "./errors.ts";
 import { LineBuffer } from "./log/line_buffer.ts";
 import { Program, type ProgramParts } from "./program.ts";
@@ -117,7 +117,7 @@ export async function startServer(
   const { signal } = options;
   signal?.throwIfAborted();
   const log = new LineBuffer(options.log ?? ((): void => {}));
-  const program = await Program.load(toSettings(options), {
+  const program = await Program.load(toOptions(options), {
     ...parts,
     ...withOwn(options, parts),
     log,
@@ -181,15 +181,15 @@ function withOwn(
 }
 
 /** The options as a configuration file would say them. */
-function toSettings(options: ServeOptions): Setting[] {
+function toOptions(options: ServeOptions): GivenOption[] {
   const { port, hostname, backend, core = {}, plugins = {} } = options;
-  const settings: Setting[] = [];
+  const given: GivenOption[] = [];
   function add(
     section: "core" | "backend",
     option: string,
     value: OptionValue,
   ): void {
-    settings.push({ section, option, value: `${value}`, origin: "serve()" });
+    given.push({ section, option, value: `${value}`, origin: "serve()" });
   }
   for (const [option, value] of Object.entries(core)) {
     const why = refused[option];
@@ -202,7 +202,7 @@ function toSettings(options: ServeOptions): Setting[] {
   if (hostname !== undefined) add("core", "listen", hostname);
   for (const [plugin, pairs] of Object.entries(plugins)) {
     for (const [option, value] of Object.entries(pairs)) {
-      settings.push({
+      given.push({
         section: "plugin",
         plugin,
         option,
@@ -213,7 +213,7 @@ function toSettings(options: ServeOptions): Setting[] {
   }
   addBackend(options, add);
   if (typeof backend === "object") refuseOptions(options);
-  return settings;
+  return given;
 }
 
 function addBackend(

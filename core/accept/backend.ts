@@ -1,5 +1,5 @@
 /**
- * Loads and configures the backend, as the settings say, in their order.
+ * Loads and configures the backend, as the options say, in their order.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The command line, as ordered settings.
+ * The command line, as ordered options.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
   type Shell,
   shells,
 } from "./command_options.ts";
-import type { Setting } from "../config/config.ts";
+import type { GivenOption } from "../config/config.ts";
 import { ConfigError } from "../errors.ts";
 import type { CommandOption } from "../config/option.ts";
 import { parseChoice } from "../config/option_values.ts";
@@ -27,8 +27,8 @@ import { checkPluginName } from "../config/plugin_options.ts";
 export interface Arguments extends Readonly<Record<FlagName, boolean>> {
   /** Path of the configuration file, if one is named. */
   readonly configFile: string | undefined;
-  /** The settings, in the order given. */
-  readonly settings: readonly Setting[];
+  /** The options, in the order given. */
+  readonly options: readonly GivenOption[];
   /** Print the completions of this shell and exit. */
   readonly completions: Shell | undefined;
   /** Print the lock of this plugin and exit. */
@@ -58,7 +58,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     // Deno has replaced the byte with U+FFFD.
     throw new ConfigError("it holds a byte that is not UTF-8", quote(foreign));
   }
-  const settings: Setting[] = [];
+  const options: GivenOption[] = [];
   let configFile: string | undefined;
   let completions: Shell | undefined;
   let lockPlugin: string | undefined;
@@ -73,7 +73,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     // of those that it knows, and calls this function for the others in order.
     unknown(arg, key, value): boolean {
       if (key === undefined) {
-        if (settings.length > 0 || configFile !== undefined) {
+        if (options.length > 0 || configFile !== undefined) {
           throw new ConfigError(
             "unexpected argument; a configuration file comes first, options after it",
             quote(arg),
@@ -85,7 +85,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
       const given = toGiven(arg, key, value);
       if (given.matches(completionsOption)) completions = toShell(given);
       else if (given.matches(lockOption)) lockPlugin = given.value;
-      else settings.push(toSetting(given));
+      else options.push(toOption(given));
       return false;
     },
   });
@@ -98,7 +98,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   }
   return {
     configFile,
-    settings,
+    options,
     completions,
     lockPlugin,
     help: isSet("help"),
@@ -142,7 +142,7 @@ function toShell({ origin, value }: Given): Shell {
   }
 }
 
-function toSetting({ matches, origin, value }: Given): Setting {
+function toOption({ matches, origin, value }: Given): GivenOption {
   const pair = pairOptions.find(matches);
   if (pair !== undefined) return toPair(pair, origin, value);
   const { name: option } = coreOptions.find(matches)!;
@@ -154,7 +154,7 @@ function toPair(
   { section, placeholder }: PairOption,
   origin: string,
   pair: string,
-): Setting {
+): GivenOption {
   const equals = pair.indexOf("=");
   if (equals < 1) {
     throw new ConfigError(`it takes ${placeholder}, not "${pair}"`, origin);

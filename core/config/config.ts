@@ -1,6 +1,6 @@
 /**
  * Builds one {@linkcode Config} from the text of a configuration file and the
- * settings of the command line.
+ * options of the command line.
  *
  * @module
  */
@@ -18,18 +18,18 @@ import { decodeText } from "./text.ts";
 import { findPageConflict } from "./page_options.ts";
 import {
   checkPluginName,
+  type GivenPluginOption,
   type PluginConfig,
-  type PluginSetting,
   resolvePlugins,
 } from "./plugin_options.ts";
 
 /** One option with its value, as it was written somewhere. */
-export type Setting =
-  | CoreSetting
-  | PluginSetting & { readonly section: "plugin" };
+export type GivenOption =
+  | GivenCoreOption
+  | GivenPluginOption & { readonly section: "plugin" };
 
 /** One option of the core or of the backend. */
-export interface CoreSetting {
+export interface GivenCoreOption {
   /** The section that it belongs to. */
   readonly section: "core" | "backend";
   /** Its name. */
@@ -72,26 +72,26 @@ export type BackendStep =
   };
 
 /**
- * Applies settings to the defaults.
+ * Applies options to the defaults.
  *
- * @param settings The settings, in order.
+ * @param options The options, in order.
  * @returns The configuration.
  * @throws {ConfigError} If an option is unknown or its value is not valid.
  */
-export function resolveConfig(settings: readonly Setting[]): Config {
+export function resolveConfig(options: readonly GivenOption[]): Config {
   let core = defaultCoreConfig;
   const backend: BackendStep[] = [
     { step: "load", name: core.backend, origin: undefined },
   ];
-  const plugins: PluginSetting[] = [];
+  const plugins: GivenPluginOption[] = [];
   const origins: Record<string, string> = {};
   const given = new Set<CoreOption>();
-  for (const setting of settings) {
-    if (setting.section === "plugin") {
-      plugins.push(setting);
+  for (const each of options) {
+    if (each.section === "plugin") {
+      plugins.push(each);
       continue;
     }
-    const { section, option, value, origin } = setting;
+    const { section, option, value, origin } = each;
     if (section === "backend") {
       backend.push({ step: "configure", option, value, origin });
       continue;
@@ -174,20 +174,20 @@ function parseCoreOption(
  *
  * @param content INI text, or the bytes of it, UTF-8.
  * @param file Name of the file, for errors.
- * @returns Its settings. Those of `[core]`, which choose the backend, are
+ * @returns Its options. Those of `[core]`, which choose the backend, are
  * before all others; otherwise they are in the order of the file.
  * @throws {ConfigError} If a line is not valid or not UTF-8, or a section unknown.
  */
 export function parseConfigFile(
   content: string | Uint8Array,
   file: string,
-): Setting[] {
+): GivenOption[] {
   const text = typeof content === "string" ? content : decode(content, file);
-  const core: Setting[] = [];
-  const others: Setting[] = [];
+  const core: GivenOption[] = [];
+  const others: GivenOption[] = [];
   parseVerbatim(text, file, (section, option, value, line) => {
-    const setting = { ...section, option, value, origin: `${file}:${line}` };
-    (setting.section === "core" ? core : others).push(setting);
+    const given = { ...section, option, value, origin: `${file}:${line}` };
+    (given.section === "core" ? core : others).push(given);
   });
   return [...core, ...others];
 }
@@ -198,7 +198,7 @@ function decode(bytes: Uint8Array, file: string): string {
   throw new ConfigError(decoded.why, `${file}:${decoded.line}`);
 }
 
-/** A section of the file, as all settings in it name it. */
+/** A section of the file, as all options in it name it. */
 type Section =
   | { readonly section: "core" | "backend" }
   | { readonly section: "plugin"; readonly plugin: string };

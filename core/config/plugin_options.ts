@@ -52,7 +52,7 @@ export const noGrants: PluginGrants = Object.freeze({
 });
 
 /** One option of a plugin with its value, as it was written somewhere. */
-export interface PluginSetting {
+export interface GivenPluginOption {
   /** Name of the plugin. */
   readonly plugin: string;
   /** Name of the option. */
@@ -64,26 +64,26 @@ export interface PluginSetting {
 }
 
 /**
- * Puts the settings of plugins together.
+ * Puts the options of plugins together.
  *
- * @param settings The settings, in order. A later one replaces an earlier one
+ * @param options The options, in order. A later one replaces an earlier one
  * of the same option; a list of grants is added to.
  * @returns The plugins, in the order of their declaration.
  * @throws {ConfigError} If an option is unknown or its value is not valid, or
  * a plugin has no `url`.
  */
 export function resolvePlugins(
-  settings: readonly PluginSetting[],
+  options: readonly GivenPluginOption[],
 ): PluginConfig[] {
   const plugins = new Map<string, Partial<PluginConfig>>();
-  for (const setting of settings) {
-    const { plugin: name, option, origin } = setting;
+  for (const each of options) {
+    const { plugin: name, option, origin } = each;
     const before = plugins.get(name) ?? {};
     if (option === "url" || before.origin === undefined) {
       plugins.set(name, { ...before, origin });
     }
     try {
-      const changed = applyOption(before, setting);
+      const changed = applyOption(before, each);
       plugins.set(name, { ...plugins.get(name), ...changed });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -112,7 +112,7 @@ export function resolvePlugins(
 
 function applyOption(
   before: Partial<PluginConfig>,
-  { option, value }: PluginSetting,
+  { option, value }: GivenPluginOption,
 ): Partial<PluginConfig> {
   switch (option) {
     case "url":

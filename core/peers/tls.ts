@@ -76,7 +76,7 @@ async function openWithOwn(
 const mostOwn = 1000;
 
 /**
- * The peers, by their trust settings, whose certificate turned out to be in
+ * The peers, by how they are trusted, whose certificate turned out to be in
  * `tlsCa` itself.
  */
 const own = new Set<string>();

@@ -26,7 +26,7 @@ export interface ThreadPlace {
 }
 
 /** What new connections are made with; it can be replaced while the server runs. */
-export interface ServerSettings {
+export interface ServerConfig {
   /** The `[core]` options. */
   readonly core: CoreConfig;
   /** Answers which peer. */
@@ -40,7 +40,7 @@ export interface ServerSettings {
 }
 
 /** Options for `Server.listen`. */
-export interface ServerOptions extends ServerSettings {
+export interface ServerOptions extends ServerConfig {
   /** The WebSocket engine. */
   readonly engine: WebSocketEngine;
   /** The log. */
@@ -67,10 +67,10 @@ export interface ServerOptions extends ServerSettings {
   readonly thread?: ThreadPlace;
 }
 
-/** Settings, whose backend is told when the last query to it is over. */
-export class SettingsInUse {
-  /** The settings. */
-  readonly current: ServerSettings;
+/** A configuration, whose backend is told when the last query to it is over. */
+export class ConfigInUse {
+  /** The configuration. */
+  readonly current: ServerConfig;
   #log: Log;
   #users = 1;
   #unused = Promise.withResolvers<void>();
@@ -78,10 +78,10 @@ export class SettingsInUse {
   /**
    * Constructs a new instance.
    *
-   * @param current The settings.
+   * @param current The configuration.
    * @param log Told if the backend cannot be cleaned up.
    */
-  constructor(current: ServerSettings, log: Log) {
+  constructor(current: ServerConfig, log: Log) {
     this.current = current;
     this.#log = log;
   }

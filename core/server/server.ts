@@ -35,9 +35,9 @@ import { formatRefusal, toRefusal, unavailable } from "../accept/refusal.ts";
 import { ipOf, isTrusted } from "../net/trusted_proxies.ts";
 import { resolveRemote } from "../accept/client_address.ts";
 import {
+  ConfigInUse,
+  type ServerConfig,
   type ServerOptions,
-  type ServerSettings,
-  SettingsInUse,
   type ThreadPlace,
 } from "./options.ts";
 import { noTelemetry, type Telemetry } from "../telemetry/telemetry.ts";
@@ -50,7 +50,7 @@ import type {
 
 /** A server that bridges WebSockets to peers. */
 export class Server {
-  #settings: SettingsInUse;
+  #config: ConfigInUse;
   #log: Log;
   #telemetry: Telemetry;
   #engine: EngineServer | undefined;
@@ -72,7 +72,7 @@ export class Server {
   #drained = Promise.withResolvers<void>();
 
   private constructor(options: ServerOptions) {
-    this.#settings = new SettingsInUse(options, options.log);
+    this.#config = new ConfigInUse(options, options.log);
     this.#log = options.log;
     this.#telemetry = options.telemetry ?? noTelemetry;
     this.#counts = options.counts ?? new LocalCounts();
@@ -103,7 +103,7 @@ export class Server {
       listenMode,
       headTimeout,
       certificate: server.#certificate,
-      limits: () => server.#settings.current.core,
+      limits: () => server.#config.current.core,
       admit: (remote) => server.#admit(remote),
       handle: (request) => server.#handle(request),
       onError: createAcceptReport(options.log),
@@ -121,13 +121,13 @@ export class Server {
    * where the server listens, and its engine, cannot be changed. Whoever connects
    * from then on is shown the new certificate, if the engine can.
    *
-   * @param settings The new ones; the server owns the backend from then on.
+   * @param config The new configuration; the server owns the backend from then on.
    * @throws {ConfigError} If the certificate cannot be used; nothing is changed then.
    */
-  async reconfigure(settings: ServerSettings): Promise<void> {
-    const { core } = settings;
-    let { certificate, pages } = settings;
-    // Nothing else is waited for: who comes after the call gets the new settings.
+  async reconfigure(config: ServerConfig): Promise<void> {
+    const { core } = config;
+    let { certificate, pages } = config;
+    // Nothing else is waited for: a client that connects after the call gets the new configuration.
     if (core.tlsCert !== undefined) {
       certificate ??= await readCertificate(core);
     }
@@ -137,8 +137,8 @@ export class Server {
       engine: this.#engine!,
       log: this.#log,
     });
-    const previous = this.#settings;
-    this.#settings = new SettingsInUse(settings, this.#log);
+    const previous = this.#config;
+    this.#config = new ConfigInUse(config, this.#log);
     await previous.retire();
   }
 
@@ -151,7 +151,7 @@ export class Server {
   async shutDown(): Promise<void> {
     if (this.#draining.signal.aborted) return;
     this.#draining.abort(unavailable("server is shutting down"));
-    const { core } = this.#settings.current;
+    const { core } = this.#config.current;
     let timedOut = false;
     const { promise: timeout, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
@@ -169,7 +169,7 @@ export class Server {
       for (const bridge of this.#bridges) bridge.abort();
     }
     await Promise.race([this.#engine!.close(), timeout]);
-    await Promise.race([this.#settings.retire(), timeout]);
+    await Promise.race([this.#config.retire(), timeout]);
     clearTimeout(timer);
   }
 
@@ -179,7 +179,7 @@ export class Server {
    */
   #admit(remote: RemoteAddress): (() => void) | RequestError {
     const { trustedProxy, maxConnectionsPerAddress } =
-      this.#settings.current.core;
+      this.#config.current.core;
     const ip = ipOf(remote);
     if (
       maxConnectionsPerAddress === 0 || ip === undefined ||
@@ -219,7 +219,7 @@ export class Server {
     let { remote } = request;
     try {
       if (fault !== undefined) throw fault;
-      const { core } = this.#settings.current;
+      const { core } = this.#config.current;
       remote = resolveRemote(remote, headers, core.trustedProxy);
       const protocols = checkHandshake(request, core);
       this.#draining.signal.throwIfAborted();
@@ -246,7 +246,7 @@ export class Server {
     this.#connections++;
     let connection: Connection | undefined;
     let socket: ServerWebSocket | undefined;
-    const { idleTimeout } = this.#settings.current.core;
+    const { idleTimeout } = this.#config.current.core;
     try {
       connection = await this.#connect(client, request.signal);
       socket = await request.accept(connection.protocol);
@@ -267,14 +267,14 @@ export class Server {
 
   /** Finds and opens a client's peer, within the time for it. */
   async #connect(client: Client, signal: AbortSignal): Promise<Connection> {
-    const settings = this.#settings;
-    const { core, backend, framings } = settings.current;
+    const config = this.#config;
+    const { core, backend, framings } = config.current;
     const deadline = new Deadline({
       milliseconds: core.connectTimeout * 1000,
       reason: () => new RequestError(504, "peer took too long"),
       signals: [signal, this.#draining.signal],
     });
-    settings.take();
+    config.take();
     try {
       return await connect(toQuery(client), {
         backend,
@@ -289,7 +289,7 @@ export class Server {
         onWarning: (why) => logWarning(this.#log, client, why),
       });
     } finally {
-      settings.release();
+      config.release();
       deadline.release();
     }
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Setting } from "../config/config.ts";
+import type { GivenOption } from "../config/config.ts";
 import type { ThreadPlace } from "../server/options.ts";
 
 /** An order of the first thread to another one. */
@@ -12,8 +12,8 @@ export type ThreadOrder =
   | {
     /** Load a configuration, and listen. */
     readonly kind: "start";
-    /** The settings, in order. */
-    readonly settings: readonly Setting[];
+    /** The options, in order. */
+    readonly options: readonly GivenOption[];
     /** The port that all threads listen on. */
     readonly port: number;
     /** Memory of the counts that the threads share. */
@@ -26,8 +26,8 @@ export type ThreadOrder =
   | {
     /** Use another configuration for new connections. */
     readonly kind: "reload";
-    /** Its settings, which are valid. */
-    readonly settings: readonly Setting[];
+    /** Its options, which are valid. */
+    readonly options: readonly GivenOption[];
   }
   | {
     /** Open the file of the log again. */

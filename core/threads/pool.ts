@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Setting } from "../config/config.ts";
+import type { GivenOption } from "../config/config.ts";
 import type { CoreConfig } from "../config/options.ts";
 import type { FromThread, ThreadOrder, ToThread } from "./messages.ts";
 
@@ -14,8 +14,8 @@ export interface ThreadsOptions {
   readonly module: string;
   /** Number of threads, including the first one. */
   readonly count: number;
-  /** The settings, in order. */
-  readonly settings: readonly Setting[];
+  /** The options, in order. */
+  readonly options: readonly GivenOption[];
   /** The port that the first one listens on. */
   readonly port: number;
   /** Memory of the counts that the threads share. */
@@ -57,10 +57,10 @@ export class Threads {
   /**
    * Makes them use another configuration for new connections.
    *
-   * @param settings Its settings, which are valid.
+   * @param options Its options, which are valid.
    */
-  async reload(settings: readonly Setting[]): Promise<void> {
-    await this.#orderAll({ kind: "reload", settings });
+  async reload(options: readonly GivenOption[]): Promise<void> {
+    await this.#orderAll({ kind: "reload", options });
   }
 
   /** Makes them open the log file again. */

@@ -40,8 +40,8 @@ export function runThread(
   async function carryOut(order: ThreadOrder): Promise<void> {
     switch (order.kind) {
       case "start": {
-        const { settings, port, memory, sockets, place } = order;
-        program = await Program.load(settings, parts);
+        const { options, port, memory, sockets, place } = order;
+        program = await Program.load(options, parts);
         outliveErrors(program.log);
         const counts = new SharedCounts(memory);
         await program.listen({
@@ -55,7 +55,7 @@ export function runThread(
       case "reload":
         // If it fails here, the log says so, and this thread keeps its
         // configuration.
-        await program?.reload(() => order.settings);
+        await program?.reload(() => order.options);
         return;
       case "reopen":
         await parts.log.reopen();

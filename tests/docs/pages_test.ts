@@ -15,9 +15,9 @@ import type { Backend } from "../../core/api.ts";
 import { parseArguments } from "../../core/cli/arguments.ts";
 import {
   type BackendStep,
+  type GivenOption,
   parseConfigFile,
   resolveConfig,
-  type Setting,
 } from "../../core/config/config.ts";
 import { coreOptions } from "../../core/config/options.ts";
 import { openFramer } from "../../core/bridge/framing_table.ts";
@@ -197,8 +197,8 @@ async function argumentsOf(command: string): Promise<string[]> {
   return words[0] === "task" ? words.slice(2) : words;
 }
 
-/** The settings of a configuration file that the page has, or the project. */
-async function settingsOf(file: string, page: Page): Promise<Setting[]> {
+/** The options of a configuration file that the page has, or the project. */
+async function optionsOf(file: string, page: Page): Promise<GivenOption[]> {
   const block = page.blocks.find(({ text }) => text.startsWith(`# ${file}\n`));
   if (block !== undefined) return parseConfigFile(block.text, file);
   // Another file is a user's, which only the user knows.
@@ -215,25 +215,25 @@ async function checkCommand(command: string, page: Page): Promise<void> {
   }
   const words = await argumentsOf(command);
   // "And so on" is no option.
-  const { configFile, settings } = parseArguments(
+  const { configFile, options } = parseArguments(
     words.filter((word) => word !== "\u2026"),
   );
   const fromFile = configFile === undefined
     ? []
-    : await settingsOf(configFile, page);
+    : await optionsOf(configFile, page);
   const isKnown = configFile === undefined || fromFile.length > 0;
-  await checkSettings([...fromFile, ...settings], isKnown);
+  await checkOptions([...fromFile, ...options], isKnown);
 }
 
 /**
- * Resolves settings, and gives the backend's options to the backend, if it is
+ * Resolves options, and gives the backend's options to the backend, if it is
  * one that is built in.
  */
-async function checkSettings(
-  settings: readonly Setting[],
+async function checkOptions(
+  options: readonly GivenOption[],
   isWhole = true,
 ): Promise<void> {
-  const { backend, plugins } = resolveConfig(settings);
+  const { backend, plugins } = resolveConfig(options);
   const hasPlugins = plugins.length > 0;
   const loaded = backend.findLastIndex(({ step }) => step === "load");
   const { name } = backend[loaded] as BackendStep & { step: "load" };
@@ -310,7 +310,7 @@ async function checkConfiguration(text: string): Promise<void> {
     `$1${"A".repeat(43)}=`,
   );
   if (/^\[/m.test(whole)) {
-    return await checkSettings(parseConfigFile(whole, "block"));
+    return await checkOptions(parseConfigFile(whole, "block"));
   }
   // Lines of a section that the text around names.
   const names = whole.matchAll(/^([a-z-]+) =/gm);
@@ -318,7 +318,7 @@ async function checkConfiguration(text: string): Promise<void> {
     coreOptions.some((option) => option.name === name)
   );
   const section = isCore ? "core" : "backend";
-  await checkSettings(parseConfigFile(`[${section}]\n${whole}`, "block"));
+  await checkOptions(parseConfigFile(`[${section}]\n${whole}`, "block"));
 }
 
 Deno.test("documentation's configurations are accepted", async () => {

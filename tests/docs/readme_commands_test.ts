@@ -61,8 +61,8 @@ testEngines(
 Deno.test("README's noVNC is that of the page with all of it", async () => {
   const whole = await readPage("docs/applications/novnc.md");
   const file = parseConfigFile(fileOf(whole, "novnc.ini"), "novnc.ini");
-  const { settings } = parseArguments(argumentsWith("--web www"));
-  for (const { option, value } of settings) {
+  const { options } = parseArguments(argumentsWith("--web www"));
+  for (const { option, value } of options) {
     const [host, port] = file.filter((each) =>
       each.section === "backend" && /^(host|port)$/.test(each.option)
     );

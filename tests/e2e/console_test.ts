@@ -126,9 +126,9 @@ async function startBed(): Promise<Bed> {
 
 /** What a test of the console gets. */
 interface ConsoleBed extends Bed {
-  /** Opens the console with settings in its fragment. */
+  /** Opens the console with options in its fragment. */
   readonly open: (
-    settings?: string,
+    fragment?: string,
     options?: Omit<ConsoleOptions, "url">,
   ) => Promise<ConsolePage>;
 }
@@ -1032,7 +1032,7 @@ const tests: Readonly<Record<string, (bed: ConsoleBed) => Promise<void>>> = {
   "asks for nothing but its page and its WebSocket": testRequests,
   "answers in a flood, and holds no more than it should": testFlood,
   "holds large messages whole, as long as there is room": testLargeMessages,
-  "has its settings in its address": testLinks,
+  "has its options in its address": testLinks,
   "moves nothing for those who ask for that": testMotion,
 };
 
@@ -1044,9 +1044,9 @@ Deno.test(needing(["chromium", "curl"], {
     await using bed = await startBed();
     const consoleBed: ConsoleBed = {
       ...bed,
-      open: (settings = "", options = {}) =>
+      open: (fragment = "", options = {}) =>
         ConsolePage.open(browser, {
-          url: `${bed.url}#${settings}`,
+          url: `${bed.url}#${fragment}`,
           ...options,
         }),
     };

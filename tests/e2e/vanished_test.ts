@@ -22,7 +22,7 @@ import { stdArguments } from "../../tools/std.ts";
 const needs = ["linux", "ip", "networks"] as const;
 
 /** A second between questions, and two of them: the system's own would take 11 minutes. */
-const settings = {
+const sysctls = {
   "net.ipv4.tcp_keepalive_intvl": 1,
   "net.ipv4.tcp_keepalive_probes": 2,
   // A server forgets a connection that it did not accept after three seconds.
@@ -47,7 +47,7 @@ class Bed implements AsyncDisposable {
 
   static async open(): Promise<Bed> {
     await using stack = new AsyncDisposableStack();
-    const network = stack.use(await Network.open({ settings }));
+    const network = stack.use(await Network.open({ sysctls }));
     const directory = stack.use(new TemporaryDirectory());
     return new Bed(network, directory, stack.move());
   }

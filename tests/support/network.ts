@@ -7,8 +7,8 @@
 
 /** Options for {@linkcode Network.open}. */
 export interface NetworkOptions {
-  /** Settings of the kernel, such as `net.ipv4.tcp_keepalive_intvl`, for both hosts. */
-  readonly settings?: Readonly<Record<string, number>>;
+  /** Parameters of the kernel, such as `net.ipv4.tcp_keepalive_intvl`, for both hosts. */
+  readonly sysctls?: Readonly<Record<string, number>>;
 }
 
 let lastNumber = 0;
@@ -42,7 +42,7 @@ export class Network implements AsyncDisposable {
    * @returns The network.
    * @throws {Error} If that is not possible here.
    */
-  static async open({ settings = {} }: NetworkOptions = {}): Promise<Network> {
+  static async open({ sysctls = {} }: NetworkOptions = {}): Promise<Network> {
     const network = new Network();
     const { near, far } = network.#names;
     try {
@@ -60,8 +60,8 @@ export class Network implements AsyncDisposable {
         await ip("-n", name, "address", "add", address, "dev", "cable");
         await ip("-n", name, "link", "set", "cable", "up");
         await ip("-n", name, "link", "set", "lo", "up");
-        for (const [setting, value] of Object.entries(settings)) {
-          const path = `/proc/sys/${setting.replaceAll(".", "/")}`;
+        for (const [name, value] of Object.entries(sysctls)) {
+          const path = `/proc/sys/${name.replaceAll(".", "/")}`;
           const write = `echo ${value} >${path}`;
           await ip("netns", "exec", name, "sh", "-c", write);
         }

@@ -5,21 +5,21 @@ import {
   assertThrows,
 } from "@std/assert";
 import { type Arguments, parseArguments } from "../../../core/cli/arguments.ts";
-import type { Setting } from "../../../core/config/config.ts";
+import type { GivenOption } from "../../../core/config/config.ts";
 import { ConfigError } from "../../../core/errors.ts";
 import { formatHelp } from "../../../core/cli/help.ts";
 import { coreOptions } from "../../../core/config/options.ts";
 
 const permissions = "none";
 
-/** Settings as `[section, option, value]`, in order. */
-function settingsOf(argv: readonly string[]): string[][] {
-  return parseArguments(argv).settings.map((
+/** Options as `[section, option, value]`, in order. */
+function optionsOf(argv: readonly string[]): string[][] {
+  return parseArguments(argv).options.map((
     { section, option, value },
   ) => [section, option, value]);
 }
 
-function core(option: string, value: string, origin: string): Setting {
+function core(option: string, value: string, origin: string): GivenOption {
   return { section: "core", option, value, origin };
 }
 
@@ -28,7 +28,7 @@ Deno.test("parseArguments() gives nothing for no arguments", {
 }, () => {
   const nothing: Arguments = {
     configFile: undefined,
-    settings: [],
+    options: [],
     completions: undefined,
     lockPlugin: undefined,
     help: false,
@@ -43,7 +43,7 @@ Deno.test("parseArguments() gives nothing for no arguments", {
 Deno.test("parseArguments() takes every short and long option", {
   permissions,
 }, () => {
-  const cases: [argv: string[], setting: Setting][] = [
+  const cases: [argv: string[], option: GivenOption][] = [
     [["-p", "8001"], core("port", "8001", "-p")],
     [["-p8001"], core("port", "8001", "-p")],
     [["-l", "::1"], core("listen", "::1", "-l")],
@@ -56,13 +56,13 @@ Deno.test("parseArguments() takes every short and long option", {
       value: "h",
       origin: "-c host",
     }],
-    ...coreOptions.flatMap(({ name }): [string[], Setting][] => [
+    ...coreOptions.flatMap(({ name }): [string[], GivenOption][] => [
       [[`--${name}`, "x"], core(name, "x", `--${name}`)],
       [[`--${name}=x`], core(name, "x", `--${name}`)],
     ]),
   ];
-  for (const [argv, setting] of cases) {
-    assertEquals(parseArguments(argv).settings, [setting], argv.join(" "));
+  for (const [argv, option] of cases) {
+    assertEquals(parseArguments(argv).options, [option], argv.join(" "));
   }
 });
 
@@ -72,21 +72,21 @@ Deno.test("parseArguments() hands values over verbatim", {
   for (
     const value of ["007", "0x10", "1e3", "true", "null", " a ", '"a"', "a=b"]
   ) {
-    assertEquals(settingsOf(["-p", value]), [["core", "port", value]]);
-    assertEquals(settingsOf([`--port=${value}`]), [["core", "port", value]]);
-    assertEquals(settingsOf(["-c", `o=${value}`]), [["backend", "o", value]]);
+    assertEquals(optionsOf(["-p", value]), [["core", "port", value]]);
+    assertEquals(optionsOf([`--port=${value}`]), [["core", "port", value]]);
+    assertEquals(optionsOf(["-c", `o=${value}`]), [["backend", "o", value]]);
   }
-  assertEquals(settingsOf(["-c", "o="]), [["backend", "o", ""]]);
-  assertEquals(settingsOf(["-c", "o=-1"]), [["backend", "o", "-1"]]);
-  assertEquals(settingsOf(["-c", "a.b=1"]), [["backend", "a.b", "1"]]);
-  assertEquals(settingsOf(["--listen=-x"]), [["core", "listen", "-x"]]);
+  assertEquals(optionsOf(["-c", "o="]), [["backend", "o", ""]]);
+  assertEquals(optionsOf(["-c", "o=-1"]), [["backend", "o", "-1"]]);
+  assertEquals(optionsOf(["-c", "a.b=1"]), [["backend", "a.b", "1"]]);
+  assertEquals(optionsOf(["--listen=-x"]), [["core", "listen", "-x"]]);
 });
 
 Deno.test("parseArguments() keeps the order of different options", {
   permissions,
 }, () => {
   assertEquals(
-    settingsOf([
+    optionsOf([
       ..."-c host=a --port=1 -b file -c path=b -p 2 --backend x".split(" "),
       ..."-c path=c -c path=d --ping 3 -k 4".split(" "),
     ]),
@@ -112,7 +112,7 @@ Deno.test("parseArguments() takes one configuration file, options after it", {
     assertEquals(parseArguments([file]).configFile, file);
     const args = parseArguments([file, "-p", "1"]);
     assertEquals(args.configFile, file);
-    assertEquals(args.settings, [core("port", "1", "-p")]);
+    assertEquals(args.options, [core("port", "1", "-p")]);
   }
   const args = parseArguments(["--check", "a.ini", "-k", "1"]);
   assertEquals([args.check, args.configFile], [true, "a.ini"]);

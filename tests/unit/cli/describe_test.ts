@@ -1,5 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { resolveConfig, type Setting } from "../../../core/config/config.ts";
+import {
+  type GivenOption,
+  resolveConfig,
+} from "../../../core/config/config.ts";
 import {
   describeConfig,
   describeDemo,
@@ -109,13 +112,13 @@ Deno.test("formatUrl() names what clients connect to", { permissions }, () => {
 Deno.test("describeConfig() tells of the backend that is loaded at the end", {
   permissions,
 }, () => {
-  function backend(option: string, value: string): Setting {
+  function backend(option: string, value: string): GivenOption {
     return { section: "backend", option, value, origin: `-c ${option}` };
   }
-  function core(option: string, value: string): Setting {
+  function core(option: string, value: string): GivenOption {
     return { section: "core", option, value, origin: `--${option}` };
   }
-  const cases: [settings: Setting[], lines: string[]][] = [
+  const cases: [options: GivenOption[], lines: string[]][] = [
     [[], ["listen on [::]:8001, engine stream", "backend defaultpeer"]],
     [
       [core("port", "0"), core("listen", "unix:/x")],
@@ -172,9 +175,9 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
       ],
     ],
   ];
-  for (const [settings, lines] of cases) {
+  for (const [options, lines] of cases) {
     assertEquals(
-      describeConfig(resolveConfig(settings)).split("\n"),
+      describeConfig(resolveConfig(options)).split("\n"),
       ["The configuration is valid.", ...lines],
     );
   }

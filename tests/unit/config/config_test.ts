@@ -1,9 +1,9 @@
 import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import {
   type BackendStep,
+  type GivenOption,
   parseConfigFile,
   resolveConfig,
-  type Setting,
 } from "../../../core/config/config.ts";
 import { ConfigError } from "../../../core/errors.ts";
 import { defaultCoreConfig } from "../../../core/config/options.ts";
@@ -12,13 +12,13 @@ const permissions = "none";
 
 /** The value that reaches the backend for `option = VALUE` in a file. */
 function valueOf(written: string): string {
-  const [setting, ...others] = parseConfigFile(
+  const [given, ...others] = parseConfigFile(
     `[backend]\noption${written}\n`,
     "f",
   );
   assertEquals(others, []);
-  assertEquals(setting?.option, "option");
-  return setting!.value;
+  assertEquals(given?.option, "option");
+  return given!.value;
 }
 
 function assertConfigError(
@@ -95,16 +95,16 @@ Deno.test("parseConfigFile() gives each pair its section and its line", {
     "two words = 2",
     "",
   ];
-  const settings: Setting[] = [
+  const options: GivenOption[] = [
     { section: "core", option: "port", value: "1", origin: "a.ini:3" },
     { section: "core", option: "listen", value: "h", origin: "a.ini:6" },
     { section: "backend", option: "two words", value: "2", origin: "a.ini:9" },
   ];
   for (const newline of ["\n", "\r\n", "\r"]) {
     const joined = text.join(newline);
-    assertEquals(parseConfigFile(joined, "a.ini"), settings);
-    assertEquals(parseConfigFile(joined.trimEnd(), "a.ini"), settings);
-    assertEquals(parseConfigFile(`\ufeff${joined}`, "a.ini"), settings);
+    assertEquals(parseConfigFile(joined, "a.ini"), options);
+    assertEquals(parseConfigFile(joined.trimEnd(), "a.ini"), options);
+    assertEquals(parseConfigFile(`\ufeff${joined}`, "a.ini"), options);
   }
   assertEquals(
     parseConfigFile("[core]\r\nport=1\n\rlisten=h\r\r\nping=2", "f").map((
@@ -259,7 +259,7 @@ Deno.test("parseConfigFile() names file and line of what it cannot read", {
   }
 });
 
-Deno.test("resolveConfig() gives the defaults for no settings", {
+Deno.test("resolveConfig() gives the defaults for no options", {
   permissions,
 }, () => {
   assertEquals(resolveConfig([]), {
@@ -321,7 +321,7 @@ Deno.test("resolveConfig() loads and configures the backend in order", {
     "[backend]\npath = /x\nexpression = a\nexpression = b\n[core]\nport = 1\nbackend = file",
     "f",
   );
-  const line: Setting[] = [
+  const line: GivenOption[] = [
     { section: "backend", option: "path", value: "/y", origin: "-c path" },
     { section: "core", option: "backend", value: "defaultpeer", origin: "-b" },
     { section: "backend", option: "host", value: "h", origin: "-c host" },
@@ -367,7 +367,7 @@ Deno.test("resolveConfig() names the origin of what it cannot use", {
 Deno.test("resolveConfig() takes a certificate and its key together", {
   permissions,
 }, () => {
-  const set = (option: string, value: string): Setting => ({
+  const set = (option: string, value: string): GivenOption => ({
     section: "core",
     option,
     value,

@@ -7,7 +7,7 @@ import { isSpecifier, noGrants } from "../../../core/config/plugin_options.ts";
 const permissions = "none";
 const hash = `${"A".repeat(43)}=`;
 
-Deno.test("resolveConfig() puts a plugin's settings together", {
+Deno.test("resolveConfig() puts a plugin's options together", {
   permissions,
 }, () => {
   const file = parseConfigFile(
@@ -25,8 +25,8 @@ trust = full
 env = A, B_*`,
     "f",
   );
-  const { settings } = parseArguments(["--plugin", "b=https://h/b.ts"]);
-  assertEquals(resolveConfig([...file, ...settings]).plugins, [
+  const { options } = parseArguments(["--plugin", "b=https://h/b.ts"]);
+  assertEquals(resolveConfig([...file, ...options]).plugins, [
     {
       name: "a",
       specifier: "./a.ts",

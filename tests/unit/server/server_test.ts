@@ -1,4 +1,4 @@
-/** `Server` with an engine in memory: settings in use, limits, draining. */
+/** `Server` with an engine in memory: configurations in use, limits, draining. */
 
 import { assertEquals } from "@std/assert";
 import type { Backend, PeerInfo } from "../../../core/api.ts";
