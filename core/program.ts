@@ -20,7 +20,7 @@ import type { ConnectionCounts } from "./server/connection_counts.ts";
 import type { FramingTable } from "./bridge/framing_table.ts";
 import { createLog, type Log, type LogLines } from "./log/log.ts";
 import { Pages } from "./pages/pages.ts";
-import { Plugins } from "./plugins/host.ts";
+import { Plugins } from "./plugins/plugins.ts";
 import { checkPort, findIpv4Instead } from "./server/listen_address.ts";
 import { Server } from "./server/server.ts";
 import type { ServerConfig, ThreadPlace } from "./server/options.ts";

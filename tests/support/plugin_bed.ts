@@ -10,7 +10,7 @@ import { loadBackend } from "../../core/accept/backend.ts";
 import { parseConfigFile, resolveConfig } from "../../core/config/config.ts";
 import type { LogFields } from "../../core/log/log.ts";
 import { nativeEngine } from "../../core/websocket/native/engine.ts";
-import { Plugins } from "../../core/plugins/host.ts";
+import { Plugins } from "../../core/plugins/plugins.ts";
 import { Server } from "../../core/server/server.ts";
 import { framings } from "../../framing/mod.ts";
 import { echo, TestPeer } from "./peer.ts";
