@@ -17,10 +17,7 @@ import {
   text,
   utf8,
 } from "../support/websocket_client_frames.ts";
-import {
-  CASES,
-  type ProtocolCase,
-} from "../support/websocket_protocol_cases.ts";
+import { CASES, type ProtocolCase } from "../support/receiver_cases.ts";
 
 /** Cases that run at once. */
 const atOnce = 16;

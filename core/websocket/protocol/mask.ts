@@ -3,7 +3,7 @@
  *
  * A mask is kept as one number, the first of its four bytes the lowest. Words
  * are read and written at any offset through a `DataView`, which takes far less
- * time than byte by byte: `deno bench tests/support/websocket_protocol_bench.ts`.
+ * time than byte by byte: `deno bench tests/support/receiver_bench.ts`.
  *
  * @module
  */

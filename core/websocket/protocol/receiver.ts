@@ -22,14 +22,14 @@ import { MessageReader } from "./message_reader.ts";
 
 export type { ProtocolFailure, ReceivedClose } from "./close.ts";
 
-/** Options for {@linkcode WebSocketProtocol}. */
-export interface WebSocketProtocolOptions {
+/** Options for {@linkcode Receiver}. */
+export interface ReceiverOptions {
   /** The largest message that is taken, in bytes. */
   readonly maxMessage: number;
 }
 
 /** What one read from a client came to. */
-export interface ProtocolEvents {
+export interface ReceiverEvents {
   /** The messages that are complete now, in order; each batch has at least one. */
   readonly messages: readonly IncomingMessages[];
   /**
@@ -51,7 +51,7 @@ const MOST_PONGS = 64;
 
 const NO_PONGS: readonly Uint8Array[] = Object.freeze([]);
 
-const NOTHING: ProtocolEvents = Object.freeze({
+const NOTHING: ReceiverEvents = Object.freeze({
   messages: Object.freeze([]),
   pongs: NO_PONGS,
   ponged: false,
@@ -62,21 +62,21 @@ const NOTHING: ProtocolEvents = Object.freeze({
  *
  * It holds what has come of an unfinished message, up to twice that in
  * allocated memory, at most 14 bytes of a header and 125 of a control frame,
- * and two buffers of at most 128 KiB for reuse; see {@linkcode WebSocketProtocol.trim}.
+ * and two buffers of at most 128 KiB for reuse; see {@linkcode Receiver.trim}.
  *
  * @example A masked frame, cut in two
  * ```ts
- * import { WebSocketProtocol } from "./receiver.ts";
+ * import { Receiver } from "./receiver.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const protocol = new WebSocketProtocol({ maxMessage: 1024 });
- * const first = protocol.receive(new Uint8Array([0x82, 0x82, 1, 2, 3, 4, 0x61]));
+ * const receiver = new Receiver({ maxMessage: 1024 });
+ * const first = receiver.receive(new Uint8Array([0x82, 0x82, 1, 2, 3, 4, 0x61]));
  * assertEquals(first.messages, []);
- * const second = protocol.receive(new Uint8Array([0x60]));
+ * const second = receiver.receive(new Uint8Array([0x60]));
  * assertEquals(second.messages, [{ data: new Uint8Array([0x60, 0x62]), ends: [2] }]);
  * ```
  */
-export class WebSocketProtocol {
+export class Receiver {
   readonly #header = new FrameHeader();
   readonly #messages: MessageReader;
   #over = false;
@@ -98,7 +98,7 @@ export class WebSocketProtocol {
    *
    * @throws {RangeError} If `maxMessage` is not a whole number of at least 0.
    */
-  constructor(options: WebSocketProtocolOptions) {
+  constructor(options: ReceiverOptions) {
     const { maxMessage } = options;
     if (!Number.isSafeInteger(maxMessage) || maxMessage < 0) {
       throw new RangeError(
@@ -139,7 +139,7 @@ export class WebSocketProtocol {
    * @returns What happened. Its messages are valid until the next call. After
    * a close frame or a failure, nothing ever happens again.
    */
-  receive(chunk: Uint8Array): ProtocolEvents {
+  receive(chunk: Uint8Array): ReceiverEvents {
     if (this.#over) return NOTHING;
     // Node's sockets give a Buffer: code that meets both kinds is slower with either.
     const { buffer, byteOffset, length } = chunk;
@@ -246,11 +246,11 @@ export class WebSocketProtocol {
     return this.#control.slice(0, this.#controlLength);
   }
 
-  #endRead(): ProtocolEvents {
+  #endRead(): ReceiverEvents {
     const messages = this.#messages.endRead(this.#over);
     const failure = this.#messages.failure;
     const events: {
-      -readonly [Key in keyof ProtocolEvents]: ProtocolEvents[Key];
+      -readonly [Key in keyof ReceiverEvents]: ReceiverEvents[Key];
     } = {
       messages,
       pongs: this.#pongs ?? NO_PONGS,

@@ -39,9 +39,9 @@ import {
   encodePongs,
 } from "./frames.ts";
 import {
-  type ProtocolEvents,
-  WebSocketProtocol,
-  type WebSocketProtocolOptions,
+  Receiver,
+  type ReceiverEvents,
+  type ReceiverOptions,
 } from "./receiver.ts";
 
 /** How far a WebSocket is from its open state to its end. */
@@ -86,7 +86,7 @@ const steps: Readonly<
 };
 
 /** Pongs that are owed to the client. */
-type Pongs = ProtocolEvents["pongs"];
+type Pongs = ReceiverEvents["pongs"];
 
 const noPongs: Pongs = Object.freeze([]);
 
@@ -112,7 +112,7 @@ const noBytes = new Uint8Array(0);
 export class ServerProtocol {
   #state: ServerProtocolState = "open";
   #end: WebSocketEnd | undefined;
-  #receiver: WebSocketProtocol;
+  #receiver: Receiver;
   /** How it ends if nothing else ends it before the answer. */
   #answer: WebSocketEnd | undefined;
   #pongs: Pongs = noPongs;
@@ -123,8 +123,8 @@ export class ServerProtocol {
    * @param options What holds for the client's messages.
    * @throws {RangeError} If `maxMessage` is not a whole number of at least 0.
    */
-  constructor(options: WebSocketProtocolOptions) {
-    this.#receiver = new WebSocketProtocol(options);
+  constructor(options: ReceiverOptions) {
+    this.#receiver = new Receiver(options);
   }
 
   /** In which state it is. */
@@ -170,7 +170,7 @@ export class ServerProtocol {
    * @returns What happened. Its messages are valid until the next call. Its
    * pongs are what {@linkcode ServerProtocol.pong} sends.
    */
-  receive(bytes: Uint8Array): ProtocolEvents {
+  receive(bytes: Uint8Array): ReceiverEvents {
     const events = this.#receiver.receive(bytes);
     const { pongs, close, failure } = events;
     // The last ping is the one to answer (RFC 6455 section 5.5.3).

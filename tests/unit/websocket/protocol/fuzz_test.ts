@@ -10,7 +10,7 @@ import {
   cutAt,
   observe,
   type Observed,
-} from "../../../support/websocket_protocol_observer.ts";
+} from "../../../support/receiver_observer.ts";
 
 const permissions = "none";
 
@@ -195,8 +195,7 @@ function fuzz(
 }
 
 Deno.test({
-  name:
-    "WebSocketProtocol.receive() takes 50,000 random byte strings, cut anywhere",
+  name: "Receiver.receive() takes 50,000 random byte strings, cut anywhere",
   permissions,
   fn(): void {
     const ends = fuzz(50_000, 0x6455, randomBytes);
@@ -209,7 +208,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "WebSocketProtocol.receive() takes 50,000 changed streams of frames, cut anywhere",
+    "Receiver.receive() takes 50,000 changed streams of frames, cut anywhere",
   permissions,
   fn(): void {
     const ends = fuzz(
@@ -225,7 +224,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "WebSocketProtocol.receive() finds no fault with streams of frames as they should be",
+    "Receiver.receive() finds no fault with streams of frames as they should be",
   permissions,
   fn(): void {
     const ends = fuzz(2_000, 0xfeed, randomStream);

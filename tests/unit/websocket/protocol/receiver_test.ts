@@ -5,7 +5,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { WebSocketProtocol } from "../../../../core/websocket/protocol/receiver.ts";
+import { Receiver } from "../../../../core/websocket/protocol/receiver.ts";
 import {
   binary,
   frame,
@@ -18,19 +18,13 @@ import {
   text,
   utf8,
 } from "../../../support/websocket_client_frames.ts";
-import {
-  CASES,
-  type ProtocolCase,
-} from "../../../support/websocket_protocol_cases.ts";
-import {
-  cutAt,
-  observe,
-} from "../../../support/websocket_protocol_observer.ts";
+import { CASES, type ProtocolCase } from "../../../support/receiver_cases.ts";
+import { cutAt, observe } from "../../../support/receiver_observer.ts";
 
 const permissions = "none";
 
 Deno.test({
-  name: "WebSocketProtocol.receive() is tested with at least 300 cases",
+  name: "Receiver.receive() is tested with at least 300 cases",
   permissions,
   fn(): void {
     const names = Object.entries(CASES).flatMap(([group, cases]) =>
@@ -43,7 +37,7 @@ Deno.test({
 
 for (const [group, cases] of Object.entries(CASES)) {
   Deno.test({
-    name: `WebSocketProtocol.receive() does what is expected: ${group}`,
+    name: `Receiver.receive() does what is expected: ${group}`,
     permissions,
     fn(): void {
       for (const item of cases) {
@@ -98,8 +92,7 @@ function assertSame(
 }
 
 Deno.test({
-  name:
-    "WebSocketProtocol.receive() reads the client's frames of RFC 6455 section 5.7",
+  name: "Receiver.receive() reads the client's frames of RFC 6455 section 5.7",
   permissions,
   fn(): void {
     const masked = observe([
@@ -140,7 +133,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "WebSocketProtocol.receive() refuses the server's frames of RFC 6455 section 5.7",
+    "Receiver.receive() refuses the server's frames of RFC 6455 section 5.7",
   permissions,
   fn(): void {
     const examples = [
@@ -160,8 +153,7 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    "WebSocketProtocol.receive() gives the messages of a read as one view of it",
+  name: "Receiver.receive() gives the messages of a read as one view of it",
   permissions,
   fn(): void {
     const chunk = join(
@@ -172,7 +164,7 @@ Deno.test({
       text("f"),
       text("g"),
     );
-    const { messages, pongs } = new WebSocketProtocol({ maxMessage: 9 })
+    const { messages, pongs } = new Receiver({ maxMessage: 9 })
       .receive(
         chunk,
       );
@@ -188,7 +180,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "WebSocketProtocol.receive() gives fragments that came in one read as part of its view",
+    "Receiver.receive() gives fragments that came in one read as part of its view",
   permissions,
   fn(): void {
     const chunk = join(
@@ -197,7 +189,7 @@ Deno.test({
       frame({ opcode: 0, payload: "c" }),
       binary("d"),
     );
-    const { messages } = new WebSocketProtocol({ maxMessage: 9 }).receive(
+    const { messages } = new Receiver({ maxMessage: 9 }).receive(
       chunk,
     );
     assertEquals(messages, [
@@ -209,15 +201,15 @@ Deno.test({
 
 Deno.test({
   name:
-    "WebSocketProtocol.receive() looks at its chunk only, wherever that lies in its buffer",
+    "Receiver.receive() looks at its chunk only, wherever that lies in its buffer",
   permissions,
   fn(): void {
     const input = join(text("ab"), binary(pattern(3000)), binary("c"));
     for (let offset = 0; offset < 5; offset++) {
       const chunk = Buffer.alloc(offset + input.length + 9, 0x77);
       chunk.set(input, offset);
-      const protocol = new WebSocketProtocol({ maxMessage: 3000 });
-      const { messages } = protocol.receive(
+      const receiver = new Receiver({ maxMessage: 3000 });
+      const { messages } = receiver.receive(
         chunk.subarray(offset, offset + input.length),
       );
       assertEquals(messages, [
@@ -236,7 +228,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "WebSocketProtocol.receive() says in words what is wrong",
+  name: "Receiver.receive() says in words what is wrong",
   permissions,
   fn(): void {
     const table: [Uint8Array, string][] = [
@@ -283,7 +275,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "WebSocketProtocol.receive() refuses text before its frame is complete",
+  name: "Receiver.receive() refuses text before its frame is complete",
   permissions,
   fn(): void {
     const head = text(join(new Uint8Array([0x61, 0xff]), letters(9000)))
@@ -296,53 +288,52 @@ Deno.test({
 
 Deno.test({
   name:
-    "WebSocketProtocol.receive() allocates for what has come, not for what is announced",
+    "Receiver.receive() allocates for what has come, not for what is announced",
   permissions,
   fn(): void {
-    const protocol = new WebSocketProtocol({ maxMessage: 1 << 24 });
+    const receiver = new Receiver({ maxMessage: 1 << 24 });
     const payload = pattern(1 << 20);
     const input = frame({ opcode: 2, payload, length: BigInt(1 << 24) });
-    protocol.receive(input.slice(0, 14));
-    assert(protocol.held <= 256);
+    receiver.receive(input.slice(0, 14));
+    assert(receiver.held <= 256);
     for (let given = 14; given < input.length; given += 1000) {
-      protocol.receive(input.slice(given, given + 1000));
-      assert(protocol.held <= 2 * Math.min(given + 1000, input.length));
+      receiver.receive(input.slice(given, given + 1000));
+      assert(receiver.held <= 2 * Math.min(given + 1000, input.length));
     }
   },
 });
 
 Deno.test({
   name:
-    "WebSocketProtocol.receive() allocates no more than a message needs that comes to its end",
+    "Receiver.receive() allocates no more than a message needs that comes to its end",
   permissions,
   fn(): void {
-    const protocol = new WebSocketProtocol({ maxMessage: 1 << 24 });
+    const receiver = new Receiver({ maxMessage: 1 << 24 });
     const input = binary(pattern(100_000));
-    protocol.receive(input.slice(0, 90_000));
-    assertEquals(protocol.held, 100_000);
+    receiver.receive(input.slice(0, 90_000));
+    assertEquals(receiver.held, 100_000);
   },
 });
 
 Deno.test({
-  name:
-    "WebSocketProtocol.receive() does not grow with fragments that are empty",
+  name: "Receiver.receive() does not grow with fragments that are empty",
   permissions,
   fn(): void {
-    const protocol = new WebSocketProtocol({ maxMessage: 1024 });
-    protocol.receive(frame({ opcode: 1, payload: "a", final: false }));
-    const before = protocol.held;
+    const receiver = new Receiver({ maxMessage: 1024 });
+    receiver.receive(frame({ opcode: 1, payload: "a", final: false }));
+    const before = receiver.held;
     const empty = join(
       ...Array.from({ length: 1000 }, () => frame({ opcode: 0, final: false })),
     );
-    for (let count = 0; count < 100; count++) protocol.receive(empty.slice());
-    assertEquals(protocol.held, before);
-    const { messages } = protocol.receive(frame({ opcode: 0, payload: "b" }));
+    for (let count = 0; count < 100; count++) receiver.receive(empty.slice());
+    assertEquals(receiver.held, before);
+    const { messages } = receiver.receive(frame({ opcode: 0, payload: "b" }));
     assertEquals(messages, [{ data: utf8("ab"), ends: [2], turns: [0] }]);
   },
 });
 
 Deno.test({
-  name: "WebSocketProtocol.receive() tells where the type of messages changes",
+  name: "Receiver.receive() tells where the type of messages changes",
   permissions,
   fn(): void {
     const kinds = [1, 2, 2, 1, 1, 1, 2, 1, 2, 2];
@@ -356,7 +347,7 @@ Deno.test({
           : frame({ opcode, payload: "xy" })
       ),
     );
-    const { messages } = new WebSocketProtocol({ maxMessage: 9 }).receive(
+    const { messages } = new Receiver({ maxMessage: 9 }).receive(
       input.slice(),
     );
     assertEquals(messages[0]?.turns, [0, 1, 3, 6, 7, 8]);
@@ -366,35 +357,33 @@ Deno.test({
       assertEquals(types, kinds.map((kind) => kind === 1 ? "text" : "binary"));
     }
     // The next read begins anew.
-    const protocol = new WebSocketProtocol({ maxMessage: 9 });
-    assertEquals(protocol.receive(text("a")).messages[0]?.turns, [0]);
-    assertEquals(protocol.receive(binary("a")).messages[0]?.turns, undefined);
-    assertEquals(protocol.receive(text("a")).messages[0]?.turns, [0]);
+    const receiver = new Receiver({ maxMessage: 9 });
+    assertEquals(receiver.receive(text("a")).messages[0]?.turns, [0]);
+    assertEquals(receiver.receive(binary("a")).messages[0]?.turns, undefined);
+    assertEquals(receiver.receive(text("a")).messages[0]?.turns, [0]);
   },
 });
 
 Deno.test({
-  name:
-    "WebSocketProtocol.receive() grows seldom with fragments that are small",
+  name: "Receiver.receive() grows seldom with fragments that are small",
   permissions,
   fn(): void {
-    const protocol = new WebSocketProtocol({ maxMessage: 1 << 20 });
-    protocol.receive(frame({ opcode: 2, payload: pattern(100), final: false }));
+    const receiver = new Receiver({ maxMessage: 1 << 20 });
+    receiver.receive(frame({ opcode: 2, payload: pattern(100), final: false }));
     const sizes = new Set<number>();
     for (let count = 1; count < 1000; count++) {
-      protocol.receive(
+      receiver.receive(
         frame({ opcode: 0, payload: pattern(100), final: false }),
       );
-      sizes.add(protocol.held);
+      sizes.add(receiver.held);
     }
     assert(sizes.size <= 12, `${sizes.size} sizes`);
-    assert(protocol.held <= 2 * 100_000);
+    assert(receiver.held <= 2 * 100_000);
   },
 });
 
 Deno.test({
-  name:
-    "WebSocketProtocol.receive() fails text at the first byte that cannot be UTF-8",
+  name: "Receiver.receive() fails text at the first byte that cannot be UTF-8",
   permissions,
   fn(): void {
     const before = utf8("κόσμε");
@@ -440,14 +429,13 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    "WebSocketProtocol.receive() tells of 64 pings of a read, the last among them",
+  name: "Receiver.receive() tells of 64 pings of a read, the last among them",
   permissions,
   fn(): void {
     for (const count of [63, 64, 65, 1000]) {
-      const protocol = new WebSocketProtocol({ maxMessage: 9 });
+      const receiver = new Receiver({ maxMessage: 9 });
       const all = Array.from({ length: count }, (_, index) => `${index}`);
-      const { pongs } = protocol.receive(
+      const { pongs } = receiver.receive(
         join(...all.map((data) => ping(data))),
       );
       const told = [...all.slice(0, 63), ...all.slice(63).slice(-1)];
@@ -457,17 +445,17 @@ Deno.test({
 });
 
 Deno.test({
-  name: "WebSocketProtocol.receive() tells of pings and pongs once",
+  name: "Receiver.receive() tells of pings and pongs once",
   permissions,
   fn(): void {
-    const protocol = new WebSocketProtocol({ maxMessage: 9 });
-    const first = protocol.receive(join(ping("1"), ping("2"), pong("3")));
+    const receiver = new Receiver({ maxMessage: 9 });
+    const first = receiver.receive(join(ping("1"), ping("2"), pong("3")));
     assertEquals(first, {
       messages: [],
       pongs: [utf8("1"), utf8("2")],
       ponged: true,
     });
-    assertEquals(protocol.receive(new Uint8Array()), {
+    assertEquals(receiver.receive(new Uint8Array()), {
       messages: [],
       pongs: [],
       ponged: false,
@@ -477,10 +465,10 @@ Deno.test({
 
 Deno.test({
   name:
-    "WebSocketProtocol.receive() uses two buffers in turn for messages that come in several reads",
+    "Receiver.receive() uses two buffers in turn for messages that come in several reads",
   permissions,
   fn(): void {
-    const protocol = new WebSocketProtocol({ maxMessage: 1 << 20 });
+    const receiver = new Receiver({ maxMessage: 1 << 20 });
     const payloads = Array.from(
       { length: 9 },
       (_, index) => pattern(65536).fill(index, 5, 500),
@@ -489,7 +477,7 @@ Deno.test({
     const buffers = new Set<ArrayBufferLike>();
     const got: Uint8Array[] = [];
     for (let start = 0; start < input.length; start += 60_000) {
-      const { messages } = protocol.receive(input.slice(start, start + 60_000));
+      const { messages } = receiver.receive(input.slice(start, start + 60_000));
       for (const { data } of messages) {
         got.push(data.slice());
         buffers.add(data.buffer);
@@ -497,59 +485,59 @@ Deno.test({
     }
     assertSame(got, payloads, "messages");
     assertEquals(buffers.size, 2);
-    assertEquals(protocol.held, 2 * 65536);
+    assertEquals(receiver.held, 2 * 65536);
   },
 });
 
 Deno.test({
-  name: "WebSocketProtocol.receive() keeps no buffer of a huge message",
+  name: "Receiver.receive() keeps no buffer of a huge message",
   permissions,
   fn(): void {
-    const protocol = new WebSocketProtocol({ maxMessage: 1 << 24 });
+    const receiver = new Receiver({ maxMessage: 1 << 24 });
     const payload = pattern(1 << 20);
     const input = binary(payload);
-    protocol.receive(input.slice(0, 900_000));
-    const { messages } = protocol.receive(input.slice(900_000));
+    receiver.receive(input.slice(0, 900_000));
+    const { messages } = receiver.receive(input.slice(900_000));
     assertSame(messages.map(({ data }) => data), [payload], "messages");
-    assertEquals(protocol.held, 0);
+    assertEquals(receiver.held, 0);
   },
 });
 
 Deno.test({
-  name: "WebSocketProtocol.trim() drops the buffers that wait for messages",
+  name: "Receiver.trim() drops the buffers that wait for messages",
   permissions,
   fn(): void {
-    const protocol = new WebSocketProtocol({ maxMessage: 1 << 20 });
+    const receiver = new Receiver({ maxMessage: 1 << 20 });
     const input = binary(pattern(50_000));
-    protocol.receive(input.slice(0, 30_000));
-    protocol.receive(input.slice(30_000));
-    assert(protocol.held > 0);
-    protocol.trim();
-    assertEquals(protocol.held, 0);
+    receiver.receive(input.slice(0, 30_000));
+    receiver.receive(input.slice(30_000));
+    assert(receiver.held > 0);
+    receiver.trim();
+    assertEquals(receiver.held, 0);
   },
 });
 
 Deno.test({
-  name: "WebSocketProtocol.trim() keeps an unfinished message",
+  name: "Receiver.trim() keeps an unfinished message",
   permissions,
   fn(): void {
-    const protocol = new WebSocketProtocol({ maxMessage: 1 << 20 });
+    const receiver = new Receiver({ maxMessage: 1 << 20 });
     const payload = pattern(50_000);
     const input = binary(payload);
-    protocol.receive(input.slice(0, 30_000));
-    protocol.trim();
-    const { messages } = protocol.receive(input.slice(30_000));
+    receiver.receive(input.slice(0, 30_000));
+    receiver.trim();
+    const { messages } = receiver.receive(input.slice(30_000));
     assertSame(messages.map(({ data }) => data), [payload], "messages");
   },
 });
 
 Deno.test({
-  name: "WebSocketProtocol() throws on a limit that is none",
+  name: "Receiver() throws on a limit that is none",
   permissions,
   fn(): void {
     for (const maxMessage of [-1, 1.5, NaN, Infinity]) {
       assertThrows(
-        () => new WebSocketProtocol({ maxMessage }),
+        () => new Receiver({ maxMessage }),
         RangeError,
         `"maxMessage" must be a whole number of at least 0: current value is ${maxMessage}`,
       );
@@ -562,10 +550,10 @@ function readWithEnding(
   chunks: readonly Uint8Array[],
   ending: string,
 ): string[] {
-  const protocol = new WebSocketProtocol({ maxMessage: 4000 });
-  protocol.addEnding(utf8(ending));
+  const receiver = new Receiver({ maxMessage: 4000 });
+  receiver.addEnding(utf8(ending));
   return chunks.flatMap((chunk) =>
-    protocol.receive(chunk).messages.flatMap(({ data, ends }) =>
+    receiver.receive(chunk).messages.flatMap(({ data, ends }) =>
       ends.map((end, index) =>
         new TextDecoder().decode(data.subarray(ends[index - 1] ?? 0, end))
       )
@@ -574,8 +562,7 @@ function readWithEnding(
 }
 
 Deno.test({
-  name:
-    "WebSocketProtocol.addEnding() gives messages an end where there is room",
+  name: "Receiver.addEnding() gives messages an end where there is room",
   permissions,
   fn(): void {
     for (const ending of ["\n", "\r\n", "123456"]) {
@@ -618,16 +605,16 @@ Deno.test({
 });
 
 Deno.test({
-  name: "WebSocketProtocol.addEnding() makes no text valid, and no room",
+  name: "Receiver.addEnding() makes no text valid, and no room",
   permissions,
   fn(): void {
-    const protocol = new WebSocketProtocol({ maxMessage: 9 });
-    protocol.addEnding(utf8("\n"));
+    const receiver = new Receiver({ maxMessage: 9 });
+    receiver.addEnding(utf8("\n"));
     const broken = frame({ opcode: 1, payload: new Uint8Array([0xc3]) });
-    assertEquals(protocol.receive(broken).failure?.code, 1007);
+    assertEquals(receiver.receive(broken).failure?.code, 1007);
     // The second byte of a character, and more than a header leaves.
     for (const ending of [new Uint8Array([0xa9]), utf8("1234567")]) {
-      const other = new WebSocketProtocol({ maxMessage: 9 });
+      const other = new Receiver({ maxMessage: 9 });
       other.addEnding(ending);
       const { messages } = other.receive(join(binary("a"), binary("b")));
       assertEquals(messages[0]?.ends, [1, 2]);

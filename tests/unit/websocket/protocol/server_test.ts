@@ -4,7 +4,7 @@ import {
   ServerProtocol,
   type ServerProtocolState,
 } from "../../../../core/websocket/protocol/server.ts";
-import { cutAt } from "../../../support/websocket_protocol_observer.ts";
+import { cutAt } from "../../../support/receiver_observer.ts";
 import {
   binary,
   close,

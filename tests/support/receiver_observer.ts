@@ -1,9 +1,9 @@
-/** Feeds a protocol and gathers what comes of it. */
+/** Feeds a receiver and gathers what comes of it. */
 
 import { assert, assertEquals } from "@std/assert";
 import {
-  type ProtocolEvents,
-  WebSocketProtocol,
+  Receiver,
+  type ReceiverEvents,
 } from "../../core/websocket/protocol/receiver.ts";
 import { text } from "./websocket_client_frames.ts";
 
@@ -15,11 +15,11 @@ export interface Observed {
   /** The pings to be answered: of those of one chunk, the latest. */
   readonly pings: readonly Uint8Array[];
   readonly ponged: boolean;
-  readonly close: ProtocolEvents["close"];
-  readonly failure: ProtocolEvents["failure"];
-  /** The most bytes that the protocol held between two chunks, beyond twice those given to it. */
+  readonly close: ReceiverEvents["close"];
+  readonly failure: ReceiverEvents["failure"];
+  /** The most bytes that the receiver held between two chunks, beyond twice those given to it. */
   readonly excess: number;
-  /** The most bytes that the protocol held between two chunks. */
+  /** The most bytes that the receiver held between two chunks. */
   readonly most: number;
 }
 
@@ -33,26 +33,26 @@ export function cutAt(
   );
 }
 
-/** Gives chunks to a protocol, one after another; they are destroyed after each call. */
+/** Gives chunks to a receiver, one after another; they are destroyed after each call. */
 export function observe(
   chunks: readonly Uint8Array[],
   maxMessage: number,
 ): Observed {
-  const protocol = new WebSocketProtocol({ maxMessage });
+  const receiver = new Receiver({ maxMessage });
   const messages: Uint8Array[] = [];
   const types: ("text" | "binary")[] = [];
   const pings: Uint8Array[] = [];
   let ponged = false;
-  let close: ProtocolEvents["close"];
-  let failure: ProtocolEvents["failure"];
+  let close: ReceiverEvents["close"];
+  let failure: ReceiverEvents["failure"];
   let given = 0;
   let excess = 0;
   let most = 0;
   for (const chunk of chunks) {
-    const events = protocol.receive(chunk);
+    const events = receiver.receive(chunk);
     given += chunk.length;
-    excess = Math.max(excess, protocol.held - 2 * given);
-    most = Math.max(most, protocol.held);
+    excess = Math.max(excess, receiver.held - 2 * given);
+    most = Math.max(most, receiver.held);
     if (close !== undefined || failure !== undefined) {
       assertNothing(events);
       continue;
@@ -81,12 +81,12 @@ export function observe(
     );
   }
   if (close !== undefined || failure !== undefined) {
-    assertNothing(protocol.receive(text("late")));
-    assertEquals(protocol.held, 0);
+    assertNothing(receiver.receive(text("late")));
+    assertEquals(receiver.held, 0);
   }
   return { messages, types, pings, ponged, close, failure, excess, most };
 }
 
-function assertNothing(events: ProtocolEvents): void {
+function assertNothing(events: ReceiverEvents): void {
   assertEquals(events, { messages: [], pongs: [], ponged: false });
 }

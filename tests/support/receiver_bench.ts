@@ -1,11 +1,11 @@
 /**
- * What reading and writing frames costs: `deno bench tests/support/websocket_protocol_bench.ts`.
+ * What reading and writing frames costs: `deno bench tests/support/receiver_bench.ts`.
  * The name of each says how many messages or bytes one iteration is.
  */
 
 import { encodeMessages } from "../../core/websocket/protocol/frames.ts";
 import { unmask } from "../../core/websocket/protocol/mask.ts";
-import { WebSocketProtocol } from "../../core/websocket/protocol/receiver.ts";
+import { Receiver } from "../../core/websocket/protocol/receiver.ts";
 import { frame, join, letters } from "./websocket_client_frames.ts";
 
 const READ = 65536;
@@ -16,12 +16,12 @@ for (const [kind, opcode] of [["binary", 2], ["text", 1]] as const) {
     const count = Math.floor(READ / message.length);
     const input = join(...Array.from({ length: count }, () => message));
     const chunk = input.slice();
-    const protocol = new WebSocketProtocol({ maxMessage: 1 << 20 });
+    const receiver = new Receiver({ maxMessage: 1 << 20 });
     Deno.bench(
       `receive() ${count} ${kind} messages of ${size} bytes in one read`,
       () => {
         chunk.set(input);
-        protocol.receive(chunk);
+        receiver.receive(chunk);
       },
     );
   }
@@ -30,11 +30,11 @@ for (const [kind, opcode] of [["binary", 2], ["text", 1]] as const) {
   const head = message.subarray(0, READ / 2);
   const turn = join(message.subarray(READ / 2), head);
   const chunk = turn.slice();
-  const protocol = new WebSocketProtocol({ maxMessage: 1 << 20 });
-  protocol.receive(head.slice());
+  const receiver = new Receiver({ maxMessage: 1 << 20 });
+  receiver.receive(head.slice());
   Deno.bench(`receive() 1 ${kind} message of 64 KiB in two reads`, () => {
     chunk.set(turn);
-    protocol.receive(chunk);
+    receiver.receive(chunk);
   });
 }
 
