@@ -48,6 +48,7 @@ export const lazyPackages: readonly string[] = ([
   "@opentelemetry/api",
   "acorn",
   "fresh",
+  "jose",
   "mime-types",
   "range-parser",
 ] as const).map((name) => manifest.imports[name]);
