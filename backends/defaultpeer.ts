@@ -11,24 +11,10 @@ import {
   type PeerAddress,
 } from "../core/net/address.ts";
 import type { Backend, PeerInfo } from "../core/api.ts";
-import type { TlsTrust } from "../core/net/tls_trust.ts";
-import { setTlsOption, tlsOptions } from "./tls_trust.ts";
+import { PeerOptions, peerOptions, unknownOption } from "./peer_options.ts";
 
 /** The port if none is given. */
 const DEFAULT_PORT = 5900;
-
-const OPTIONS = [
-  "host",
-  "port",
-  "framing",
-  "framing-config",
-  "protocol",
-  "proxy-protocol",
-  ...tlsOptions,
-];
-
-/** A subprotocol's name: a token of RFC 9110, section 5.6.2. */
-const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
 
 /**
  * Makes a backend that names the same peer for every client.
@@ -65,43 +51,21 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
 export function createDefaultPeer(): Backend {
   let host = "tcp://localhost";
   let port: number | undefined;
-  let info: Omit<PeerInfo, "address"> = {};
-  let trust: TlsTrust = {};
+  const others = new PeerOptions();
 
   return {
     configure(option: string, value: string): void | Promise<void> {
-      switch (option) {
-        case "host":
-          // The option port may still follow.
-          parseAddress(value, { hasPort: false });
-          host = value;
-          break;
-        case "port":
-          port = parsePort(value);
-          break;
-        case "framing":
-          info = withField(info, "framing", value);
-          break;
-        case "framing-config":
-          info = { ...info, framingConfig: value };
-          break;
-        case "protocol":
-          info = withField(info, "protocol", parseProtocol(value));
-          break;
-        case "proxy-protocol":
-          info = { ...info, proxyProtocol: parseProxyProtocol(value) };
-          break;
-        default:
-          if (tlsOptions.includes(option)) {
-            return setTlsOption(trust, option, value).then((changed) => {
-              trust = changed;
-            });
-          }
-          throw new TypeError(
-            `Cannot set option "${option}": the options of backend "defaultpeer" are ${
-              OPTIONS.join(", ")
-            }`,
-          );
+      if (option === "host") {
+        // The option port may still follow.
+        parseAddress(value, { hasPort: false });
+        host = value;
+      } else if (option === "port") {
+        port = parsePort(value);
+      } else if (peerOptions.includes(option)) {
+        return others.set(option, value);
+      } else {
+        const options = ["host", "port", ...peerOptions];
+        throw unknownOption(option, "defaultpeer", options);
       }
     },
     start: answer,
@@ -109,18 +73,8 @@ export function createDefaultPeer(): Backend {
   };
 
   function answer(): PeerInfo {
-    return { address: withPort(host, port), ...info, ...trust };
+    return { address: withPort(host, port), ...others.defaults };
   }
-}
-
-/** An empty value unsets the option, as in the C version. */
-function withField(
-  info: Omit<PeerInfo, "address">,
-  field: "framing" | "protocol",
-  value: string,
-): Omit<PeerInfo, "address"> {
-  const { [field]: _, ...others } = info;
-  return value === "" ? others : { ...others, [field]: value };
 }
 
 /**
@@ -151,20 +105,4 @@ function parsePort(value: string): number {
     throw new RangeError(`Cannot use port "${value}": it must be 1 to 65535`);
   }
   return port;
-}
-
-function parseProtocol(value: string): string {
-  if (value !== "" && !TOKEN.test(value)) {
-    throw new SyntaxError(
-      `Cannot use protocol "${value}": it must be "*" or the name of a subprotocol`,
-    );
-  }
-  return value;
-}
-
-function parseProxyProtocol(value: string): "v1" | "v2" {
-  if (value === "v1" || value === "v2") return value;
-  throw new SyntaxError(
-    `Cannot use proxy-protocol "${value}": it must be v1 or v2`,
-  );
 }

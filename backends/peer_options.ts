@@ -1,0 +1,122 @@
+/**
+ * The options of backends that say how to talk to a peer, whatever its address.
+ *
+ * @module
+ */
+
+import type { PeerInfo } from "../core/api.ts";
+import { parseAddress } from "../core/net/address.ts";
+import { setTlsOption, tlsOptions } from "./tls_trust.ts";
+
+/** Their names. */
+export const peerOptions: readonly string[] = [
+  "framing",
+  "framing-config",
+  "protocol",
+  "proxy-protocol",
+  ...tlsOptions,
+];
+
+/** A subprotocol's name: a token of RFC 9110, section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
+
+/** What these options say, for one backend. */
+export class PeerOptions {
+  #defaults: Omit<PeerInfo, "address"> = {};
+
+  /**
+   * Applies one of the options.
+   *
+   * @param option Name of the option.
+   * @param value Its value; where it is empty, the option is as if it were not
+   * set.
+   * @throws {SyntaxError} If the value is not valid.
+   * @throws {Error} If a file that it names cannot be read.
+   */
+  set(option: string, value: string): void | Promise<void> {
+    switch (option) {
+      case "framing":
+        this.#replace("framing", value);
+        break;
+      case "framing-config":
+        this.#defaults = { ...this.#defaults, framingConfig: value };
+        break;
+      case "protocol":
+        this.#replace("protocol", parseProtocol(value));
+        break;
+      case "proxy-protocol": {
+        const proxyProtocol = parseProxyProtocol(value);
+        this.#defaults = { ...this.#defaults, proxyProtocol };
+        break;
+      }
+      default:
+        return setTlsOption(this.#defaults, option, value).then((changed) => {
+          this.#defaults = changed;
+        });
+    }
+  }
+
+  /**
+   * Completes the answer of a directory with what the options say: what the
+   * answer itself says counts, and the options about certificates are for peers
+   * with TLS alone.
+   *
+   * @param info The answer.
+   * @returns The peer.
+   */
+  complete(info: PeerInfo): PeerInfo {
+    const { tlsCa: _ca, tlsFingerprint: _print, tlsName: _name, ...others } =
+      this.#defaults;
+    const isTls = [info.address].flat().every((address) =>
+      parseAddress(address).transport === "tls"
+    );
+    return { ...(isTls ? this.#defaults : others), ...info };
+  }
+
+  /** What the options say, for a peer that the administrator names. */
+  get defaults(): Omit<PeerInfo, "address"> {
+    return this.#defaults;
+  }
+
+  /** An empty value unsets the option, as in the C version. */
+  #replace(field: "framing" | "protocol", value: string): void {
+    const { [field]: _, ...others } = this.#defaults;
+    this.#defaults = value === "" ? others : { ...others, [field]: value };
+  }
+}
+
+/**
+ * Makes the error for an option that a backend does not have.
+ *
+ * @param option The option.
+ * @param backend Name of the backend.
+ * @param options The options that it has.
+ * @returns The error.
+ */
+export function unknownOption(
+  option: string,
+  backend: string,
+  options: readonly string[],
+): TypeError {
+  return new TypeError(
+    `Cannot set option "${option}": the options of backend "${backend}" are ${
+      options.join(", ")
+    }`,
+  );
+}
+
+function parseProtocol(value: string): string {
+  if (value !== "" && !TOKEN.test(value)) {
+    throw new SyntaxError(
+      `Cannot use protocol "${value}": it must be "*" or the name of a subprotocol`,
+    );
+  }
+  return value;
+}
+
+function parseProxyProtocol(value: string): "v1" | "v2" {
+  if (value === "v1" || value === "v2") return value;
+  throw new SyntaxError(
+    `Cannot use proxy-protocol "${value}": it must be v1 or v2`,
+  );
+}
