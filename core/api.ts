@@ -86,6 +86,20 @@ export interface BackendQuery {
   readonly endpoint: string;
   /** The request's query string, without the `?`; empty if there is none. */
   readonly query: string;
+  /**
+   * What the `*` at the end of the route's pattern stands for: the endpoint's
+   * rest, as sent, without a slash before it. Empty where there is no such
+   * route. The server always gives it; a test may leave it out.
+   */
+  readonly rest?: string;
+  /**
+   * The host that the client asks for: that of the field `Host`, in lower case,
+   * without the port, the brackets of IPv6 and a dot at its end. Empty if there
+   * is no such field. The server always gives it; a test may leave it out.
+   */
+  readonly host?: string;
+  /** Who the client is, if that is known. */
+  readonly user?: string;
   /** The subprotocols that the client offers, in its order of preference. */
   readonly protocols: readonly string[];
   /** The request's header fields, names in lower case, repeated fields joined with `, `. */

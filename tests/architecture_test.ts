@@ -27,6 +27,8 @@ interface Import {
 
 /** These touch no system, no clock and no promise: bytes and texts in and out. */
 const pure = [
+  "backends/variables/expression.ts",
+  "backends/variables/places.ts",
   "core/net/address.ts",
   "core/server/connection_counts.ts",
   "core/net/allowed_peers.ts",

@@ -10,10 +10,11 @@ import { parseAddress } from "../../core/net/address.ts";
 import type { TlsTrust } from "../../core/net/tls_trust.ts";
 import { setTlsOption, tlsOptions } from "../tls_trust.ts";
 import {
-  evaluateExpression,
+  expandExpression,
   type Expression,
   parseExpression,
-} from "./expression.ts";
+} from "../variables/expression.ts";
+import { splitFile } from "../variables/places.ts";
 import {
   type BrokenLine,
   choosePeer,
@@ -74,6 +75,7 @@ const OPTIONS = ["path", "expression", ...tlsOptions];
  * ```
  */
 export function createFile(): Backend {
+  const place = Deno.build.os === "windows" ? "windows-file" : "file";
   const expressions: Expression[] = [];
   let directory: string | undefined;
   let trust: TlsTrust = {};
@@ -106,7 +108,7 @@ export function createFile(): Backend {
           directory = absolutePath(value);
           break;
         case "expression":
-          expressions.push(parseExpression(value));
+          expressions.push(parseExpression(value, { place }));
           break;
         default:
           if (tlsOptions.includes(option)) {
@@ -125,14 +127,14 @@ export function createFile(): Backend {
     },
     async query(request: BackendQuery): Promise<PeerInfo | undefined> {
       const directory = checkComplete();
-      const windows = Deno.build.os === "windows";
       let unclear: SyntaxError | undefined;
       for (const expression of expressions) {
-        const names = evaluateExpression(expression, request, { windows });
-        if (names === undefined) continue;
-        const content = await readPeerFile(directory, names);
+        const name = expandExpression(expression, request);
+        if (name === undefined) continue;
+        const path = `${directory}/${splitFile(name).join("/")}`;
+        const content = await readPeerFile(directory, path);
         if (content === undefined) continue;
-        const lines = parsePeerFile(content, `${directory}/${names.join("/")}`);
+        const lines = parsePeerFile(content, path);
         const errors = lines.flatMap((line) =>
           "error" in line ? [line.error] : []
         );
@@ -192,15 +194,14 @@ async function checkDirectory(path: string): Promise<void> {
  * controls them.
  *
  * @param directory The directory of the peer files.
- * @param names Names of directories below it and of the file.
+ * @param path The file.
  * @returns Its bytes; `undefined` if there is no regular file of that name.
  * @throws {Error} If it cannot be read.
  */
 async function readPeerFile(
   directory: string,
-  names: readonly string[],
+  path: string,
 ): Promise<Uint8Array | undefined> {
-  const path = `${directory}/${names.join("/")}`;
   try {
     // A missing directory is an error, a missing file is not.
     await Deno.stat(directory);

@@ -151,7 +151,9 @@ export async function queryBackend(
   query: BackendQuery,
   signal: AbortSignal,
 ): Promise<PeerInfo | undefined> {
-  const answer = backend.query({ ...query, signal });
+  const answer = backend.query(
+    query.signal === signal ? query : { ...query, signal },
+  );
   const info = answer instanceof Promise
     ? await untilAborted(answer, signal)
     : answer;

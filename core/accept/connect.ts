@@ -24,6 +24,7 @@ import {
 } from "../bridge/framing_table.ts";
 import type { RequestHead } from "../websocket/engine.ts";
 import { chooseProtocol, listProtocols } from "../websocket/handshake.ts";
+import { hostOf } from "../websocket/request.ts";
 import { openPeer, type OpenPeerOptions } from "../peers/open.ts";
 import type { Peer } from "../peers/peer.ts";
 import { encodeProxyHeader } from "../peers/proxy_protocol.ts";
@@ -50,18 +51,25 @@ export interface Client {
  * Makes what a backend is asked. Few ask for header fields: they are listed
  * for these alone.
  *
- * @param client The client.
+ * @param client The client. @param signal Aborted when the answer is no longer
+ * needed.
  * @returns The query.
  */
 export function toQuery(
   { request, remote, protocols }: Client,
+  signal: AbortSignal,
 ): BackendQuery {
   let headers: BackendQuery["headers"] | undefined;
   return {
     endpoint: request.endpoint,
     query: request.query,
+    rest: "",
     protocols,
     remote,
+    signal,
+    get host(): string {
+      return hostOf(request.headers);
+    },
     get headers(): BackendQuery["headers"] {
       return headers ??= [...request.headers];
     },

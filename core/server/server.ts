@@ -276,7 +276,7 @@ export class Server {
     });
     config.take();
     try {
-      return await connect(toQuery(client), {
+      return await connect(toQuery(client, deadline.signal), {
         backend,
         backendName: core.backend,
         framings,

@@ -76,6 +76,28 @@ export function names(
 const HOST =
   /^(?:\[([0-9a-f:.]+)\]|[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*\.?)(?::(\d{0,5}))?$/i;
 
+/**
+ * Names the host that a request is for.
+ *
+ * @param headers Its header fields; `Host` was checked.
+ * @returns The host in lower case, without a port, the brackets of IPv6 and a
+ * dot at its end; empty if the client has not named it.
+ *
+ * @example Usage
+ * ```ts
+ * import { hostOf } from "./request.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(hostOf(new Headers({ host: "App.Example.:8001" })), "app.example");
+ * assertEquals(hostOf(new Headers({ host: "[::1]:8001" })), "::1");
+ * ```
+ */
+export function hostOf(headers: RequestHeaders): string {
+  const [host = ""] = /^(?:\[[^\]]*\]|[^:]*)/.exec(headers.get("host") ?? "") ??
+    [];
+  return host.replace(/^\[|\]$|\.$/g, "").toLowerCase();
+}
+
 /** A path and perhaps a query string (RFC 9112 section 3.2.1): a fragment is never sent. */
 const TARGET = /^\/[!"$-~]*$/;
 

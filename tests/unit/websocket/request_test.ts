@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { RequestError } from "../../../core/errors.ts";
 import type { RequestHead } from "../../../core/websocket/engine.ts";
 import {
+  hostOf,
   isHost,
   parseRequest,
   parseServedUrl,
@@ -14,6 +15,24 @@ const permissions = "none";
 function parse(raw: Omit<RawRequest, "remote">): RequestHead {
   return parseRequest({ ...raw, remote: { address: "192.0.2.1", port: 1 } });
 }
+
+Deno.test("hostOf() names the host that is asked for", { permissions }, () => {
+  const cases: [field: string | undefined, host: string][] = [
+    [undefined, ""],
+    ["a", "a"],
+    ["A.Example:80", "a.example"],
+    ["a.example.", "a.example"],
+    ["a.example.:8001", "a.example"],
+    ["a:", "a"],
+    ["127.0.0.1:8001", "127.0.0.1"],
+    ["[::1]", "::1"],
+    ["[FE80::1]:8001", "fe80::1"],
+  ];
+  for (const [field, host] of cases) {
+    const headers = new Headers(field === undefined ? {} : { host: field });
+    assertEquals(hostOf(headers), host, field);
+  }
+});
 
 Deno.test("isHost() knows hosts", { permissions }, () => {
   const hosts = [

@@ -428,7 +428,7 @@ Deno.test("createFile() checks its options", async () => {
     "it is not a directory",
   );
   await assertRejects(
-    () => set("expression", "%host%"),
+    () => set("expression", "%hosts%"),
     SyntaxError,
     "Cannot use expression",
   );
