@@ -95,7 +95,7 @@ export interface Setup extends Pace, GivenArguments {
 }
 
 /** The contenders that can be started here, and why others cannot. */
-export interface Found {
+interface Found {
   /** By their names. */
   readonly ready: ReadonlyMap<string, Contender>;
   /** The reasons, by the names of the others. */

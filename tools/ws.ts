@@ -6,7 +6,7 @@
  */
 
 /** The release that is used. */
-export const wsVersion = "8.23.0";
+const wsVersion = "8.23.0";
 
 /**
  * Milliseconds after which an installation is aborted: with a network that

@@ -62,7 +62,7 @@ function decode(bytes: Uint8Array): string | undefined {
  * @param line The line, without its end.
  * @returns Its first byte that is not UTF-8, and the text around it.
  */
-export function describeForeign(line: Uint8Array): string {
+function describeForeign(line: Uint8Array): string {
   let place = 0;
   // Skip each complete character; none has more than four bytes.
   search: while (place < line.length) {

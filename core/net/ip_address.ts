@@ -177,7 +177,7 @@ export function formatNetwork(network: Network): string {
  * @param bits Length of the prefix.
  * @returns The network.
  */
-export function networkOf(address: IpAddress, bits: number): Network {
+function networkOf(address: IpAddress, bits: number): Network {
   const { family, value } = address;
   const rest = BigInt((family === 4 ? 32 : 128) - bits);
   return { family, value: value >> rest << rest, bits };

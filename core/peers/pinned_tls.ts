@@ -112,7 +112,7 @@ async function checkCertificate(
  * @param der The certificate.
  * @returns SHA-256 in base64.
  */
-export async function fingerprintOf(
+async function fingerprintOf(
   der: Uint8Array<ArrayBuffer>,
 ): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", der));

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import type { ImportBounds } from "./import_bounds.ts";
 
 /** Most bytes that a module may have. */
-export const maxModuleBytes = 1024 * 1024;
+const maxModuleBytes = 1024 * 1024;
 
 const maxRedirects = 10;
 

@@ -20,9 +20,9 @@ import { readModule, type StripTypes } from "./module_text.ts";
 import { isNodeModule, mayImportNode } from "./node_modules.ts";
 
 /** Most modules that a plugin may consist of. */
-export const maxModules = 256;
+const maxModules = 256;
 /** Most bytes that they may have, together. */
-export const maxTotalBytes = 16 * 1024 * 1024;
+const maxTotalBytes = 16 * 1024 * 1024;
 
 /** Options for {@linkcode ModuleLoader}. */
 export interface ModuleLoaderOptions extends FetchModuleOptions {

@@ -22,7 +22,7 @@ const mostAtOnce = 128 * 1024;
 const mostDropped = 1024 * 1024;
 
 /** Milliseconds that a client has to read the last answer that it gets. */
-export const lastTimeout = 2_000;
+const lastTimeout = 2_000;
 
 /**
  * Sends a response to a request.
