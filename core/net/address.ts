@@ -5,7 +5,7 @@
  */
 
 import type { RemoteAddress } from "../api.ts";
-import { parseIp } from "./ip_address.ts";
+import { parseZonedIp } from "./ip_address.ts";
 
 /** The address of a peer. */
 export type PeerAddress = StreamAddress | DatagramAddress;
@@ -140,9 +140,8 @@ function parseInternetAddress(
 
 /** An IPv6 literal without brackets, with or without a zone. */
 function isBareIpv6(text: string): boolean {
-  const zone = /^([^%]*)%[^%:/?#@[\]\s]+$/.exec(text);
-  const literal = zone === null ? text : zone[1]!;
-  return literal.includes(":") && parseIp(literal) !== undefined;
+  return /^[^%]*:[^%]*(?:%[^%:/?#@[\]\s]+)?$/.test(text) &&
+    parseZonedIp(text) !== undefined;
 }
 
 /** Whether an IPv6 literal could be a shorter one followed by a port. */

@@ -14,7 +14,6 @@ import {
   type IpAddress,
   isInNetwork,
   type Network,
-  parseIp,
   parseNetwork,
 } from "./ip_address.ts";
 
@@ -201,16 +200,4 @@ export function isAllowedPath(
 
 function isOneOf(pattern: string, transport: string): boolean {
   return pattern === "*" || pattern === transport;
-}
-
-/**
- * Parses a host that may be an IP address.
- *
- * @param hostname Host of a peer; an IPv6 address may have a zone.
- * @returns The address; `undefined` for a name, which must be resolved.
- */
-export function ipOfHost(hostname: string): IpAddress | undefined {
-  // IPv4 has no zones: with one, the host is a name, and is resolved.
-  const isIpv6 = hostname.includes(":");
-  return parseIp(isIpv6 ? hostname.replace(/%.*$/, "") : hostname);
 }

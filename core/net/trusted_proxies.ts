@@ -9,8 +9,8 @@ import {
   type IpAddress,
   isInNetwork,
   type Network,
-  parseIp,
   parseNetwork,
+  parseZonedIp,
 } from "./ip_address.ts";
 
 /** The proxies whose header fields name the client. */
@@ -49,7 +49,7 @@ export function parseTrustedProxies(value: string): TrustedProxies {
  * @returns Its address; `undefined` for a client on a Unix socket.
  */
 export function ipOf({ address }: RemoteAddress): IpAddress | undefined {
-  return parseIp(address.replace(/%.*$/, ""));
+  return parseZonedIp(address);
 }
 
 /** Whether an address is that of a trusted proxy. */

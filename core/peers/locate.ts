@@ -14,10 +14,10 @@ import {
 } from "../net/address.ts";
 import {
   type AllowedPeers,
-  ipOfHost,
   isAllowedHost,
   isAllowedPath,
 } from "../net/allowed_peers.ts";
+import { parseZonedIp } from "../net/ip_address.ts";
 
 /** A peer whose name or path is resolved. */
 export type PeerPlace<Address extends PeerAddress = PeerAddress> =
@@ -58,11 +58,11 @@ async function locateHost(
   signal: AbortSignal,
 ): Promise<PeerPlace> {
   const { hostname } = address;
-  const names = ipOfHost(hostname) === undefined
+  const names = parseZonedIp(hostname) === undefined
     ? await untilAborted(resolveAll(hostname), signal)
     : [hostname];
   const resolved = names.filter((name) =>
-    isAllowedHost(allowed, address, ipOfHost(name))
+    isAllowedHost(allowed, address, parseZonedIp(name))
   );
   if (resolved.length === 0) {
     const list = names.map((name) => `"${name}"`).join(", ");

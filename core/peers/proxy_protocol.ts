@@ -9,7 +9,7 @@ import type { RemoteAddress } from "../api.ts";
 import {
   formatIp,
   type IpAddress,
-  parseIp,
+  parseZonedIp,
   toIpv6,
 } from "../net/ip_address.ts";
 
@@ -78,9 +78,9 @@ interface AddressPair {
 
 function pairOf(connection: ProxiedConnection): AddressPair | undefined {
   const { source: client, destination: server } = connection;
-  const source = parseIp(withoutZone(client.address));
+  const source = parseZonedIp(client.address);
   if (source === undefined) return undefined;
-  const known = parseIp(withoutZone(server?.address ?? ""));
+  const known = parseZonedIp(server?.address ?? "");
   // The wildcard address of a listener means that it is not known.
   const destination = known === undefined || known.value === 0n
     ? { family: source.family, value: 0n }
@@ -89,10 +89,6 @@ function pairOf(connection: ProxiedConnection): AddressPair | undefined {
   return source.family === destination.family
     ? { source, destination, ports }
     : { source: toIpv6(source), destination: toIpv6(destination), ports };
-}
-
-function withoutZone(address: string): string {
-  return address.replace(/%.*$/, "");
 }
 
 /** Version 1, section 2.1. */

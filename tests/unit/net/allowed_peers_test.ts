@@ -1,13 +1,12 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { parseAddress } from "../../../core/net/address.ts";
 import {
-  ipOfHost,
   isAllowedHost,
   isAllowedPath,
   joinAllowedPeers,
   parseAllowedPeers,
 } from "../../../core/net/allowed_peers.ts";
-import { parseIp } from "../../../core/net/ip_address.ts";
+import { parseIp, parseZonedIp } from "../../../core/net/ip_address.ts";
 
 const permissions = "none";
 
@@ -17,7 +16,7 @@ function allows(pattern: string, peer: string, ip?: string): boolean {
   const address = parseAddress(peer);
   return "path" in address
     ? isAllowedPath(allowed, address)
-    : isAllowedHost(allowed, address, ipOfHost(ip ?? address.hostname));
+    : isAllowedHost(allowed, address, parseZonedIp(ip ?? address.hostname));
 }
 
 Deno.test("isAllowedHost() matches scheme, host and port", {
@@ -164,15 +163,3 @@ Deno.test("joinAllowedPeers() joins patterns; any peer is any peer", {
   assertStrictEquals(joinAllowedPeers(one, other), "*");
   assertStrictEquals(joinAllowedPeers(other, one), "*");
 });
-
-Deno.test(
-  "ipOfHost() takes a zone with IPv6 alone",
-  { permissions: "none" },
-  () => {
-    assertEquals(ipOfHost("fe80::1%eth0"), parseIp("fe80::1"));
-    // It is resolved like any name, to whatever address that has.
-    for (const name of ["10.0.0.1%eth0", "10.0.0.1%.evil.test", "%", "a%b"]) {
-      assertEquals(ipOfHost(name), undefined, name);
-    }
-  },
-);

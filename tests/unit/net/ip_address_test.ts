@@ -5,6 +5,7 @@ import {
   isInNetwork,
   parseIp,
   parseNetwork,
+  parseZonedIp,
   toIpv6,
 } from "../../../core/net/ip_address.ts";
 
@@ -122,5 +123,14 @@ Deno.test("formatNetwork() is what parseNetwork() takes", {
 }, () => {
   for (const text of ["10.0.0.0/8", "::/0", "2001:db8::/32", "::1/128"]) {
     assertEquals(formatNetwork(parseNetwork(text)), text);
+  }
+});
+
+Deno.test("parseZonedIp() takes a zone with IPv6 only", { permissions }, () => {
+  assertEquals(parseZonedIp("fe80::1%eth0"), parseIp("fe80::1"));
+  assertEquals(parseZonedIp("10.0.0.1"), parseIp("10.0.0.1"));
+  // It is resolved like any name, to whatever address that has.
+  for (const name of ["10.0.0.1%eth0", "10.0.0.1%.evil.test", "%", "a%b"]) {
+    assertEquals(parseZonedIp(name), undefined, name);
   }
 });
