@@ -6,6 +6,7 @@
 
 import type { PeerInfo } from "../core/api.ts";
 import { parseAddress } from "../core/net/address.ts";
+import { isToken } from "../core/websocket/token.ts";
 import { setTlsOption, tlsOptions } from "./tls_trust.ts";
 
 /** Their names. */
@@ -16,9 +17,6 @@ export const peerOptions: readonly string[] = [
   "proxy-protocol",
   ...tlsOptions,
 ];
-
-/** A subprotocol's name: a token of RFC 9110, section 5.6.2. */
-const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i;
 
 /** What these options say, for one backend. */
 export class PeerOptions {
@@ -106,7 +104,7 @@ export function unknownOption(
 }
 
 function parseProtocol(value: string): string {
-  if (value !== "" && !TOKEN.test(value)) {
+  if (value !== "" && !isToken(value)) {
     throw new SyntaxError(
       `Cannot use protocol "${value}": it must be "*" or the name of a subprotocol`,
     );

@@ -47,6 +47,7 @@ const pure = [
   "core/bridge/framing_table.ts",
   "core/websocket/handshake.ts",
   "core/websocket/request.ts",
+  "core/websocket/token.ts",
   "core/log/log.ts",
   "core/memory/buffer_pool.ts",
   "core/cli/help.ts",

@@ -8,6 +8,7 @@
 import type { RemoteAddress } from "../api.ts";
 import { RequestError } from "../errors.ts";
 import type { RequestHeaders } from "../websocket/engine.ts";
+import { TOKEN } from "../websocket/token.ts";
 import { formatIp, type IpAddress, parseIp } from "../net/ip_address.ts";
 import {
   ipOf,
@@ -112,7 +113,6 @@ function parseNode(
   return { ip, remote: port === 0 ? { address } : { address, port } };
 }
 
-const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const PAIR = `${TOKEN}=(?:${TOKEN}|"(?:[^"\\\\]|\\\\.)*")`;
 
 /** An element of `Forwarded`, RFC 7239 section 4. */

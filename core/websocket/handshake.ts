@@ -8,6 +8,7 @@
 import { RequestError } from "../errors.ts";
 import type { RequestHead, RequestHeaders } from "./engine.ts";
 import { listOf, names } from "./request.ts";
+import { isToken } from "./token.ts";
 
 /** What is looked at of a request. */
 export type HandshakeRequest = Pick<
@@ -23,9 +24,6 @@ export interface HandshakeOptions {
 
 /** Base64 of 16 bytes. */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
-
-/** A token, RFC 9110 section 5.6.2. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /**
  * Tells whether a request is that of a WebSocket client: it asks for one, or did
@@ -97,7 +95,7 @@ export function checkHandshake(
     });
   }
   const protocols = listOf(headers, "sec-websocket-protocol");
-  if (!protocols.every((protocol) => TOKEN.test(protocol))) {
+  if (!protocols.every(isToken)) {
     throw new RequestError(
       400,
       "Sec-WebSocket-Protocol is not a list of names",

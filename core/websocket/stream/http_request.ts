@@ -11,6 +11,7 @@ import type { RemoteAddress } from "../../api.ts";
 import { RequestError } from "../../errors.ts";
 import { toInternetRemote } from "../../net/address.ts";
 import { parseRequest, parseTarget } from "../request.ts";
+import { TOKEN } from "../token.ts";
 import type { HttpRequest, RequestHead, RequestHeaders } from "../engine.ts";
 import { HttpConnection } from "./http_connection.ts";
 
@@ -180,7 +181,7 @@ function hasUnknownMethod(error: ParseError): boolean {
 }
 
 /** A request line, RFC 9112 section 3. */
-const LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (\/[!-~]*) HTTP\/1\.[01]\r\n/;
+const LINE = new RegExp(`^(${TOKEN}) (/[!-~]*) HTTP/1\\.[01]\\r\\n`);
 
 /** The request line, if what was parsed begins with one: method and target. */
 function lineOf({ rawPacket }: ParseError): RegExpExecArray | null {
