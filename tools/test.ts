@@ -1,12 +1,13 @@
 /**
  * Runs the tests, several files at the same time, each in its own process:
  *
- *     deno run -A tools/test.ts [--jobs=N] [--no-check] [FLAG]... [PATH]...
+ *     deno run -A tools/test.ts [--jobs=N] [--no-check] [--times] [FLAG]... [PATH]...
  *
  * A path is a file of tests, a folder of them, or sources and pages whose
  * examples are to be run; without one, everything is run. Flags are those of
  * `deno test`. The last lines are the totals: the tests that passed, failed,
- * and were ignored, and the programs that the latter need.
+ * and were ignored, and the programs that the latter need. `--times` prints
+ * before them how long each process took, and how much processor time it used.
  *
  * @module
  */
@@ -64,6 +65,8 @@ export interface TestOptions {
   readonly jobs: number;
   /** Whether types are checked. */
   readonly isChecked: boolean;
+  /** Whether the time of each process is printed. */
+  readonly isTimed: boolean;
 }
 
 /**
@@ -78,9 +81,11 @@ export function parseTestArguments(args: readonly string[]): TestOptions {
   const flags: string[] = [];
   let jobs = Math.max(2, navigator.hardwareConcurrency);
   let isChecked = true;
+  let isTimed = false;
   for (let index = 0; index < args.length; index++) {
     const arg = args[index]!;
     if (arg === "--no-check") isChecked = false;
+    else if (arg === "--times") isTimed = true;
     else if (arg.startsWith("--jobs=")) {
       jobs = Number(arg.slice("--jobs=".length));
       if (!Number.isInteger(jobs) || jobs < 1) {
@@ -90,7 +95,7 @@ export function parseTestArguments(args: readonly string[]): TestOptions {
     else if (arg.startsWith("-")) flags.push(arg);
     else paths.push(arg);
   }
-  return { paths, flags, jobs, isChecked };
+  return { paths, flags, jobs, isChecked, isTimed };
 }
 
 /** A process that runs tests. */
@@ -244,6 +249,54 @@ export function summarize(
   return lines.join("\n");
 }
 
+/** How long a process took. */
+export interface Timing {
+  /** Its name. */
+  readonly name: string;
+  /** Seconds from its start to its end. */
+  readonly seconds: number;
+  /** Seconds of processor time that it and the processes it waited for used. */
+  readonly processor: number;
+}
+
+/** Runs the program that its arguments are, and prints what `times` says then. */
+const timed = '"$@"; status=$?; times >&2; exit $status';
+
+/**
+ * Reads what `times` of the shell wrote at the end.
+ *
+ * @param text What the process wrote, and the shell after it. @returns Seconds
+ * of processor time of all that the shell started.
+ */
+export function readProcessorTime(text: string): number {
+  const [minutes, seconds, systemMinutes, systemSeconds] =
+    text.matchAll(/^(\d+)m([\d.]+)s (\d+)m([\d.]+)s$/gm).toArray().at(-1)
+      ?.slice(1).map(Number) ?? [];
+  if (systemSeconds === undefined) return NaN;
+  return (minutes! + systemMinutes!) * 60 + seconds! + systemSeconds;
+}
+
+/**
+ * Makes a table of what the processes took, the one that used most processor
+ * time first.
+ *
+ * @param timings What each took.
+ * @returns Lines for stdout.
+ */
+export function formatTimings(timings: readonly Timing[]): string {
+  const rows = timings.toSorted((a, b) => b.processor - a.processor);
+  const sum = rows.reduce((total, { processor }) => total + processor, 0);
+  return [
+    "processor    time  (seconds)",
+    ...rows.map(({ name, seconds, processor }) =>
+      `${processor.toFixed(1).padStart(9)}${
+        seconds.toFixed(1).padStart(8)
+      }  ${name}`
+    ),
+    `${sum.toFixed(1).padStart(9)}          together`,
+  ].join("\n");
+}
+
 /** Finds the files of tests in a folder. */
 async function findTests(folder: string): Promise<string[]> {
   const found: string[] = [];
@@ -268,10 +321,12 @@ async function findFiles(path: string): Promise<string[]> {
 /** Runs `deno`; all processes that it starts end with it. */
 class Processes {
   readonly #source: StdSource;
+  readonly #isTimed: boolean;
   readonly #running = new Set<Deno.ChildProcess>();
 
-  constructor(source: StdSource) {
+  constructor(source: StdSource, isTimed: boolean) {
     this.#source = source;
+    this.#isTimed = isTimed;
   }
 
   /**
@@ -283,8 +338,12 @@ class Processes {
    */
   async run(unit: Unit, write: (line: string) => void): Promise<boolean> {
     const [subcommand, ...args] = unit.args;
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [subcommand!, ...argumentsFor(this.#source), ...args],
+    const [program, ...rest] = [
+      ...this.#isTimed ? ["/bin/sh", "-c", timed, "sh"] : [],
+      ...[Deno.execPath(), subcommand!, ...argumentsFor(this.#source), ...args],
+    ];
+    const child = new Deno.Command(program!, {
+      args: rest,
       cwd: root,
       env: { [stdVariable]: this.#source, NO_COLOR: "1" },
       stdin: "null",
@@ -341,7 +400,7 @@ function kill({ pid }: Deno.ChildProcess): void {
 
 async function main(args: readonly string[]): Promise<number> {
   const options = parseTestArguments(args);
-  const { paths, jobs } = options;
+  const { paths, jobs, isTimed } = options;
   const start = performance.now();
   const source = await findStd();
   say(describeStd(source));
@@ -350,7 +409,7 @@ async function main(args: readonly string[]): Promise<number> {
     : (await Promise.all(paths.map(findFiles))).flat();
   const all = files.includes(".") ? await findTests("tests") : [];
   const units = planUnits([...new Set([...files, ...all])], options);
-  const processes = new Processes(source);
+  const processes = new Processes(source, isTimed);
   for (const signal of isWindows ? [] : ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
       processes.end();
@@ -358,6 +417,7 @@ async function main(args: readonly string[]): Promise<number> {
     });
   }
   const outcomes: Outcome[] = [];
+  const timings: Timing[] = [];
   // The output of a single file is shown at once; of several, only failures.
   const isShown = units.length === 1 && units[0]!.name === files[0];
   async function run(unit: Unit): Promise<void> {
@@ -367,12 +427,16 @@ async function main(args: readonly string[]): Promise<number> {
       lines.push(line);
       if (isShown) say(line);
     });
+    const text = lines.join("\n");
     const outcome = unit.name === types
       ? { passed: 0, failed: isSuccess ? 0 : 1, ignored: [] }
-      : readOutcome(lines.join("\n"), isSuccess);
+      : readOutcome(text, isSuccess);
     outcomes.push(outcome);
+    const took = (performance.now() - start) / 1000;
+    const processor = readProcessorTime(text);
+    timings.push({ name: unit.name, seconds: took, processor });
     if (isShown) return;
-    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    const seconds = took.toFixed(1);
     if (outcome.failed > 0) say(findErrors(lines).join("\n"));
     const { passed, failed, ignored } = outcome;
     const words = [
@@ -387,6 +451,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   await Promise.all(Array.from({ length: jobs }, work));
   for (const unit of units) if (unit.isAlone) await run(unit);
+  if (isTimed) say(formatTimings(timings));
   say(summarize(outcomes, (performance.now() - start) / 1000));
   return outcomes.some(({ failed }) => failed > 0) ? 1 : 0;
 }

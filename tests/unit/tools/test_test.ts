@@ -2,10 +2,12 @@ import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import {
   alone,
+  formatTimings,
   longest,
   parseTestArguments,
   planUnits,
   readOutcome,
+  readProcessorTime,
   summarize,
 } from "../../../tools/test.ts";
 
@@ -19,8 +21,10 @@ Deno.test("parseTestArguments() tells flags from paths", () => {
     paths: ["tests/e2e", "core"],
     flags: ["--filter=a b", "--trace-leaks"],
     isChecked: false,
+    isTimed: false,
   });
   assertEquals(jobs >= 2, true);
+  assertEquals(parseTestArguments(["--times"]).isTimed, true);
   assertEquals(parseTestArguments(["--jobs=5"]).jobs, 5);
   for (const wrong of ["--jobs=", "--jobs=0", "--jobs=1.5", "--jobs=x"]) {
     assertThrows(() => parseTestArguments([wrong]), RangeError, wrong);
@@ -129,9 +133,33 @@ Ignored, as this machine lacks: IPv6 (1)`,
   );
 });
 
+Deno.test("readProcessorTime() adds what the shell says at the end", () => {
+  const text = `0m9.000s 0m9.000s
+0m0.010s 0m0.020s
+1m2.250s 0m0.500s
+`;
+  assertEquals(readProcessorTime(text), 62.75);
+  assertEquals(readProcessorTime("it was ended"), NaN);
+});
+
+Deno.test("formatTimings() begins with what used most", () => {
+  const timings = [
+    { name: "a", seconds: 9.96, processor: 1.04 },
+    { name: "b", seconds: 1, processor: 100 },
+  ];
+  assertEquals(
+    formatTimings(timings),
+    `processor    time  (seconds)
+    100.0     1.0  b
+      1.0    10.0  a
+    101.0          together`,
+  );
+});
+
 /** Runs files of tests with the runner, with nothing on the path. */
 async function run(
   texts: Readonly<Record<string, string>>,
+  flags: readonly string[] = [],
 ): Promise<{ readonly code: number; readonly stdout: string }> {
   const directory = await Deno.makeTempDir({ prefix: "websocksy-test-" });
   try {
@@ -140,7 +168,14 @@ async function run(
       await Deno.writeTextFile(files[index]!, text);
     }
     const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", join(root, "tools/test.ts"), "--no-check", ...files],
+      args: [
+        "run",
+        "-A",
+        join(root, "tools/test.ts"),
+        "--no-check",
+        ...flags,
+        ...files,
+      ],
       env: { WEBSOCKSY_STD: "fallback", WEBSOCKSY_TEST: "", PATH: directory },
       stdin: "null",
     }).output();
@@ -159,11 +194,12 @@ Deno.test("test.ts runs each file, shows what failed, and what was missing", asy
       Deno.test(needing(["zsh"], { name: "needs a shell", fn() {} }));`,
     "bad_test.ts": `Deno.test("bad", () => { throw new Error("so bad"); });`,
     "crash_test.ts": "Deno.exit(0);",
-  });
+  }, ["--times"]);
   assertEquals(code, 1);
   assertMatch(stdout, /error: Error: so bad/);
   assertMatch(stdout, /good_test.ts: 1 passed, 0 failed, 1 ignored/);
   assertMatch(stdout, /\n1 passed, 2 failed, 1 ignored\n/);
+  assertMatch(stdout, /\n +\d\.\d +\d\.\d  .*good_test.ts\n/);
   assertMatch(stdout, /programs: zsh \(1\)[^\n]*\n.*apt-get install .* zsh\n$/);
 });
 
