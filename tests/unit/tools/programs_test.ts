@@ -90,7 +90,9 @@ Deno.test("programs.ts prints the packages of what is missing", async () => {
   const all = new Set<string>(Object.values(packages));
   assertEquals(printed.length, new Set(printed).size);
   for (const name of printed) assert(all.has(name), name);
-  for (const name of ["zsh", "nginx-light", "chromium", "nodejs"]) {
+  for (
+    const name of ["zsh", "nginx-light", "chromium-headless-shell", "nodejs"]
+  ) {
     assert(printed.includes(name), name);
   }
 });
