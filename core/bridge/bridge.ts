@@ -7,7 +7,7 @@
 import { CloseError } from "../errors.ts";
 import type { EncodedMessages } from "./message_encoder.ts";
 import type { FramedRead, StreamFramer } from "./message_framer.ts";
-import { chargeSince, giveWay } from "../memory/read_budget.ts";
+import { chargeSince, createReader, giveWay } from "../memory/read_budget.ts";
 import { IdleWatch } from "../time/idle_watch.ts";
 import { PeerReader } from "./peer_reader.ts";
 import type { Peer } from "../peers/peer.ts";
@@ -113,6 +113,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   #idleWatch: IdleWatch | undefined;
   /** Reads from the peer, as a sign that it makes progress. */
   #reads = 0;
+  /** The peer, for whom others wait. */
+  #reading = createReader();
 
   /**
    * Constructs a new instance.
@@ -249,7 +251,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       // No promise where none is needed: this is done for every read.
       const together = this.#reader.together(first);
       const count = typeof together === "number" ? together : await together;
-      const turn = giveWay(count);
+      const turn = giveWay(this.#reading, count);
       if (turn !== undefined) await turn;
       // The client is gone: what the peer still says is read so that closing
       // the connection does not reset it and lose what it has not yet taken.
@@ -258,7 +260,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       const framing = this.#framer.push(count);
       const framed = framing instanceof Promise ? await framing : framing;
       const room = this.#send(framed);
-      if (!(framing instanceof Promise)) chargeSince(start);
+      if (!(framing instanceof Promise)) chargeSince(this.#reading, start);
       if (room !== undefined) await room;
       if (this.#client === "full") this.#client = "open";
       if (framed.failure !== undefined) throw framed.failure;

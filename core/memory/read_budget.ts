@@ -20,28 +20,62 @@ const costOfTime = budget / 10;
 const mostBusy = 10;
 const rest = 1;
 
+/** Bytes that a read may count, with all that follows it, to be a modest one. */
+const modest = 64 * 1024;
+
+/** So many modest reads, the longest waiting first, go before each other one. */
+const modestTogether = budget / modest;
+
+/** Who reads, one connection of a client or peer: what decides how soon it has its turn. */
+export interface Reader {
+  /** Bytes that its last read has counted so far. */
+  used: number;
+}
+
 /** What counts since the event loop came to others. */
 let used = 0;
 /** When the thread rested, as of `performance.now()`. */
 let rested = 0;
 /** Reads whose turn has not come, the oldest first. */
-const waiting: (() => void)[] = [];
+const modestReads: (() => void)[] = [];
+const largeReads: (() => void)[] = [];
 let isTurning = false;
+
+/**
+ * Creates what stands for one who reads.
+ *
+ * @returns It, with nothing used.
+ */
+export function createReader(): Reader {
+  return { used: 0 };
+}
 
 /**
  * Counts bytes that were read. If a sender never pauses, and its data can be
  * forwarded without waiting, its reads complete at once, and the event loop
  * would not serve other connections.
  *
+ * A modest read, of one whose last read was modest, too, goes before those of
+ * others: it does not wait behind all who send as much as they can, and hardly
+ * delays them.
+ *
+ * @param reader Who has read.
  * @param count Bytes that were read.
  * @returns A promise to wait for before the next read, when it is the turn of
  * other connections.
  */
-export function giveWay(count: number): Promise<void> | undefined {
+export function giveWay(
+  reader: Reader,
+  count: number,
+): Promise<void> | undefined {
+  const isModest = Math.max(reader.used, count) <= modest;
+  reader.used = count;
   used += count;
-  if (used < budget && waiting.length === 0) return undefined;
+  const isFirst = modestReads.length === 0 &&
+    (isModest || largeReads.length === 0);
+  if (used < budget && isFirst) return undefined;
   return new Promise((resolve) => {
-    waiting.push(resolve);
+    (isModest ? modestReads : largeReads).push(resolve);
     if (isTurning) return;
     isTurning = true;
     nextTurn();
@@ -51,9 +85,11 @@ export function giveWay(count: number): Promise<void> | undefined {
 /**
  * Counts work that bytes do not tell, such as a request.
  *
+ * @param reader Whose it is.
  * @param bytes As many bytes could be read and passed on in the same time.
  */
-export function charge(bytes: number): void {
+export function charge(reader: Reader, bytes: number): void {
+  reader.used += bytes;
   used += bytes;
 }
 
@@ -61,16 +97,21 @@ export function charge(bytes: number): void {
  * Counts the time that it took to handle what was read, which its bytes do not
  * tell: as many bytes are one message or ten thousand.
  *
+ * @param reader Who has read it.
  * @param start When it began, as of `performance.now()`.
  */
-export function chargeSince(start: number): void {
-  charge((performance.now() - start) * costOfTime);
+export function chargeSince(reader: Reader, start: number): void {
+  charge(reader, (performance.now() - start) * costOfTime);
 }
 
-/** One after another, so that each turn is short, and in order, so that each gets one. */
+/**
+ * Modest reads together, and one of the others after them: each turn is short,
+ * and, as both are in order, each gets one.
+ */
 function takeTurn(): void {
-  waiting.shift()?.();
-  isTurning = waiting.length > 0;
+  for (const resolve of modestReads.splice(0, modestTogether)) resolve();
+  largeReads.shift()?.();
+  isTurning = modestReads.length + largeReads.length > 0;
   if (isTurning) nextTurn();
 }
 
@@ -81,7 +122,8 @@ function nextTurn(): void {
   }
   used = 0;
   // With a single fast sender, a rest costs throughput and serves no other read.
-  if (waiting.length < 2 || performance.now() - rested < mostBusy) {
+  const waiting = modestReads.length + largeReads.length;
+  if (waiting < 2 || performance.now() - rested < mostBusy) {
     setImmediate(takeTurn);
     return;
   }

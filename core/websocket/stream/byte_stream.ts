@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { Reader } from "../../memory/read_budget.ts";
+
 /** While at least this many bytes wait to be sent, a stream is full. */
 export const highWaterMark = 64 * 1024;
 
@@ -22,6 +24,8 @@ export interface ByteStream {
   readonly sent: number;
   /** Whether so much waits that {@linkcode ByteStreamHandler.onDrain} will follow. */
   readonly isFull: boolean;
+  /** What decides how soon it has its turn among all who read. */
+  readonly reader: Reader;
   /**
    * Begins to read, at most one chunk ahead of what is taken.
    *

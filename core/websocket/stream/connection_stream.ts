@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { giveWay } from "../../memory/read_budget.ts";
+import { giveWay, type Reader } from "../../memory/read_budget.ts";
 import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
 import { ReadSize } from "../../memory/read_size.ts";
 import {
@@ -86,6 +86,7 @@ type Writer = "idle" | "writing" | "full";
 export class ConnectionStream implements ByteStream {
   pending = 0;
   sent = 0;
+  readonly reader: Reader;
   #connection: Deno.Conn;
   #onReleased: () => void;
   #handler: ByteStreamHandler | undefined;
@@ -112,8 +113,9 @@ export class ConnectionStream implements ByteStream {
    * @param head What was read of it before.
    */
   constructor(detached: DetachedConnection, head: Uint8Array) {
-    const { connection, begun, keepAlive, onReleased } = detached;
+    const { connection, begun, keepAlive, reader, onReleased } = detached;
     this.#connection = connection;
+    this.reader = reader;
     this.#keepAlive = keepAlive;
     this.#onReleased = onReleased;
     this.#begun = begun;
@@ -221,7 +223,7 @@ export class ConnectionStream implements ByteStream {
       this.#fail(error);
       return;
     }
-    const turn = giveWay(length ?? 0);
+    const turn = giveWay(this.reader, length ?? 0);
     if (turn !== undefined) await turn;
     this.#reading = undefined;
     if (this.isClosed) {

@@ -5,10 +5,12 @@
  */
 
 import type { Duplex } from "node:stream";
+import type { Reader } from "../../memory/read_budget.ts";
 import { type ByteStream, type ByteStreamHandler } from "./byte_stream.ts";
 
 /** A `Duplex` as a {@linkcode ByteStream}. */
 export class DuplexStream implements ByteStream {
+  readonly reader: Reader;
   #stream: Duplex;
   #chunks: ChunkQueue;
   #written = 0;
@@ -18,9 +20,11 @@ export class DuplexStream implements ByteStream {
    *
    * @param stream The stream, which it owns from then on.
    * @param head What was read of it before.
+   * @param reader Stands for the connection below it, which is read.
    */
-  constructor(stream: Duplex, head: Uint8Array) {
+  constructor(stream: Duplex, head: Uint8Array, reader: Reader) {
     this.#stream = stream;
+    this.reader = reader;
     this.#chunks = new ChunkQueue(stream);
     if (head.length > 0) this.#chunks.push(head);
   }

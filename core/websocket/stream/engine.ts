@@ -32,7 +32,7 @@ export const streamEngine: WebSocketEngine = { listen };
 async function listen(options: EngineOptions): Promise<EngineServer> {
   const { handle, limits } = options;
   const webSockets = new Set<StreamWebSocket>();
-  const { server, accept, release, keepWaiting, useCertificate, close } =
+  const { server, accept, release, connectionBelow, useCertificate, close } =
     createStreamServer(options);
   /** Answers that are still being made. */
   const answering = new Set<Promise<void>>();
@@ -62,8 +62,10 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     if (duplex instanceof HttpConnection) {
       stream = new ConnectionStream(duplex.detach(), rest);
     } else {
-      keepWaiting(duplex);
-      stream = new DuplexStream(duplex, rest);
+      const below = connectionBelow(duplex);
+      // A client may take any time for what it is sent.
+      below.writeTimeout = 0;
+      stream = new DuplexStream(duplex, rest, below.reader);
     }
     const webSocket = new StreamWebSocket(stream, limits(), forget);
     webSockets.add(webSocket);

@@ -7,7 +7,11 @@
 import { Duplex } from "node:stream";
 import type { RequestError } from "../../errors.ts";
 import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
-import { giveWay } from "../../memory/read_budget.ts";
+import {
+  createReader,
+  giveWay,
+  type Reader,
+} from "../../memory/read_budget.ts";
 import { ReadSize } from "../../memory/read_size.ts";
 import { keepAliveLater } from "../../net/keep_alive.ts";
 import {
@@ -27,6 +31,8 @@ export interface DetachedConnection {
   readonly begun: BegunRead | undefined;
   /** To be cancelled when the connection is closed. */
   readonly keepAlive: SharedTimer | undefined;
+  /** What decides how soon it has its turn among all who read. */
+  readonly reader: Reader;
   /** Called when the connection is closed. */
   readonly onReleased: () => void;
 }
@@ -51,6 +57,8 @@ export class HttpConnection extends Duplex {
   readonly localPort: number | undefined;
   /** What every request on it is refused with; absent: they are served. */
   refusal: RequestError | undefined;
+  /** What decides how soon it has its turn among all who read. */
+  readonly reader: Reader = createReader();
   /** Called when the connection is closed, whoever owns it then. */
   onReleased: () => void = () => {};
   /** Milliseconds in which the client has to take something of what it is sent; 0: it has any time. */
@@ -100,6 +108,7 @@ export class HttpConnection extends Duplex {
       connection: this.#connection,
       begun: this.#begun,
       keepAlive: this.#keepAlive,
+      reader: this.reader,
       onReleased: this.onReleased,
     };
   }
@@ -170,7 +179,7 @@ export class HttpConnection extends Duplex {
       return;
     }
     if (this.#isDetached) return;
-    const turn = giveWay(length ?? 0);
+    const turn = giveWay(this.reader, length ?? 0);
     if (turn !== undefined) {
       await turn;
       if (this.#isDetached) return;

@@ -46,11 +46,12 @@ export interface StreamServer {
    */
   release(socket: Duplex): Uint8Array;
   /**
-   * Lets a client have any time to take what it is sent.
+   * Finds what lies below TLS.
    *
-   * @param socket Its socket.
+   * @param socket The socket of TLS.
+   * @returns The connection.
    */
-  keepWaiting(socket: Duplex): void;
+  connectionBelow(socket: Duplex): HttpConnection;
   /** Shows a certificate to those who connect from now on. */
   useCertificate(certificate: ServerCertificate): boolean;
   /**
@@ -169,8 +170,8 @@ export function createStreamServer(
     release(socket): Uint8Array {
       return gates.get(socket)!.close();
     },
-    keepWaiting(socket): void {
-      lower.get(socket)!.writeTimeout = 0;
+    connectionBelow(socket): HttpConnection {
+      return lower.get(socket)!;
     },
     useCertificate(certificate): boolean {
       if (secureContext === undefined) return false;

@@ -8,7 +8,12 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { charge, giveWay, waitInLine } from "../../memory/read_budget.ts";
+import {
+  charge,
+  createReader,
+  giveWay,
+  waitInLine,
+} from "../../memory/read_budget.ts";
 import { dropRest } from "./http_answer.ts";
 
 /**
@@ -38,6 +43,7 @@ export class RequestGate {
   #rest: Buffer = Buffer.alloc(0);
   /** The last bytes that were parsed, fewer than {@linkcode headEnd} has. */
   #parsed: Buffer = Buffer.alloc(0);
+  #reader = createReader();
   #isAnswering = false;
   /** Whether what comes next came before the answer to the last request. */
   #isBehind = false;
@@ -103,7 +109,7 @@ export class RequestGate {
     if (this.#isRunning) return;
     this.#isRunning = true;
     while (this.#rest.length > 0 && !this.#isAnswering) {
-      const turn = this.#isBehind ? waitInLine() : giveWay(0);
+      const turn = this.#isBehind ? waitInLine() : giveWay(this.#reader, 0);
       this.#isBehind = false;
       if (turn !== undefined) {
         this.#socket.pause();
@@ -127,7 +133,7 @@ export class RequestGate {
     this.#parsed = Buffer.concat([this.#parsed, piece.subarray(-tail)])
       .subarray(-tail);
     for (const parse of this.#parsers) parse.call(this.#socket, piece);
-    if (end !== undefined) charge(requestCost);
+    if (end !== undefined) charge(this.#reader, requestCost);
   }
 }
 

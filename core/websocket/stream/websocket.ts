@@ -185,7 +185,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       this.#answerPings();
       if (ponged) liveness.hearPong();
       if (!protocol.canReceive) handler.ending();
-      chargeSince(start);
+      chargeSince(this.#stream.reader, start);
       for (const batch of messages) {
         const busy = handler.receive(batch);
         if (busy === undefined) continue;

@@ -7,6 +7,7 @@ import type {
   ByteStream,
   ByteStreamHandler,
 } from "../../../../core/websocket/stream/byte_stream.ts";
+import { createReader } from "../../../../core/memory/read_budget.ts";
 import { StreamWebSocket } from "../../../../core/websocket/stream/websocket.ts";
 import { settled } from "../../../support/bridge_fakes.ts";
 import {
@@ -27,6 +28,7 @@ class FakeByteStream implements ByteStream {
   hasEnded = false;
   isClosed = false;
   isFull = false;
+  readonly reader = createReader();
   pending = 0;
   sent = 0;
   #handler: ByteStreamHandler | undefined;

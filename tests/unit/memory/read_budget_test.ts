@@ -1,0 +1,117 @@
+import { assert, assertEquals, assertLess } from "@std/assert";
+import {
+  chargeSince,
+  createReader,
+  giveWay,
+} from "../../../core/memory/read_budget.ts";
+
+const permissions = "none" as const;
+const large = 1024 * 1024;
+
+/** Readers that read as much as they may, until they are stopped. */
+class Readers {
+  /** How often each has had its turn. */
+  readonly turns: number[];
+  #running: Promise<void>[];
+  #isOver = false;
+
+  /** Starts so many readers of so many bytes at a time. */
+  constructor(count: number, bytes: number) {
+    this.turns = new Array(count).fill(0);
+    this.#running = this.turns.map((_, index) => this.#run(index, bytes));
+  }
+
+  get sum(): number {
+    return this.turns.reduce((sum, count) => sum + count, 0);
+  }
+
+  async #run(index: number, bytes: number): Promise<void> {
+    const reader = createReader();
+    while (!this.#isOver) {
+      this.turns[index]!++;
+      await giveWay(reader, bytes);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#running);
+  }
+}
+
+/** Waits until all readers have had so many turns. */
+async function until(readers: Readers, turns: number): Promise<void> {
+  while (Math.min(...readers.turns) < turns) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+Deno.test("giveWay() lets one who reads little go before all who read much", {
+  permissions,
+}, async () => {
+  const others = new Readers(50, large);
+  try {
+    await until(others, 3);
+    const reader = createReader();
+    for (let round = 0; round < 10; round++) {
+      const before = others.sum;
+      await giveWay(reader, 100);
+      assertLess(others.sum - before, 5, `in round ${round}`);
+    }
+  } finally {
+    await others.stop();
+  }
+});
+
+Deno.test(
+  "giveWay() lets one whose few bytes take long wait with those who read much",
+  { permissions },
+  async () => {
+    const others = new Readers(50, large);
+    try {
+      await until(others, 3);
+      const reader = createReader();
+      const before = others.sum;
+      for (let round = 0; round < 3; round++) {
+        await giveWay(reader, 100);
+        // As if it had taken a millisecond.
+        chargeSince(reader, performance.now() - 1);
+      }
+      assert(others.sum - before >= 2 * 49, `${others.sum - before}`);
+    } finally {
+      await others.stop();
+    }
+  },
+);
+
+Deno.test(
+  "giveWay() gives each of those who read much its turn, whoever reads little",
+  { permissions },
+  async () => {
+    const modest = new Readers(500, 1000);
+    const others = new Readers(5, large);
+    try {
+      await until(others, 3);
+      await until(modest, 3);
+      const [least, most] = [
+        Math.min(...others.turns),
+        Math.max(...others.turns),
+      ];
+      assertLess(most - least, 2);
+    } finally {
+      await Promise.all([modest.stop(), others.stop()]);
+    }
+  },
+);
+
+Deno.test("giveWay() delays nobody as long as there is little to do", {
+  permissions,
+}, async () => {
+  // What was counted before ends with a turn.
+  const reader = createReader();
+  while (giveWay(reader, large) === undefined);
+  await giveWay(reader, 0);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assertEquals(giveWay(createReader(), 100), undefined);
+  assertEquals(giveWay(createReader(), large), undefined);
+});
