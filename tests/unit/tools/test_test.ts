@@ -199,7 +199,7 @@ Deno.test("test.ts runs each file, shows what failed, and what was missing", asy
   assertMatch(stdout, /error: Error: so bad/);
   assertMatch(stdout, /good_test.ts: 1 passed, 0 failed, 1 ignored/);
   assertMatch(stdout, /\n1 passed, 2 failed, 1 ignored\n/);
-  assertMatch(stdout, /\n +\d\.\d +\d\.\d  .*good_test.ts\n/);
+  assertMatch(stdout, /\n +\d+\.\d +\d+\.\d .*good_test.ts\n/);
   assertMatch(stdout, /programs: zsh \(1\)[^\n]*\n.*apt-get install .* zsh\n$/);
 });
 
