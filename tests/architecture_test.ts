@@ -69,6 +69,7 @@ const pure = [
   "core/plugins/wire.ts",
   "core/memory/read_buffer.ts",
   "core/memory/read_size.ts",
+  "core/accept/answer_fields.ts",
   "core/accept/client_address.ts",
   "core/net/tls_trust.ts",
   "core/net/trusted_proxies.ts",

@@ -8,6 +8,7 @@ import { untilAborted } from "../time/abortable.ts";
 import { isStreamAddress, parseAddress } from "../net/address.ts";
 import { checkTlsTrust } from "../net/tls_trust.ts";
 import type { Backend, BackendQuery, PeerInfo, Refusal } from "../api.ts";
+import { peerFields } from "./answer_fields.ts";
 import { refusedByBackend } from "./refusal.ts";
 import type { BackendStep } from "../config/config.ts";
 import { ConfigError, describeError } from "../errors.ts";
@@ -166,18 +167,6 @@ function isRefusal(
 ): info is Refusal {
   return typeof info === "object" && info !== null && "refuse" in info;
 }
-
-const peerFields = [
-  "address",
-  "framing",
-  "framingConfig",
-  "protocol",
-  "proxyProtocol",
-  "tlsCa",
-  "tlsFingerprint",
-  "tlsName",
-  "warning",
-] as const;
 
 /** A backend's answer is checked, never trusted. */
 function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {

@@ -81,23 +81,3 @@ export function refusedByBackend(answer: Refusal): RequestError {
 function unusable(why: string): TypeError {
   return new TypeError(`Cannot use the backend's answer: ${why}`);
 }
-
-/**
- * Formats a refusal as what the client sees.
- *
- * @param refusal The refusal.
- * @returns The response.
- */
-export function formatRefusal(refusal: RequestError): Response {
-  const body = encoder.encode(`${refusal.body}\n`);
-  return new Response(body, {
-    status: refusal.status,
-    headers: {
-      ...refusal.headers,
-      "content-type": "text/plain; charset=utf-8",
-      "content-length": `${body.length}`,
-    },
-  });
-}
-
-const encoder = new TextEncoder();

@@ -9,10 +9,11 @@ import { describeError, RequestError } from "../errors.ts";
 import { isFromWebSocketClient } from "../websocket/handshake.ts";
 import type { Log } from "../log/log.ts";
 import { formatRemote } from "../net/address.ts";
-import { formatRefusal, toRefusal } from "../accept/refusal.ts";
+import { toRefusal } from "../accept/refusal.ts";
 import type { HttpRequest } from "../websocket/engine.ts";
 import { formatHealth } from "./health.ts";
 import type { Page, ServerState } from "./page.ts";
+import { formatRefusal } from "./text.ts";
 
 /** The pages that the options enable. */
 export class Pages {

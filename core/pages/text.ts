@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { RequestError } from "../errors.ts";
+
 const encoder = new TextEncoder();
 
 /**
@@ -29,4 +31,19 @@ export function formatText(
       "x-content-type-options": "nosniff",
     },
   });
+}
+
+/**
+ * Makes the response that a client gets for a refusal.
+ *
+ * @param refusal The refusal.
+ * @returns The response: its text only, without the cause.
+ */
+export function formatRefusal(
+  { body, headers, status }: RequestError,
+): Response {
+  return formatText(`${body}\n`, {
+    ...headers,
+    "content-type": "text/plain; charset=utf-8",
+  }, status);
 }

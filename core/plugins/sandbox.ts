@@ -9,6 +9,7 @@
  * @module
  */
 
+import { peerFields, refusalFields } from "../accept/answer_fields.ts";
 import type { Backend, BackendQuery } from "../api.ts";
 import { type CloseError, describeError } from "../errors.ts";
 import type { EncodedMessages } from "../bridge/message_encoder.ts";
@@ -318,23 +319,7 @@ function roomFor(count: number): number {
   return size;
 }
 
-const answerFields = [
-  "address",
-  "framing",
-  "framingConfig",
-  "protocol",
-  "proxyProtocol",
-  "tlsCa",
-  "tlsFingerprint",
-  "tlsName",
-  "warning",
-  "expires",
-  "user",
-  "refuse",
-  "authenticate",
-  "retryAfter",
-  "why",
-];
+const answerFields = [...peerFields, "expires", "user", ...refusalFields];
 
 /** Only what the server may use leaves the sandbox: strings, numbers, and lists of strings. */
 function toPlainAnswer(info: unknown): unknown {

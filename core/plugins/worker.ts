@@ -17,6 +17,7 @@ import errors from "../errors.ts" with { type: "text" };
 import encoder from "../bridge/message_encoder.ts" with { type: "text" };
 import framer from "../bridge/message_framer.ts" with { type: "text" };
 import memory from "../memory/buffer_pool.ts" with { type: "text" };
+import answerFields from "../accept/answer_fields.ts" with { type: "text" };
 import exports from "./exports.ts" with { type: "text" };
 import hooks from "./hooks.ts" with { type: "text" };
 import fence from "./fence.ts" with { type: "text" };
@@ -38,6 +39,7 @@ import type { FromWorker, WorkerStart } from "./worker_messages.ts";
  * are, by their path from this one.
  */
 const sources: Readonly<Record<string, string>> = {
+  "../accept/answer_fields.ts": answerFields,
   "../api.ts": api,
   "../errors.ts": errors,
   "../bridge/message_encoder.ts": encoder,

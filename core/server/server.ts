@@ -31,7 +31,8 @@ import { RequestError } from "../errors.ts";
 import { checkHandshake } from "../websocket/handshake.ts";
 import type { Log } from "../log/log.ts";
 import { Pages } from "../pages/pages.ts";
-import { formatRefusal, toRefusal, unavailable } from "../accept/refusal.ts";
+import { formatRefusal } from "../pages/text.ts";
+import { toRefusal, unavailable } from "../accept/refusal.ts";
 import { ipOf, isTrusted } from "../net/trusted_proxies.ts";
 import { resolveRemote } from "../accept/client_address.ts";
 import {

@@ -5,6 +5,12 @@
  * @module
  */
 
+/** Milliseconds without progress after which a close no longer waits for the client. */
+export const closeTimeout = 10_000;
+
+/** Milliseconds that a client has to read why it was refused, or failed. */
+export const lastTimeout = 2_000;
+
 /** A client that takes this many bytes a second is as slow as one may be. */
 export const slowest = 1024;
 

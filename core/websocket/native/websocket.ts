@@ -16,7 +16,7 @@ import type {
   WebSocketHandler,
 } from "../engine.ts";
 import { cutReason } from "../protocol/frames.ts";
-import { isPatient } from "../liveness.ts";
+import { closeTimeout, isPatient } from "../liveness.ts";
 import { ClientProgress, type ClientState } from "./client_progress.ts";
 import { DenoPing } from "./deno_ping.ts";
 
@@ -35,9 +35,6 @@ const mostUnsent = 4096;
 
 /** How often, in the time of a ping, it is looked at how much the client takes. */
 const looks = 4;
-
-/** Milliseconds without progress after which a close no longer waits for the client. */
-const closeTimeout = 10_000;
 
 /** Turns a WebSocket of Deno into one that waits, and that ends in order. */
 export class NativeWebSocket implements ServerWebSocket {

@@ -14,15 +14,13 @@ import {
 import { type Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { RequestHead } from "../engine.ts";
+import { lastTimeout } from "../liveness.ts";
 
 /** Bytes: a body that is not larger is sent at once, for a stream costs more. */
 const mostAtOnce = 128 * 1024;
 
 /** Bytes that are read of a client after its last answer, only to be dropped. */
 const mostDropped = 1024 * 1024;
-
-/** Milliseconds that a client has to read the last answer that it gets. */
-const lastTimeout = 2_000;
 
 /**
  * Sends a response to a request.

@@ -19,14 +19,15 @@ import type {
   ServerWebSocket,
   WebSocketHandler,
 } from "../engine.ts";
-import { isPatient, Liveness, timeToTake, type Written } from "../liveness.ts";
+import {
+  closeTimeout,
+  isPatient,
+  lastTimeout,
+  Liveness,
+  timeToTake,
+  type Written,
+} from "../liveness.ts";
 import { ServerProtocol } from "../protocol/server.ts";
-
-/** Milliseconds without progress after which a close no longer waits for the client. */
-const closeTimeout = 10_000;
-
-/** Milliseconds that a client which broke the protocol has to read why. */
-const failTimeout = 2_000;
 
 /**
  * How far it is from its request; how it ends is the protocol's state.
@@ -107,7 +108,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   refuse(response: string): void {
     this.#phase = answered;
     this.#stream.write(encoder.encode(response));
-    this.#hangUp(failTimeout);
+    this.#hangUp(lastTimeout);
   }
 
   /**
@@ -167,7 +168,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   /** Ends the connection once what was written is sent, or cannot be. */
   destroy(): void {
     this.#stream.closeSoon();
-    this.#destroyAfter(failTimeout);
+    this.#destroyAfter(lastTimeout);
   }
 
   /** Hands what the client sends to the handler, until the WebSocket has ended. */
@@ -201,7 +202,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     clearTimeout(this.#aliveTimer);
     // A client sends nothing after its close frame (RFC 6455 section 5.5.1).
     if (protocol.state === "closed") this.destroy();
-    else this.#hangUp(failTimeout);
+    else this.#hangUp(lastTimeout);
     handler.end(protocol.end!);
   }
 
@@ -275,7 +276,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       // Else its peer would be read, and framed, for nobody.
       handler.ending();
       this.close(1001, "no response to a ping");
-      return this.#destroyAfter(failTimeout);
+      return this.#destroyAfter(lastTimeout);
     }
     if (action === "ping") {
       this.#protocol.trim();
