@@ -61,6 +61,7 @@ const demoConsole: GivenOption = {
   origin: "--demo",
 };
 
+hideSignalWarning();
 if (isThread()) runThread(parts);
 else await main();
 
@@ -90,6 +91,21 @@ async function main(): Promise<void> {
     return await exit(0);
   }
   await serve(args, options, program);
+}
+
+/**
+ * Hides what Deno writes to stderr, once, about the `signal` of a request, whose
+ * behaviour a compiled program cannot choose: the native engine expects it.
+ */
+function hideSignalWarning(): void {
+  // deno-lint-ignore no-console
+  const { warn } = console;
+  // deno-lint-ignore no-console
+  console.warn = (...data: unknown[]): void => {
+    if (!String(data[0]).startsWith("Deno.serve: request.signal")) {
+      warn.apply(console, data);
+    }
+  };
 }
 
 async function printCompletions(shell: Shell): Promise<void> {

@@ -123,7 +123,7 @@ export interface ImportRequest {
 /** A kind of permission that opens names in the sandbox. */
 export type OpeningGrant = "net" | "read" | "write" | "env";
 
-/** The function of the sandbox that `import()` becomes: given the importer's URL, and what to import. */
+/** The global function that `import()` becomes: given the importer's URL, and what to import. */
 export const importFunction = "websocksyImport";
 
 const mostSpecifier = 4096;

@@ -24,7 +24,8 @@ export interface ReadModuleOptions {
   /** Its media type, as a server says; empty: not known. */
   readonly type: string;
   /**
-   * Whether its `import()` is to be a function of the sandbox.
+   * Whether it is for a sandbox, where it must not be able to say that it is
+   * another module. Otherwise, it is known by its `import.meta.url`.
    *
    * @default {false}
    */
@@ -71,7 +72,6 @@ export async function readModule(
     const { source } = node;
     if (node.type === "ImportExpression") {
       if (typeof source?.value === "string") laterImports.add(source.value);
-      if (!confined) continue;
       callee ??= unusedName(names);
       edits.push({ start: node.start, end: node.start + 6, text: callee });
     } else if (isStaticImport(node) && source) {
@@ -85,10 +85,9 @@ export async function readModule(
       });
     }
   }
+  const importer = confined ? JSON.stringify(url) : "import.meta.url";
   const tail = callee === undefined ? "" : `\nfunction ${callee}(specifier) {` +
-    ` return globalThis.${importFunction}(${
-      JSON.stringify(url)
-    }, specifier); }`;
+    ` return globalThis.${importFunction}(${importer}, specifier); }`;
   return {
     source: apply(script, edits) + tail,
     imports: [...imports],

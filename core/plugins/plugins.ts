@@ -141,7 +141,10 @@ export class Plugins {
       const sources = await loader.load();
       if (chosen === undefined) {
         this.#isolations.set(plugin.name, "in the program's own thread");
-        const { createBackend, framings } = await importTrusted(sources);
+        const { createBackend, framings } = await importTrusted(
+          sources,
+          (specifier, importer) => loader.import(specifier, importer),
+        );
         if (createBackend !== undefined) {
           this.#backends[plugin.name] = createBackend;
         }

@@ -133,6 +133,8 @@ testEngines(
         entry.id === id && /^(refuse|abandon|close)$/.test(entry.event)
       );
     }
+    // Every line is ours: Deno's own warnings and errors are none.
+    assertEquals(command.logged("").map(({ text }) => text), []);
     await peer.open(0);
     // Were a single one still counted, one of these would be refused.
     using clients = new DisposableStack();

@@ -452,6 +452,67 @@ read = ${directory.path}
   }
 });
 
+Deno.test("a trusted plugin imports while it runs what a compiled program's loader knows nothing of", async () => {
+  await using directory = new TemporaryDirectory();
+  await using server = new ModuleServer({
+    "remote.ts": "export default 'over HTTP' as string;",
+  });
+  await directory.write("later.js", "export default 'a file';");
+  await directory.write("later.json", '"some JSON"');
+  const module = await directory.write(
+    "plugin.js",
+    plugin(`
+      const ways = {
+        file: () => import("./later.js"),
+        json: () => import("./" + "later.json", { with: { type: "json" } }),
+        remote: () => import("${server.url}remote.ts"),
+        data: () => import("data:text/javascript,export default 'its name'"),
+        missing: () => import("./missing.js"),
+        package: () => import("npm:left-pad@1"),
+      };
+      export function createBackend() {
+        return {
+          async query({ endpoint }) {
+            try {
+              const { default: got } = await ways[endpoint.slice(1)]();
+              return { refuse: 403, why: "got " + got };
+            } catch (error) {
+              return { refuse: 404, why: error.message };
+            }
+          },
+        };
+      }
+    `),
+  );
+  const file = await directory.write(
+    "a.ini",
+    `
+[core]
+backend = mine
+[plugin mine]
+url = ${pathToFileURL(module)}
+trust = full
+`,
+  );
+  await using command = await Command.start({
+    file,
+    permissions: compiledPermissions,
+    flags: ["--no-remote"],
+  });
+  const answers: Readonly<Record<string, RegExp>> = {
+    file: /: got a file$/,
+    json: /: got some JSON$/,
+    remote: /: got over HTTP$/,
+    data: /: got its name$/,
+    missing: /Cannot import "file:.*missing\.js", imported by .*plugin\.js": /,
+    package: /"npm:left-pad@1"; a plugin imports paths, URLs and node: modules/,
+  };
+  for (const [way, answer] of Object.entries(answers)) {
+    await request(command.port, { target: `/${way}` });
+    assertMatch(String((await command.event("refuse")).why), answer, way);
+  }
+});
+
 /** The modules of a plugin, each of which imports the next in another way. */
 const lockedModules = {
   "rooms.ts": plugin(`

@@ -45,14 +45,13 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
       signal,
       accept(protocol): undefined | Promise<ServerWebSocket | undefined> {
         if (signal.aborted) {
-          resolve(Response.error());
+          // The client is gone; Deno wants an answer all the same.
+          resolve(new Response(null, { status: 503 }));
           return undefined;
         }
         const limits = options.limits();
         const { socket, response } = upgrade(request, limits, protocol);
         const webSocket = new NativeWebSocket(socket, limits);
-        // No event of the socket tells that the client was gone before it opened.
-        signal.addEventListener("abort", () => webSocket.abandon());
         resolve(response);
         return webSocket.opened;
       },

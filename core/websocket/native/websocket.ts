@@ -19,6 +19,11 @@ import { cutReason } from "../protocol/frames.ts";
 import { closeTimeout, isPatient } from "../liveness.ts";
 import { ClientProgress, type ClientState } from "./client_progress.ts";
 import { DenoPing } from "./deno_ping.ts";
+import {
+  cancelSharedTimer,
+  type SharedTimer,
+  startSharedTimer,
+} from "../../time/shared_timers.ts";
 
 /**
  * While more than this many bytes wait to be sent, there is no room for more: one
@@ -36,6 +41,12 @@ const mostUnsent = 4096;
 /** How often, in the time of a ping, it is looked at how much the client takes. */
 const looks = 4;
 
+/**
+ * Milliseconds that a WebSocket has to open once its request is answered. Deno
+ * says nothing about a client that was gone by then: the WebSocket never opens.
+ */
+const openTimeout = 5000;
+
 /** Turns a WebSocket of Deno into one that waits, and that ends in order. */
 export class NativeWebSocket implements ServerWebSocket {
   readonly sent: SentMessages = { messages: 0, bytes: 0 };
@@ -44,6 +55,8 @@ export class NativeWebSocket implements ServerWebSocket {
   #opened = Promise.withResolvers<NativeWebSocket | undefined>();
   /** The client was gone before it was open. */
   #isAbandoned = false;
+  /** Until it is given up because it has not opened. */
+  #openTimer: SharedTimer | undefined;
   #handler: WebSocketHandler | undefined;
   /** What has happened since it is open and before there was a handler. */
   #early: (() => void)[] = [];
@@ -74,6 +87,7 @@ export class NativeWebSocket implements ServerWebSocket {
     this.#limits = limits;
     this.#progress = new ClientProgress(limits.ping * 2000, performance.now());
     this.#ping = new DenoPing(socket);
+    this.#openTimer = startSharedTimer(() => this.abandon(), openTimeout);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#onOpen();
     socket.onmessage = ({ data }) => {
@@ -82,6 +96,8 @@ export class NativeWebSocket implements ServerWebSocket {
     };
     socket.onerror = (event) => {
       if (event instanceof ErrorEvent) this.#error = event.message;
+      // It will not open: it would be open by now.
+      if (!this.#isOpen) this.abandon();
     };
     socket.onclose = (event) => {
       this.abandon();
@@ -95,13 +111,15 @@ export class NativeWebSocket implements ServerWebSocket {
     return this.#opened.promise;
   }
 
-  /** Learns that the client is gone, which matters unless it is open. */
+  /** Learns that the client is gone, which matters unless it has opened. */
   abandon(): void {
+    cancelSharedTimer(this.#openTimer);
     this.#isAbandoned = true;
     this.#opened.resolve(undefined);
   }
 
   #onOpen(): void {
+    cancelSharedTimer(this.#openTimer);
     if (this.#isAbandoned) this.#socket.close();
     else this.#opened.resolve(this);
   }
