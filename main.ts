@@ -98,7 +98,6 @@ async function main(): Promise<void> {
  * behaviour a compiled program cannot choose: the native engine expects it.
  */
 function hideSignalWarning(): void {
-  // deno-lint-ignore no-console
   const { warn } = console;
   // deno-lint-ignore no-console
   console.warn = (...data: unknown[]): void => {
