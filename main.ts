@@ -29,6 +29,7 @@ import { streamEngine } from "./core/websocket/stream/engine.ts";
 import { LogOutput } from "./core/log/output.ts";
 import { outliveErrors } from "./core/log/uncaught_errors.ts";
 import { Program, type ProgramParts } from "./core/program.ts";
+import type { MetricsSnapshot } from "./core/telemetry/snapshot.ts";
 import { isTelemetryOn } from "./core/telemetry/load.ts";
 import { SharedCounts } from "./core/threads/shared_counts.ts";
 import { isThread, runThread } from "./core/threads/worker.ts";
@@ -203,19 +204,36 @@ async function listenInThreads(
   const { config: { core }, log } = program;
   const [counts, sockets] = [new SharedCounts(), new SharedCounts()];
   const thread = { index: 0, count };
-  await program.listen({ port: core.port, counts, sockets, thread });
-  return await Threads.start({
+  let threads: Threads | undefined;
+  async function gatherMetrics(): Promise<MetricsSnapshot[]> {
+    const question = { kind: "metrics" } as const;
+    const others = Array.from(
+      { length: threads === undefined ? 0 : count - 1 },
+      (_, index) => threads!.ask(index + 1, question),
+    );
+    return await Promise.all([program.answer(question), ...others]);
+  }
+  await program.listen({
+    port: core.port,
+    counts,
+    sockets,
+    thread,
+    gatherMetrics,
+  });
+  threads = await Threads.start({
     module: import.meta.url,
     count,
     options,
     port: program.port,
     memory: counts.memory,
     sockets: sockets.memory,
+    gatherMetrics,
     onError(error): void {
       log("error", "thread", { error: describeError(error) });
       exit(1);
     },
   });
+  return threads;
 }
 
 /**

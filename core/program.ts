@@ -24,7 +24,9 @@ import { Plugins } from "./plugins/plugins.ts";
 import { checkPort, findIpv4Instead } from "./server/listen_address.ts";
 import { Server } from "./server/server.ts";
 import type { ServerConfig, ThreadPlace } from "./server/options.ts";
-import { loadTelemetry } from "./telemetry/load.ts";
+import type { Answers, QuestionOf } from "./server/questions.ts";
+import { TelemetrySelection } from "./telemetry/selection.ts";
+import type { MetricsSnapshot } from "./telemetry/snapshot.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 import type { ServerCertificate, WebSocketEngine } from "./websocket/engine.ts";
 
@@ -50,6 +52,12 @@ export interface ProgramListenOptions {
   readonly sockets?: ConnectionCounts;
   /** The number of the thread that it runs in. */
   readonly thread?: ThreadPlace;
+  /**
+   * Gives the metrics of all threads.
+   *
+   * @default {those of this one}
+   */
+  readonly gatherMetrics?: () => Promise<readonly MetricsSnapshot[]>;
 }
 
 /** The backend, plugins and pages that a configuration has loaded. */
@@ -59,17 +67,15 @@ interface Loaded {
   readonly plugins: Plugins;
   readonly certificate: ServerCertificate | undefined;
   readonly pages: Pages;
+  readonly telemetry: Telemetry;
 }
-
-/** The same one whatever is loaded anew. */
-let telemetryLoading: Promise<Telemetry> | undefined;
 
 /** A loaded configuration, and the server that runs with it. */
 export class Program {
   /** The log; it stays as it is when the configuration changes. */
   readonly log: Log;
   #parts: ProgramParts;
-  #telemetry: Telemetry;
+  #telemetry: TelemetrySelection;
   #loaded: Loaded;
   #server: Server | undefined;
   /**
@@ -82,7 +88,7 @@ export class Program {
   private constructor(
     parts: ProgramParts,
     log: Log,
-    telemetry: Telemetry,
+    telemetry: TelemetrySelection,
     loaded: Loaded,
   ) {
     this.#parts = parts;
@@ -109,9 +115,14 @@ export class Program {
     const write = (line: string): void => parts.log.add(line);
     const log = createLog({ level, format, write });
     parts.log.tellDropped?.((lines) => log("warn", "log", { dropped: lines }));
-    const telemetry = await (telemetryLoading ??= loadTelemetry(log));
-    const loaded = await load(config, parts, log, telemetry);
-    return new Program(parts, log, telemetry, loaded);
+    const telemetry = await TelemetrySelection.load(log);
+    try {
+      const loaded = await load(config, parts, log, telemetry);
+      return new Program(parts, log, telemetry, loaded);
+    } catch (error) {
+      telemetry.end();
+      throw error;
+    }
   }
 
   /** The configuration. */
@@ -127,6 +138,21 @@ export class Program {
   /** The port that it listens on; 0 on a Unix socket. */
   get port(): number {
     return this.#server!.port;
+  }
+
+  /**
+   * Answers for this thread.
+   *
+   * @param question The question.
+   * @returns The answer.
+   */
+  answer<Kind extends keyof Answers>(
+    question: QuestionOf<Kind>,
+  ): Answers[Kind] {
+    switch (question.kind) {
+      case "metrics":
+        return this.#telemetry.snapshot();
+    }
   }
 
   /**
@@ -159,12 +185,12 @@ export class Program {
     // Several threads could share the port with another program unnoticed.
     if (others.thread?.index === 0) checkPort({ ...config.core, port });
     this.#server = await Server.listen({
+      gatherMetrics: () => Promise.resolve([this.answer({ kind: "metrics" })]),
       ...config,
       ...others,
       core: { ...config.core, port },
       engine: this.#parts.engines[config.core.engine],
       log: this.log,
-      telemetry: this.#telemetry,
     });
   }
 
@@ -213,6 +239,7 @@ export class Program {
     if (this.#server !== undefined) await this.#server.shutDown();
     else await this.#loaded.backend.cleanup?.();
     await this.#loaded.plugins.end();
+    this.#telemetry.end();
   }
 }
 
@@ -220,16 +247,17 @@ async function load(
   config: Config,
   { backends, framings }: ProgramParts,
   log: Log,
-  telemetry: Telemetry,
+  selection: TelemetrySelection,
 ): Promise<Loaded> {
   const core = withAbsolutePaths(config.core);
   const certificate = await readCertificate(core);
   const pages = await Pages.load(core, log);
+  const telemetry = await selection.select(core.metrics !== undefined);
   const builtIn = { backends, framings, log, telemetry };
   const plugins = await Plugins.load(config, builtIn);
   try {
     const backend = await loadBackend(config.backend, plugins);
-    return { config, backend, plugins, certificate, pages };
+    return { config, backend, plugins, certificate, pages, telemetry };
   } catch (error) {
     await plugins.end();
     throw error;

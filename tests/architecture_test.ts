@@ -84,6 +84,10 @@ const pure = [
   "core/websocket/protocol/mask.ts",
   "core/websocket/protocol/message_reader.ts",
   "core/websocket/protocol/receiver.ts",
+  "core/telemetry/exposition.ts",
+  "core/telemetry/instruments.ts",
+  "core/telemetry/metrics.ts",
+  "core/telemetry/snapshot.ts",
   "core/websocket/protocol/server.ts",
 ];
 

@@ -35,6 +35,8 @@ export const packages = {
   curl: "curl",
   node: "nodejs",
   npm: "npm",
+  prometheus: "prometheus",
+  promtool: "prometheus",
   python3: "python3",
   "python3 websockets": "python3-websockets",
   // Other programs that services need.

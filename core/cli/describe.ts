@@ -119,12 +119,13 @@ export function describeConfig(
 }
 
 function describePages(
-  { console: path, health, web, webListing }: PageConfig,
+  { console: path, health, metrics, web, webListing }: PageConfig,
 ): string[] {
   const lists = webListing ? ", with listings" : "";
   return [
     ...path === undefined ? [] : [`console at ${path}`],
     ...health === undefined ? [] : [`health at ${health}`],
+    ...metrics === undefined ? [] : [`metrics at ${metrics}`],
     ...web === undefined ? [] : [`files of ${web}${lists}`],
   ];
 }

@@ -13,6 +13,8 @@ export interface PageConfig {
   readonly console: string | undefined;
   /** Path of the health check; absent: there is none. */
   readonly health: string | undefined;
+  /** Path of the metrics; absent: there are none. */
+  readonly metrics: string | undefined;
   /** Folder whose files are served; absent: none. */
   readonly web: string | undefined;
   /** The files that are served for their folder; the first that exists is. */
@@ -47,6 +49,16 @@ export const pageOptions: readonly CoreOption<PageConfig>[] = [
       "It is for load balancers and probes. The answer is JSON with the version, the uptime and the number of connections. See [pages](pages.md#health).",
     example: "/health",
     parse: (value) => ({ health: parsePath(value) }),
+  },
+  {
+    name: "metrics",
+    placeholder: "PATH",
+    default: "",
+    help: "path of the metrics, as text for Prometheus",
+    details:
+      "The text is in the format of Prometheus, or OpenMetrics for those who ask for it. It has the same metrics as the [export over OTLP](operations.md#metrics), which it does not need, and those of all threads together. Counting begins when the option is set: if a reload sets it, with what comes after. Everyone who reaches the port can read it: see [pages](pages.md#metrics).",
+    example: "/metrics",
+    parse: (value) => ({ metrics: parsePath(value) }),
   },
   {
     name: "web",
@@ -89,10 +101,13 @@ export const pageOptions: readonly CoreOption<PageConfig>[] = [
  * @returns The name of one of them, and why it cannot be used.
  */
 export function findPageConflict(
-  { console: path, health, web, webIndex, webListing }: PageConfig,
+  { console, health, metrics, web, webIndex, webListing }: PageConfig,
 ): readonly [name: string, why: string] | undefined {
-  if (health !== undefined && health === path) {
-    return ["health", `console has the same path, "${path}"`];
+  const paths = Object.entries({ console, health, metrics });
+  for (const [index, [name, path]] of paths.entries()) {
+    const other = paths.slice(0, index).find(([, other]) => other === path);
+    if (path === undefined || other === undefined) continue;
+    return [name, `${other[0]} has the same path, "${path}"`];
   }
   if (web === undefined && webIndex.join() !== defaultIndex) {
     return ["web-index", "it needs web, too"];

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
 import type { HttpRequest } from "../websocket/engine.ts";
 
 /** The state of the server that pages may use. */
@@ -16,6 +17,8 @@ export interface ServerState {
   readonly uptime: number;
   /** Aborted when the server no longer waits for pending answers. */
   readonly over: AbortSignal;
+  /** Gives the metrics of each thread. */
+  readonly gatherMetrics: () => Promise<readonly MetricsSnapshot[]>;
 }
 
 /** A page: answers GET; the body is left out for HEAD. */

@@ -47,6 +47,10 @@ export class Pages {
       pages.set(core.console, formatConsole);
     }
     if (core.health !== undefined) pages.set(core.health, formatHealth);
+    if (core.metrics !== undefined) {
+      const { formatMetrics } = await import("./metrics.ts");
+      pages.set(core.metrics, formatMetrics);
+    }
     let folder: Page | undefined;
     if (core.web !== undefined) {
       const { openFolder } = await import("./web/folder.ts");
@@ -57,7 +61,7 @@ export class Pages {
 
   /** Whether the options enable pages. */
   static areIn(core: PageConfig): boolean {
-    return [core.console, core.health, core.web].some((one) =>
+    return [core.console, core.health, core.metrics, core.web].some((one) =>
       one !== undefined
     );
   }

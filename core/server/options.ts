@@ -10,6 +10,7 @@ import type { FramingTable } from "../bridge/framing_table.ts";
 import type { ConnectionCounts } from "./connection_counts.ts";
 import type { Log } from "../log/log.ts";
 import type { CoreConfig } from "../config/options.ts";
+import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
 import type { Pages } from "../pages/pages.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type {
@@ -37,6 +38,12 @@ export interface ServerConfig {
   readonly certificate?: ServerCertificate | undefined;
   /** What is answered beside WebSockets; absent: what `core` asks for. */
   readonly pages?: Pages | undefined;
+  /**
+   * Records connections for those who watch.
+   *
+   * @default {noTelemetry}
+   */
+  readonly telemetry?: Telemetry;
 }
 
 /** Options for `Server.listen`. */
@@ -46,11 +53,11 @@ export interface ServerOptions extends ServerConfig {
   /** The log. */
   readonly log: Log;
   /**
-   * Takes note of connections for those who watch.
+   * Gives the metrics of each thread, for the page that shows them.
    *
-   * @default {noTelemetry}
+   * @default {none}
    */
-  readonly telemetry?: Telemetry;
+  readonly gatherMetrics?: () => Promise<readonly MetricsSnapshot[]>;
   /**
    * Counts connections, for the limits on them.
    *

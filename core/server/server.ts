@@ -41,7 +41,8 @@ import {
   type ServerOptions,
   type ThreadPlace,
 } from "./options.ts";
-import { noTelemetry, type Telemetry } from "../telemetry/telemetry.ts";
+import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
+import { noTelemetry } from "../telemetry/telemetry.ts";
 import type {
   EngineServer,
   HttpRequest,
@@ -53,7 +54,7 @@ import type {
 export class Server {
   #config: ConfigInUse;
   #log: Log;
-  #telemetry: Telemetry;
+  #gatherMetrics: () => Promise<readonly MetricsSnapshot[]>;
   #engine: EngineServer | undefined;
   #certificate: ServerCertificate | undefined;
   #pages: Pages | undefined;
@@ -75,7 +76,8 @@ export class Server {
   private constructor(options: ServerOptions) {
     this.#config = new ConfigInUse(options, options.log);
     this.#log = options.log;
-    this.#telemetry = options.telemetry ?? noTelemetry;
+    this.#gatherMetrics = options.gatherMetrics ??
+      (() => Promise.resolve([]));
     this.#counts = options.counts ?? new LocalCounts();
     this.#sockets = options.sockets ?? new LocalCounts();
     this.#thread = options.thread ?? { index: 0, count: 1 };
@@ -211,12 +213,14 @@ export class Server {
         connections: this.#counts.total,
         isDraining: this.#draining.signal.aborted,
         over: this.#over.signal,
+        gatherMetrics: this.#gatherMetrics,
         uptime: Math.floor((performance.now() - this.#started) / 1000),
       });
     if (page !== undefined) return await page;
     // Each thread has numbers of its own.
     const id = this.#lastId += this.#thread.count;
-    const telemetry = this.#telemetry.handshake(headers);
+    const telemetry = (this.#config.current.telemetry ?? noTelemetry)
+      .handshake(headers);
     let { remote } = request;
     try {
       if (fault !== undefined) throw fault;

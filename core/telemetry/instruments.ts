@@ -1,16 +1,35 @@
 /**
- * The OpenTelemetry instruments that record the metrics.
+ * The instruments that record the metrics, whoever they are recorded for.
  *
  * @module
  */
 
-import type {
-  Counter,
-  Histogram,
-  Meter,
-  UpDownCounter,
-} from "@opentelemetry/api";
 import { type Metric, metrics } from "./metrics.ts";
+
+/** Attributes of a value, by their names. */
+export type MetricAttributes = Readonly<Record<string, string | number>>;
+
+/** Adds numbers up. */
+export interface Adder {
+  /**
+   * Adds a number.
+   *
+   * @param value The number; negative only for what can fall.
+   * @param attributes What it belongs to.
+   */
+  add(value: number, attributes?: MetricAttributes): void;
+}
+
+/** Records a distribution. */
+export interface Histogram {
+  /**
+   * Records a value.
+   *
+   * @param value The value.
+   * @param attributes What it belongs to.
+   */
+  record(value: number, attributes?: MetricAttributes): void;
+}
 
 /** An instrument for each metric. */
 export type Instruments = {
@@ -19,36 +38,23 @@ export type Instruments = {
   >;
 };
 
-type InstrumentOf<Kind extends Metric["kind"]> = Kind extends "counter"
-  ? Counter
-  : Kind extends "histogram" ? Histogram
-  : UpDownCounter;
+type InstrumentOf<Kind extends Metric["kind"]> = Kind extends "histogram"
+  ? Histogram
+  : Adder;
 
 /**
  * Makes the instruments.
  *
- * @param meter Makes each of them.
+ * @param create Makes the one for a metric, of its kind.
  * @returns The instruments, by the names that the metrics have in the code.
  */
-export function createInstruments(meter: Meter): Instruments {
+export function createInstruments(
+  create: (metric: Metric, key: keyof typeof metrics) => Adder | Histogram,
+): Instruments {
   const made = Object.entries(metrics).map(([key, metric]) => [
     key,
-    createInstrument(meter, metric),
+    create(metric, key as keyof typeof metrics),
   ]);
   // Each kind makes the instrument that the type above gives to its metric.
   return Object.fromEntries(made) as Instruments;
-}
-
-function createInstrument(
-  meter: Meter,
-  { name, kind, unit, description, buckets = [] }: Metric,
-): Counter | Histogram | UpDownCounter {
-  if (kind === "counter") {
-    return meter.createCounter(name, { unit, description });
-  }
-  if (kind === "updowncounter") {
-    return meter.createUpDownCounter(name, { unit, description });
-  }
-  const advice = { explicitBucketBoundaries: [...buckets] };
-  return meter.createHistogram(name, { unit, description, advice });
 }

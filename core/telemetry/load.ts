@@ -34,8 +34,8 @@ export function isTelemetryOn(): boolean {
 export async function loadTelemetry(log: Log): Promise<Telemetry> {
   if (!isTelemetryOn()) return noTelemetry;
   try {
-    const { OpenTelemetry } = await import("./opentelemetry.ts");
-    return new OpenTelemetry(await import(api));
+    const { openTelemetry } = await import("./opentelemetry.ts");
+    return openTelemetry(await import(api));
   } catch (error) {
     log("warn", "telemetry", {
       error: `cannot load ${api}: ${describeError(error)}`,

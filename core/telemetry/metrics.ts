@@ -44,10 +44,10 @@ export const attributes = {
   plugin: "websocksy.plugin.name",
 } as const;
 
-/** Those of OpenTelemetry for HTTP requests, and two below, for peers nearby. */
+/** From a peer on the same machine to the default `connect-timeout`. */
 const waits = [
-  ...[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75],
-  ...[1, 2.5, 5, 7.5, 10],
+  ...[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05],
+  ...[0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 ];
 
 const { outcome, status, error, backend, transport } = attributes;
@@ -128,5 +128,13 @@ export const metrics = {
     unit: "{restart}",
     description: "Restarts of a plugin after it failed.",
     attributes: [plugin, outcome],
+  },
+  loopDelay: {
+    name: "websocksy.eventloop.delay",
+    kind: "histogram",
+    unit: "s",
+    description: "Time by which the event loop of a thread was late.",
+    attributes: [],
+    buckets: [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
   },
 } as const satisfies Readonly<Record<string, Metric>>;

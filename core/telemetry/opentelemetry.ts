@@ -8,22 +8,26 @@ import type * as OpenTelemetryApi from "@opentelemetry/api";
 import type {
   Attributes,
   Context,
-  Histogram,
+  Meter,
   Span,
   SpanKind,
   TextMapGetter,
   Tracer,
 } from "@opentelemetry/api";
-import { RequestError } from "../errors.ts";
-import { createInstruments, type Instruments } from "./instruments.ts";
-import { attributes } from "./metrics.ts";
 import type { RequestHeaders } from "../websocket/engine.ts";
-import { OpenConnections } from "./open_connections.ts";
-import type {
-  ConnectionTelemetry,
-  ConnectionTraffic,
-  HandshakeTelemetry,
-  Telemetry,
+import { combine } from "./combined.ts";
+import {
+  type Adder,
+  createInstruments,
+  type Histogram,
+} from "./instruments.ts";
+import { errorType, Measurements } from "./measurements.ts";
+import { attributes, type Metric } from "./metrics.ts";
+import {
+  type ConnectionTelemetry,
+  type HandshakeTelemetry,
+  type Telemetry,
+  unwatchedHandshake,
 } from "./telemetry.ts";
 
 /** The package `@opentelemetry/api`. */
@@ -32,61 +36,73 @@ export type Api = typeof OpenTelemetryApi;
 /** Name of the instrumentation scope. */
 const scope = "websocksy";
 
-/** The tracer and instruments that all handshakes use. */
-interface Tools {
-  readonly api: Api;
-  readonly tracer: Tracer;
-  readonly instruments: Instruments;
-  readonly connections: OpenConnections;
+/**
+ * Records events as metrics and traces that Deno exports.
+ *
+ * @param api The package `@opentelemetry/api`.
+ * @returns Takes the events.
+ */
+export function openTelemetry(api: Api): Telemetry {
+  const meter = api.metrics.getMeter(scope);
+  const measurements = new Measurements(
+    createInstruments((metric) => createInstrument(meter, metric)),
+  );
+  // The callback runs at each collection, which includes what it adds. Deno's
+  // last export, at the end of the process, would lack observable counters,
+  // and so the traffic since the export before.
+  meter.addBatchObservableCallback(() => measurements.collect(), []);
+  return combine([measurements, new Traces(api)]);
 }
 
-/** Records events as metrics and traces. */
-export class OpenTelemetry implements Telemetry {
-  #tools: Tools;
+function createInstrument(
+  meter: Meter,
+  { name, kind, unit, description, buckets = [] }: Metric,
+): Adder | Histogram {
+  if (kind === "counter") {
+    return meter.createCounter(name, { unit, description });
+  }
+  if (kind === "updowncounter") {
+    return meter.createUpDownCounter(name, { unit, description });
+  }
+  const advice = { explicitBucketBoundaries: [...buckets] };
+  return meter.createHistogram(name, { unit, description, advice });
+}
 
-  /** @param api The package `@opentelemetry/api`. */
+/** Records handshakes as spans. */
+class Traces implements Telemetry {
+  #api: Api;
+  #tracer: Tracer;
+
   constructor(api: Api) {
-    const meter = api.metrics.getMeter(scope);
-    const instruments = createInstruments(meter);
-    const connections = new OpenConnections(instruments);
-    const tracer = api.trace.getTracer(scope);
-    this.#tools = { api, tracer, instruments, connections };
-    // The callback runs at each collection, which includes what it adds. Deno's
-    // last export, at the end of the process, would lack observable counters,
-    // and so the traffic since the export before.
-    meter.addBatchObservableCallback(() => connections.countTraffic(), []);
+    this.#api = api;
+    this.#tracer = api.trace.getTracer(scope);
   }
 
   handshake(headers: RequestHeaders): HandshakeTelemetry {
-    return new Handshake(this.#tools, headers);
+    return new TracedHandshake(this.#api, this.#tracer, headers);
   }
 
-  pluginRestart(name: string, outcome: "running" | "failed"): void {
-    this.#tools.instruments.restarts.add(1, {
-      [attributes.plugin]: name,
-      [attributes.outcome]: outcome,
-    });
-  }
+  pluginRestart(): void {}
 }
 
 /** A step of a handshake. */
 interface Step {
   readonly name: string;
   readonly kind: SpanKind;
-  readonly duration: Histogram;
   readonly attributes: Attributes;
 }
 
-class Handshake implements HandshakeTelemetry {
-  #tools: Tools;
-  #start = performance.now();
+class TracedHandshake implements HandshakeTelemetry {
+  #api: Api;
+  #tracer: Tracer;
   #span: Span;
   /** The context of the steps within the handshake. */
   #context: Context;
 
-  constructor(tools: Tools, headers: RequestHeaders) {
-    const { api: { context, propagation, SpanKind, trace }, tracer } = tools;
-    this.#tools = tools;
+  constructor(api: Api, tracer: Tracer, headers: RequestHeaders) {
+    const { context, propagation, SpanKind, trace } = api;
+    this.#api = api;
+    this.#tracer = tracer;
     // `Deno.serve` creates a span for the request, in the trace that the client
     // names. The engine `stream` has none.
     const active = context.active();
@@ -100,27 +116,23 @@ class Handshake implements HandshakeTelemetry {
   }
 
   queryBackend<T>(backend: string, query: () => Promise<T>): Promise<T> {
-    const { api: { SpanKind }, instruments } = this.#tools;
     return this.#run(query, {
       name: "backend query",
-      kind: SpanKind.INTERNAL,
-      duration: instruments.queryDuration,
+      kind: this.#api.SpanKind.INTERNAL,
       attributes: { [attributes.backend]: backend },
     });
   }
 
   connectPeer<T>(transport: string, connect: () => Promise<T>): Promise<T> {
-    const { api: { SpanKind }, instruments } = this.#tools;
     return this.#run(connect, {
       name: "peer connect",
-      kind: SpanKind.CLIENT,
-      duration: instruments.connectDuration,
+      kind: this.#api.SpanKind.CLIENT,
       attributes: { [attributes.transport]: transport },
     });
   }
 
   refuse(status: number): void {
-    const { SpanStatusCode } = this.#tools.api;
+    const { SpanStatusCode } = this.#api;
     if (status >= 500) this.#span.setStatus({ code: SpanStatusCode.ERROR });
     this.#end("refused", { [attributes.status]: status });
   }
@@ -129,38 +141,33 @@ class Handshake implements HandshakeTelemetry {
     this.#end("abandoned");
   }
 
-  open(traffic: ConnectionTraffic): ConnectionTelemetry {
+  open(): ConnectionTelemetry {
     this.#end("accepted", { [attributes.status]: 101 });
-    return this.#tools.connections.add(traffic);
+    // The time for which a WebSocket is open is not a span.
+    return unwatchedHandshake.open();
   }
 
   #end(outcome: string, status: Attributes = {}): void {
-    const { handshakes, handshakeDuration } = this.#tools.instruments;
-    const ended = { [attributes.outcome]: outcome };
-    handshakes.add(1, { ...ended, ...status });
-    handshakeDuration.record(secondsSince(this.#start), ended);
-    this.#span.setAttributes({ ...ended, ...status });
+    this.#span.setAttributes({ [attributes.outcome]: outcome, ...status });
     this.#span.end();
   }
 
-  async #run<T>(run: () => Promise<T>, step: Step): Promise<T> {
-    const { api: { context, SpanStatusCode, trace }, tracer } = this.#tools;
-    const { name, kind, attributes: known } = step;
-    const start = performance.now();
+  async #run<T>(
+    run: () => Promise<T>,
+    { name, kind, attributes: known }: Step,
+  ): Promise<T> {
+    const { context, SpanStatusCode, trace } = this.#api;
     this.#span.setAttributes(known);
     const options = { kind, attributes: known };
-    const span = tracer.startSpan(name, options, this.#context);
-    let failed: Attributes = {};
+    const span = this.#tracer.startSpan(name, options, this.#context);
     try {
       // Within the span, as a backend may send requests itself.
       return await context.with(trace.setSpan(this.#context, span), run);
     } catch (error) {
-      failed = { [attributes.error]: errorType(error) };
-      span.setAttributes(failed);
+      span.setAttributes({ [attributes.error]: errorType(error) });
       span.setStatus({ code: SpanStatusCode.ERROR });
       throw error;
     } finally {
-      step.duration.record(secondsSince(start), { ...known, ...failed });
       span.end();
     }
   }
@@ -170,15 +177,3 @@ const headerGetter: TextMapGetter<RequestHeaders> = {
   get: (headers, name) => headers.get(name) ?? undefined,
   keys: (headers) => [...headers].map(([name]) => name),
 };
-
-/**
- * The status of the answer to an error, as an error's message may contain
- * anything.
- */
-function errorType(error: unknown): string {
-  return error instanceof RequestError ? `${error.status}` : "_OTHER";
-}
-
-function secondsSince(start: number): number {
-  return (performance.now() - start) / 1000;
-}

@@ -96,13 +96,13 @@ export interface ConnectionTelemetry {
 const unwatchedConnection: ConnectionTelemetry = { close(): void {} };
 
 /** Steps of a handshake that are not recorded. */
-export const unwatchedHandshake: HandshakeTelemetry = {
-  queryBackend: (_backend, query) => query(),
-  connectPeer: (_transport, connect) => connect(),
+export const unwatchedHandshake = {
+  queryBackend: <T>(_backend: string, query: () => Promise<T>) => query(),
+  connectPeer: <T>(_transport: string, connect: () => Promise<T>) => connect(),
   refuse(): void {},
   abandon(): void {},
   open: () => unwatchedConnection,
-};
+} as const satisfies HandshakeTelemetry;
 
 /** Records nothing. */
 export const noTelemetry: Telemetry = {

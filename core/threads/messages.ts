@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Answers, Question } from "../server/questions.ts";
+import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
 import type { GivenOption } from "../config/config.ts";
 import type { ThreadPlace } from "../server/options.ts";
 
@@ -34,22 +36,42 @@ export type ThreadOrder =
     readonly kind: "reopen";
   }
   | {
+    /** Answer a question. */
+    readonly kind: "ask";
+    /** The question. */
+    readonly question: Question;
+  }
+  | {
     /** Shut down. */
     readonly kind: "end";
   };
 
-/** An order, and the number that its answer has. */
-export interface ToThread {
-  /** The number. */
-  readonly id: number;
-  /** The order. */
-  readonly order: ThreadOrder;
-}
+/** What the first thread sends to another one. */
+export type ToThread =
+  | {
+    /** Number of the order. */
+    readonly id: number;
+    /** The order. */
+    readonly order: ThreadOrder;
+  }
+  | {
+    /** Number of the request for the metrics. */
+    readonly gathered: number;
+    /** The metrics of all threads; absent: they cannot be had. */
+    readonly metrics?: readonly MetricsSnapshot[];
+  };
 
-/** The answer to an order that was carried out. */
-export interface FromThread {
-  /** The order's number. */
-  readonly id: number;
-  /** Why it failed; absent: it did not. */
-  readonly failure?: string;
-}
+/** What another thread sends to the first one. */
+export type FromThread =
+  | {
+    /** Number of an order that was carried out. */
+    readonly id: number;
+    /** Why it failed; absent: it did not. */
+    readonly failure?: string;
+    /** The answer to a question. */
+    readonly answer?: Answers[keyof Answers] | undefined;
+  }
+  | {
+    /** Number of a request for the metrics of all threads. */
+    readonly gather: number;
+  };

@@ -6,6 +6,8 @@
 
 import type { GivenOption } from "../config/config.ts";
 import type { CoreConfig } from "../config/options.ts";
+import type { Answers, QuestionOf } from "../server/questions.ts";
+import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
 import type { FromThread, ThreadOrder, ToThread } from "./messages.ts";
 
 /** Options for {@linkcode Threads.start}. */
@@ -22,6 +24,8 @@ export interface ThreadsOptions {
   readonly memory: SharedArrayBuffer;
   /** Memory of the counts of connections that are accepted. */
   readonly sockets: SharedArrayBuffer;
+  /** Gives the metrics of all threads to one of them. */
+  readonly gatherMetrics: () => Promise<readonly MetricsSnapshot[]>;
   /** Called when a thread has ended unexpectedly. */
   readonly onError: (error: Error) => void;
 }
@@ -42,10 +46,11 @@ export class Threads {
    * @throws {Error} If one of them cannot start.
    */
   static async start(options: ThreadsOptions): Promise<Threads> {
-    const { module, count, onError, ...others } = options;
+    const { module, count, gatherMetrics, onError, ...others } = options;
     const threads = Array.from(
       { length: count - 1 },
-      (_, index) => new Thread(module, `thread ${index + 2}`, onError),
+      (_, index) =>
+        new Thread(module, `thread ${index + 2}`, { gatherMetrics, onError }),
     );
     await Promise.all(threads.map((thread, index) => {
       const place = { index: index + 1, count };
@@ -69,6 +74,24 @@ export class Threads {
   }
 
   /**
+   * Asks one of them.
+   *
+   * @param index Its number, from 1: the first thread, 0, is not among them.
+   * @param question The question.
+   * @returns The answer.
+   */
+  async ask<Kind extends keyof Answers>(
+    index: number,
+    question: QuestionOf<Kind>,
+  ): Promise<Answers[Kind]> {
+    const answer = await this.#threads[index - 1]!.order({
+      kind: "ask",
+      question,
+    });
+    return answer as Answers[Kind];
+  }
+
+  /**
    * Ends them.
    *
    * @returns A promise that resolves when they have: each waits for its
@@ -87,15 +110,30 @@ export class Threads {
 class Thread {
   #worker: Worker;
   #lastId = 0;
-  #orders = new Map<number, PromiseWithResolvers<void>>();
+  #orders = new Map<number, PromiseWithResolvers<unknown>>();
 
-  constructor(module: string, name: string, onError: (error: Error) => void) {
+  constructor(
+    module: string,
+    name: string,
+    { gatherMetrics, onError }: Pick<
+      ThreadsOptions,
+      "gatherMetrics" | "onError"
+    >,
+  ) {
     this.#worker = new Worker(module, { type: "module", name });
     this.#worker.onmessage = ({ data }: MessageEvent<FromThread>): void => {
-      const { id, failure } = data;
+      if ("gather" in data) {
+        const { gather: gathered } = data;
+        gatherMetrics().then(
+          (metrics) => this.#send({ gathered, metrics }),
+          () => this.#send({ gathered }),
+        );
+        return;
+      }
+      const { id, failure, answer } = data;
       const order = this.#orders.get(id)!;
       this.#orders.delete(id);
-      if (failure === undefined) order.resolve();
+      if (failure === undefined) order.resolve(answer);
       else order.reject(new Error(failure));
     };
     this.#worker.onerror = (event): void => {
@@ -105,13 +143,16 @@ class Thread {
   }
 
   /** Sends an order; the promise resolves when it is carried out. */
-  order(order: ThreadOrder): Promise<void> {
+  order(order: ThreadOrder): Promise<unknown> {
     const id = ++this.#lastId;
-    const carriedOut = Promise.withResolvers<void>();
+    const carriedOut = Promise.withResolvers<unknown>();
     this.#orders.set(id, carriedOut);
-    const message: ToThread = { id, order };
-    this.#worker.postMessage(message);
+    this.#send({ id, order });
     return carriedOut.promise;
+  }
+
+  #send(message: ToThread): void {
+    this.#worker.postMessage(message);
   }
 }
 

@@ -9,6 +9,8 @@ import type { LogOutput } from "../log/output.ts";
 import { outliveErrors } from "../log/uncaught_errors.ts";
 import { Program, type ProgramParts } from "../program.ts";
 import { SharedCounts } from "./shared_counts.ts";
+import type { Answers } from "../server/questions.ts";
+import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
 import type { FromThread, ThreadOrder, ToThread } from "./messages.ts";
 
 /** The members of a worker's global object that are needed. */
@@ -36,8 +38,24 @@ export function runThread(
 ): void {
   const scope = globalThis as unknown as ThreadScope;
   let program: Program | undefined;
+  let lastGather = 0;
+  const gathering = new Map<
+    number,
+    PromiseWithResolvers<readonly MetricsSnapshot[]>
+  >();
 
-  async function carryOut(order: ThreadOrder): Promise<void> {
+  /** Has the first thread ask all of them. */
+  function gatherMetrics(): Promise<readonly MetricsSnapshot[]> {
+    const gather = ++lastGather;
+    const gathered = Promise.withResolvers<readonly MetricsSnapshot[]>();
+    gathering.set(gather, gathered);
+    scope.postMessage({ gather });
+    return gathered.promise;
+  }
+
+  async function carryOut(
+    order: ThreadOrder,
+  ): Promise<Answers[keyof Answers] | undefined> {
     switch (order.kind) {
       case "start": {
         const { options, port, memory, sockets, place } = order;
@@ -49,30 +67,41 @@ export function runThread(
           counts,
           sockets: new SharedCounts(sockets),
           thread: place,
+          gatherMetrics,
         });
-        return;
+        return undefined;
       }
       case "reload":
         // If it fails here, the log says so, and this thread keeps its
         // configuration.
         await program?.reload(() => order.options);
-        return;
+        return undefined;
       case "reopen":
         await parts.log.reopen();
-        return;
+        return undefined;
+      case "ask":
+        return await program!.answer(order.question);
       case "end":
         try {
           await program?.end();
         } finally {
           await parts.log.flush(flushTimeout);
         }
+        return undefined;
     }
   }
 
-  scope.onmessage = async ({ data: { id, order } }): Promise<void> => {
+  scope.onmessage = async ({ data }): Promise<void> => {
+    if ("gathered" in data) {
+      const gathered = gathering.get(data.gathered)!;
+      gathering.delete(data.gathered);
+      if (data.metrics !== undefined) gathered.resolve(data.metrics);
+      else gathered.reject(new Error("a thread has failed"));
+      return;
+    }
+    const { id, order } = data;
     try {
-      await carryOut(order);
-      scope.postMessage({ id });
+      scope.postMessage({ id, answer: await carryOut(order) });
     } catch (error) {
       scope.postMessage({ id, failure: describeFailure(error) });
     }

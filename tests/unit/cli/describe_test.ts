@@ -128,6 +128,7 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
       [
         core("console", "/c"),
         core("health", "/h"),
+        core("metrics", "/m"),
         core("web", "www"),
       ],
       [
@@ -135,6 +136,7 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
         "backend defaultpeer",
         "console at /c",
         "health at /h",
+        "metrics at /m",
         "files of www",
       ],
     ],

@@ -1,0 +1,91 @@
+/**
+ * Several records of the same events.
+ *
+ * @module
+ */
+
+import type { RequestHeaders, WebSocketEnd } from "../websocket/engine.ts";
+import {
+  type ConnectionTelemetry,
+  type ConnectionTraffic,
+  type HandshakeTelemetry,
+  noTelemetry,
+  type Telemetry,
+} from "./telemetry.ts";
+
+/**
+ * Makes one of several.
+ *
+ * @param all Take the events, each of them all.
+ * @returns Tells all of them; for none or one, it costs nothing more.
+ */
+export function combine(all: readonly Telemetry[]): Telemetry {
+  const [first = noTelemetry, ...others] = all
+    .filter((one) => one !== noTelemetry);
+  return others.reduce((one, other) => new Both(one, other), first);
+}
+
+class Both implements Telemetry {
+  #one: Telemetry;
+  #other: Telemetry;
+
+  constructor(one: Telemetry, other: Telemetry) {
+    this.#one = one;
+    this.#other = other;
+  }
+
+  handshake(headers: RequestHeaders): HandshakeTelemetry {
+    const one = this.#one.handshake(headers);
+    return new BothHandshakes(one, this.#other.handshake(headers));
+  }
+
+  pluginRestart(name: string, outcome: "running" | "failed"): void {
+    this.#one.pluginRestart(name, outcome);
+    this.#other.pluginRestart(name, outcome);
+  }
+}
+
+class BothHandshakes implements HandshakeTelemetry {
+  #one: HandshakeTelemetry;
+  #other: HandshakeTelemetry;
+
+  constructor(one: HandshakeTelemetry, other: HandshakeTelemetry) {
+    this.#one = one;
+    this.#other = other;
+  }
+
+  queryBackend<T>(backend: string, query: () => Promise<T>): Promise<T> {
+    return this.#one.queryBackend(
+      backend,
+      () => this.#other.queryBackend(backend, query),
+    );
+  }
+
+  connectPeer<T>(transport: string, connect: () => Promise<T>): Promise<T> {
+    return this.#one.connectPeer(
+      transport,
+      () => this.#other.connectPeer(transport, connect),
+    );
+  }
+
+  refuse(status: number): void {
+    this.#one.refuse(status);
+    this.#other.refuse(status);
+  }
+
+  abandon(): void {
+    this.#one.abandon();
+    this.#other.abandon();
+  }
+
+  open(traffic: ConnectionTraffic): ConnectionTelemetry {
+    const one = this.#one.open(traffic);
+    const other = this.#other.open(traffic);
+    return {
+      close(end: WebSocketEnd): void {
+        one.close(end);
+        other.close(end);
+      },
+    };
+  }
+}
