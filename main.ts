@@ -204,7 +204,7 @@ async function listenInThreads(
   const { config: { core }, log } = program;
   const [counts, sockets] = [new SharedCounts(), new SharedCounts()];
   const thread = { index: 0, count };
-  let threads: Threads | undefined;
+  let threads: Threads | undefined = undefined;
   async function gatherMetrics(): Promise<MetricsSnapshot[]> {
     const question = { kind: "metrics" } as const;
     const others = Array.from(
