@@ -7,6 +7,7 @@ import {
   assert,
   assertEquals,
   assertGreater,
+  assertLessOrEqual,
   assertRejects,
 } from "@std/assert";
 import { dirname, join, normalize } from "node:path";
@@ -128,8 +129,8 @@ Deno.test("documentation names files and folders that exist", async () => {
   assertGreater(count, 10);
 });
 
-Deno.test("docs/architecture.md names every folder with sources", async () => {
-  const page = pages.find(({ path }) => path === "docs/architecture.md")!;
+/** Folders with sources, below the root of the project. */
+async function sourceFolders(): Promise<Set<string>> {
   const folders = new Set<string>();
   async function readFolder(folder: string): Promise<void> {
     for await (
@@ -141,12 +142,59 @@ Deno.test("docs/architecture.md names every folder with sources", async () => {
     }
   }
   await readFolder("");
-  assertGreater(folders.size, 8);
-  // What is below the examples, they say themselves; unit tests mirror the sources.
-  const missing = [...folders].filter((folder) =>
-    !/^(examples|tests\/unit)\/./.test(folder) && !page.spans.includes(folder)
+  return folders;
+}
+
+/** The rows of the table in a section of a page, each with its cells. */
+function tableOf(text: string, heading: string): string[][] {
+  const section = text.split(/^## /m)
+    .find((section) => section.startsWith(`${heading}\n`));
+  assert(section !== undefined, heading);
+  return section.split("\n").filter((line) => line.startsWith("| "))
+    .slice(2)
+    .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+}
+
+/** What a cell has in code quotes. */
+function quotedIn(cell: string): string[] {
+  return Array.from(cell.matchAll(/`([^`]+)`/g), ([, text]) => text!);
+}
+
+Deno.test("docs/architecture.md has a row for each room, and for no other", async () => {
+  const text = await Deno.readTextFile(join(root, "docs/architecture.md"));
+  const rows = tableOf(text, "The rooms");
+  const folders = [...await sourceFolders()];
+  assertGreater(folders.length, 8);
+  const rooms = new Set(
+    folders.map((folder) => /^(?:core\/[^/]+|[^/]+)\//.exec(folder)![0]),
   );
-  assertEquals(missing, []);
+  assertEquals(
+    rows.map(([where]) => quotedIn(where!)[0]!).sort(),
+    ["main.ts", ...rooms].sort(),
+  );
+  // What is below the examples, they say themselves; unit tests mirror the sources.
+  const named = rows.flat().flatMap(quotedIn).filter((path) =>
+    path.endsWith("/")
+  );
+  const below = folders.filter((folder) =>
+    !/^(examples|tests\/unit)\/./.test(folder)
+  );
+  assertEquals(below.filter((folder) => !named.includes(folder)), []);
+  assertEquals(named.filter((path) => !folders.includes(path)).sort(), [
+    // It has folders only.
+    "examples/",
+  ]);
+});
+
+Deno.test("docs/architecture.md names at most four files for a change", async () => {
+  const text = await Deno.readTextFile(join(root, "docs/architecture.md"));
+  const rows = tableOf(text, "Where to add what");
+  assertGreater(rows.length, 5);
+  for (const [what, files] of rows) {
+    const paths = quotedIn(files!).filter((text) => text.includes("/"));
+    assertLessOrEqual(paths.length, 4, what);
+    for (const path of paths) assert(await exists(path), path);
+  }
 });
 
 Deno.test("documentation names tasks that exist", async () => {
