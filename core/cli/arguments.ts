@@ -1,10 +1,10 @@
 /**
- * The command line, as ordered options.
+ * The command line, as options in their order.
  *
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
+import { parseArgs } from "node:util";
 import {
   commandOptions,
   completionsOption,
@@ -18,9 +18,8 @@ import {
 } from "./command_options.ts";
 import type { GivenOption } from "../config/config.ts";
 import { ConfigError } from "../errors.ts";
-import type { CommandOption } from "../config/option.ts";
+import { type CommandOption, optionNames } from "../config/option.ts";
 import { parseChoice } from "../config/option_values.ts";
-import { coreOptions } from "../config/options.ts";
 import { checkPluginName } from "../config/plugin_options.ts";
 
 /** A parsed command line. */
@@ -35,14 +34,27 @@ export interface Arguments extends Readonly<Record<FlagName, boolean>> {
   readonly lockPlugin: string | undefined;
 }
 
-/** An option with its value, as both were written. */
-interface Given {
-  /** Whether it is that option. */
-  readonly matches: (option: CommandOption) => boolean;
+/** An option as it was written. */
+interface WrittenOption {
   /** `-p` or `--port`. */
-  readonly origin: string;
-  readonly value: string;
+  readonly rawName: string;
+  /** Its value; absent: none was found. */
+  readonly value?: string | undefined;
+  /** Whether the value is in the same argument: `-p80`, `--port=80`. */
+  readonly inlineValue?: boolean | undefined;
 }
+
+/** The options, as `parseArgs` is told of them. */
+const declared = Object.fromEntries(
+  commandOptions.map(({ name, short, placeholder }) => [
+    // An option that has only a letter needs a name here. It is refused below.
+    name ?? short!,
+    {
+      type: placeholder === undefined ? "boolean" : "string",
+      ...(short !== undefined && { short }),
+    } as const,
+  ]),
+);
 
 /**
  * Parses a command line.
@@ -59,42 +71,52 @@ export function parseArguments(argv: readonly string[]): Arguments {
     throw new ConfigError("it holds a byte that is not UTF-8", quote(foreign));
   }
   const options: GivenOption[] = [];
+  const set = new Set<CommandOption>();
   let configFile: string | undefined;
   let completions: Shell | undefined;
   let lockPlugin: string | undefined;
-  const parsed = parseArgs(argv, {
-    boolean: flags.map(({ name }) => name),
-    alias: Object.fromEntries(
-      flags.flatMap(({ name, short }) =>
-        short === undefined ? [] : [[name, short]]
-      ),
-    ),
-    // Options with a value are not declared: parseArgs does not keep the order
-    // of those that it knows, and calls this function for the others in order.
-    unknown(arg, key, value): boolean {
-      if (key === undefined) {
-        if (options.length > 0 || configFile !== undefined) {
-          throw new ConfigError(
-            "unexpected argument; a configuration file comes first, options after it",
-            quote(arg),
-          );
-        }
-        configFile = arg;
-        return false;
-      }
-      const given = toGiven(arg, key, value);
-      if (given.matches(completionsOption)) completions = toShell(given);
-      else if (given.matches(lockOption)) lockPlugin = given.value;
-      else options.push(toOption(given));
-      return false;
-    },
+  let isTerminated = false;
+  // The tokens keep the order of different options, which the values do not.
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options: declared,
+    strict: false,
+    tokens: true,
   });
-  const extra = parsed._[0];
-  if (extra !== undefined) {
-    throw new ConfigError("unexpected argument", quote(String(extra)));
+  for (const token of tokens) {
+    if (token.kind === "option-terminator") {
+      isTerminated = true;
+    } else if (token.kind === "positional") {
+      if (isTerminated) {
+        throw new ConfigError("unexpected argument", quote(token.value));
+      }
+      if (options.length > 0 || configFile !== undefined) {
+        throw new ConfigError(
+          "unexpected argument; a configuration file comes first, options after it",
+          quote(token.value),
+        );
+      }
+      configFile = token.value;
+    } else {
+      const arg = argv[token.index]!;
+      const option = optionNamed(token.rawName, arg);
+      if (option.placeholder === undefined) {
+        checkFlag(token);
+        set.add(option);
+        continue;
+      }
+      const value = valueOf(token, arg);
+      if (option === completionsOption) {
+        completions = toShell(token.rawName, value);
+      } else if (option === lockOption) {
+        lockPlugin = value;
+      } else {
+        options.push(toOption(option, token.rawName, value));
+      }
+    }
   }
   function isSet(name: FlagName): boolean {
-    return Reflect.get(parsed, name) === true;
+    return set.has(flags.find((flag) => flag.name === name)!);
   }
   return {
     configFile,
@@ -108,33 +130,37 @@ export function parseArguments(argv: readonly string[]): Arguments {
   };
 }
 
-const valued: readonly CommandOption[] = commandOptions.filter((
-  { placeholder },
-) => placeholder !== undefined);
+function optionNamed(rawName: string, arg: string): CommandOption {
+  const option = commandOptions.find((each) =>
+    optionNames(each).includes(rawName)
+  );
+  if (option !== undefined) return option;
+  throw new ConfigError("unknown option; see --help", quote(arg));
+}
 
-function toGiven(arg: string, key: string, value: unknown): Given {
-  const isLong = arg.startsWith("--");
-  const origin = isLong ? `--${key}` : `-${key}`;
-  function matches({ name, short }: CommandOption): boolean {
-    return key === (isLong ? name : short);
-  }
-  if (!valued.some(matches)) {
-    throw new ConfigError("unknown option; see --help", quote(arg));
-  }
-  // In "-chost=x", parseArgs reads "x" as the value of -c.
-  if (!isLong && arg.length > 2 && arg.slice(2) !== value) {
+function checkFlag({ rawName, value }: WrittenOption): void {
+  if (value === undefined) return;
+  throw new ConfigError("it takes no value", rawName);
+}
+
+function valueOf(
+  { rawName, value, inlineValue = false }: WrittenOption,
+  arg: string,
+): string {
+  if (inlineValue && !rawName.startsWith("--") && /^[a-z=]/i.test(value!)) {
+    // "-port 80" is not the option -p with the value "ort".
     throw new ConfigError(
-      `unknown option; if ${origin} is meant, put a space before its value`,
+      `unknown option; if ${rawName} is meant, put a space before its value`,
       quote(arg),
     );
   }
-  if (typeof value !== "string" || value === "") {
-    throw new ConfigError("it needs a value", origin);
+  if (!value || !inlineValue && /^-./.test(value)) {
+    throw new ConfigError("it needs a value", rawName);
   }
-  return { matches, origin, value };
+  return value;
 }
 
-function toShell({ origin, value }: Given): Shell {
+function toShell(origin: string, value: string): Shell {
   try {
     return parseChoice(value, shells);
   } catch (error) {
@@ -142,11 +168,14 @@ function toShell({ origin, value }: Given): Shell {
   }
 }
 
-function toOption({ matches, origin, value }: Given): GivenOption {
-  const pair = pairOptions.find(matches);
+function toOption(
+  option: CommandOption,
+  origin: string,
+  value: string,
+): GivenOption {
+  const pair = pairOptions.find((each) => each === option);
   if (pair !== undefined) return toPair(pair, origin, value);
-  const { name: option } = coreOptions.find(matches)!;
-  return { section: "core", option, value, origin };
+  return { section: "core", option: option.name!, value, origin };
 }
 
 /** `-c OPTION=VALUE` and `--plugin NAME=SPECIFIER`. */

@@ -49,6 +49,7 @@ Deno.test("parseArguments() takes every short and long option", {
     [["-l", "::1"], core("listen", "::1", "-l")],
     [["-l::1"], core("listen", "::1", "-l")],
     [["-k", "0"], core("ping", "0", "-k")],
+    [["-k30s"], core("ping", "30s", "-k")],
     [["-b", "file"], core("backend", "file", "-b")],
     [["-c", "host=h"], {
       section: "backend",
@@ -129,6 +130,7 @@ Deno.test("parseArguments() takes options without a value anywhere", {
     [["--check"], ["check"]],
     [["--demo"], ["demo"]],
     [["-hV"], ["help", "version"]],
+    [["-hk", "3"], ["help"]],
     [["-p", "1", "--check"], ["check"]],
     [["--check", "-p", "1", "--demo"], ["check", "demo"]],
   ];
@@ -175,7 +177,6 @@ Deno.test("parseArguments() names the culprit in one line", {
     [["-p="], '"-p="', space("-p")],
     [["-port", "80"], '"-port"', space("-p")],
     [["-lhost"], '"-lhost"', space("-l")],
-    [["-k30s"], '"-k30s"', space("-k")],
     [["-bfile"], '"-bfile"', space("-b")],
     [["-p"], "-p", missing],
     [["-p", ""], "-p", missing],
@@ -185,6 +186,8 @@ Deno.test("parseArguments() names the culprit in one line", {
     [["--port"], "--port", missing],
     [["--port="], "--port", missing],
     [["--port", "--check"], "--port", missing],
+    [["--check=x"], "--check", "it takes no value"],
+    [["-c", "--", "a=b"], "-c", missing],
     [["-c", "host"], "-c", 'it takes OPTION=VALUE, not "host"'],
     [["-c", "=x"], "-c", 'it takes OPTION=VALUE, not "=x"'],
     [["-p", "1", "a.ini"], '"a.ini"', late],
