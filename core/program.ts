@@ -7,6 +7,7 @@
 
 import { absolutePath } from "./absolute_path.ts";
 import type { Backend } from "./api.ts";
+import type { Route } from "./accept/route.ts";
 import { type BackendTable, loadBackend } from "./accept/backend.ts";
 import { readCertificate } from "./server/certificate.ts";
 import {
@@ -63,7 +64,8 @@ export interface ProgramListenOptions {
 /** The backend, plugins and pages that a configuration has loaded. */
 interface Loaded {
   readonly config: Config;
-  readonly backend: Backend;
+  readonly backend: Backend | undefined;
+  readonly routes: readonly Route[];
   readonly plugins: Plugins;
   readonly certificate: ServerCertificate | undefined;
   readonly pages: Pages;
@@ -225,11 +227,11 @@ export class Program {
       this.log,
       this.#telemetry,
     );
-    await this.#server!.reconfigure(toServerConfig(loaded));
-    const retired = this.#loaded.plugins;
+    const { retired } = await this.#server!.reconfigure(toServerConfig(loaded));
+    const { plugins } = this.#loaded;
     this.#loaded = loaded;
-    // It waits for the connections that use them.
-    retired.retire();
+    // It waits for the queries and connections that use them.
+    retired.then(() => plugins.retire());
     return true;
   }
 
@@ -237,7 +239,7 @@ export class Program {
   async end(): Promise<void> {
     this.#isEnding = true;
     if (this.#server !== undefined) await this.#server.shutDown();
-    else await this.#loaded.backend.cleanup?.();
+    else await cleanUp(this.#loaded);
     await this.#loaded.plugins.end();
     this.#telemetry.end();
   }
@@ -256,12 +258,44 @@ async function load(
   const builtIn = { backends, framings, log, telemetry };
   const plugins = await Plugins.load(config, builtIn);
   try {
-    const backend = await loadBackend(config.backend, plugins);
-    return { config, backend, plugins, certificate, pages, telemetry };
+    const loaded = await loadBackends(config, plugins);
+    return { config, ...loaded, plugins, certificate, pages, telemetry };
   } catch (error) {
     await plugins.end();
     throw error;
   }
+}
+
+/** Loads the backends of all routes, and that of all other requests. */
+async function loadBackends(
+  { core, backend: steps, routes: configs }: Config,
+  plugins: Plugins,
+): Promise<Pick<Loaded, "backend" | "routes">> {
+  const routes: Route[] = [];
+  try {
+    for (const { pattern, backend, backendName, fields } of configs) {
+      routes.push({
+        pattern,
+        backend: await loadBackend(backend, plugins),
+        backendName,
+        origin: fields.origin ?? core.origin,
+      });
+    }
+    const backend = steps.length === 0
+      ? undefined
+      : await loadBackend(steps, plugins);
+    return { backend, routes };
+  } catch (error) {
+    await cleanUp({ backend: undefined, routes });
+    throw error;
+  }
+}
+
+async function cleanUp(
+  { backend, routes }: Pick<Loaded, "backend" | "routes">,
+): Promise<void> {
+  await backend?.cleanup?.();
+  for (const { backend } of routes) await backend.cleanup?.();
 }
 
 function toServerConfig(loaded: Loaded): ServerConfig {

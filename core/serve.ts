@@ -200,15 +200,9 @@ function toOptions(options: ServeOptions): GivenOption[] {
   }
   if (port !== undefined) add("core", "port", port);
   if (hostname !== undefined) add("core", "listen", hostname);
-  for (const [plugin, pairs] of Object.entries(plugins)) {
+  for (const [name, pairs] of Object.entries(plugins)) {
     for (const [option, value] of Object.entries(pairs)) {
-      given.push({
-        section: "plugin",
-        plugin,
-        option,
-        value,
-        origin: "serve()",
-      });
+      given.push({ section: "plugin", name, option, value, origin: "serve()" });
     }
   }
   addBackend(options, add);

@@ -15,6 +15,7 @@ import {
 import type { AllowedPeers } from "../net/allowed_peers.ts";
 import type { Backend, BackendQuery, PeerInfo, RemoteAddress } from "../api.ts";
 import { queryBackend } from "./backend.ts";
+import type { RouteMatch } from "./route.ts";
 import { RequestError } from "../errors.ts";
 import type { StreamFramer } from "../bridge/message_framer.ts";
 import {
@@ -43,6 +44,8 @@ export interface Client {
   readonly remote: RemoteAddress;
   /** The subprotocols that it offers, in its order of preference. */
   readonly protocols: readonly string[];
+  /** The route that it matches, if there is one. */
+  readonly match: RouteMatch | undefined;
   /** Told what becomes of it. */
   readonly telemetry: HandshakeTelemetry;
 }
@@ -56,14 +59,14 @@ export interface Client {
  * @returns The query.
  */
 export function toQuery(
-  { request, remote, protocols }: Client,
+  { request, remote, protocols, match }: Client,
   signal: AbortSignal,
 ): BackendQuery {
   let headers: BackendQuery["headers"] | undefined;
   return {
     endpoint: request.endpoint,
     query: request.query,
-    rest: "",
+    rest: match?.rest ?? "",
     protocols,
     remote,
     signal,
@@ -78,8 +81,8 @@ export function toQuery(
 
 /** What a connection is made with. */
 export interface ConnectOptions {
-  /** Answers which peer. */
-  readonly backend: Backend;
+  /** Answers which peer; absent: there is none. */
+  readonly backend: Backend | undefined;
   /** The framing functions. */
   readonly framings: FramingTable;
   /** Bytes: most that a framing function may hold back. */
@@ -102,6 +105,8 @@ export interface ConnectOptions {
   readonly local?: RemoteAddress | undefined;
   /** Name of the backend, for the telemetry. */
   readonly backendName?: string;
+  /** Pattern of the route that it is of, for the telemetry. */
+  readonly route?: string | undefined;
   /** Takes the time of each step. */
   readonly telemetry?: HandshakeTelemetry;
   /** Takes what the backend wants the administrator to know. */
@@ -143,6 +148,7 @@ export async function connect(
   const info = await telemetry.queryBackend(
     options.backendName ?? "",
     () => askBackend(query, options),
+    options.route,
   );
   if (info.warning !== undefined) options.onWarning?.(info.warning);
   const protocol = chooseProtocol(query.protocols, info.protocol);
@@ -181,6 +187,11 @@ async function askBackend(
   query: BackendQuery,
   { backend, signal }: ConnectOptions,
 ): Promise<PeerInfo> {
+  if (backend === undefined) {
+    throw new RequestError(404, "no peer for this request", {
+      cause: "no route matches, and there is no other backend",
+    });
+  }
   let info: PeerInfo | undefined;
   try {
     info = await queryBackend(backend, query, signal);

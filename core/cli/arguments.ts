@@ -13,6 +13,7 @@ import {
   lockOption,
   type PairOption,
   pairOptions,
+  routeOption,
   type Shell,
   shells,
 } from "./command_options.ts";
@@ -21,6 +22,7 @@ import { ConfigError } from "../errors.ts";
 import { type CommandOption, optionNames } from "../config/option.ts";
 import { parseChoice } from "../config/option_values.ts";
 import { checkPluginName } from "../config/plugin_options.ts";
+import { isRouteOption, parsePattern } from "../config/route_options.ts";
 
 /** A parsed command line. */
 export interface Arguments extends Readonly<Record<FlagName, boolean>> {
@@ -71,6 +73,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
     throw new ConfigError("it holds a byte that is not UTF-8", quote(foreign));
   }
   const options: GivenOption[] = [];
+  /** The route that what follows belongs to. */
+  let route: string | undefined;
   const set = new Set<CommandOption>();
   let configFile: string | undefined;
   let completions: Shell | undefined;
@@ -110,11 +114,15 @@ export function parseArguments(argv: readonly string[]): Arguments {
         completions = toShell(token.rawName, value);
       } else if (option === lockOption) {
         lockPlugin = value;
+      } else if (option === routeOption) {
+        checkRoute(route, options);
+        route = toRoute(token.rawName, value);
       } else {
-        options.push(toOption(option, token.rawName, value));
+        options.push(toOption(option, { origin: token.rawName, value, route }));
       }
     }
   }
+  checkRoute(route, options);
   function isSet(name: FlagName): boolean {
     return set.has(flags.find((flag) => flag.name === name)!);
   }
@@ -168,21 +176,50 @@ function toShell(origin: string, value: string): Shell {
   }
 }
 
-function toOption(
-  option: CommandOption,
-  origin: string,
-  value: string,
-): GivenOption {
+function toRoute(origin: string, value: string): string {
+  try {
+    return parsePattern(value).text;
+  } catch (error) {
+    throw new ConfigError((error as Error).message, origin, { cause: error });
+  }
+}
+
+/** A route without an option would not exist. */
+function checkRoute(
+  route: string | undefined,
+  options: readonly GivenOption[],
+): void {
+  if (route === undefined) return;
+  if (options.some((each) => each.section === "route" && each.name === route)) {
+    return;
+  }
+  throw new ConfigError(
+    `no option follows for route "${route}", such as -b or -c`,
+    "--route",
+  );
+}
+
+/** The value of an option, where it stands, and the route that it stands behind. */
+interface Written {
+  readonly origin: string;
+  readonly value: string;
+  readonly route: string | undefined;
+}
+
+function toOption(option: CommandOption, written: Written): GivenOption {
   const pair = pairOptions.find((each) => each === option);
-  if (pair !== undefined) return toPair(pair, origin, value);
-  return { section: "core", option: option.name!, value, origin };
+  if (pair !== undefined) return toPair(pair, written);
+  const { origin, value, route } = written;
+  const given = { option: option.name!, value, origin };
+  return route !== undefined && isRouteOption(given.option)
+    ? { section: "route", name: route, ...given }
+    : { section: "core", ...given };
 }
 
 /** `-c OPTION=VALUE` and `--plugin NAME=SPECIFIER`. */
 function toPair(
   { section, placeholder }: PairOption,
-  origin: string,
-  pair: string,
+  { origin, value: pair, route }: Written,
 ): GivenOption {
   const equals = pair.indexOf("=");
   if (equals < 1) {
@@ -192,14 +229,17 @@ function toPair(
   const value = pair.slice(equals + 1);
   const place = `${origin} ${name}`;
   if (section === "backend") {
-    return { section, option: name, value, origin: place };
+    const given = { option: name, value, origin: place };
+    return route === undefined
+      ? { section, ...given }
+      : { section: "route", name: route, ...given };
   }
   try {
     checkPluginName(name);
   } catch (error) {
     throw new ConfigError((error as Error).message, origin, { cause: error });
   }
-  return { section, plugin: name, option: "url", value, origin: place };
+  return { section, name, option: "url", value, origin: place };
 }
 
 function quote(text: string): string {

@@ -39,6 +39,17 @@ export const pairOptions: readonly PairOption[] = [
   },
 ];
 
+/** The option that begins a route. */
+export const routeOption = {
+  name: "route",
+  placeholder: "PATTERN",
+  help:
+    "begin a route, such as /mqtt or /vnc/*, to which the options -b, -c and --origin behind it belong",
+  details:
+    "Requests that match the pattern get the backend that follows; see [routes](../backends/README.md#routes). In a file, it is a section `[route PATTERN]`.",
+  example: "/vnc/*",
+} as const satisfies CommandOption;
+
 /** The shells that have completions. */
 export const shells = ["bash", "zsh", "fish"] as const;
 
@@ -106,6 +117,7 @@ export const flags: readonly Flag[] = [
 export const commandOptions: readonly CommandOption[] = [
   ...coreOptions,
   ...pairOptions,
+  routeOption,
   completionsOption,
   lockOption,
   ...flags,

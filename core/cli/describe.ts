@@ -5,11 +5,12 @@
  */
 
 import { formatHost } from "../net/address.ts";
-import type { Config } from "../config/config.ts";
+import type { BackendStep, Config } from "../config/config.ts";
 import { ConfigError, describeError, lacksIpv6 } from "../errors.ts";
 import { type CoreConfig, formatListen } from "../config/options.ts";
 import type { PageConfig } from "../config/page_options.ts";
 import { grantNames, type PluginConfig } from "../config/plugin_options.ts";
+import type { RouteConfig } from "../config/route_options.ts";
 
 /**
  * Formats an error as one line.
@@ -94,13 +95,9 @@ function schemeOf({ tlsCert }: CoreConfig): "ws" | "wss" {
  * @returns Lines for stdout.
  */
 export function describeConfig(
-  { core, backend, plugins }: Config,
+  { core, backend, routes, plugins }: Config,
   isolations: ReadonlyMap<string, string> = new Map(),
 ): string {
-  const loaded = backend.findLastIndex(({ step }) => step === "load");
-  const options = backend.slice(loaded + 1).map((step) =>
-    step.step === "configure" ? `  ${step.option} = ${step.value}` : ""
-  );
   const where = core.tlsCert === undefined
     ? formatListen(core.listen, core.port)
     : formatUrl(core, core.port);
@@ -109,13 +106,48 @@ export function describeConfig(
     `listen on ${where}, engine ${core.engine}${
       core.threads === 1 ? "" : `, threads ${core.threads}`
     }`,
-    `backend ${core.backend}${options.length === 0 ? "" : ", with"}`,
-    ...options,
+    ...describeRoutes(routes),
+    ...describeBackend(
+      routes.length === 0 ? "" : "all other requests: ",
+      core.backend,
+      backend,
+    ),
     ...describePages(core),
     ...plugins.map((plugin) =>
       describePlugin(plugin, isolations.get(plugin.name))
     ),
   ].join("\n");
+}
+
+/** A line for each route, in the order in which they are tried. */
+function describeRoutes(routes: readonly RouteConfig[]): string[] {
+  return routes.flatMap(({ pattern, backendName, backend, fields }) => {
+    const { origin } = fields;
+    const origins = origin === undefined
+      ? ""
+      : `, origin ${origin === "*" ? "*" : origin.join(", ")}`;
+    return describeBackend(
+      `route ${pattern.text}${origins}: `,
+      backendName,
+      backend,
+    );
+  });
+}
+
+function describeBackend(
+  before: string,
+  name: string,
+  steps: readonly BackendStep[],
+): string[] {
+  if (steps.length === 0) return [`${before}404`];
+  const loaded = steps.findLastIndex(({ step }) => step === "load");
+  const options = steps.slice(loaded + 1).map((step) =>
+    step.step === "configure" ? `  ${step.option} = ${step.value}` : ""
+  );
+  return [
+    `${before}backend ${name}${options.length === 0 ? "" : ", with"}`,
+    ...options,
+  ];
 }
 
 function describePages(

@@ -13,6 +13,7 @@ import {
   coreOptions,
   defaultCoreConfig,
 } from "./options.ts";
+import type { BackendStep } from "./backend_step.ts";
 import { isAbstract } from "../net/address.ts";
 import { decodeText } from "./text.ts";
 import { findPageConflict } from "./page_options.ts";
@@ -22,11 +23,21 @@ import {
   type PluginConfig,
   resolvePlugins,
 } from "./plugin_options.ts";
+import {
+  type GivenRouteOption,
+  isRouteOption,
+  parsePattern,
+  resolveRoutes,
+  type RouteConfig,
+} from "./route_options.ts";
+
+export type { BackendStep } from "./backend_step.ts";
 
 /** One option with its value, as it was written somewhere. */
 export type GivenOption =
   | GivenCoreOption
-  | GivenPluginOption & { readonly section: "plugin" };
+  | GivenPluginOption & { readonly section: "plugin" }
+  | GivenRouteOption & { readonly section: "route" };
 
 /** One option of the core or of the backend. */
 export interface GivenCoreOption {
@@ -44,32 +55,16 @@ export interface GivenCoreOption {
 export interface Config {
   /** The `[core]` options. */
   readonly core: CoreConfig;
-  /** The steps that choose and configure the backend, in order. */
+  /**
+   * The steps that choose and configure the backend of the requests that match
+   * no route, in order; none: they get 404.
+   */
   readonly backend: readonly BackendStep[];
+  /** The routes, in order. */
+  readonly routes: readonly RouteConfig[];
   /** The plugins that are declared. */
   readonly plugins: readonly PluginConfig[];
 }
-
-/** One step that chooses or configures the backend. */
-export type BackendStep =
-  | {
-    /** Unload the present backend, if there is one, and load another. */
-    readonly step: "load";
-    /** Its name. */
-    readonly name: string;
-    /** Where it is named; absent for the default. */
-    readonly origin: string | undefined;
-  }
-  | {
-    /** Pass an option to the backend that is loaded. */
-    readonly step: "configure";
-    /** Name of the option. */
-    readonly option: string;
-    /** Its value, verbatim. */
-    readonly value: string;
-    /** Where it stands. */
-    readonly origin: string;
-  };
 
 /**
  * Applies options to the defaults.
@@ -84,11 +79,16 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
     { step: "load", name: core.backend, origin: undefined },
   ];
   const plugins: GivenPluginOption[] = [];
+  const routes: GivenRouteOption[] = [];
   const origins: Record<string, string> = {};
   const given = new Set<CoreOption>();
   for (const each of options) {
     if (each.section === "plugin") {
       plugins.push(each);
+      continue;
+    }
+    if (each.section === "route") {
+      routes.push(each);
       continue;
     }
     const { section, option, value, origin } = each;
@@ -114,7 +114,14 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
     const [name, why] = conflict;
     throw new ConfigError(`cannot use ${name}: ${why}`, origins[name]);
   }
-  return { core, backend, plugins: resolvePlugins(plugins) };
+  // The default alone is no backend beside routes.
+  const isGiven = routes.length === 0 || backend.length > 1;
+  return {
+    core,
+    backend: isGiven ? backend : [],
+    routes: resolveRoutes(routes),
+    plugins: resolvePlugins(plugins),
+  };
 }
 
 function checkTls(
@@ -175,7 +182,8 @@ function parseCoreOption(
  * @param content INI text, or the bytes of it, UTF-8.
  * @param file Name of the file, for errors.
  * @returns Its options. Those of `[core]`, which choose the backend, are
- * before all others; otherwise they are in the order of the file.
+ * before all others, and those with which a route chooses its backend before the
+ * others of the route; otherwise they are in the order of the file.
  * @throws {ConfigError} If a line is not valid or not UTF-8, or a section unknown.
  */
 export function parseConfigFile(
@@ -185,11 +193,34 @@ export function parseConfigFile(
   const text = typeof content === "string" ? content : decode(content, file);
   const core: GivenOption[] = [];
   const others: GivenOption[] = [];
-  parseVerbatim(text, file, (section, option, value, line) => {
-    const given = { ...section, option, value, origin: `${file}:${line}` };
-    (given.section === "core" ? core : others).push(given);
+  /** For each route, its own options, and those of its backend. */
+  const routes = new Map<
+    string,
+    [own: GivenOption[], backend: GivenOption[]]
+  >();
+  const empty = new Map<string, number>();
+  parseVerbatim(text, file, {
+    onSection(section, line): void {
+      if (section.section !== "route" || routes.has(section.name)) return;
+      routes.set(section.name, [[], []]);
+      empty.set(section.name, line);
+    },
+    onPair(section, option, value, line): void {
+      const given = { ...section, option, value, origin: `${file}:${line}` };
+      if (given.section === "route") {
+        const [own, backend] = routes.get(given.name)!;
+        (isRouteOption(option) ? own : backend).push(given);
+        empty.delete(given.name);
+      } else (given.section === "core" ? core : others).push(given);
+    },
   });
-  return [...core, ...others];
+  for (const [name, line] of empty) {
+    throw new ConfigError(
+      `cannot use route "${name}": it has no option, such as backend or host`,
+      `${file}:${line}`,
+    );
+  }
+  return [...core, ...others, ...[...routes.values()].flat(2)];
 }
 
 function decode(bytes: Uint8Array, file: string): string {
@@ -201,32 +232,39 @@ function decode(bytes: Uint8Array, file: string): string {
 /** A section of the file, as all options in it name it. */
 type Section =
   | { readonly section: "core" | "backend" }
-  | { readonly section: "plugin"; readonly plugin: string };
+  | { readonly section: NamedSection; readonly name: string };
+
+/** A section with a name behind its kind, as in `[plugin rooms]`. */
+type NamedSection = keyof typeof namedSections;
+
+/** For each kind of these, what checks a name. */
+const namedSections = { plugin: checkPluginName, route: parsePattern } as const;
+
+/** Who is told what a file says, in its order. */
+interface Visitor {
+  onSection(section: Section, line: number): void;
+  onPair(section: Section, option: string, value: string, line: number): void;
+}
 
 /**
- * Calls `visit` for each pair, in order. `parse` would turn values such as
- * `0080` and `true` into numbers and booleans, and keeps no line numbers. So
- * each value is passed to it in double quotes, which it removes, after its line
- * number.
+ * Tells what a file says. `parse` would turn values such as `0080` and `true`
+ * into numbers and booleans, and keeps no line numbers. So each value is passed
+ * to it in double quotes, which it removes, after its line number.
  */
-function parseVerbatim(
-  text: string,
-  file: string,
-  visit: (
-    section: Section,
-    option: string,
-    value: string,
-    line: number,
-  ) => void,
-): void {
+function parseVerbatim(text: string, file: string, visitor: Visitor): void {
   const quoted = text.replace(/^\uFEFF/, "").split(/\r\n|\r|\n/).map(
-    (line, index) => quoteValue(line.trim(), index + 1, file),
+    (line, index) => {
+      const name = SECTION.exec(line.trim())?.[1];
+      if (name === undefined) return quoteValue(line.trim(), index + 1);
+      visitor.onSection(sectionNamed(name, index + 1, file), index + 1);
+      return `[${name}]`;
+    },
   ).join("\n");
   try {
     parse(quoted, {
       reviver(option, value, section): unknown {
         const [, line, verbatim] = /^(\d+):(.*)$/s.exec(String(value))!;
-        visit(
+        visitor.onPair(
           sectionNamed(section, Number(line), file),
           option,
           verbatim!,
@@ -250,12 +288,7 @@ function parseVerbatim(
 /** A section, and perhaps a comment after it, as in the C version. */
 const SECTION = /^\[(.*?)\](?:\s*[#;].*|\s+\/\/.*|\s*)$/;
 
-function quoteValue(line: string, number: number, file: string): string {
-  const section = SECTION.exec(line);
-  if (section !== null) {
-    sectionNamed(section[1], number, file);
-    return `[${section[1]}]`;
-  }
+function quoteValue(line: string, number: number): string {
   if (/^(#|;|\/\/|\[)/.test(line)) return line;
   const equals = line.indexOf("=");
   if (equals < 1) return line;
@@ -272,15 +305,19 @@ function sectionNamed(
   // As in the C version, options before any section belong to [core].
   const section = name === undefined ? "core" : name.trim();
   if (section === "core" || section === "backend") return { section };
-  const plugin = /^plugin(?:\s+(.*))?$/.exec(section);
+  const [, kind = "", own = ""] = /^(\w+)(?:\s+(.*))?$/s.exec(section) ?? [];
   const origin = `${file}:${line}`;
-  if (plugin !== null) {
+  if (isNamed(kind)) {
     try {
-      checkPluginName(plugin[1] ?? "");
+      namedSections[kind](own);
     } catch (error) {
       throw new ConfigError((error as Error).message, origin, { cause: error });
     }
-    return { section: "plugin", plugin: plugin[1]! };
+    return { section: kind, name: own };
   }
   throw new ConfigError(`unknown section [${section}]`, origin);
+}
+
+function isNamed(kind: string): kind is NamedSection {
+  return Object.hasOwn(namedSections, kind);
 }

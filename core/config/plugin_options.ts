@@ -54,7 +54,7 @@ export const noGrants: PluginGrants = Object.freeze({
 /** One option of a plugin with its value, as it was written somewhere. */
 export interface GivenPluginOption {
   /** Name of the plugin. */
-  readonly plugin: string;
+  readonly name: string;
   /** Name of the option. */
   readonly option: string;
   /** Its value, verbatim. */
@@ -77,7 +77,7 @@ export function resolvePlugins(
 ): PluginConfig[] {
   const plugins = new Map<string, Partial<PluginConfig>>();
   for (const each of options) {
-    const { plugin: name, option, origin } = each;
+    const { name, option, origin } = each;
     const before = plugins.get(name) ?? {};
     if (option === "url" || before.origin === undefined) {
       plugins.set(name, { ...before, origin });

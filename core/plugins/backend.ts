@@ -11,14 +11,18 @@ import { withinTime } from "./time.ts";
 /** Milliseconds that the backend's cleanup may take. */
 const cleanupTimeout = 1000;
 
+let lastBackend = 0;
 let lastQuery = 0;
 
 /** Passes what is asked of a backend on to a plugin. */
 export class PluginBackend implements Backend {
   #process: PluginSupervisor;
+  /** Tells it from others that the plugin has made. */
+  #number: number;
 
-  private constructor(process: PluginSupervisor) {
+  private constructor(process: PluginSupervisor, number: number) {
     this.#process = process;
+    this.#number = number;
   }
 
   /**
@@ -29,16 +33,18 @@ export class PluginBackend implements Backend {
    * @throws {Error} If the plugin makes none.
    */
   static async create(process: PluginSupervisor): Promise<PluginBackend> {
-    await process.step("create", []);
-    return new PluginBackend(process);
+    const number = ++lastBackend;
+    await process.step("create", [number]);
+    return new PluginBackend(process, number);
   }
 
   async configure(option: string, value: string): Promise<void> {
-    await this.#process.step("configure", [option, value]);
+    await this.#process.step("configure", [this.#number, option, value]);
   }
 
   async start(): Promise<PeerInfo | undefined> {
-    return await this.#process.step("start", []) as PeerInfo | undefined;
+    const peer = await this.#process.step("start", [this.#number]);
+    return peer as PeerInfo | undefined;
   }
 
   /** The answer is checked by the one who asked. */
@@ -51,7 +57,11 @@ export class PluginBackend implements Backend {
     const abort = (): void => link.tell("abort", [number]);
     signal?.addEventListener("abort", abort);
     try {
-      const answer = await link.call("query", [number, asked]);
+      const answer = await link.call("query", [
+        this.#number,
+        number,
+        asked,
+      ]);
       return answer as PeerInfo | Refusal | undefined;
     } finally {
       signal?.removeEventListener("abort", abort);
@@ -60,7 +70,7 @@ export class PluginBackend implements Backend {
 
   async cleanup(): Promise<void> {
     const process = this.#process;
-    process.clearSteps();
+    process.clearSteps(this.#number);
     try {
       await withinTime(this.#cleanUp(), {
         timeout: cleanupTimeout,
@@ -73,6 +83,6 @@ export class PluginBackend implements Backend {
 
   async #cleanUp(): Promise<void> {
     const link = await this.#process.running();
-    await link.call("cleanup", []);
+    await link.call("cleanup", [this.#number]);
   }
 }

@@ -16,18 +16,22 @@ export interface SandboxCalls {
   strip(text: string, url: string): string;
   /** Import the plugin's module. */
   load(sources: ModuleSources): LoadedExports;
-  /** Make a backend; the one made before is no longer used. */
-  create(): void;
-  /** Pass an option to the backend. */
-  configure(option: string, value: string): void;
-  /** Start the backend. */
-  start(): unknown;
-  /** Ask the backend, under a number of the server's. */
-  query(number: number, request: Omit<BackendQuery, "signal">): unknown;
+  /** Make a backend, under a number: there may be one for each route. */
+  create(backend: number): void;
+  /** Pass an option to a backend. */
+  configure(backend: number, option: string, value: string): void;
+  /** Start a backend. */
+  start(backend: number): unknown;
+  /** Ask a backend, under a number of the server's. */
+  query(
+    backend: number,
+    number: number,
+    request: Omit<BackendQuery, "signal">,
+  ): unknown;
   /** Abort the signal of a query. */
   abort(number: number): void;
-  /** End the backend. */
-  cleanup(): void;
+  /** End a backend. */
+  cleanup(backend: number): void;
   /** Make the framer of a connection, under a number. */
   open(framer: number, framing: string, config: string): OpenedFramer;
   /** Say which messages bytes complete that were read, behind those that are held. */

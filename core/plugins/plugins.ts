@@ -275,9 +275,10 @@ async function chooseIsolate(
 }
 
 /** Backends that are named by where their module is are plugins without any grant. */
-function undeclared({ backend, plugins }: Config): PluginConfig[] {
+function undeclared({ backend, routes, plugins }: Config): PluginConfig[] {
   const found = new Map<string, PluginConfig>();
-  for (const step of backend) {
+  const all = [backend, ...routes.map(({ backend }) => backend)].flat();
+  for (const step of all) {
     if (step.step !== "load" || !isSpecifier(step.name)) continue;
     const { name, origin } = step;
     if (plugins.some((plugin) => plugin.name === name)) continue;

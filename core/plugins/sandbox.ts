@@ -71,7 +71,7 @@ export function createSandbox(
 ): (call: Call) => void {
   const { maxMessage, onLine, onAnswer, onFailure } = options;
   let plugin: PluginExports | undefined;
-  let backend: Backend | undefined;
+  const backends = new Map<number, Backend>();
   const framers = new Map<number, OpenFramer>();
   const queries = new Map<number, AbortController>();
   /** The built-in modules that are loaded: behind the fence Deno could not. */
@@ -125,25 +125,30 @@ export function createSandbox(
     }
   }
 
-  async function create(): Promise<void> {
-    backend = undefined;
+  async function create(number: number): Promise<void> {
     const created: unknown = await plugin!.createBackend!();
     checkBackend(created);
-    backend = created;
+    backends.set(number, created);
   }
 
-  async function configure(option: string, value: string): Promise<void> {
-    if (backend!.configure === undefined) {
+  async function configure(
+    number: number,
+    option: string,
+    value: string,
+  ): Promise<void> {
+    const backend = backends.get(number)!;
+    if (backend.configure === undefined) {
       throw new TypeError(`unknown option "${option}": the backend takes none`);
     }
-    await backend!.configure(option, value);
+    await backend.configure(option, value);
   }
 
-  async function start(): Promise<unknown> {
-    return toPlainAnswer(await backend!.start?.());
+  async function start(number: number): Promise<unknown> {
+    return toPlainAnswer(await backends.get(number)!.start?.());
   }
 
   async function query(
+    backend: number,
     number: number,
     request: Omit<BackendQuery, "signal">,
   ): Promise<unknown> {
@@ -151,7 +156,9 @@ export function createSandbox(
     queries.set(number, controller);
     try {
       const { signal } = controller;
-      return toPlainAnswer(await backend!.query({ ...request, signal }));
+      return toPlainAnswer(
+        await backends.get(backend)!.query({ ...request, signal }),
+      );
     } finally {
       queries.delete(number);
     }
@@ -161,9 +168,9 @@ export function createSandbox(
     queries.get(number)?.abort();
   }
 
-  async function cleanup(): Promise<void> {
-    const ending = backend;
-    backend = undefined;
+  async function cleanup(number: number): Promise<void> {
+    const ending = backends.get(number);
+    backends.delete(number);
     await ending?.cleanup?.();
   }
 

@@ -38,8 +38,11 @@ export interface PluginSupervisorOptions
   readonly pause?: number;
 }
 
+/** A call that makes a backend; the first argument is the backend's number. */
+type StepName = "create" | "configure" | "start";
+
 /** A step of a start, which is repeated when the plugin is started again. */
-interface Step<Name extends CallName = CallName> {
+interface Step<Name extends StepName = StepName> {
   readonly name: Name;
   readonly args: Parameters<SandboxCalls[Name]>;
 }
@@ -134,15 +137,13 @@ export class PluginSupervisor {
    * @returns The answer, not checked.
    * @throws {Error} If the plugin throws, has failed, or takes too long.
    */
-  async step<Name extends CallName>(
+  async step<Name extends StepName>(
     name: Name,
     args: Parameters<SandboxCalls[Name]>,
   ): Promise<unknown> {
     const link = await this.running();
     const answer = await this.#inTime(link.call(name, args), name);
     const step: Step<Name> = { name, args };
-    // A new backend knows nothing of the one before.
-    this.#steps = name === "create" ? [] : this.#steps;
     this.#steps.push(step as unknown as Step);
     return answer;
   }
@@ -160,9 +161,15 @@ export class PluginSupervisor {
     });
   }
 
-  /** Forgets the steps of its start. */
-  clearSteps(): void {
-    this.#steps = [];
+  /**
+   * Forgets the steps of its start that make a backend.
+   *
+   * @param backend Number of the backend.
+   */
+  clearSteps(backend: number): void {
+    this.#steps = this.#steps.filter(({ args: [number] }) =>
+      number !== backend
+    );
   }
 
   /** Takes note of a connection that uses the plugin. */

@@ -5,6 +5,7 @@
  */
 
 import type { RemoteAddress } from "../api.ts";
+import type { RouteMatch } from "../accept/route.ts";
 import { formatRemote } from "../net/address.ts";
 import type { BridgeSummary } from "../bridge/bridge.ts";
 import type { Client, Connection } from "../accept/connect.ts";
@@ -14,10 +15,11 @@ import type { Log } from "../log/log.ts";
 /** Logs that a request was not accepted. */
 export function logRefusal(
   log: Log,
-  { id, remote, target }: {
+  { id, remote, target, match }: {
     readonly id: number;
     readonly remote: RemoteAddress;
     readonly target: string;
+    readonly match: RouteMatch | undefined;
   },
   refusal: RequestError,
 ): void {
@@ -25,6 +27,7 @@ export function logRefusal(
     id,
     remote: formatRemote(remote),
     target: target === "" ? undefined : target,
+    route: match?.route.pattern.text,
     status: refusal.status,
     why: describeError(refusal),
   });
@@ -43,13 +46,14 @@ export function logAbandon(log: Log, { id, remote }: Client): void {
 /** Logs that a WebSocket is open, and what it is connected to. */
 export function logOpen(
   log: Log,
-  { id, remote, request }: Client,
+  { id, remote, request, match }: Client,
   { address, framing, protocol, note }: Connection,
 ): void {
   log("info", "open", {
     id,
     remote: formatRemote(remote),
     endpoint: request.endpoint,
+    route: match?.route.pattern.text,
     peer: address,
     framing,
     protocol,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Route } from "../accept/route.ts";
 import type { Backend } from "../api.ts";
 import { describeError } from "../errors.ts";
 import type { FramingTable } from "../bridge/framing_table.ts";
@@ -30,8 +31,14 @@ export interface ThreadPlace {
 export interface ServerConfig {
   /** The `[core]` options. */
   readonly core: CoreConfig;
-  /** Answers which peer. */
-  readonly backend: Backend;
+  /** Answers which peer, if a request matches no route; absent: it gets 404. */
+  readonly backend: Backend | undefined;
+  /**
+   * Other backends for some requests.
+   *
+   * @default {[]}
+   */
+  readonly routes?: readonly Route[];
   /** The framing functions, by name. */
   readonly framings: FramingTable;
   /** The certificate for clients; absent: read from the files that `core` names, if it does. */
@@ -104,12 +111,21 @@ export class ConfigInUse {
     if (this.#users === 0) this.#unused.resolve();
   }
 
-  /** Cleans the backend up when nobody uses it any more. */
+  /** Cleans the backends up when nobody uses them any more. */
   async retire(): Promise<void> {
     this.release();
     await this.#unused.promise;
+    const { backend, routes = [] } = this.current;
+    await Promise.all(
+      [backend, ...routes.map(({ backend }) => backend)].map((each) =>
+        this.#cleanUp(each)
+      ),
+    );
+  }
+
+  async #cleanUp(backend: Backend | undefined): Promise<void> {
     try {
-      await this.current.backend.cleanup?.();
+      await backend?.cleanup?.();
     } catch (error) {
       this.#log("error", "cleanup", { error: describeError(error) });
     }

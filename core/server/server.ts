@@ -28,6 +28,7 @@ import {
 } from "../accept/connect.ts";
 import { Deadline } from "../time/deadline.ts";
 import { RequestError } from "../errors.ts";
+import { findRoute, type RouteMatch } from "../accept/route.ts";
 import { checkHandshake } from "../websocket/handshake.ts";
 import type { Log } from "../log/log.ts";
 import { Pages } from "../pages/pages.ts";
@@ -125,9 +126,13 @@ export class Server {
    * from then on is shown the new certificate, if the engine can.
    *
    * @param config The new configuration; the server owns the backend from then on.
+   * @returns A promise that resolves when the last query to the old backend is
+   * over, however long that takes, and the backend cleaned up.
    * @throws {ConfigError} If the certificate cannot be used; nothing is changed then.
    */
-  async reconfigure(config: ServerConfig): Promise<void> {
+  async reconfigure(
+    config: ServerConfig,
+  ): Promise<{ readonly retired: Promise<void> }> {
     const { core } = config;
     let { certificate, pages } = config;
     // Nothing else is waited for: a client that connects after the call gets the new configuration.
@@ -142,7 +147,7 @@ export class Server {
     });
     const previous = this.#config;
     this.#config = new ConfigInUse(config, this.#log);
-    await previous.retire();
+    return { retired: previous.retire() };
   }
 
   /**
@@ -222,24 +227,26 @@ export class Server {
     const telemetry = (this.#config.current.telemetry ?? noTelemetry)
       .handshake(headers);
     let { remote } = request;
+    let match: RouteMatch | undefined;
     try {
       if (fault !== undefined) throw fault;
-      const { core } = this.#config.current;
+      const { core, routes = [] } = this.#config.current;
       remote = resolveRemote(remote, headers, core.trustedProxy);
-      const protocols = checkHandshake(request, core);
+      match = findRoute(routes, request);
+      const protocols = checkHandshake(request, match?.route ?? core);
       this.#draining.signal.throwIfAborted();
       const tooMany = this.#counts.add(remote, core);
       if (tooMany !== undefined) {
         throw unavailable(tooMany, describeLimit(tooMany, core));
       }
       await this.#accept(
-        { id, request, remote, protocols, telemetry },
+        { id, request, remote, protocols, match, telemetry },
         request,
       );
       return undefined;
     } catch (error) {
       const refusal = toRefusal(error, request);
-      logRefusal(this.#log, { id, remote, target }, refusal);
+      logRefusal(this.#log, { id, remote, target, match }, refusal);
       if (signal.aborted) telemetry.abandon();
       else telemetry.refuse(refusal.status);
       return formatRefusal(refusal);
@@ -274,6 +281,7 @@ export class Server {
   async #connect(client: Client, signal: AbortSignal): Promise<Connection> {
     const config = this.#config;
     const { core, backend, framings } = config.current;
+    const route = client.match?.route;
     const deadline = new Deadline({
       milliseconds: core.connectTimeout * 1000,
       reason: () => new RequestError(504, "peer took too long"),
@@ -282,8 +290,9 @@ export class Server {
     config.take();
     try {
       return await connect(toQuery(client, deadline.signal), {
-        backend,
-        backendName: core.backend,
+        backend: route === undefined ? backend : route.backend,
+        backendName: route?.backendName ?? core.backend,
+        route: route?.pattern.text,
         framings,
         maxMessage: core.maxMessage,
         signal: deadline.signal,

@@ -54,10 +54,15 @@ class BothHandshakes implements HandshakeTelemetry {
     this.#other = other;
   }
 
-  queryBackend<T>(backend: string, query: () => Promise<T>): Promise<T> {
+  queryBackend<T>(
+    backend: string,
+    query: () => Promise<T>,
+    route?: string,
+  ): Promise<T> {
     return this.#one.queryBackend(
       backend,
-      () => this.#other.queryBackend(backend, query),
+      () => this.#other.queryBackend(backend, query, route),
+      route,
     );
   }
 

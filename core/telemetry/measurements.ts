@@ -75,9 +75,14 @@ class Handshake implements HandshakeTelemetry {
     this.#connections = connections;
   }
 
-  queryBackend<T>(backend: string, query: () => Promise<T>): Promise<T> {
+  queryBackend<T>(
+    backend: string,
+    query: () => Promise<T>,
+    route?: string,
+  ): Promise<T> {
     return this.#time("queryDuration", query, {
       [attributes.backend]: backend,
+      ...(route !== undefined && { [attributes.route]: route }),
     });
   }
 

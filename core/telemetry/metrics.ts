@@ -32,6 +32,8 @@ export const attributes = {
   error: "error.type",
   /** Name of the backend. */
   backend: "websocksy.backend",
+  /** Pattern of the route; absent: the request matches none. */
+  route: "websocksy.route",
   /** The peer's transport, as addresses name it. */
   transport: "websocksy.peer.transport",
   /** `to_peer` or `to_client`. */
@@ -50,7 +52,7 @@ const waits = [
   ...[0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 ];
 
-const { outcome, status, error, backend, transport } = attributes;
+const { outcome, status, error, backend, route, transport } = attributes;
 const { direction, closeCode, closedBy, plugin } = attributes;
 
 /** The metrics. */
@@ -82,7 +84,7 @@ export const metrics = {
     kind: "histogram",
     unit: "s",
     description: "Time for the backend to name a peer.",
-    attributes: [backend, error],
+    attributes: [backend, route, error],
     buckets: waits,
   },
   connectDuration: {

@@ -115,11 +115,18 @@ class TracedHandshake implements HandshakeTelemetry {
     this.#context = trace.setSpan(parent, this.#span);
   }
 
-  queryBackend<T>(backend: string, query: () => Promise<T>): Promise<T> {
+  queryBackend<T>(
+    backend: string,
+    query: () => Promise<T>,
+    route?: string,
+  ): Promise<T> {
     return this.#run(query, {
       name: "backend query",
       kind: this.#api.SpanKind.INTERNAL,
-      attributes: { [attributes.backend]: backend },
+      attributes: {
+        [attributes.backend]: backend,
+        ...(route !== undefined && { [attributes.route]: route }),
+      },
     });
   }
 

@@ -53,10 +53,15 @@ export interface HandshakeTelemetry {
    *
    * @param backend Name of the backend.
    * @param query Asks it.
+   * @param route Pattern of the route that it is of, if it is one's.
    * @returns What `query` returns.
    * @throws {Error} What `query` throws.
    */
-  queryBackend<T>(backend: string, query: () => Promise<T>): Promise<T>;
+  queryBackend<T>(
+    backend: string,
+    query: () => Promise<T>,
+    route?: string,
+  ): Promise<T>;
   /**
    * Measures the time of connecting to a peer.
    *

@@ -57,7 +57,9 @@ Deno.test("parseArguments() takes each example, and each list its words alone", 
     const names = optionNames(option);
     assert(names.length > 0);
     for (const each of names) {
-      parseArguments(placeholder === undefined ? [each] : [each, example]);
+      const args = placeholder === undefined ? [each] : [each, example];
+      // A route is nothing without an option of its own.
+      parseArguments(each === "--route" ? [...args, "-b", "file"] : args);
     }
   }
   for (const { name, value, parse, example } of coreOptions) {

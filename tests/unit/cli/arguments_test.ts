@@ -250,3 +250,46 @@ Deno.test("parseArguments() takes nothing in which a byte was replaced", {
     assertEquals(error.origin, `"${argv.at(-1)}"`);
   }
 });
+
+Deno.test("parseArguments() gives options behind a route to it", {
+  permissions,
+}, () => {
+  const { options } = parseArguments([
+    ...["-c", "host=a", "--route", "/mqtt", "-c", "host=b", "-p", "1"],
+    ...["--plugin", "p=x.ts", "--route=/vnc/*", "-b", "file"],
+    ...["--origin", "https://a.example", "-c", "path=d"],
+  ]);
+  assertEquals(
+    options.map((each) => [
+      each.section,
+      "name" in each ? each.name : "",
+      each.option,
+      each.value,
+      each.origin,
+    ]),
+    [
+      ["backend", "", "host", "a", "-c host"],
+      ["route", "/mqtt", "host", "b", "-c host"],
+      ["core", "", "port", "1", "-p"],
+      ["plugin", "p", "url", "x.ts", "--plugin p"],
+      ["route", "/vnc/*", "backend", "file", "-b"],
+      ["route", "/vnc/*", "origin", "https://a.example", "--origin"],
+      ["route", "/vnc/*", "path", "d", "-c path"],
+    ],
+  );
+  for (
+    const [argv, message] of [
+      [["--route", "mqtt"], 'cannot use route "mqtt"'],
+      [["--route", "/a", "-p", "1"], 'no option follows for route "/a"'],
+      [
+        ["--route", "/a", "--route", "/b", "-b", "file"],
+        'no option follows for route "/a"',
+      ],
+    ] as const
+  ) {
+    const error = assertThrows(() => parseArguments(argv), ConfigError);
+    assertInstanceOf(error, ConfigError);
+    assertEquals(error.origin, "--route");
+    assertStringIncludes(error.message, message);
+  }
+});

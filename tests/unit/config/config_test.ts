@@ -265,6 +265,7 @@ Deno.test("resolveConfig() gives the defaults for no options", {
   assertEquals(resolveConfig([]), {
     core: defaultCoreConfig,
     backend: [{ step: "load", name: "defaultpeer", origin: undefined }],
+    routes: [],
     plugins: [],
   });
 });

@@ -1,0 +1,82 @@
+/**
+ * Finds the route of a request.
+ *
+ * @module
+ */
+
+import type { Backend } from "../api.ts";
+import type { CoreConfig } from "../config/options.ts";
+import {
+  findPathFault,
+  normalizePath,
+  type RoutePattern,
+} from "../config/route_options.ts";
+import { RequestError } from "../errors.ts";
+import type { RequestHead } from "../websocket/engine.ts";
+import { hostOf } from "../websocket/request.ts";
+
+/** Where the requests go that match a pattern. */
+export interface Route {
+  /** Which requests. */
+  readonly pattern: RoutePattern;
+  /** Answers which peer. */
+  readonly backend: Backend;
+  /** Name of the backend. */
+  readonly backendName: string;
+  /** The values of `Origin` that they may have, or `*`. */
+  readonly origin: CoreConfig["origin"];
+}
+
+/** The route of a request. */
+export interface RouteMatch {
+  /** The route. */
+  readonly route: Route;
+  /** What the `*` of its pattern stands for; empty if it has none. */
+  readonly rest: string;
+}
+
+/** A path that may have to be normalized, or refused. */
+const UNUSUAL = /[%\\]|\/\/|\/\./;
+
+/**
+ * Finds the first route that a request matches.
+ *
+ * @param routes The routes, in order.
+ * @param request The request.
+ * @returns The route; `undefined` if there is none.
+ * @throws {RequestError} 400 if its path is one that a program in front of the
+ * server may have taken for another one.
+ */
+export function findRoute(
+  routes: readonly Route[],
+  { endpoint, headers }: Pick<RequestHead, "endpoint" | "headers">,
+): RouteMatch | undefined {
+  if (routes.length === 0) return undefined;
+  let path = endpoint;
+  if (UNUSUAL.test(endpoint)) {
+    const why = findPathFault(endpoint);
+    if (why !== undefined) {
+      throw new RequestError(400, "the path of the request is not clear", {
+        cause: `${why}, and there are routes`,
+      });
+    }
+    path = normalizePath(endpoint);
+  }
+  let host: string | undefined;
+  for (const route of routes) {
+    const { pattern } = route;
+    const isPath = pattern.isPrefix
+      ? path.startsWith(pattern.path)
+      : path === pattern.path;
+    if (!isPath) continue;
+    if (
+      pattern.host !== undefined &&
+      pattern.host !== (host ??= hostOf(headers))
+    ) continue;
+    return {
+      route,
+      rest: pattern.isPrefix ? path.slice(pattern.path.length) : "",
+    };
+  }
+  return undefined;
+}
