@@ -13,6 +13,7 @@ import type {
   OutgoingMessages,
   SentMessages,
   ServerWebSocket,
+  WebSocketEnd,
   WebSocketHandler,
 } from "../engine.ts";
 import { cutReason } from "../protocol/frames.ts";
@@ -47,33 +48,67 @@ const looks = 4;
  */
 const openTimeout = 5000;
 
+/**
+ * Where a WebSocket is between its request and its end:
+ *
+ * ```
+ * connecting ── Deno opens it ──► opened ── start() ──► open ── close() ──► closing
+ *     │                                                  │                     │
+ *     └─ the client is gone, ──► abandoned               └─────────┬───────────┘
+ *        or the time is over                                       ▼
+ *                              the client closes, Deno loses it, it is given up
+ *                                                                  │
+ *                                                                  ▼
+ *                                                                ended
+ * ```
+ */
+type State =
+  /** Its request is answered, or about to be. */
+  | { readonly name: "connecting"; readonly timer: SharedTimer }
+  /** It is of no use to anyone; if Deno opens it after all, it is closed. */
+  | { readonly name: "abandoned" }
+  /** The bridge is not there yet: what happens waits. */
+  | { readonly name: "opened"; readonly events: (() => void)[] }
+  | Open
+  | Closing
+  /** The handler has been told the end, or will be when it has taken what came before. */
+  | { readonly name: "ended" };
+
+/** Messages go both ways. */
+interface Open {
+  readonly name: "open";
+  readonly handler: WebSocketHandler;
+  readonly queue: MessageQueue;
+}
+
+/** We have closed it: the client takes what came before, and answers. */
+interface Closing extends Omit<Open, "name"> {
+  readonly name: "closing";
+  readonly code: number;
+  readonly reason: string;
+}
+
+const abandoned: State = Object.freeze({ name: "abandoned" });
+const ended: State = Object.freeze({ name: "ended" });
+
 /** Turns a WebSocket of Deno into one that waits, and that ends in order. */
 export class NativeWebSocket implements ServerWebSocket {
   readonly sent: SentMessages = { messages: 0, bytes: 0 };
   #socket: WebSocket;
   #limits: EngineLimits;
+  #state: State;
   #opened = Promise.withResolvers<NativeWebSocket | undefined>();
-  /** The client was gone before it was open. */
-  #isAbandoned = false;
-  /** Until it is given up because it has not opened. */
-  #openTimer: SharedTimer | undefined;
-  #handler: WebSocketHandler | undefined;
-  /** What has happened since it is open and before there was a handler. */
-  #early: (() => void)[] = [];
-  #queue: MessageQueue | undefined;
   #ended = Promise.withResolvers<void>();
-  #hasEnded = false;
   /** Messages that were given to Deno since nothing waited. */
   #unsent = 0;
   /** Resolves when all that was given to `send` has been given to Deno. */
   #sending: Promise<void> | undefined;
-  #closing: { readonly code: number; readonly reason: string } | undefined;
   #error = "";
   #progress: ClientProgress;
   #ping: DenoPing;
-  /** Until it is looked at again how much the client takes. */
+  /** Until the next look at how much the client takes. */
   #progressTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Until it is no longer waited for Deno to tell how it ended. */
+  /** Until Deno has told how it ended, or is no longer waited for. */
   #lostTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -87,13 +122,11 @@ export class NativeWebSocket implements ServerWebSocket {
     this.#limits = limits;
     this.#progress = new ClientProgress(limits.ping * 2000, performance.now());
     this.#ping = new DenoPing(socket);
-    this.#openTimer = startSharedTimer(() => this.abandon(), openTimeout);
+    const timer = startSharedTimer(() => this.abandon(), openTimeout);
+    this.#state = { name: "connecting", timer };
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#onOpen();
-    socket.onmessage = ({ data }) => {
-      if (this.#handler !== undefined) this.#receive(data);
-      else this.#early.push(() => this.#receive(data));
-    };
+    socket.onmessage = ({ data }) => this.#when(() => this.#receive(data));
     socket.onerror = (event) => {
       if (event instanceof ErrorEvent) this.#error = event.message;
       // It will not open: it would be open by now.
@@ -101,8 +134,7 @@ export class NativeWebSocket implements ServerWebSocket {
     };
     socket.onclose = (event) => {
       this.abandon();
-      if (this.#handler !== undefined) this.#onClose(event);
-      else this.#early.push(() => this.#onClose(event));
+      this.#when(() => this.#onClose(event));
     };
   }
 
@@ -113,21 +145,30 @@ export class NativeWebSocket implements ServerWebSocket {
 
   /** Learns that the client is gone, which matters unless it has opened. */
   abandon(): void {
-    cancelSharedTimer(this.#openTimer);
-    this.#isAbandoned = true;
+    if (this.#state.name !== "connecting") return;
+    cancelSharedTimer(this.#state.timer);
+    this.#state = abandoned;
     this.#opened.resolve(undefined);
   }
 
   #onOpen(): void {
-    cancelSharedTimer(this.#openTimer);
-    if (this.#isAbandoned) this.#socket.close();
-    else this.#opened.resolve(this);
+    if (this.#state.name !== "connecting") return this.#socket.close();
+    cancelSharedTimer(this.#state.timer);
+    this.#state = { name: "opened", events: [] };
+    this.#opened.resolve(this);
+  }
+
+  /** Handles what happens, as soon as there is a handler. */
+  #when(happen: () => void): void {
+    if (this.#state.name === "opened") this.#state.events.push(happen);
+    else happen();
   }
 
   start(handler: WebSocketHandler): void {
-    this.#handler = handler;
-    this.#queue = new MessageQueue((messages) => handler.receive(messages));
-    for (const happen of this.#early.splice(0)) happen();
+    const events = this.#state.name === "opened" ? this.#state.events : [];
+    const queue = new MessageQueue((messages) => handler.receive(messages));
+    this.#state = { name: "open", handler, queue };
+    for (const happen of events) happen();
   }
 
   send(messages: OutgoingMessages): void | Promise<void> {
@@ -141,6 +182,11 @@ export class NativeWebSocket implements ServerWebSocket {
     }
   }
 
+  get #hasEnded(): boolean {
+    return this.#state.name === "ended";
+  }
+
+  /** Whether Deno still sends. */
   get #isOpen(): boolean {
     return this.#socket.readyState === WebSocket.OPEN;
   }
@@ -151,7 +197,7 @@ export class NativeWebSocket implements ServerWebSocket {
    * may never come, if its close frame waits for a client that takes nothing.
    */
   async #lost(): Promise<void> {
-    if (this.#closing === undefined) {
+    if (this.#state.name !== "closing") {
       this.#lostTimer ??= setTimeout(
         () => this.#giveUp(1001, this.#error || "no response to a ping"),
         closeTimeout,
@@ -197,9 +243,9 @@ export class NativeWebSocket implements ServerWebSocket {
     const level = this.#unsent >= mostUnsent ? 0 : highWaterMark;
     await this.#drained(level);
     if (level === 0) this.#unsent = 0;
-    if (this.#socket.bufferedAmount > level && !this.#hasEnded) {
-      const { code, reason } = this.#closing!;
-      this.#giveUp(code, reason);
+    const state = this.#state;
+    if (state.name === "closing" && this.#socket.bufferedAmount > level) {
+      this.#giveUp(state.code, state.reason);
     }
   }
 
@@ -234,29 +280,38 @@ export class NativeWebSocket implements ServerWebSocket {
   }
 
   close(code: number, reason: string): void {
-    if (this.#closing !== undefined || this.#hasEnded) return;
-    this.#closing = { code, reason };
-    this.#close(code, reason);
+    if (this.#state.name !== "open") return;
+    const closing: Closing = { ...this.#state, name: "closing", code, reason };
+    this.#state = closing;
+    this.#close(closing);
   }
 
-  async #close(code: number, reason: string): Promise<void> {
+  async #close(closing: Closing): Promise<void> {
     // A message that comes after the close frame was queued would make Deno
     // drop the connection, and with it what the client has not yet taken.
     await this.#sending;
     await this.#drained(0);
     if (this.#hasEnded) return;
-    this.#socket.close(code, cutReason(reason));
-    const timer = setTimeout(() => this.#endInOrder(), closeTimeout);
+    this.#socket.close(closing.code, cutReason(closing.reason));
+    const timer = setTimeout(() => this.#endInOrder(closing), closeTimeout);
     await this.#ended.promise;
     clearTimeout(timer);
   }
 
   /** Ends a WebSocket that we have closed, after what the client sent before. */
-  async #endInOrder(): Promise<void> {
-    this.#noteEnd();
-    this.#handler!.ending();
-    await this.#queue!.empty;
-    this.#handler!.end({ ...this.#closing!, by: "server" });
+  #endInOrder({ handler, queue, code, reason }: Closing): Promise<void> {
+    return this.#endAfter({ handler, queue }, { code, reason, by: "server" });
+  }
+
+  /** Ends it after what the client sent before. */
+  async #endAfter(
+    { handler, queue }: Omit<Open, "name">,
+    end: WebSocketEnd,
+  ): Promise<void> {
+    this.#setEnded();
+    handler.ending();
+    await queue.empty;
+    handler.end(end);
   }
 
   /**
@@ -271,7 +326,7 @@ export class NativeWebSocket implements ServerWebSocket {
     let amount = this.#socket.bufferedAmount;
     let turns = 0;
     let waited = 0;
-    let isClosing = this.#closing !== undefined;
+    let isClosing = this.#isClosing;
     while (amount > level && !this.#hasEnded) {
       if (waited >= this.#closePatience) return;
       if (turns < 8) {
@@ -283,7 +338,7 @@ export class NativeWebSocket implements ServerWebSocket {
       }
       const now = this.#socket.bufferedAmount;
       const wasClosing = isClosing;
-      isClosing = this.#closing !== undefined;
+      isClosing = this.#isClosing;
       turns = now < amount ? 0 : turns + 1;
       // From the moment of its close, it is waited for anew.
       if (now < amount || isClosing !== wasClosing) waited = 0;
@@ -291,24 +346,28 @@ export class NativeWebSocket implements ServerWebSocket {
     }
   }
 
+  get #isClosing(): boolean {
+    return this.#state.name === "closing";
+  }
+
   /** Milliseconds without progress after which our close no longer waits for the client. */
   get #closePatience(): number {
-    if (this.#closing === undefined) return Infinity;
-    return isPatient(this.#closing.code)
+    if (this.#state.name !== "closing") return Infinity;
+    return isPatient(this.#state.code)
       ? closeTimeout + this.#progress.timeToTake
       : closeTimeout;
   }
 
   #receive(data: string | ArrayBuffer): void {
     const { maxMessage, maxBuffer } = this.#limits;
-    const queue = this.#queue;
-    if (queue === undefined || this.#hasEnded) return;
+    const state = this.#state;
+    if (state.name !== "open" && state.name !== "closing") return;
     const message = typeof data === "string" ? data : new Uint8Array(data);
     if (exceeds(message, maxMessage)) {
       this.#giveUp(1009, `message exceeds ${maxMessage} bytes`);
     } else {
-      queue.push(message);
-      if (queue.waiting > maxBuffer) {
+      state.queue.push(message);
+      if (state.queue.waiting > maxBuffer) {
         this.#giveUp(1013, `more than ${maxBuffer} bytes wait for the peer`);
       }
     }
@@ -316,35 +375,37 @@ export class NativeWebSocket implements ServerWebSocket {
 
   /** Ends the WebSocket without waiting for anything. */
   #giveUp(code: number, reason: string): void {
-    if (this.#hasEnded) return;
-    this.#noteEnd();
-    this.#queue!.clear();
-    this.#handler!.end({ code, reason, by: "server" });
+    const state = this.#state;
+    if (state.name !== "open" && state.name !== "closing") return;
+    this.#setEnded();
+    state.queue.clear();
+    state.handler.end({ code, reason, by: "server" });
     // Within this event, the next message would come before the close frame,
     // and make Deno drop the connection without it.
     setImmediate(() => this.#socket.close(code, cutReason(reason)));
   }
 
-  #noteEnd(): void {
-    this.#hasEnded = true;
+  #setEnded(): void {
+    this.#state = ended;
     this.#ended.resolve();
     clearTimeout(this.#progressTimer);
     clearTimeout(this.#lostTimer);
   }
 
   /** It comes twice after a ping was not answered. */
-  async #onClose({ code, reason }: CloseEvent): Promise<void> {
-    if (this.#hasEnded || this.#handler === undefined) return;
-    if (this.#closing !== undefined) return this.#endInOrder();
-    this.#noteEnd();
-    this.#handler.ending();
-    await this.#queue!.empty;
-    if (code === 1001 && this.#error !== "") {
-      this.#handler.end({ code, reason: this.#error, by: "server" });
-    } else if (code === 0) {
-      this.#handler.end({ code: 1006, reason: this.#error, by: "client" });
-    } else {
-      this.#handler.end({ code, reason, by: "client" });
+  #onClose({ code, reason }: CloseEvent): void {
+    const state = this.#state;
+    if (state.name === "closing") this.#endInOrder(state);
+    else if (state.name === "open") {
+      const error = this.#error;
+      this.#endAfter(
+        state,
+        code === 1001 && error !== ""
+          ? { code, reason: error, by: "server" }
+          : code === 0
+          ? { code: 1006, reason: error, by: "client" }
+          : { code, reason, by: "client" },
+      );
     }
   }
 }

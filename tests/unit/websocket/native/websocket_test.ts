@@ -236,3 +236,25 @@ Deno.test(
     }
   },
 );
+
+Deno.test(
+  "NativeWebSocket receives until its close is answered, and nothing after its end",
+  { permissions },
+  async () => {
+    const taken: number[] = [];
+    const { deno, socket, ends } = open(({ data }) => {
+      taken.push(data.length);
+    });
+    socket.close(1000, "done");
+    deno.onmessage({ data: "late" });
+    deno.onclose({ code: 1000, reason: "done" });
+    await settled();
+    assertEquals([taken, ends.length], [[4], 1]);
+    deno.onmessage({ data: "too late" });
+    deno.onclose({ code: 1006, reason: "" });
+    socket.close(1011, "too late");
+    assertEquals(socket.send(messages), undefined);
+    await settled();
+    assertEquals([taken, ends.length, deno.sent], [[4], 1, []]);
+  },
+);
