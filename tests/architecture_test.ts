@@ -80,6 +80,7 @@ const pure = [
   "core/websocket/engine.ts",
   "core/websocket/liveness.ts",
   "core/websocket/native/client_progress.ts",
+  "core/websocket/stream/request_head.ts",
   "core/websocket/protocol/message_assembly.ts",
   "core/websocket/protocol/close.ts",
   "core/websocket/protocol/frames.ts",

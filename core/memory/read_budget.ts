@@ -83,7 +83,22 @@ export function giveWay(
 }
 
 /**
- * Counts work that bytes do not tell, such as a request.
+ * What a request counts in the budget, in bytes: in the time that it takes, so
+ * many could be read and passed on.
+ */
+const requestCost = 256 * 1024;
+
+/**
+ * Counts a request.
+ *
+ * @param reader Who has sent it.
+ */
+export function chargeRequest(reader: Reader): void {
+  charge(reader, requestCost);
+}
+
+/**
+ * Counts work that bytes do not tell.
  *
  * @param reader Whose it is.
  * @param bytes As many bytes could be read and passed on in the same time.

@@ -72,6 +72,51 @@ export function names(
   return listOf(headers, name).some((each) => each.toLowerCase() === element);
 }
 
+/**
+ * Header fields as they came. Few of them are ever asked for: a `Headers` is
+ * made of them only for one who wants them all.
+ */
+export class RawHeaders implements RequestHeaders {
+  #raw: readonly string[];
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param raw Names and values in turn.
+   */
+  constructor(raw: readonly string[]) {
+    this.#raw = raw;
+  }
+
+  get(name: string): string | null {
+    let found: string | null = null;
+    for (let index = 0; index < this.#raw.length; index += 2) {
+      const field = this.#raw[index]!;
+      if (field.length !== name.length || field.toLowerCase() !== name) {
+        continue;
+      }
+      const value = this.#raw[index + 1]!;
+      found = found === null ? value : found + separatorOf(name) + value;
+    }
+    return found;
+  }
+
+  [Symbol.iterator](): Iterator<[name: string, value: string]> {
+    const headers = new Headers();
+    for (let index = 0; index < this.#raw.length; index += 2) {
+      headers.append(this.#raw[index]!, this.#raw[index + 1]!);
+    }
+    const cookies = this.get("cookie");
+    if (cookies !== null) headers.set("cookie", cookies);
+    return headers.entries();
+  }
+}
+
+/** What joins the values of a field that has come more than once. */
+function separatorOf(name: string): string {
+  return name === "cookie" ? "; " : ", ";
+}
+
 /** A name or an address, IPv6 in brackets, and perhaps a port (RFC 9110 section 7.2). */
 const HOST =
   /^(?:\[([0-9a-f:.]+)\]|[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*\.?)(?::(\d{0,5}))?$/i;

@@ -8,6 +8,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { Arrivals } from "./arrivals.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { ConnectionStream } from "./connection_stream.ts";
 import { DuplexStream } from "./duplex_stream.ts";
@@ -32,8 +33,7 @@ export const streamEngine: WebSocketEngine = { listen };
 async function listen(options: EngineOptions): Promise<EngineServer> {
   const { handle, limits } = options;
   const webSockets = new Set<StreamWebSocket>();
-  const { server, accept, release, connectionBelow, useCertificate, close } =
-    createStreamServer(options);
+  const http = createStreamServer(options);
   /** Answers that are still being made. */
   const answering = new Set<Promise<void>>();
   let onEmpty: (() => void) | undefined;
@@ -48,12 +48,18 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     if (webSockets.size === 0) onEmpty?.();
   }
 
-  server.on("request", (request, response) => {
+  function upgrade(head: RequestHead, stream: ByteStream): void {
+    const webSocket = new StreamWebSocket(stream, limits(), forget);
+    webSockets.add(webSocket);
+    track(answerUpgrade(head, webSocket, handle));
+  }
+
+  http.server.on("request", (request, response) => {
     track(answer(request, response, handle));
   });
 
-  server.on("upgrade", (request: IncomingMessage, duplex: Duplex) => {
-    const rest = release(duplex);
+  http.server.on("upgrade", (request: IncomingMessage, duplex: Duplex) => {
+    const rest = http.release(duplex);
     const head = readRequest(request);
     if (!head.asksForWebSocket) {
       return track(answerOther(head, duplex, handle));
@@ -62,37 +68,43 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     if (duplex instanceof HttpConnection) {
       stream = new ConnectionStream(duplex.detach(), rest);
     } else {
-      const below = connectionBelow(duplex);
+      const below = http.connectionBelow(duplex);
       // A client may take any time for what it is sent.
       below.writeTimeout = 0;
       stream = new DuplexStream(duplex, rest, below.reader);
     }
-    const webSocket = new StreamWebSocket(stream, limits(), forget);
-    webSockets.add(webSocket);
-    track(answerUpgrade(head, webSocket, handle));
+    upgrade(head, stream);
   });
 
-  server.on("connect", (request: IncomingMessage, duplex: Duplex) => {
+  http.server.on("connect", (request: IncomingMessage, duplex: Duplex) => {
     // What comes behind it is no request.
-    release(duplex);
+    http.release(duplex);
     track(answerOther(readRequest(request), duplex, handle));
   });
 
+  const arrivals = new Arrivals({
+    ...options,
+    isSecure: options.certificate !== undefined,
+    onUpgrade: upgrade,
+    onOther: http.accept,
+    onLate: http.expire,
+  });
   const listener = await StreamListener.start({
     ...options,
-    onConnection: accept,
+    onConnection: (connection) => arrivals.take(connection),
   });
   return {
     port: listener.port,
-    useCertificate,
+    useCertificate: http.useCertificate,
     async close(): Promise<void> {
       listener.close();
+      arrivals.close();
       await Promise.all(answering);
       const { promise, resolve } = Promise.withResolvers<void>();
       onEmpty = resolve;
       for (const webSocket of webSockets) webSocket.destroy();
       if (webSockets.size > 0) await promise;
-      await close();
+      await http.close();
     },
   };
 }

@@ -7,13 +7,8 @@
 import { Duplex } from "node:stream";
 import type { RequestError } from "../../errors.ts";
 import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
-import {
-  createReader,
-  giveWay,
-  type Reader,
-} from "../../memory/read_budget.ts";
+import { giveWay, type Reader } from "../../memory/read_budget.ts";
 import { ReadSize } from "../../memory/read_size.ts";
-import { keepAliveLater } from "../../net/keep_alive.ts";
 import {
   cancelSharedTimer,
   type SharedTimer,
@@ -23,12 +18,12 @@ import {
 /** Bytes: most that a read takes, as long as nothing is known of the client. */
 const largestRead = 64 * 1024;
 
-/** A connection that is no longer the HTTP server's. */
+/** A connection that changes hands. */
 export interface DetachedConnection {
   /** The connection. */
   readonly connection: Deno.Conn;
-  /** A read that has begun and not ended. */
-  readonly begun: BegunRead | undefined;
+  /** A read that has begun, and whose bytes nobody has looked at. */
+  readonly begun?: BegunRead | undefined;
   /** To be cancelled when the connection is closed. */
   readonly keepAlive: SharedTimer | undefined;
   /** What decides how soon it has its turn among all who read. */
@@ -58,16 +53,15 @@ export class HttpConnection extends Duplex {
   /** What every request on it is refused with; absent: they are served. */
   refusal: RequestError | undefined;
   /** What decides how soon it has its turn among all who read. */
-  readonly reader: Reader = createReader();
-  /** Called when the connection is closed, whoever owns it then. */
-  onReleased: () => void = () => {};
+  readonly reader: Reader;
   /** Milliseconds in which the client has to take something of what it is sent; 0: it has any time. */
   writeTimeout = 0;
   #connection: Deno.Conn;
+  #onReleased: () => void;
   #begun: BegunRead | undefined;
   #keepAlive: SharedTimer | undefined;
   /** Whether what was begun is still to be given to who reads. */
-  #isPeeked = false;
+  #isPeeked: boolean;
   #readSize = new ReadSize(largestRead);
   #isDetached = false;
   #isStopped = false;
@@ -76,15 +70,19 @@ export class HttpConnection extends Duplex {
   /**
    * Constructs a new instance.
    *
-   * @param connection The connection, which it owns from then on.
-   * @param keepAlive Seconds of silence before TCP asks whether the client is
-   * there; 0: never.
+   * @param detached The connection, which it owns from then on.
    */
-  constructor(connection: Deno.Conn, keepAlive = 0) {
+  constructor(
+    { connection, begun, keepAlive, reader, onReleased }: DetachedConnection,
+  ) {
     // One chunk may wait, however large: an end behind it is noticed.
     super({ allowHalfOpen: true, readableHighWaterMark: 1 });
     this.#connection = connection;
-    this.#keepAlive = keepAliveLater(connection, keepAlive);
+    this.reader = reader;
+    this.#onReleased = onReleased;
+    this.#begun = begun;
+    this.#isPeeked = begun !== undefined;
+    this.#keepAlive = keepAlive;
     const { remoteAddr, localAddr } = connection;
     if (remoteAddr.transport === "tcp") {
       this.remoteAddress = remoteAddr.hostname;
@@ -109,7 +107,7 @@ export class HttpConnection extends Duplex {
       begun: this.#begun,
       keepAlive: this.#keepAlive,
       reader: this.reader,
-      onReleased: this.onReleased,
+      onReleased: this.#onReleased,
     };
   }
 
@@ -238,7 +236,7 @@ export class HttpConnection extends Duplex {
     if (!this.#isDetached) {
       cancelSharedTimer(this.#keepAlive);
       this.#connection.close();
-      this.onReleased();
+      this.#onReleased();
     }
     done(error);
   }

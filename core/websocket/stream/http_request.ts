@@ -10,9 +10,9 @@ import type { Duplex } from "node:stream";
 import type { RemoteAddress } from "../../api.ts";
 import { RequestError } from "../../errors.ts";
 import { toInternetRemote } from "../../net/address.ts";
-import { parseRequest, parseTarget } from "../request.ts";
+import { parseRequest, parseTarget, RawHeaders } from "../request.ts";
 import { TOKEN } from "../token.ts";
-import type { HttpRequest, RequestHead, RequestHeaders } from "../engine.ts";
+import type { HttpRequest, RequestHead } from "../engine.ts";
 import { HttpConnection } from "./http_connection.ts";
 
 /** Bytes: the largest head of a request, as Deno's own server has it. */
@@ -60,51 +60,6 @@ export function readMalformed(
     ...addressesOf(socket),
     fault: refusalOf(socket) ?? fault,
   });
-}
-
-/**
- * Header fields as they came. Few of them are ever asked for: a `Headers` is
- * made of them only for one who wants them all.
- */
-export class RawHeaders implements RequestHeaders {
-  #raw: readonly string[];
-
-  /**
-   * Constructs a new instance.
-   *
-   * @param raw Names and values in turn.
-   */
-  constructor(raw: readonly string[]) {
-    this.#raw = raw;
-  }
-
-  get(name: string): string | null {
-    let found: string | null = null;
-    for (let index = 0; index < this.#raw.length; index += 2) {
-      const field = this.#raw[index]!;
-      if (field.length !== name.length || field.toLowerCase() !== name) {
-        continue;
-      }
-      const value = this.#raw[index + 1]!;
-      found = found === null ? value : found + separatorOf(name) + value;
-    }
-    return found;
-  }
-
-  [Symbol.iterator](): Iterator<[name: string, value: string]> {
-    const headers = new Headers();
-    for (let index = 0; index < this.#raw.length; index += 2) {
-      headers.append(this.#raw[index]!, this.#raw[index + 1]!);
-    }
-    const cookies = this.get("cookie");
-    if (cookies !== null) headers.set("cookie", cookies);
-    return headers.entries();
-  }
-}
-
-/** What joins the values of a field that has come more than once. */
-function separatorOf(name: string): string {
-  return name === "cookie" ? "; " : ", ";
 }
 
 /** An error of the parser of `node:http`. */

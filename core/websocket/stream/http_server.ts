@@ -11,7 +11,6 @@ import { createSecureContext } from "node:tls";
 import type { HttpConnection } from "./http_connection.ts";
 import { dropRest, endSoon, formatResponse } from "./http_answer.ts";
 import {
-  addressesOf,
   maxHead,
   notUpgradable,
   type ParseError,
@@ -36,8 +35,16 @@ const mostRefusing = 64;
 export interface StreamServer {
   /** The server. */
   readonly server: Server;
-  /** Takes a connection that was accepted. */
-  accept(connection: HttpConnection): void;
+  /**
+   * Takes a connection that was accepted.
+   *
+   * @param connection The connection.
+   * @param refusal What every request on it is refused with; absent: they are
+   * served.
+   */
+  accept(connection: HttpConnection, refusal?: RequestError): void;
+  /** Ends a connection on which no request has come in the time for it. */
+  expire(connection: HttpConnection): void;
   /**
    * Gives up a socket on which a request for an upgrade has come.
    *
@@ -70,9 +77,9 @@ export interface StreamServer {
  * @returns The server.
  */
 export function createStreamServer(
-  { certificate, headTimeout, admit, handle }: Pick<
+  { certificate, headTimeout, handle }: Pick<
     EngineOptions,
-    "certificate" | "headTimeout" | "admit" | "handle"
+    "certificate" | "headTimeout" | "handle"
   >,
 ): StreamServer {
   const timeout = Math.ceil(headTimeout * 1000);
@@ -118,6 +125,15 @@ export function createStreamServer(
   /** Connections that are one too many, and are told so. */
   let refusing = 0;
 
+  function keep(connection: HttpConnection): void {
+    connection.writeTimeout = timeout * writeTimeouts;
+    connections.add(connection);
+    connection.once("close", () => {
+      connections.delete(connection);
+      if (connections.size === 0) onEmpty?.();
+    });
+  }
+
   function serve(socket: Duplex): void {
     server.emit("connection", socket);
     gates.set(socket, new RequestGate(socket));
@@ -134,26 +150,18 @@ export function createStreamServer(
 
   return {
     server,
-    accept(connection): void {
-      connection.writeTimeout = timeout * writeTimeouts;
-      const admission = admit?.(addressesOf(connection).remote);
-      if (admission instanceof RequestError) {
+    accept(connection, refusal): void {
+      if (refusal !== undefined) {
         if (secureContext !== undefined || refusing === mostRefusing) {
           connection.destroy();
           return;
         }
         refusing++;
         connection.once("close", () => refusing--);
-        connection.refusal = admission;
+        connection.refusal = refusal;
         endSoon(connection);
-      } else if (admission !== undefined) {
-        connection.onReleased = admission;
       }
-      connections.add(connection);
-      connection.once("close", () => {
-        connections.delete(connection);
-        if (connections.size === 0) onEmpty?.();
-      });
+      keep(connection);
       if (secureContext === undefined) serve(connection);
       else {
         startTls(connection, {
@@ -166,6 +174,15 @@ export function createStreamServer(
           onPlain: servePlain,
         });
       }
+    },
+    expire(connection): void {
+      keep(connection);
+      // That the client is gone, its close tells, too.
+      connection.on("error", () => {});
+      const error = Object.assign(new Error("No request has come in time"), {
+        code: "ERR_HTTP_REQUEST_TIMEOUT",
+      });
+      refuse(error, connection, handle);
     },
     release(socket): Uint8Array {
       return gates.get(socket)!.close();

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { HttpConnection } from "./http_connection.ts";
 import { UnixSocketPath } from "../unix_socket_path.ts";
 import type { EngineOptions } from "../engine.ts";
 
@@ -15,10 +14,10 @@ const acceptPause = 500;
 export interface ListenOptions extends
   Pick<
     EngineOptions,
-    "listen" | "listenMode" | "port" | "isShared" | "limits" | "onError"
+    "listen" | "listenMode" | "port" | "isShared" | "onError"
   > {
   /** Takes a connection that was accepted. */
-  readonly onConnection: (connection: HttpConnection) => void;
+  readonly onConnection: (connection: Deno.Conn) => void;
 }
 
 /**
@@ -85,8 +84,7 @@ export class StreamListener {
       try {
         const connection = await this.#listener.accept();
         if ("setNoDelay" in connection) sendAtOnce(connection);
-        const { keepAlive } = this.#options.limits();
-        this.#options.onConnection(new HttpConnection(connection, keepAlive));
+        this.#options.onConnection(connection);
       } catch (error) {
         if (this.#isClosing) return;
         if (isLost(error)) continue;

@@ -9,18 +9,12 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import {
-  charge,
+  chargeRequest,
   createReader,
   giveWay,
   waitInLine,
 } from "../../memory/read_budget.ts";
 import { dropRest } from "./http_answer.ts";
-
-/**
- * What a request counts in the budget of a turn of the event loop, in bytes: in
- * the time that it takes, so many could be read and passed on.
- */
-const requestCost = 256 * 1024;
 
 /** Takes what was read. */
 type Parse = (chunk: Buffer) => void;
@@ -133,7 +127,7 @@ export class RequestGate {
     this.#parsed = Buffer.concat([this.#parsed, piece.subarray(-tail)])
       .subarray(-tail);
     for (const parse of this.#parsers) parse.call(this.#socket, piece);
-    if (end !== undefined) charge(this.#reader, requestCost);
+    if (end !== undefined) chargeRequest(this.#reader);
   }
 }
 

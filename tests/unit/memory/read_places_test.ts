@@ -23,15 +23,20 @@ Deno.test("HttpConnection leaves its place for large reads when it ends", async 
   for (let turn = 0; turn < many; turn++) {
     let reads = 0;
     const connection = new HttpConnection({
-      read: (buffer: Uint8Array) => {
-        reads++;
-        if (reads < 6) return Promise.resolve(buffer.length);
-        return Promise.resolve(reads === 6 ? 60_000 : null);
-      },
-      close: () => {},
-      remoteAddr: { transport: "unix" },
-      localAddr: { transport: "unix" },
-    } as unknown as Deno.Conn);
+      connection: {
+        read: (buffer: Uint8Array) => {
+          reads++;
+          if (reads < 6) return Promise.resolve(buffer.length);
+          return Promise.resolve(reads === 6 ? 60_000 : null);
+        },
+        close: () => {},
+        remoteAddr: { transport: "unix" },
+        localAddr: { transport: "unix" },
+      } as unknown as Deno.Conn,
+      keepAlive: undefined,
+      reader: { used: 0 },
+      onReleased: () => {},
+    });
     connection.resume();
     await once(connection, "end");
     connection.destroy();

@@ -7,6 +7,7 @@ import {
   parseRequest,
   parseServedUrl,
   parseTarget,
+  RawHeaders,
   type RawRequest,
 } from "../../../core/websocket/request.ts";
 
@@ -264,3 +265,28 @@ Deno.test("parseRequest() tells who asks for a WebSocket", {
     assertEquals(head.asksForWebSocket, asks, upgrade);
   }
 });
+
+const rawHeaders = new RawHeaders([
+  ...["Cookie", "a=1", "X-A", "1", "COOKIE", "b=2; c=3", "x-a", "2"],
+  ...["cookie", ""],
+]);
+
+Deno.test("RawHeaders.get() joins cookies as cookies, and others as lists", {
+  permissions,
+}, () => {
+  assertEquals(rawHeaders.get("cookie"), "a=1; b=2; c=3; ");
+  assertEquals(rawHeaders.get("x-a"), "1, 2");
+  assertEquals(rawHeaders.get("x-b"), null);
+});
+
+Deno.test(
+  "RawHeaders lists its fields, each name once",
+  { permissions },
+  () => {
+    assertEquals([...rawHeaders], [["cookie", "a=1; b=2; c=3;"], [
+      "x-a",
+      "1, 2",
+    ]]);
+    assertEquals([...new RawHeaders(["A", "b"])], [["a", "b"]]);
+  },
+);
