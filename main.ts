@@ -277,7 +277,7 @@ function handleSignals(
   async function reload(): Promise<void> {
     await started;
     try {
-      await Promise.all([parts.log.reopen(), threads?.reopenLog()]);
+      await Promise.all([program.reopenLogs(), threads?.reopenLogs()]);
     } catch (error) {
       log("error", "log", { error: describeError(error) });
     }

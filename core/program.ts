@@ -9,6 +9,7 @@ import { absolutePath } from "./absolute_path.ts";
 import type { Backend } from "./api.ts";
 import type { Route } from "./accept/route.ts";
 import { type BackendTable, loadBackend } from "./accept/backend.ts";
+import type { AccessLog } from "./server/access_log.ts";
 import { readCertificate } from "./server/certificate.ts";
 import {
   type Config,
@@ -77,6 +78,7 @@ export class Program {
   /** The log; it stays as it is when the configuration changes. */
   readonly log: Log;
   #parts: ProgramParts;
+  #accessLog: AccessLog | undefined;
   #telemetry: TelemetrySelection;
   #loaded: Loaded;
   #server: Server | undefined;
@@ -90,11 +92,13 @@ export class Program {
   private constructor(
     parts: ProgramParts,
     log: Log,
+    accessLog: AccessLog | undefined,
     telemetry: TelemetrySelection,
     loaded: Loaded,
   ) {
     this.#parts = parts;
     this.log = log;
+    this.#accessLog = accessLog;
     this.#telemetry = telemetry;
     this.#loaded = loaded;
   }
@@ -117,12 +121,14 @@ export class Program {
     const write = (line: string): void => parts.log.add(line);
     const log = createLog({ level, format, write });
     parts.log.tellDropped?.((lines) => log("warn", "log", { dropped: lines }));
+    const accessLog = await openAccessLog(config.core, log);
     const telemetry = await TelemetrySelection.load(log);
     try {
       const loaded = await load(config, parts, log, telemetry);
-      return new Program(parts, log, telemetry, loaded);
+      return new Program(parts, log, accessLog, telemetry, loaded);
     } catch (error) {
       telemetry.end();
+      await accessLog?.end();
       throw error;
     }
   }
@@ -193,7 +199,21 @@ export class Program {
       core: { ...config.core, port },
       engine: this.#parts.engines[config.core.engine],
       log: this.log,
+      accessLog: this.#accessLog,
     });
+  }
+
+  /**
+   * Opens the files of the log and of the access log again, after they were
+   * moved away.
+   *
+   * @throws {Error} If one cannot be opened; its lines go to where they went.
+   */
+  async reopenLogs(): Promise<void> {
+    await Promise.all([
+      this.#parts.log.reopen?.(),
+      this.#accessLog?.reopen(),
+    ]);
   }
 
   /**
@@ -242,6 +262,7 @@ export class Program {
     else await cleanUp(this.#loaded);
     await this.#loaded.plugins.end();
     this.#telemetry.end();
+    await this.#accessLog?.end();
   }
 }
 
@@ -296,6 +317,16 @@ async function cleanUp(
 ): Promise<void> {
   await backend?.cleanup?.();
   for (const { backend } of routes) await backend.cleanup?.();
+}
+
+async function openAccessLog(
+  { accessLog, accessLogFormat }: CoreConfig,
+  log: Log,
+): Promise<AccessLog | undefined> {
+  if (accessLog === undefined) return undefined;
+  const path = accessLog === "-" ? accessLog : absolutePath(accessLog);
+  const { AccessLog } = await import("./server/access_log.ts");
+  return await AccessLog.open(path, accessLogFormat, log);
 }
 
 function toServerConfig(loaded: Loaded): ServerConfig {

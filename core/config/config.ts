@@ -16,6 +16,7 @@ import {
 import type { BackendStep } from "./backend_step.ts";
 import { isAbstract } from "../net/address.ts";
 import { decodeText } from "./text.ts";
+import { findOperatorConflict } from "./operator_options.ts";
 import { findPageConflict } from "./page_options.ts";
 import {
   checkPluginName,
@@ -109,7 +110,7 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
   }
   checkTls(core, origins);
   checkListenMode(core, origins);
-  const conflict = findPageConflict(core);
+  const conflict = findPageConflict(core) ?? findOperatorConflict(core);
   if (conflict !== undefined) {
     const [name, why] = conflict;
     throw new ConfigError(`cannot use ${name}: ${why}`, origins[name]);

@@ -17,6 +17,7 @@ import {
   parseName,
   parseSeconds,
 } from "./option_values.ts";
+import { type OperatorConfig, operatorOptions } from "./operator_options.ts";
 import { parseOrigin } from "./origin.ts";
 import { type PageConfig, pageOptions } from "./page_options.ts";
 
@@ -25,7 +26,7 @@ export type { ListenAddress } from "../net/address.ts";
 
 /** The `[core]` options, parsed. */
 export interface CoreConfig
-  extends ListenConfig, LimitConfig, NetworkConfig, PageConfig {
+  extends ListenConfig, LimitConfig, NetworkConfig, PageConfig, OperatorConfig {
   /** Seconds without traffic from a client before it is sent a ping; 0: never. */
   readonly ping: number;
   /** Seconds of silence before TCP probes a peer or client; 0: never. */
@@ -150,6 +151,7 @@ export const coreOptions: readonly CoreOption[] = [
     example: "/var/log/websocksy/websocksy.log",
     parse: (value) => ({ logFile: value === "" ? undefined : value }),
   },
+  ...operatorOptions,
 ];
 
 /** The `[core]` options as they are if none is given. */

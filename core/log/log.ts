@@ -21,6 +21,8 @@ export interface LogLines {
   add(line: string): void;
   /** Sends the lines to a file; absent: the destination cannot change. */
   open?(path: string): Promise<void>;
+  /** Opens the file again, after it was moved away; absent: there is none. */
+  reopen?(): Promise<void>;
   /**
    * Sets the function that reports how many lines were dropped; absent: none
    * ever is.
@@ -115,8 +117,11 @@ function formatValue(value: string | number | boolean): string {
 /**
  * Escapes characters that `JSON.stringify` keeps although a terminal may obey
  * them: C1 controls, line separators, marks that change the direction of text.
+ *
+ * @param text The text, in JSON.
+ * @returns The text; as JSON, it means the same.
  */
-function escapeControls(text: string): string {
+export function escapeControls(text: string): string {
   return text.replace(
     /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     (character) =>

@@ -31,6 +31,12 @@ export interface LogOutputOptions {
    * @default {262144}
    */
   readonly room?: number;
+  /**
+   * The option that names the file, for errors.
+   *
+   * @default {"log-file"}
+   */
+  readonly option?: string;
 }
 
 /** Lines that are written together. */
@@ -48,6 +54,7 @@ export class LogOutput implements AsyncDisposable {
   #writer: LogWriter;
   #file: { readonly path: string; handle: Deno.FsFile } | undefined;
   #room: number;
+  #option: string;
   #waiting: Chunk[] = [];
   #length = 0;
   #dropped = 0;
@@ -62,9 +69,11 @@ export class LogOutput implements AsyncDisposable {
    * @param writer Where the lines go.
    * @param options How much may wait.
    */
-  constructor(writer: LogWriter, { room = 256 * 1024 }: LogOutputOptions = {}) {
+  constructor(writer: LogWriter, options: LogOutputOptions = {}) {
+    const { room = 256 * 1024, option = "log-file" } = options;
     this.#writer = writer;
     this.#room = room;
+    this.#option = option;
   }
 
   /**
@@ -81,7 +90,7 @@ export class LogOutput implements AsyncDisposable {
       handle = await openFile(path);
     } catch (error) {
       throw new ConfigError(
-        `cannot use log-file: cannot write to "${path}": ${
+        `cannot use ${this.#option}: cannot write to "${path}": ${
           describeError(error)
         }`,
         undefined,

@@ -6,6 +6,7 @@
 
 import type { Route } from "../accept/route.ts";
 import type { Backend } from "../api.ts";
+import type { AccessLog } from "./access_log.ts";
 import { describeError } from "../errors.ts";
 import type { FramingTable } from "../bridge/framing_table.ts";
 import type { ConnectionCounts } from "./connection_counts.ts";
@@ -59,6 +60,8 @@ export interface ServerOptions extends ServerConfig {
   readonly engine: WebSocketEngine;
   /** The log. */
   readonly log: Log;
+  /** Takes a line for each request; absent: there is none. */
+  readonly accessLog?: AccessLog | undefined;
   /**
    * Gives the metrics of each thread, for the page that shows them.
    *

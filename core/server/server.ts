@@ -6,6 +6,7 @@
 
 import type { RemoteAddress } from "../api.ts";
 import { Bridge } from "../bridge/bridge.ts";
+import type { AccessLog, AccessStart } from "./access_log.ts";
 import {
   createAcceptReport,
   logAbandon,
@@ -55,6 +56,7 @@ import type {
 export class Server {
   #config: ConfigInUse;
   #log: Log;
+  #accessLog: AccessLog | undefined;
   #gatherMetrics: () => Promise<readonly MetricsSnapshot[]>;
   #engine: EngineServer | undefined;
   #certificate: ServerCertificate | undefined;
@@ -77,6 +79,7 @@ export class Server {
   private constructor(options: ServerOptions) {
     this.#config = new ConfigInUse(options, options.log);
     this.#log = options.log;
+    this.#accessLog = options.accessLog;
     this.#gatherMetrics = options.gatherMetrics ??
       (() => Promise.resolve([]));
     this.#counts = options.counts ?? new LocalCounts();
@@ -221,7 +224,17 @@ export class Server {
         gatherMetrics: this.#gatherMetrics,
         uptime: Math.floor((performance.now() - this.#started) / 1000),
       });
-    if (page !== undefined) return await page;
+    const accessLog = this.#accessLog;
+    const access = accessLog?.start(request);
+    if (page !== undefined) {
+      const response = await page;
+      const { trustedProxy } = this.#config.current.core;
+      if (access !== undefined) {
+        const remote = resolveRemote(request.remote, headers, trustedProxy);
+        accessLog!.answer(access, { remote }, response);
+      }
+      return response;
+    }
     // Each thread has numbers of its own.
     const id = this.#lastId += this.#thread.count;
     const telemetry = (this.#config.current.telemetry ?? noTelemetry)
@@ -242,6 +255,7 @@ export class Server {
       await this.#accept(
         { id, request, remote, protocols, match, telemetry },
         request,
+        access,
       );
       return undefined;
     } catch (error) {
@@ -249,12 +263,20 @@ export class Server {
       logRefusal(this.#log, { id, remote, target, match }, refusal);
       if (signal.aborted) telemetry.abandon();
       else telemetry.refuse(refusal.status);
+      if (access !== undefined) {
+        const isGone = signal.aborted;
+        accessLog!.refuse(access, { id, remote }, isGone ? undefined : refusal);
+      }
       return formatRefusal(refusal);
     }
   }
 
   /** Accepts a client that is counted, and bridges it to its peer. */
-  async #accept(client: Client, request: HttpRequest): Promise<void> {
+  async #accept(
+    client: Client,
+    request: HttpRequest,
+    access: AccessStart | undefined,
+  ): Promise<void> {
     this.#connections++;
     let connection: Connection | undefined;
     let socket: ServerWebSocket | undefined;
@@ -272,8 +294,9 @@ export class Server {
     if (socket === undefined) {
       logAbandon(this.#log, client);
       client.telemetry.abandon();
+      if (access !== undefined) this.#accessLog!.refuse(access, client);
     } else {
-      this.#bridge(client, connection, socket, idleTimeout * 1000);
+      this.#bridge(client, connection, socket, idleTimeout * 1000, access);
     }
   }
 
@@ -313,10 +336,13 @@ export class Server {
     connection: Connection,
     socket: ServerWebSocket,
     idleTimeout: number,
+    access: AccessStart | undefined,
   ): void {
     const opened = performance.now();
     // Nothing else of the request is kept while the connection is open.
     const { id, remote } = client;
+    const { address, framing, protocol } = connection;
+    const line = access && { access, address, framing, protocol };
     const bridge = new Bridge({ socket, ...connection }, { idleTimeout });
     logOpen(this.#log, client, connection);
     const telemetry = client.telemetry.open(bridge);
@@ -326,6 +352,9 @@ export class Server {
       this.#release(remote);
       logClose(this.#log, id, performance.now() - opened, summary);
       telemetry.close(summary.end);
+      if (line !== undefined) {
+        this.#accessLog!.close(line.access, { id, remote }, line, summary);
+      }
     });
     if (this.#draining.signal.aborted) {
       bridge.shutDown(1001, "server is shutting down");

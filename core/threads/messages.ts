@@ -32,7 +32,7 @@ export type ThreadOrder =
     readonly options: readonly GivenOption[];
   }
   | {
-    /** Open the file of the log again. */
+    /** Open the files of the logs again. */
     readonly kind: "reopen";
   }
   | {

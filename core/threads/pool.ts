@@ -68,8 +68,8 @@ export class Threads {
     await this.#orderAll({ kind: "reload", options });
   }
 
-  /** Makes them open the log file again. */
-  async reopenLog(): Promise<void> {
+  /** Makes them open the files of their logs again. */
+  async reopenLogs(): Promise<void> {
     await this.#orderAll({ kind: "reopen" });
   }
 

@@ -77,7 +77,7 @@ export function runThread(
         await program?.reload(() => order.options);
         return undefined;
       case "reopen":
-        await parts.log.reopen();
+        await program?.reopenLogs();
         return undefined;
       case "ask":
         return await program!.answer(order.question);

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import manifest from "../../deno.json" with { type: "json" };
 import dashboard from "../../docs/grafana/websocksy.json" with { type: "json" };
+import { accessFields } from "../../core/log/access_format.ts";
 import { type Metric, metrics } from "../../core/telemetry/metrics.ts";
 import { RawClient } from "../support/client.ts";
 import { Command } from "../support/command.ts";
@@ -77,6 +78,14 @@ Deno.test("operations.md lists every event of the log, with its levels", async (
     [...levels].map(([event, found]) =>
       `${code([event])} ${[...found].sort().join()}`
     ).sort(),
+  );
+});
+
+Deno.test("operations.md lists the fields of the access log", () => {
+  assertEquals(
+    rowsOf("field").map(([name, meaning]) => [name, meaning]),
+    Object.entries(accessFields)
+      .map(([name, meaning]) => [code([name]), meaning]),
   );
 });
 

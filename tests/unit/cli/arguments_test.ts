@@ -48,6 +48,8 @@ Deno.test("parseArguments() takes every short and long option", {
     [["-p8001"], core("port", "8001", "-p")],
     [["-l", "::1"], core("listen", "::1", "-l")],
     [["-l::1"], core("listen", "::1", "-l")],
+    [["--access-log", "-"], core("access-log", "-", "--access-log")],
+    [["--access-log=-"], core("access-log", "-", "--access-log")],
     [["-k", "0"], core("ping", "0", "-k")],
     [["-k30s"], core("ping", "30s", "-k")],
     [["-b", "file"], core("backend", "file", "-b")],

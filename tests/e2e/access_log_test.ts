@@ -1,0 +1,284 @@
+/** The access log: a line for each request, at the end of what came of it. */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { join } from "node:path";
+import { formatRequest, RawClient, request } from "../support/client.ts";
+import {
+  Command,
+  createCommand,
+  runCommand,
+  testEngines,
+} from "../support/command.ts";
+import { Feed, linesOf } from "../support/feed.ts";
+import { needing } from "../support/needing.ts";
+import { get } from "../support/pages_client.ts";
+import { echo, freePort, TestPeer } from "../support/peer.ts";
+import { eventually } from "../support/process_resources.ts";
+import { TemporaryDirectory } from "../support/service.ts";
+
+testEngines(
+  "The access log has a line for each request, with what came of it",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: [
+        ...["--access-log", "-", "--health", "/health"],
+        ...["--trusted-proxy", "127.0.0.1", "-c", "protocol=*"],
+      ],
+    });
+    const { port, stdout } = command;
+    async function line(): Promise<Record<string, unknown>> {
+      const entry = JSON.parse(await stdout.take());
+      assertMatch(entry.time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+      assert(entry.seconds >= 0 && entry.seconds < 60);
+      const { time: _, seconds: __, ...rest } = entry;
+      return rest;
+    }
+
+    const page = await get(port, "/health?secret=1", {
+      headers: { "User-Agent": "probe" },
+    });
+    const known = { remote: "", host: "bridge.test" };
+    const first = await line();
+    assertMatch(String(first.remote), /^127\.0\.0\.1:\d+$/);
+    assertEquals({ ...first, remote: "" }, {
+      ...known,
+      method: "GET",
+      endpoint: "/health",
+      "user-agent": "probe",
+      status: 200,
+      "to-client-bytes": page.body.length,
+    });
+
+    const bad = {
+      "Sec-WebSocket-Version": "8",
+      "User-Agent": 'x" \\',
+    };
+    const target = "/a%0ab?token=secret";
+    await request(port, { target, headers: bad });
+    const refused = await line();
+    const { error, id, ...others } = refused;
+    assertEquals({ ...others, remote: "" }, {
+      ...known,
+      method: "GET",
+      endpoint: "/a%0ab",
+      "user-agent": 'x" \\',
+      status: 426,
+    });
+    assertEquals(id, (await command.event("refuse")).id);
+    assertMatch(String(error), /version/i);
+    assert(!stdout.all.join("").includes("secret"));
+
+    {
+      using client = await RawClient.open(port, {
+        target: "/b?q",
+        headers: {
+          Origin: "https://example.com",
+          "Sec-WebSocket-Protocol": "one, two",
+          "X-Forwarded-For": "192.0.2.7",
+        },
+      });
+      await client.send("1234567");
+      await client.read();
+      await client.send("8");
+      await client.read();
+      await client.sendClose(4001, "no more");
+      await client.readClose();
+    }
+    assertEquals(await line(), {
+      ...known,
+      id: (await command.event("open")).id,
+      remote: "192.0.2.7",
+      method: "GET",
+      endpoint: "/b",
+      origin: "https://example.com",
+      status: 101,
+      protocol: "one",
+      peer: peer.host,
+      framing: "auto",
+      "to-peer-messages": 2,
+      "to-peer-bytes": 8,
+      "to-client-messages": 2,
+      "to-client-bytes": 8,
+      code: 4001,
+      by: "client",
+      reason: "no more",
+    });
+
+    // One is open when the server ends.
+    using open = await RawClient.open(port, { target: "/open" });
+    command.kill("SIGTERM");
+    assertEquals((await open.readClose()).code, 1001);
+    await open.sendClose(1001);
+    assertEquals((await line()).code, 1001);
+    assertEquals((await command.status).code, 0);
+    assertEquals(stdout.all.length, 4);
+  },
+);
+
+Deno.test({
+  name: "Clients that leave before there is an answer have a line, too",
+  timeout: 60_000,
+  async fn(): Promise<void> {
+    // It accepts nothing, so that clients wait.
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    await using directory = new TemporaryDirectory();
+    const backend = await directory.write(
+      "never.js",
+      `export const apiVersion = 1;
+       export const createBackend = () => ({ query: () => new Promise(() => {}) });`,
+    );
+    await using command = await Command.start({
+      args: ["-b", backend, "--access-log", "-"],
+      permissions: ["--allow-all"],
+    });
+    {
+      using client = await RawClient.connect(command.port);
+      await client.sendBytes(formatRequest({ target: "/never" }));
+      await client.closeWrite();
+    }
+    const { status, endpoint } = JSON.parse(await command.stdout.take());
+    assertEquals({ status, endpoint }, { status: 499, endpoint: "/never" });
+    listener.close();
+  },
+});
+
+Deno.test({
+  name: "A format says what the lines of the access log look like",
+  timeout: 60_000,
+  async fn(): Promise<void> {
+    await using peer = TestPeer.tcp(echo);
+    const format =
+      '%remote% - %user% "%method% %endpoint%?%query%" %status% %to-peer-bytes% "%header:X-Tag%" 100%%';
+    await using command = await Command.start({
+      host: peer.host,
+      args: ["--access-log", "-", "--access-log-format", format],
+    });
+    using client = await RawClient.open(command.port, {
+      target: "/a?b=c",
+      headers: { "X-Tag": 'say "hi"\\\x85' },
+    });
+    await client.send("12345");
+    await client.read();
+    await client.sendClose(1000);
+    const line = (await command.stdout.take()).replace(/:\d+ /, ":1 ");
+    assertEquals(
+      line,
+      '127.0.0.1:1 - - "GET /a?b=c" 101 5 "say \\"hi\\"\\\\Â\\u0085" 100%',
+    );
+  },
+});
+
+Deno.test(needing(["logrotate", "linux"], {
+  name: "logrotate moves the access log away, and no line is lost",
+  timeout: 60_000,
+  async fn(): Promise<void> {
+    await using directory = new TemporaryDirectory();
+    await using peer = TestPeer.tcp(echo);
+    const path = join(directory.path, "access.log");
+    await using command = await Command.start({
+      host: peer.host,
+      args: ["--access-log", path, "--threads", "2"],
+    });
+    async function visit(endpoint: string): Promise<void> {
+      using client = await RawClient.open(command.port, { target: endpoint });
+      await client.sendClose(1000);
+      await client.readClose();
+    }
+    const lines = (file: string): Set<string> =>
+      new Set(
+        Deno.readTextFileSync(file).trim().split("\n")
+          .map((line) => JSON.parse(line).endpoint),
+      );
+    for (let index = 0; index < 20; index++) await visit(`/first/${index}`);
+    await eventually(
+      "all are written",
+      () => lines(path).size,
+      (n) => n === 20,
+    );
+    assertEquals(Deno.statSync(path).mode! & 0o777, 0o640);
+    const rotation = await directory.write(
+      "logrotate.conf",
+      `${path} {\n  rotate 3\n  nocreate\n  postrotate\n    kill -HUP ${command.pid}\n  endscript\n}\n`,
+    );
+    const { success, stderr } = await new Deno.Command("logrotate", {
+      args: ["--force", "--state", join(directory.path, "state"), rotation],
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    // Until the signal has arrived, lines go to the file that was moved.
+    for (let index = 0; index < 20; index++) await visit(`/second/${index}`);
+    await command.event("reload");
+    for (let index = 0; index < 20; index++) await visit(`/third/${index}`);
+    await eventually(
+      "all are written",
+      () => lines(`${path}.1`).size + lines(path).size,
+      (n) => n === 60,
+    );
+    const [old, current] = [lines(`${path}.1`), lines(path)];
+    for (let index = 0; index < 20; index++) {
+      assert(old.has(`/first/${index}`));
+      assert(current.has(`/third/${index}`));
+    }
+  },
+}));
+
+Deno.test({
+  name:
+    "An access log that is not read holds nobody up, and what is dropped is told",
+  timeout: 60_000,
+  async fn(): Promise<void> {
+    const port = freePort();
+    const command = await createCommand([
+      ...["-p", `${port}`, "-l", "127.0.0.1", "--log-format", "json"],
+      ...["--access-log", "-"],
+    ], {});
+    const child = command.spawn();
+    const log = new Feed(linesOf(child.stderr), (line) => JSON.parse(line));
+    try {
+      const headers = {
+        "Sec-WebSocket-Version": "12",
+        "X-Tag": "x".repeat(15_000),
+      };
+      const target = `/${"x".repeat(15_000)}`;
+      await log.take(({ event }) => event === "listening");
+      for (let count = 0; count < 40; count++) {
+        assertEquals((await request(port, { target, headers })).status, 426);
+      }
+      const lines = linesOf(child.stdout)[Symbol.asyncIterator]();
+      const dropped = log.take(({ event }) => event === "access-log");
+      let isOver = false;
+      let read = 0;
+      dropped.then(() => isOver = true);
+      while (!isOver) {
+        await lines.next();
+        read++;
+        if (read > 5) await request(port, { target: "/more" });
+      }
+      assert((await dropped).dropped > 0);
+      await lines.return?.();
+    } finally {
+      child.kill("SIGKILL");
+      await child.status;
+      await log.ended;
+    }
+  },
+});
+
+Deno.test("websocksy says what is wrong with an access log", async () => {
+  await using directory = new TemporaryDirectory();
+  const path = join(directory.path, "none", "log");
+  const table: [args: string[], message: string][] = [
+    [
+      ["--access-log", path],
+      `cannot use access-log: cannot write to "${path}"`,
+    ],
+    [["--access-log-format", "%id%"], "it needs access-log, too"],
+    [["--access-log-format", "%ip%"], 'it has an unknown field, "ip"'],
+  ];
+  for (const [args, message] of table) {
+    const { code, stderr } = await runCommand(args);
+    assertEquals([code, stderr.includes(message)], [2, true], stderr);
+  }
+});
