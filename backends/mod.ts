@@ -9,17 +9,30 @@ import { createDefaultPeer } from "./defaultpeer.ts";
 import { createFile } from "./file/file.ts";
 
 /**
- * The built-in backends, by name.
+ * The built-in backends, by name. Those that ask a directory are loaded when
+ * they are made.
  *
  * @example Usage
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { backends } from "./mod.ts";
  *
- * assertEquals(Object.keys(backends), ["defaultpeer", "file"]);
+ * const backend = await backends.tokenfile?.();
+ *
+ * assertEquals(typeof backend?.query, "function");
  * ```
  */
-export const backends: Readonly<Record<string, () => Backend>> = Object.freeze({
+export const backends: Readonly<
+  Record<string, () => Backend | Promise<Backend>>
+> = Object.freeze({
   defaultpeer: createDefaultPeer,
   file: createFile,
+  async tokenfile(): Promise<Backend> {
+    const { createTokenFile } = await import("./tokenfile/tokenfile.ts");
+    return createTokenFile();
+  },
+  async http(): Promise<Backend> {
+    const { createHttp } = await import("./http/http.ts");
+    return createHttp();
+  },
 });

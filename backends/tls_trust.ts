@@ -50,6 +50,26 @@ export async function setTlsOption(
   }
 }
 
+/**
+ * Reads the certificates of authorities.
+ *
+ * @param option Name of the option that names the file.
+ * @param path The file, PEM.
+ * @returns Its text; `undefined` if the path is empty, which unsets the option.
+ * @throws {SyntaxError} If it cannot be read, or has none.
+ */
+export async function readAuthorities(
+  option: string,
+  path: string,
+): Promise<string | undefined> {
+  if (path === "") return undefined;
+  try {
+    return await parse("tls-ca", path);
+  } catch (cause) {
+    throw new SyntaxError(`Cannot use ${option} "${path}"`, { cause });
+  }
+}
+
 async function parse(option: string, value: string): Promise<string> {
   switch (option) {
     case "tls-ca": {

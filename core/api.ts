@@ -173,9 +173,11 @@ export interface PeerInfo {
 export interface Refusal {
   /**
    * The HTTP status: 401, it has to say who it is; 403, it may not; 404, there
-   * is no such peer; 429, it asks too often; 503, there is none at the moment.
+   * is no such peer; 429, it asks too often; 502, what knows the peers cannot be
+   * asked; 503, there is none at the moment; 504, what knows the peers does not
+   * answer in time.
    */
-  readonly refuse: 401 | 403 | 404 | 429 | 503;
+  readonly refuse: 401 | 403 | 404 | 429 | 502 | 503 | 504;
   /**
    * How a client says who it is: the field `WWW-Authenticate` with 401.
    *

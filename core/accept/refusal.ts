@@ -41,7 +41,9 @@ const refusalBodies: Readonly<Record<number, string>> = {
   403: "not allowed",
   404: "no peer for this request",
   429: "too many requests",
+  502: "peer lookup failed",
   503: "no peer at the moment",
+  504: "peer lookup took too long",
 };
 
 /**
@@ -58,7 +60,9 @@ export function refusedByBackend(answer: Refusal): RequestError {
   } = answer;
   const body = typeof refuse === "number" ? refusalBodies[refuse] : undefined;
   if (typeof refuse !== "number" || body === undefined) {
-    throw unusable(`its refuse is 401, 403, 404, 429 or 503, not ${refuse}`);
+    throw unusable(
+      `its refuse is 401, 403, 404, 429, 502, 503 or 504, not ${refuse}`,
+    );
   }
   if (typeof authenticate !== "string" || !/^[!-~][ -~]*$/.test(authenticate)) {
     throw unusable("its authenticate is no value of a header field");

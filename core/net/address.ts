@@ -49,7 +49,8 @@ export type ListenAddress =
   | { readonly transport: "unix"; readonly path: string };
 
 const ADDRESS = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i;
-const HOST_AND_PORT = /^(\[[0-9a-f:.%a-z]+\]|[^\s:/?#@[\]]+)(?::(\d+))?\/?$/i;
+const HOST_AND_PORT =
+  /^(\[[0-9a-f:.%a-z]+\]|[^\s\p{Cc}:/?#@[\]]+)(?::(\d+))?\/?$/iu;
 
 /** Options for {@linkcode parseAddress}. */
 export interface ParseAddressOptions {

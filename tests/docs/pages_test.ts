@@ -296,14 +296,18 @@ async function checkOptions(
   if (!isWhole) return;
   for (const step of backend.slice(loaded + 1)) {
     if (step.step !== "configure") continue;
-    // The directory is the user's.
-    const isDirectory = name === "file" && step.option === "path";
-    await built.configure?.(step.option, isDirectory ? root : step.value);
+    // Files and directories are the user's.
+    const isPath = step.option === "path";
+    const isFile = step.option.endsWith("-ca");
+    if (!isFile) {
+      await built.configure?.(step.option, isPath ? root : step.value);
+    }
   }
   // A framing function may be the plugins'.
   if (hasPlugins) return;
   const peer = await built.start?.();
   if (peer) (await openFramer(peer, framings, { maxMessage: 1 })).close();
+  await built.cleanup?.();
 }
 
 Deno.test("documentation's commands are accepted", async () => {

@@ -487,7 +487,12 @@ for (
       ["/404", 404],
       ["/429", 429, ["retry-after", "60"]],
       ["/503", 503, ["retry-after", "5"]],
-      ["/200", 500, undefined, /refuse is 401, 403, 404, 429 or 503, not 200/],
+      [
+        "/200",
+        500,
+        undefined,
+        /refuse is 401, 403, 404, 429, 502, 503 or 504, not 200/,
+      ],
       ["/header", 500, undefined, /authenticate is no value/],
       ["/never", 500, undefined, /retryAfter is no number/],
     ];

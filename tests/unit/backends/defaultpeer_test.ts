@@ -33,7 +33,12 @@ async function ask(
 Deno.test("backends holds the built-in backends and nothing else", {
   permissions,
 }, () => {
-  assertEquals(Object.keys(backends), ["defaultpeer", "file"]);
+  assertEquals(Object.keys(backends), [
+    "defaultpeer",
+    "file",
+    "tokenfile",
+    "http",
+  ]);
   assertEquals(Object.hasOwn(backends, "constructor"), false);
   assertEquals(Object.isFrozen(backends), true);
 });
