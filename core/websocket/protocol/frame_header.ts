@@ -4,7 +4,12 @@
  * @module
  */
 
-import { MAX_CONTROL_PAYLOAD } from "./frames.ts";
+import {
+  MAX_CONTROL_PAYLOAD,
+  OPCODE_BINARY,
+  OPCODE_TEXT,
+  RSV1,
+} from "./frames.ts";
 
 /** The longest header: 2 bytes, 8 of length and 4 of mask. */
 const MAX_HEADER = 14;
@@ -15,6 +20,10 @@ export class FrameHeader {
   final = false;
   /** One of the opcodes that RFC 6455 defines. */
   opcode = 0;
+  /** Whether the frame begins a message that is compressed (RSV1, RFC 7692 section 6). */
+  compressed = false;
+  /** Whether messages may be compressed. */
+  allowsCompression = false;
   /** Length of the payload in bytes; not exact above 2^53. */
   length = 0;
   /** The mask as `unmask` takes it. */
@@ -57,7 +66,7 @@ export class FrameHeader {
     const first = bytes[start]!;
     const second = bytes[start + 1]!;
     if ((first & 0x70) !== 0 || second < 0x80 || (first & 0x0f) > 2) {
-      this.problem = describeProblem(first, second);
+      this.problem = describeProblem(first, second, this.allowsCompression);
       if (this.problem !== undefined) return -1;
     }
     let length = second & 0x7f;
@@ -81,6 +90,7 @@ export class FrameHeader {
     }
     if (end < position + 4) return -1;
     this.final = first >= 0x80;
+    this.compressed = (first & RSV1) !== 0;
     this.opcode = first & 0x0f;
     this.length = length;
     this.mask = bytes[position]! | bytes[position + 1]! << 8 |
@@ -90,10 +100,17 @@ export class FrameHeader {
 }
 
 /** Says what the first two bytes of a header break, if anything. */
-function describeProblem(first: number, second: number): string | undefined {
+function describeProblem(
+  first: number,
+  second: number,
+  allowsCompression: boolean,
+): string | undefined {
   const opcode = first & 0x0f;
-  // No extension is ever negotiated that would give them a meaning (section 5.2).
-  if ((first & 0x70) !== 0) return "Reserved bits are set";
+  // No extension is ever negotiated that would give the others a meaning
+  // (section 5.2), and this one only where a message begins (RFC 7692 section 6).
+  const beginsMessage = opcode === OPCODE_TEXT || opcode === OPCODE_BINARY;
+  const meaningful = allowsCompression && beginsMessage ? RSV1 : 0;
+  if ((first & 0x70 & ~meaningful) !== 0) return "Reserved bits are set";
   if ((opcode > 2 && opcode < 8) || opcode > 10) {
     return `Opcode ${opcode} is reserved`;
   }

@@ -1,11 +1,12 @@
 /**
  * The frames that a server sends, as bytes: RFC 6455 section 5. They are not
- * masked (section 5.1), not fragmented (section 5.4) and use no reserved bits.
+ * masked (section 5.1) and not fragmented (section 5.4).
  *
  * @module
  */
 
 import type { OutgoingMessages } from "../engine.ts";
+import type { MessageCompression } from "./compression.ts";
 
 /** The frame continues a message: an opcode of RFC 6455 section 5.2, as the next ones. */
 export const OPCODE_CONTINUATION = 0x0;
@@ -22,6 +23,9 @@ export const OPCODE_PONG = 0xa;
 
 /** Most bytes that the payload of a control frame has, RFC 6455 section 5.5. */
 export const MAX_CONTROL_PAYLOAD = 125;
+
+/** RSV1: the frame begins a message that is compressed, RFC 7692 section 6. */
+export const RSV1 = 0x40;
 
 /** FIN: the frame is the last one of its message, RFC 6455 section 5.2. */
 const FINAL = 0x80;
@@ -75,6 +79,48 @@ export function encodeMessages(messages: OutgoingMessages): Uint8Array {
     offset += length;
   }
   return frames;
+}
+
+/**
+ * Encodes messages as {@linkcode encodeMessages} does, each compressed where that
+ * makes it smaller.
+ *
+ * @param messages The messages; those that are text have to be valid UTF-8.
+ * @param compression What compresses them.
+ * @returns The frames, one after another.
+ */
+export function encodeCompressed(
+  { data, messages }: OutgoingMessages,
+  compression: MessageCompression,
+): Uint8Array {
+  // What compressing needs beyond the message itself, of the last one.
+  let most = 4;
+  for (const { start, end } of messages) {
+    most += headerSize(end - start) + end - start;
+  }
+  const frames = new Uint8Array(most);
+  let offset = 0;
+  for (const message of messages) {
+    const { start, end, text } = message;
+    const opcode = text ? OPCODE_TEXT : OPCODE_BINARY;
+    const payload = offset + headerSize(end - start);
+    const size = compression.compress(data, message, frames, payload);
+    if (size < 0) {
+      writeHeader(frames, offset, opcode, end - start);
+      frames.set(data.subarray(start, end), payload);
+      offset = payload + end - start;
+    } else {
+      offset = writeHeader(frames, offset, RSV1 | opcode, size);
+      if (offset < payload) {
+        frames.copyWithin(offset, payload, payload + size);
+      }
+      offset += size;
+    }
+  }
+  // What waits to be sent keeps no room that it does not need.
+  return offset < most / 2
+    ? frames.slice(0, offset)
+    : frames.subarray(0, offset);
 }
 
 /**

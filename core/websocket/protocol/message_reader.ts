@@ -3,13 +3,16 @@
  *
  * Payloads are unmasked where they lie and moved together, over the headers
  * between them: all messages of one read become one buffer without being
- * copied elsewhere. Only a message that a read leaves unfinished is.
+ * copied elsewhere. Only a message that a read leaves unfinished is, and one
+ * that is compressed becomes another elsewhere.
  *
  * @module
  */
 
 import { endOfCharacters, isValidUtf8 } from "../utf8.ts";
 import type { IncomingMessages } from "../engine.ts";
+import type { MessageCompression } from "./compression.ts";
+import { InflatedMessages } from "./inflated_messages.ts";
 import { MessageAssembly } from "./message_assembly.ts";
 import type { ProtocolFailure } from "./close.ts";
 import { OPCODE_BINARY, OPCODE_CONTINUATION, OPCODE_TEXT } from "./frames.ts";
@@ -28,6 +31,8 @@ export class MessageReader {
   failure: ProtocolFailure | undefined;
 
   readonly #maxMessage: number;
+  /** What decompresses messages, if they may be compressed. */
+  #compression: MessageCompression | undefined;
 
   /** What messages get at their end that lack it; empty: nothing. */
   #ending: Uint8Array = NO_BYTES;
@@ -37,6 +42,7 @@ export class MessageReader {
   // `#out` in `#bytes`; of a text, the first `#checked` are known to be valid.
   readonly #assembly = new MessageAssembly();
   #opcode = 0;
+  #compressed = false;
   #final = false;
   #fragmented = false;
   #assembled = false;
@@ -50,6 +56,7 @@ export class MessageReader {
   #bytes: Uint8Array = NO_BYTES;
   #view: DataView = NO_VIEW;
   #batches: IncomingMessages[] = [];
+  #inflated: InflatedMessages | undefined;
   #batchStart = 0;
   #out = 0;
   #ends: number[] = [];
@@ -88,6 +95,15 @@ export class MessageReader {
     this.#ending = isShort && isAscii ? ending : NO_BYTES;
   }
 
+  /**
+   * Takes messages that are compressed, too.
+   *
+   * @param compression What decompresses them.
+   */
+  decompressWith(compression: MessageCompression): void {
+    this.#compression = compression;
+  }
+
   /** Begins with the bytes of a read, given as both kinds of view. */
   beginRead(bytes: Uint8Array, view: DataView): void {
     this.#bytes = bytes;
@@ -99,12 +115,14 @@ export class MessageReader {
    *
    * @param opcode Its opcode: continuation, text or binary.
    * @param final Whether it is the last one of its message.
+   * @param compressed Whether its message is compressed, if it begins one.
    * @param length Length of its payload in bytes.
    * @param position Offset of its payload in the bytes of the read.
    */
   startFrame(
     opcode: number,
     final: boolean,
+    compressed: boolean,
     length: number,
     position: number,
   ): void {
@@ -120,6 +138,7 @@ export class MessageReader {
         return;
       }
       this.#opcode = opcode;
+      this.#compressed = compressed;
       this.#fragmented = !final;
       this.#assembled = false;
       this.#announced = 0;
@@ -135,7 +154,11 @@ export class MessageReader {
     }
     this.#final = final;
     this.#announced += length;
-    if (this.#announced > this.#maxMessage) {
+    // What cannot be compressed becomes larger by five bytes for each 16 KiB or so.
+    const most = this.#compressed
+      ? this.#maxMessage + (this.#maxMessage >> 10) + 64
+      : this.#maxMessage;
+    if (this.#announced > most) {
       this.fail(1009, `Message is over ${this.#maxMessage} bytes`);
     }
   }
@@ -165,6 +188,10 @@ export class MessageReader {
       this.#endFragment();
       return;
     }
+    if (this.#compressed) {
+      this.#endCompressed();
+      return;
+    }
     if (this.#opcode === OPCODE_TEXT) {
       if (
         this.#start < this.#out && (this.#bytes[this.#start]! & 0xc0) === 0x80
@@ -182,8 +209,57 @@ export class MessageReader {
     this.#opcode = 0;
   }
 
+  /** Decompresses the message, which is whole. */
+  #endCompressed(): void {
+    this.checkTexts();
+    if (this.failure !== undefined) return;
+    this.#endBatch();
+    const inflated = this.#inflated ??= new InflatedMessages();
+    const failure = this.#compression!.decompress(
+      this.#assembled
+        ? this.#assembly.take()
+        : this.#bytes.subarray(this.#start, this.#out),
+      inflated,
+      this.#maxMessage,
+    );
+    const isText = this.#opcode === OPCODE_TEXT;
+    if (failure !== undefined) {
+      this.fail(failure.code, failure.reason);
+    } else if (isText && !isValidUtf8(inflated.last())) {
+      this.#failText();
+    } else {
+      inflated.end(isText);
+    }
+    this.#opcode = 0;
+  }
+
+  /** Ends the batch of those messages that were compressed. */
+  #endInflated(): void {
+    const batch = this.#inflated?.take();
+    this.#inflated = undefined;
+    if (batch !== undefined) this.#batches.push(batch);
+  }
+
+  /** Ends the batch of those messages that lie in the bytes of the read. */
+  #endBatch(): void {
+    if (this.#ends.length === 0) return;
+    const length = this.#ends.at(-1)!;
+    const start = this.#bytes.byteOffset + this.#batchStart;
+    const data = new Uint8Array(this.#bytes.buffer, start, length);
+    const turns = this.#turns;
+    this.#batches.push(
+      turns === undefined
+        ? { data, ends: this.#ends }
+        : { data, ends: this.#ends, turns },
+    );
+    this.#ends = [];
+    this.#turns = undefined;
+    this.#lastOpcode = OPCODE_BINARY;
+  }
+
   /** Adds the message to those that lie in the bytes of the read. */
   #endMessage(): void {
+    if (this.#inflated !== undefined) this.#endInflated();
     if (this.#ending.length > 0) this.#end();
     if (this.#opcode !== this.#lastOpcode) {
       this.#lastOpcode = this.#opcode;
@@ -254,25 +330,13 @@ export class MessageReader {
         this.#assembled = true;
       }
     }
+    this.#endBatch();
+    this.#endInflated();
     const batches = this.#batches;
-    if (this.#ends.length > 0) {
-      const length = this.#ends.at(-1)!;
-      const start = this.#bytes.byteOffset + this.#batchStart;
-      const data = new Uint8Array(this.#bytes.buffer, start, length);
-      const turns = this.#turns;
-      batches.push(
-        turns === undefined
-          ? { data, ends: this.#ends }
-          : { data, ends: this.#ends, turns },
-      );
-    }
     // Nothing of a read is kept while the connection is quiet.
     this.#bytes = NO_BYTES;
     this.#view = NO_VIEW;
     this.#batches = [];
-    this.#ends = [];
-    this.#turns = undefined;
-    this.#lastOpcode = OPCODE_BINARY;
     if (last || this.failure !== undefined) this.#assembly.drop();
     return batches;
   }
@@ -289,6 +353,7 @@ export class MessageReader {
     this.checkTexts();
     if (this.failure === undefined) this.#checkFragments(this.#final);
     if (this.failure !== undefined || !this.#final) return;
+    if (this.#compressed) return this.#endCompressed();
     if (this.#assembled) {
       const data = this.#assembly.take();
       const ends = [data.length];
@@ -305,7 +370,7 @@ export class MessageReader {
 
   /** Checks what has come of a text since the last time, but for a character that lacks bytes. */
   #checkFragments(whole: boolean): void {
-    if (this.#opcode !== OPCODE_TEXT) return;
+    if (this.#opcode !== OPCODE_TEXT || this.#compressed) return;
     const data = this.#assembled ? this.#assembly.bytes() : this.#bytes;
     const base = this.#assembled ? 0 : this.#start;
     const end = this.#assembled ? data.length : this.#out;

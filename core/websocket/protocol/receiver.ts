@@ -16,6 +16,7 @@ import {
   OPCODE_PING,
   OPCODE_PONG,
 } from "./frames.ts";
+import type { MessageCompression } from "./compression.ts";
 import { FrameHeader } from "./frame_header.ts";
 import { rotateMask, unmask } from "./mask.ts";
 import { MessageReader } from "./message_reader.ts";
@@ -132,6 +133,16 @@ export class Receiver {
   }
 
   /**
+   * Takes messages that are compressed, too (RFC 7692).
+   *
+   * @param compression What decompresses them.
+   */
+  decompressWith(compression: MessageCompression): void {
+    this.#header.allowsCompression = true;
+    this.#messages.decompressWith(compression);
+  }
+
+  /**
    * Takes the bytes of one read.
    *
    * @param chunk The bytes. They are changed, and messages may lie among them:
@@ -167,13 +178,13 @@ export class Receiver {
 
   /** Begins with the frame whose header has been read; -1: it has not. */
   #startFrame(position: number): void {
-    const { opcode, final, length, mask, problem } = this.#header;
+    const { opcode, final, compressed, length, mask, problem } = this.#header;
     if (problem !== undefined) {
       this.#messages.fail(1002, problem);
     } else if (position < 0) {
       return;
     } else if (opcode < OPCODE_CLOSE) {
-      this.#messages.startFrame(opcode, final, length, position);
+      this.#messages.startFrame(opcode, final, compressed, length, position);
     } else {
       this.#controlLength = 0;
     }

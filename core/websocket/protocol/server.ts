@@ -31,8 +31,10 @@
  */
 
 import type { OutgoingMessages, WebSocketEnd } from "../engine.ts";
+import type { MessageCompression } from "./compression.ts";
 import {
   encodeClose,
+  encodeCompressed,
   encodeInPlace,
   encodeMessages,
   encodePing,
@@ -116,6 +118,7 @@ export class ServerProtocol {
   /** How it ends if nothing else ends it before the answer. */
   #answer: WebSocketEnd | undefined;
   #pongs: Pongs = noPongs;
+  #compression: MessageCompression | undefined;
 
   /**
    * Constructs a new instance.
@@ -148,6 +151,12 @@ export class ServerProtocol {
     return this.#end;
   }
 
+  /** Gives the memory back that compressing takes, after the end. */
+  release(): void {
+    this.#compression?.close();
+    this.#compression = undefined;
+  }
+
   /**
    * Adds bytes to the end of messages that lack it, as far as that costs nothing.
    *
@@ -157,9 +166,25 @@ export class ServerProtocol {
     this.#receiver.addEnding(ending);
   }
 
+  /**
+   * Compresses messages, both ways, as the handshake has agreed upon (RFC 7692).
+   *
+   * @param compression What does it; {@linkcode ServerProtocol.release} closes it.
+   */
+  compressWith(compression: MessageCompression): void {
+    this.#compression = compression;
+    this.#receiver.decompressWith(compression);
+  }
+
+  /** Whether messages may be compressed. */
+  get isCompressed(): boolean {
+    return this.#compression !== undefined;
+  }
+
   /** Drops the buffers that are kept for reuse: for a connection that has gone quiet. */
   trim(): void {
     this.#receiver.trim();
+    this.#compression?.trim();
   }
 
   /**
@@ -192,7 +217,10 @@ export class ServerProtocol {
    * @returns Their frames, in memory of their own.
    */
   send(messages: OutgoingMessages): Uint8Array | undefined {
-    return this.canSend ? encodeMessages(messages) : undefined;
+    if (!this.canSend) return undefined;
+    return this.#compression === undefined
+      ? encodeMessages(messages)
+      : encodeCompressed(messages, this.#compression);
   }
 
   /**
@@ -200,10 +228,12 @@ export class ServerProtocol {
    *
    * @param messages The messages.
    * @returns The frame, among the messages' own bytes; `undefined` also if there
-   * is no room for its header before it, or there are several messages.
+   * is no room for its header before it, there are several messages, or it may be
+   * compressed.
    */
   sendInPlace(messages: OutgoingMessages): Uint8Array | undefined {
     if (!this.canSend || messages.messages.length !== 1) return undefined;
+    if (this.#compression !== undefined) return undefined;
     return encodeInPlace(messages);
   }
 
