@@ -110,6 +110,7 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
   }
   checkTls(core, origins);
   checkListenMode(core, origins);
+  checkCompression(core, origins);
   const conflict = findPageConflict(core) ?? findOperatorConflict(core);
   if (conflict !== undefined) {
     const [name, why] = conflict;
@@ -152,6 +153,17 @@ function checkListenMode(
   throw new ConfigError(
     "cannot use listen-mode: an abstract socket has no permissions",
     origins["listen-mode"],
+  );
+}
+
+function checkCompression(
+  { compression, engine }: CoreConfig,
+  origins: Readonly<Record<string, string>>,
+): void {
+  if (compression === 0 || engine === "stream") return;
+  throw new ConfigError(
+    "cannot use compression: only engine = stream has it",
+    origins["compression"],
   );
 }
 

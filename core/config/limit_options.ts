@@ -20,6 +20,10 @@ export interface LimitConfig {
   readonly maxMessage: number;
   /** Bytes from a client that may wait for its peer. */
   readonly maxBuffer: number;
+  /** How hard messages are compressed, 1 to 9; 0: not at all. */
+  readonly compression: number;
+  /** Bytes that compressing may take for one connection. */
+  readonly compressionMemory: number;
   /** Most connections at once; 0: no limit. */
   readonly maxConnections: number;
   /** Most connections of one client's address at once; 0: no limit. */
@@ -78,6 +82,31 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     parse: (value) => ({ maxBuffer: parseInteger(value, 1, 2 ** 40) }),
   },
   {
+    name: "compression",
+    placeholder: "off|on|LEVEL",
+    value: ["off", "on"],
+    default: "off",
+    help:
+      "compress messages (permessage-deflate) for clients that offer it: off, on, or a level from 1, the fastest, to 9, the smallest (engine stream)",
+    details:
+      "`on` is level 6. Browsers offer compression with each WebSocket. Text such as JSON or log lines becomes three to ten times smaller, and costs the server some processor time for each megabyte: see [performance](performance.md#compression). Messages shorter than 32 bytes or longer than 1 MiB, and those that would not become smaller, are sent as they are. From a client, a message that would become larger than `max-message` is refused with 1009 before it is decompressed.\n\n" +
+      "Where a message has both a secret and text that an attacker chooses, its length tells something about the secret: keep it off there. `engine = native` does not have it.",
+    example: "on",
+    parse: (value) => ({ compression: parseCompression(value) }),
+  },
+  {
+    name: "compression-memory",
+    placeholder: "BYTES",
+    default: "327680",
+    help: "bytes that compressing may take for one connection",
+    details:
+      "The default is enough for the best compression in both directions. With less, the windows are smaller; below some 10000, or with 0, each message is compressed for itself, which takes no memory for a connection and makes short messages hardly smaller. The server frees its own half, four fifths, when a client has been quiet for the time of a `ping`.",
+    example: "65536",
+    parse: (value) => ({
+      compressionMemory: parseInteger(value, 0, 2 ** 30),
+    }),
+  },
+  {
     name: "max-connections",
     placeholder: "NUMBER",
     default: "0",
@@ -133,3 +162,17 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     parse: (value) => ({ pluginTimeout: parseSeconds(value, 0.001) }),
   },
 ];
+
+/** The level of `on`, which is zlib's default. */
+const defaultLevel = 6;
+
+function parseCompression(value: string): number {
+  if (value === "off") return 0;
+  if (value === "on") return defaultLevel;
+  if (!/^[1-9]$/.test(value)) {
+    throw new SyntaxError(
+      `it is off, on or a level from 1 to 9, not "${value}"`,
+    );
+  }
+  return Number(value);
+}

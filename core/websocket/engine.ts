@@ -237,6 +237,18 @@ export interface EngineLimits {
   readonly keepAlive: number;
   /** Bytes: largest message from the client. */
   readonly maxMessage: number;
+  /**
+   * How hard messages are compressed, 1 to 9, where the engine can; 0: not at all.
+   *
+   * @default {0}
+   */
+  readonly compression?: number;
+  /**
+   * Bytes that compressing may take for one WebSocket.
+   *
+   * @default {0}
+   */
+  readonly compressionMemory?: number;
   /** Bytes from the client that may wait for {@linkcode WebSocketHandler.receive}. */
   readonly maxBuffer: number;
 }

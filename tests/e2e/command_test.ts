@@ -42,6 +42,8 @@ Deno.test("websocksy --help lists every option with its default", async () => {
     "connect-timeout": "10",
     "max-message": "16777216",
     "max-buffer": "67108864",
+    compression: "off",
+    "compression-memory": "327680",
     "max-connections": "0",
     "max-connections-per-address": "0",
     "idle-timeout": "0",

@@ -15,10 +15,12 @@ import { DuplexStream } from "./duplex_stream.ts";
 import { HttpConnection } from "./http_connection.ts";
 import { formatResponse, sendAnswer, sendLastAnswer } from "./http_answer.ts";
 import { notUpgradable, readRequest } from "./http_request.ts";
+import { negotiateCompression } from "../deflate/negotiate.ts";
 import { StreamListener } from "./listener.ts";
 import { createStreamServer } from "./http_server.ts";
 import { StreamWebSocket } from "./websocket.ts";
 import type {
+  EngineLimits,
   EngineOptions,
   EngineServer,
   RequestHandler,
@@ -49,9 +51,10 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   }
 
   function upgrade(head: RequestHead, stream: ByteStream): void {
-    const webSocket = new StreamWebSocket(stream, limits(), forget);
+    const held = limits();
+    const webSocket = new StreamWebSocket(stream, held, forget);
     webSockets.add(webSocket);
-    track(answerUpgrade(head, webSocket, handle));
+    track(answerUpgrade(head, webSocket, handle, held));
   }
 
   http.server.on("request", (request, response) => {
@@ -144,12 +147,17 @@ async function answerUpgrade(
   head: RequestHead,
   webSocket: StreamWebSocket,
   handle: RequestHandler,
+  limits: EngineLimits,
 ): Promise<void> {
   const answer = await handle({
     ...head,
     signal: webSocket.signal,
-    accept: (protocol): ServerWebSocket | undefined =>
-      webSocket.open(formatUpgrade(head, protocol)) ? webSocket : undefined,
+    accept(protocol): ServerWebSocket | undefined {
+      const compression = negotiateCompression(head.headers, limits);
+      const response = formatUpgrade(head, protocol, compression?.response);
+      const isOpen = webSocket.open(response, compression?.codec);
+      return isOpen ? webSocket : undefined;
+    },
   });
   if (answer !== undefined) webSocket.refuse(await formatResponse(answer));
 }
@@ -158,6 +166,7 @@ async function answerUpgrade(
 function formatUpgrade(
   { headers }: RequestHead,
   protocol: string | undefined,
+  extensions: string | undefined,
 ): string {
   const accept = createHash("sha1")
     .update(`${headers.get("sec-websocket-key")}${handshakeGuid}`)
@@ -165,9 +174,12 @@ function formatUpgrade(
   const chosen = protocol === undefined
     ? ""
     : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
+  const agreed = extensions === undefined
+    ? ""
+    : `Sec-WebSocket-Extensions: ${extensions}\r\n`;
   return "HTTP/1.1 101 Switching Protocols\r\n" +
     "Upgrade: websocket\r\nConnection: Upgrade\r\n" +
-    `Sec-WebSocket-Accept: ${accept}\r\n${chosen}\r\n`;
+    `Sec-WebSocket-Accept: ${accept}\r\n${chosen}${agreed}\r\n`;
 }
 
 /** From RFC 6455 section 1.3. */

@@ -27,7 +27,11 @@ import {
   timeToTake,
   type Written,
 } from "../liveness.ts";
+import type { MessageCompression } from "../protocol/compression.ts";
 import { ServerProtocol } from "../protocol/server.ts";
+
+/** Bytes of compressed messages that are read before others have their turn. */
+const compressedStep = 16 * 1024;
 
 /**
  * How far it is from its request; how it ends is the protocol's state.
@@ -115,14 +119,16 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
    * Opens the WebSocket.
    *
    * @param response The whole HTTP response that accepts it.
+   * @param compression What compresses messages, if that was agreed upon.
    * @returns Whether it is open: else the client is gone.
    */
-  open(response: string): boolean {
+  open(response: string, compression?: MessageCompression): boolean {
     if (this.#stream.hasEnded) {
       this.#stream.close();
       return false;
     }
     this.#phase = answered;
+    if (compression !== undefined) this.#protocol.compressWith(compression);
     this.#stream.write(encoder.encode(response));
     return true;
   }
@@ -181,23 +187,31 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
         await this.#stream.more();
         continue;
       }
-      const start = performance.now();
-      const { messages, ponged } = protocol.receive(chunk);
-      this.#answerPings();
-      if (ponged) liveness.hearPong();
-      if (!protocol.canReceive) handler.ending();
-      chargeSince(this.#stream.reader, start);
-      for (const batch of messages) {
-        const busy = handler.receive(batch);
-        if (busy === undefined) continue;
-        this.#stream.readAhead();
-        await busy;
+      // Each byte of a compressed message may become a thousand.
+      const step = protocol.isCompressed ? compressedStep : chunk.length;
+      for (let at = 0; at < chunk.length && protocol.canReceive; at += step) {
+        const start = performance.now();
+        const bytes = step < chunk.length
+          ? chunk.subarray(at, at + step)
+          : chunk;
+        const { messages, ponged } = protocol.receive(bytes);
+        this.#answerPings();
+        if (ponged) liveness.hearPong();
+        if (!protocol.canReceive) handler.ending();
+        chargeSince(this.#stream.reader, start);
+        for (const batch of messages) {
+          const busy = handler.receive(batch);
+          if (busy === undefined) continue;
+          this.#stream.readAhead();
+          await busy;
+        }
       }
     }
     // Nothing, if it has ended otherwise meanwhile.
     this.#write(protocol.answer());
     this.#makeRoom();
     protocol.lose("");
+    protocol.release();
     cancelSharedTimer(this.#firstTimer);
     clearTimeout(this.#aliveTimer);
     // A client sends nothing after its close frame (RFC 6455 section 5.5.1).

@@ -1,0 +1,181 @@
+/**
+ * Compression between the command and independent clients, which offer it by
+ * themselves, and those that attack it.
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { constants, deflateRawSync } from "node:zlib";
+import { Client, clients } from "../support/clients/client.ts";
+import {
+  binary,
+  concat,
+  digest,
+  type Message,
+  type Step,
+  text,
+} from "../support/clients/session.ts";
+import { opcodes, RawClient } from "../support/client.ts";
+import { Command, runCommand } from "../support/command.ts";
+import { needing } from "../support/needing.ts";
+import { echo, readAll, TestPeer, writeAll } from "../support/peer.ts";
+import { residentMemory } from "../support/process_resources.ts";
+import { Random } from "../support/random.ts";
+import { TemporaryDirectory } from "../support/service.ts";
+
+const offer = { "Sec-WebSocket-Extensions": "permessage-deflate" };
+
+/** Passes connections on to a port, and counts what comes from there. */
+function relayTo(port: number, count: (bytes: number) => void): TestPeer {
+  return TestPeer.tcp(async (client) => {
+    using server = await Deno.connect({ hostname: "127.0.0.1", port });
+    async function toServer(): Promise<void> {
+      await readAll(client, (data) => writeAll(server, data));
+      await server.closeWrite();
+    }
+    async function toClient(): Promise<void> {
+      await readAll(server, async (data) => {
+        count(data.length);
+        await writeAll(client, data);
+      });
+      await client.closeWrite();
+    }
+    await Promise.all([toServer(), toClient()]);
+  });
+}
+
+/** A line of a log, or a message for `dynamic32`, of random size and content. */
+function randomMessage(random: Random, isText: boolean): Message {
+  const times = random.below(random.chance(0.1) ? 4_000 : 100);
+  if (isText) {
+    const words = `{"at":${random.below(1000)},"who":"Jürgen €😀"} `;
+    return concat(text(words, times), text("\n"));
+  }
+  const piece = random.chance(0.5)
+    ? random.bytes(7)
+    : new Uint8Array(7).fill(random.below(256));
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, 7 * times, true);
+  return concat(binary(length), binary(piece, times));
+}
+
+function lengthOf({ pieces, type }: Message): number {
+  return pieces.reduce((sum, [piece, times]) => {
+    const length = type === "text"
+      ? new TextEncoder().encode(piece).length
+      : Uint8Array.fromBase64(piece).length;
+    return sum + length * times;
+  }, 0);
+}
+
+for (const program of clients) {
+  Deno.test(needing(program.needs, {
+    name: `${program.name} and the bridge compress messages for each other`,
+    async fn(): Promise<void> {
+      await using peer = TestPeer.tcp(echo);
+      await using directory = new TemporaryDirectory();
+      await directory.write("true", `${peer.host} * newline lf`);
+      await directory.write("false", `${peer.host} * dynamic32`);
+      await using command = await Command.start({
+        engine: "stream",
+        args: [
+          ...["--compression", "on", "-b", "file"],
+          ...["-c", `path=${directory.path}`, "-c", "expression=%endpoint%"],
+        ],
+      });
+      let carried = 0;
+      await using relay = relayTo(command.port, (bytes) => carried += bytes);
+      await using client = await Client.start(program);
+      const random = new Random(20);
+      let sent = 0;
+      async function lead(): Promise<void> {
+        const isText = random.chance(0.5);
+        const messages = Array.from(
+          { length: 25 },
+          () => randomMessage(random, isText),
+        );
+        const steps: Step[] = messages.map((send) => ({ send }));
+        for (const message of messages) sent += lengthOf(message);
+        const { received, code } = await client.lead({
+          url: `${relay.host.replace("tcp:", "ws:")}/${isText}`,
+          protocols: [],
+          steps: [...steps, { receive: 25 }, { close: [1000, ""] }],
+        });
+        assertEquals(received, messages.map(digest));
+        assertEquals(code, 1000);
+      }
+      await Promise.all(Array.from({ length: 20 }, lead));
+      assert(carried < sent / 5, `${carried} bytes for ${sent}`);
+    },
+  }));
+}
+
+Deno.test("Compression is agreed upon with those who offer it, and with nobody else", async () => {
+  await using peer = TestPeer.tcp(echo);
+  await using command = await Command.start({
+    engine: "stream",
+    host: peer.host,
+    args: ["--compression", "9", "--compression-memory", "0"],
+  });
+  async function answered(
+    offer: string | readonly string[] | null,
+  ): Promise<string | number | null> {
+    using client = await RawClient.connect(command.port);
+    const { status, headers } = await client.request({
+      headers: { "Sec-WebSocket-Extensions": offer },
+    });
+    return status === 101 ? headers.get("sec-websocket-extensions") : status;
+  }
+  const none =
+    "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+  assertEquals(await answered(null), null);
+  assertEquals(await answered("x-webkit-deflate-frame"), null);
+  assertEquals(await answered("permessage-deflate"), none);
+  assertEquals(await answered(["x-a; b=c", "permessage-deflate"]), none);
+  assertEquals(await answered("permessage-deflate;"), 400);
+  assertEquals(peer.count, 5);
+});
+
+Deno.test("A client that sends what becomes large harms neither the server nor others", async () => {
+  await using peer = TestPeer.tcp(echo);
+  await using command = await Command.start({
+    engine: "stream",
+    host: peer.host,
+    args: ["--compression", "on", "--max-message", "1000000"],
+  });
+  using honest = await RawClient.open(command.port);
+  await honest.send("before");
+  assertEquals(await honest.read(), "before");
+  const finishFlush = constants.Z_SYNC_FLUSH;
+  const [small, large] = [1_000_000, 300_000_000].map((length) =>
+    deflateRawSync(new Uint8Array(length), { finishFlush }).subarray(0, -4)
+  );
+  const before = residentMemory(command.pid);
+  using bomber = await RawClient.open(command.port, { headers: offer });
+  // Each is just not too large, and there is no time to give any of them away.
+  for (let count = 0; count < 200; count++) {
+    bomber.sendFrame({ opcode: opcodes.binary, reserved: 4, payload: small! })
+      .catch(() => {});
+  }
+  using tooLarge = await RawClient.open(command.port, { headers: offer });
+  await tooLarge.sendFrame({
+    opcode: opcodes.binary,
+    reserved: 4,
+    payload: large!,
+  });
+  assertEquals(await tooLarge.readClose(), {
+    code: 1009,
+    reason: "Message is over 1000000 bytes",
+  });
+  await honest.send("after");
+  assertEquals(await honest.read(), "after");
+  const grown = residentMemory(command.pid) - before;
+  assert(grown < 150_000_000, `${grown} bytes more`);
+});
+
+Deno.test("Compression with the engine native is a configuration error", async () => {
+  const { code, stderr } = await runCommand([
+    ...["-p", "0", "--engine", "native", "--compression", "on"],
+  ]);
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "only engine = stream has it");
+});
