@@ -30,7 +30,6 @@ import { LogOutput } from "./core/log/output.ts";
 import { outliveErrors } from "./core/log/uncaught_errors.ts";
 import { Program, type ProgramParts } from "./core/program.ts";
 import type { MetricsSnapshot } from "./core/telemetry/snapshot.ts";
-import { isTelemetryOn } from "./core/telemetry/load.ts";
 import { SharedCounts } from "./core/threads/shared_counts.ts";
 import { isThread, runThread } from "./core/threads/worker.ts";
 import { countThreads, Threads } from "./core/threads/pool.ts";
@@ -49,8 +48,12 @@ const parts: ProgramParts & { readonly log: LogOutput } = {
  */
 const flushTimeout = 300;
 
-/** Milliseconds after `drain-timeout` at which the process ends in any case. */
+/**
+ * Milliseconds after `drain-timeout` at which the process ends although
+ * something hangs, and at which it is killed.
+ */
 const lateEnd = 400;
+const lastEnd = 800;
 
 /**
  * An option of the demo. It precedes all others, so that they can override it.
@@ -261,17 +264,13 @@ function handleSignals(
     if (state !== "running") return await exit(status);
     state = "stopping";
     log("info", "shutdown", { signal });
-    const { drainTimeout } = program.config.core;
-    const end = Date.now() + drainTimeout * 1000 + lateEnd;
-    Deno.unrefTimer(setTimeout(() => exit(0), end - Date.now()));
-    // With telemetry, the process ends when nothing keeps it, this thread
-    // included.
-    if (!isTelemetryOn()) killAfter(end + lateEnd);
+    const end = Date.now() + program.config.core.drainTimeout * 1000;
+    killAt(end + lastEnd);
+    setTimeout(() => exit(0), end + lateEnd - Date.now());
     try {
       await Promise.all([program.end(), threads?.end()]);
     } finally {
-      if (isTelemetryOn()) endByItself(listeners);
-      else await exit(0);
+      await exit(0);
     }
   }
   async function reload(): Promise<void> {
@@ -290,24 +289,20 @@ function handleSignals(
     await threads?.reload(options);
     log("info", "reload");
   }
-  const listeners = new Map<Deno.Signal, () => void>();
-  function listen(signal: Deno.Signal, listener: () => void): void {
-    listeners.set(signal, listener);
-    Deno.addSignalListener(signal, listener);
-  }
-  listen("SIGINT", () => stop("SIGINT", 130));
+  Deno.addSignalListener("SIGINT", () => stop("SIGINT", 130));
   if (Deno.build.os === "windows") return;
-  listen("SIGTERM", () => stop("SIGTERM", 143));
-  listen("SIGHUP", reload);
+  Deno.addSignalListener("SIGTERM", () => stop("SIGTERM", 143));
+  Deno.addSignalListener("SIGHUP", reload);
 }
 
 /**
- * Ends the process from another thread, if it has not ended by then: this
- * thread may be too busy.
+ * Kills the process if it has not ended by then. Another thread does it: this
+ * one may be too busy, or wait in `Deno.exit` until a receiver of telemetry
+ * answers.
  *
  * @param time When, as of `Date.now()`.
  */
-function killAfter(time: number): void {
+function killAt(time: number): void {
   const source = `setTimeout(
     () => Deno.kill(Deno.pid, "SIGKILL"),
     ${time} - Date.now(),
@@ -316,19 +311,6 @@ function killAfter(time: number): void {
     type: "module",
     name: "end",
   });
-}
-
-/**
- * Ends the process as soon as nothing keeps it. Before the end, Deno exports
- * the rest of the telemetry. If `Deno.exit` caused that export while metrics
- * were being collected, Deno would wait for this thread without an end.
- */
-function endByItself(listeners: ReadonlyMap<Deno.Signal, () => void>): void {
-  for (const [signal, listener] of listeners) {
-    Deno.removeSignalListener(signal, listener);
-  }
-  Deno.exitCode = 0;
-  Deno.unrefTimer(setTimeout(() => exit(0), 1000));
 }
 
 function isPermissionMissing(error: unknown): boolean {

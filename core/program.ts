@@ -261,8 +261,8 @@ export class Program {
     if (this.#server !== undefined) await this.#server.shutDown();
     else await cleanUp(this.#loaded);
     await this.#loaded.plugins.end();
-    this.#telemetry.end();
     await this.#accessLog?.end();
+    await this.#telemetry.end();
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { describeError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
-import { noTelemetry, type Telemetry } from "./telemetry.ts";
+import { type ExportedTelemetry, noTelemetry } from "./telemetry.ts";
 
 /**
  * Where Deno registers its providers for the OpenTelemetry API if `OTEL_DENO`
@@ -20,8 +20,13 @@ const providers = Symbol.for("opentelemetry.js.api.1");
  */
 const api = "@opentelemetry/api";
 
+const nothing: ExportedTelemetry = {
+  telemetry: noTelemetry,
+  settle: () => Promise.resolve(),
+};
+
 /** Whether Deno exports telemetry. */
-export function isTelemetryOn(): boolean {
+function isTelemetryOn(): boolean {
   return providers in globalThis;
 }
 
@@ -31,8 +36,8 @@ export function isTelemetryOn(): boolean {
  * @param log Logs if it cannot be loaded; the server runs without it. @returns
  * Records metrics and traces, or nothing.
  */
-export async function loadTelemetry(log: Log): Promise<Telemetry> {
-  if (!isTelemetryOn()) return noTelemetry;
+export async function loadTelemetry(log: Log): Promise<ExportedTelemetry> {
+  if (!isTelemetryOn()) return nothing;
   try {
     const { openTelemetry } = await import("./opentelemetry.ts");
     return openTelemetry(await import(api));
@@ -40,6 +45,6 @@ export async function loadTelemetry(log: Log): Promise<Telemetry> {
     log("warn", "telemetry", {
       error: `cannot load ${api}: ${describeError(error)}`,
     });
-    return noTelemetry;
+    return nothing;
   }
 }

@@ -25,6 +25,7 @@ import { errorType, Measurements } from "./measurements.ts";
 import { attributes, type Metric } from "./metrics.ts";
 import {
   type ConnectionTelemetry,
+  type ExportedTelemetry,
   type HandshakeTelemetry,
   type Telemetry,
   unwatchedHandshake,
@@ -32,6 +33,9 @@ import {
 
 /** The package `@opentelemetry/api`. */
 export type Api = typeof OpenTelemetryApi;
+
+/** Milliseconds in which metrics that were collected have arrived, most likely. */
+const exportTime = 250;
 
 /** Name of the instrumentation scope. */
 const scope = "websocksy";
@@ -42,7 +46,7 @@ const scope = "websocksy";
  * @param api The package `@opentelemetry/api`.
  * @returns Takes the events.
  */
-export function openTelemetry(api: Api): Telemetry {
+export function openTelemetry(api: Api): ExportedTelemetry {
   const meter = api.metrics.getMeter(scope);
   const measurements = new Measurements(
     createInstruments((metric) => createInstrument(meter, metric)),
@@ -50,8 +54,21 @@ export function openTelemetry(api: Api): Telemetry {
   // The callback runs at each collection, which includes what it adds. Deno's
   // last export, at the end of the process, would lack observable counters,
   // and so the traffic since the export before.
-  meter.addBatchObservableCallback(() => measurements.collect(), []);
-  return combine([measurements, new Traces(api)]);
+  let collected = -Infinity;
+  meter.addBatchObservableCallback(() => {
+    collected = performance.now();
+    measurements.collect();
+  }, []);
+  return {
+    telemetry: combine([measurements, new Traces(api)]),
+    async settle(): Promise<void> {
+      for (;;) {
+        const rest = collected + exportTime - performance.now();
+        if (rest <= 0) return;
+        await new Promise((resolve) => setTimeout(resolve, rest));
+      }
+    },
+  };
 }
 
 function createInstrument(

@@ -99,6 +99,10 @@ export class Flooders implements AsyncDisposable {
   readonly #block: Uint8Array;
   readonly #running: Promise<void>[];
   readonly #open = new Set<Deno.Conn>();
+  /** Resolves when as many blocks were sent as there are clients. */
+  readonly flowing: Promise<void>;
+  #onFlowing: () => void;
+  #blocks = 0;
   #isOver = false;
 
   /**
@@ -117,6 +121,9 @@ export class Flooders implements AsyncDisposable {
       : then;
     const times = Math.ceil(blockSize / Math.max(1, piece.length));
     this.#block = join(...new Array(times).fill(piece));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.flowing = promise;
+    this.#onFlowing = resolve;
     this.#running = Array.from({ length: count }, () => this.#run());
   }
 
@@ -144,7 +151,10 @@ export class Flooders implements AsyncDisposable {
       while (await connection.read(new Uint8Array(1024)) !== null);
       return;
     }
-    for (;;) await writeAll(connection, this.#block);
+    for (;;) {
+      await writeAll(connection, this.#block);
+      if (++this.#blocks === this.#running.length) this.#onFlowing();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

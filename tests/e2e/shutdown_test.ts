@@ -1,0 +1,286 @@
+/**
+ * SIGTERM ends the program within `drain-timeout` and a second, whatever goes
+ * on. Floods of HTTP requests and of frames with `stream` are in
+ * `lockout_test.ts`.
+ *
+ * `WEBSOCKSY_NUMBERS=1` prints how long each took.
+ */
+
+import { assertEquals, assertLess } from "@std/assert";
+import { join } from "node:path";
+import { formatRequest } from "../support/client.ts";
+import { Command, type EngineName, testEngines } from "../support/command.ts";
+import { Flooders, frameFloods, requestFloods } from "../support/floods.ts";
+import { OtlpReceiver } from "../support/otlp_receiver.ts";
+import { readAll, TestPeer, writeAll } from "../support/peer.ts";
+import { plugin } from "../support/plugin_bed.ts";
+import { createCertificate, TemporaryDirectory } from "../support/service.ts";
+import { binary, utf8 } from "../support/websocket_client_frames.ts";
+
+const printsNumbers = Deno.env.get("WEBSOCKSY_NUMBERS") === "1";
+/** Clients that do the same. */
+const clients = 20;
+/**
+ * Seconds that a shutdown may take, and milliseconds that its end may be late on
+ * a machine that is busy.
+ */
+const drainTimeout = 0.5;
+const slack = 2500;
+
+/** A bridge to be shut down. */
+interface Bed {
+  readonly port: number;
+  /** Is disposed of after the program has ended. */
+  readonly stack: AsyncDisposableStack;
+  readonly command: Command;
+}
+
+/** What goes on while the program is told to end. */
+interface Case {
+  /** What is needed to start it. */
+  readonly prepare?: (
+    stack: AsyncDisposableStack,
+    directory: string,
+  ) => Promise<Prepared> | Prepared;
+  /** Makes it go on; resolves when it does. */
+  readonly begin: (bed: Bed) => Promise<void>;
+  /** The exit status. @default {0} */
+  readonly status?: number;
+}
+
+interface Prepared {
+  readonly host?: string;
+  readonly args?: readonly string[];
+  readonly file?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly flags?: readonly string[];
+}
+
+/** Connects clients, which send something and then nothing. */
+async function connectAll(
+  { port, stack }: Bed,
+  first: string | Uint8Array,
+): Promise<Deno.Conn[]> {
+  return await Promise.all(Array.from({ length: clients }, async () => {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    stack.defer(() => connection.close());
+    await writeAll(connection, first);
+    return connection;
+  }));
+}
+
+/** Reads the first bytes, and nothing more. */
+async function readFirst(connections: readonly Deno.Conn[]): Promise<void> {
+  for (const connection of connections) {
+    await connection.read(new Uint8Array(16));
+  }
+}
+
+/** Writes until it is not taken any more. */
+function pour(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  async function pourAll(): Promise<void> {
+    try {
+      for (;;) await writeAll(connection, bytes);
+    } catch {
+      // The program has ended.
+    }
+  }
+  return pourAll();
+}
+
+const request = formatRequest();
+
+/** A backend plugin that does something for each client. */
+function hanging(
+  statements: string,
+  isolation = "process",
+): Pick<Case, "prepare"> {
+  return {
+    async prepare(_, directory): Promise<Prepared> {
+      const module = join(directory, "backend.js");
+      await Deno.writeTextFile(
+        module,
+        plugin(`export function createBackend() { return ${statements}; }`),
+      );
+      const file = join(directory, "websocksy.ini");
+      const lines = isolation === "trust"
+        ? ["trust = full"]
+        : [`isolation = ${isolation}`];
+      await Deno.writeTextFile(
+        file,
+        ["[core]", "backend = x", "[plugin x]", `url = ${module}`, ...lines]
+          .join("\n"),
+      );
+      return { file, flags: ["--allow-run=deno"] };
+    },
+  };
+}
+
+async function prepareTls(
+  _: AsyncDisposableStack,
+  directory: string,
+): Promise<Prepared> {
+  const { certFile } = await createCertificate(directory);
+  const keyFile = join(directory, "key.pem");
+  return { args: ["--tls-cert", certFile, "--tls-key", keyFile] };
+}
+
+/** A peer that is killed with the case. */
+function peerFor(
+  serve?: (connection: Deno.Conn) => Promise<void>,
+): Pick<Case, "prepare"> {
+  return {
+    prepare: (stack) => ({ host: stack.use(TestPeer.tcp(serve)).host }),
+  };
+}
+
+const cases: Readonly<Record<string, Case>> = {
+  "clients that say nothing": {
+    begin: async (bed) => void await connectAll(bed, ""),
+  },
+  "clients that send half of a head": {
+    begin: async (bed) => void await connectAll(bed, request.slice(0, -2)),
+  },
+  "clients that never finish the handshake of TLS": {
+    prepare: prepareTls,
+    begin: async (bed) =>
+      void await connectAll(bed, Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1)),
+  },
+  "clients that do not read a large page": {
+    async prepare(_, directory): Promise<Prepared> {
+      const page = join(directory, "large");
+      await Deno.writeFile(page, new Uint8Array(32 * 1024 * 1024));
+      return { args: ["--web", directory] };
+    },
+    async begin(bed): Promise<void> {
+      const get = "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
+      await readFirst(await connectAll(bed, get));
+    },
+  },
+  "clients that do not answer a close": {
+    ...peerFor((connection) => readAll(connection, () => {})),
+    begin: async (bed) => await readFirst(await connectAll(bed, request)),
+  },
+  "clients that take nothing of what their peers send": {
+    ...peerFor(async (connection) => {
+      const lines = new Uint8Array(65_536).fill(0x0a);
+      for (;;) await writeAll(connection, lines);
+    }),
+    begin: async (bed) => await readFirst(await connectAll(bed, request)),
+  },
+  "peers that take nothing": {
+    ...peerFor(),
+    async begin(bed): Promise<void> {
+      const connections = await connectAll(bed, request);
+      await readFirst(connections);
+      const frame = binary(new Uint8Array(65_536));
+      for (const connection of connections) {
+        const poured = pour(connection, frame);
+        bed.stack.defer(() => poured);
+      }
+    },
+  },
+  "peers that do not accept": {
+    prepare(stack): Prepared {
+      // Its queue is full after a few.
+      const listener = Deno.listen({
+        hostname: "127.0.0.1",
+        port: 0,
+        tcpBacklog: 1,
+      });
+      stack.defer(() => listener.close());
+      return { host: `tcp://127.0.0.1:${listener.addr.port}` };
+    },
+    begin: async (bed) => void await connectAll(bed, request),
+  },
+  "a plugin that never answers": {
+    ...hanging("{ query: () => new Promise(() => {}) }"),
+    begin: async (bed) => void await connectAll(bed, request),
+  },
+  "a plugin in a process that loops": {
+    ...hanging("{ query() { for (;;); } }"),
+    begin: async (bed) => void await connectAll(bed, request),
+  },
+  "a plugin in a worker that loops": {
+    ...hanging("{ query() { for (;;); } }", "worker"),
+    begin: async (bed) => void await connectAll(bed, request),
+  },
+  "a trusted plugin whose end never comes": {
+    ...hanging("{ query() {}, cleanup: () => new Promise(() => {}) }", "trust"),
+    begin: () => Promise.resolve(),
+  },
+  "a trusted plugin that loops at its end": {
+    ...hanging("{ query() {}, cleanup() { for (;;); } }", "trust"),
+    begin: () => Promise.resolve(),
+    status: 137,
+  },
+  "a receiver of telemetry that does not answer": {
+    prepare(stack): Prepared {
+      const { env } = stack.use(OtlpReceiver.startHanging());
+      // Deno would wait three times as long for it.
+      return { env: { ...env, OTEL_EXPORTER_OTLP_TIMEOUT: "20000" } };
+    },
+    begin: async (bed) => void await connectAll(bed, request),
+    status: 137,
+  },
+};
+
+/** Clients that send without a pause, until the program has ended. */
+const floods: Readonly<Record<string, Case>> = Object.fromEntries(
+  [requestFloods[0]!, ...frameFloods].map((flood) => [flood.name, {
+    ...peerFor((connection) => readAll(connection, () => {})),
+    async begin({ port, stack }: Bed): Promise<void> {
+      const flooders = stack.use(
+        new Flooders(
+          flood,
+          clients,
+          () => Deno.connect({ hostname: "127.0.0.1", port }),
+        ),
+      );
+      await flooders.flowing;
+    },
+  }]),
+);
+
+/** Starts the program, lets something go on, and ends it. */
+async function shutDown(
+  engine: EngineName,
+  name: string,
+  { prepare, begin, status = 0 }: Case,
+): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const directory = stack.use(new TemporaryDirectory());
+  const { args = [], ...prepared } = await prepare?.(stack, directory.path) ??
+    {};
+  const command = stack.use(
+    await Command.start({
+      ...prepared,
+      engine,
+      args: [...args, "--drain-timeout", `${drainTimeout}`],
+    }),
+  );
+  await begin({ command, port: command.port, stack });
+  const start = performance.now();
+  command.kill("SIGTERM");
+  const { code } = await command.status;
+  const took = Math.round(performance.now() - start);
+  if (printsNumbers) {
+    Deno.stdout.writeSync(
+      utf8(`${name} [${engine}]: ${code} after ${took} ms\n`),
+    );
+  }
+  assertEquals(code, status, name);
+  assertLess(took, drainTimeout * 1000 + slack, name);
+}
+
+testEngines(
+  "SIGTERM ends the program in time",
+  async (t, engine) => {
+    // With the other engine, lockout_test.ts has them, and more.
+    const all = engine === "native" ? { ...cases, ...floods } : cases;
+    for (const [name, one] of Object.entries(all)) {
+      await t.step(name, () => shutDown(engine, name, one));
+    }
+  },
+  { needs: ["linux", "openssl"], timeout: 300_000 },
+);
