@@ -127,7 +127,7 @@ export class Program {
       const loaded = await load(config, parts, log, telemetry);
       return new Program(parts, log, accessLog, telemetry, loaded);
     } catch (error) {
-      telemetry.end();
+      await telemetry.end();
       await accessLog?.end();
       throw error;
     }
