@@ -55,15 +55,19 @@ export function openTelemetry(api: Api): ExportedTelemetry {
   // last export, at the end of the process, would lack observable counters,
   // and so the traffic since the export before.
   let collected = -Infinity;
+  let interval = Infinity;
   meter.addBatchObservableCallback(() => {
-    collected = performance.now();
+    const now = performance.now();
+    interval = now - collected;
+    collected = now;
     measurements.collect();
   }, []);
   return {
     telemetry: combine([measurements, new Traces(api)]),
     async settle(): Promise<void> {
       for (;;) {
-        const rest = collected + exportTime - performance.now();
+        const pause = Math.min(exportTime, interval / 2);
+        const rest = collected + pause - performance.now();
         if (rest <= 0) return;
         await new Promise((resolve) => setTimeout(resolve, rest));
       }
