@@ -14,7 +14,7 @@ const cleanupTimeout = 1000;
 let lastBackend = 0;
 let lastQuery = 0;
 
-/** Passes what is asked of a backend on to a plugin. */
+/** Passes the calls of a backend on to a plugin. */
 export class PluginBackend implements Backend {
   #process: PluginSupervisor;
   /** Tells it from others that the plugin has made. */
@@ -47,7 +47,7 @@ export class PluginBackend implements Backend {
     return peer as PeerInfo | undefined;
   }
 
-  /** The answer is checked by the one who asked. */
+  /** The caller checks the answer. */
   async query(
     request: BackendQuery,
   ): Promise<PeerInfo | Refusal | undefined> {

@@ -1,5 +1,5 @@
 /**
- * What a plugin's module has to export, and what its functions have to answer.
+ * Checks what a plugin's module exports, and what its functions answer.
  *
  * @module
  */
@@ -54,7 +54,7 @@ function checkFramings(
     if (typeof create !== "function") {
       throw new TypeError(`its framing "${name}" is no function`);
     }
-    // A configuration could not name it: its name ends at white space there.
+    // A configuration could not name it: there, a name ends at white space.
     if (!/^[^\s,]+$/.test(name)) {
       throw new TypeError(`the name of its framing "${name}" is not valid`);
     }

@@ -1,9 +1,11 @@
 /**
- * Closes what a plugin's code could reach from its thread: of globals and of
- * `Deno` there remains what is listed here, and no code can be made of strings.
+ * Removes what a plugin's code could reach from its thread: of the globals and
+ * of `Deno`, only what is listed here remains, and no code can be made from
+ * strings.
  *
- * The list is of what is open. What a new version of Deno adds is closed until
- * someone has judged it; `tests/unit/plugins/fence_test.ts` fails then.
+ * The lists name what stays. What a new version of Deno adds is removed, and
+ * `tests/unit/plugins/fence_test.ts` fails until it is in a list of one kind or
+ * the other.
  *
  * @module
  */
@@ -360,7 +362,7 @@ function closedConstructor(prototype: object): () => never {
 
 /** Parts of what is open that reach further than the rest. */
 function closeParts(): void {
-  // URLs of this kind name what all threads can load.
+  // All threads can load a URL of this kind.
   Reflect.deleteProperty(URL, "createObjectURL");
   Reflect.deleteProperty(URL, "revokeObjectURL");
   // It stops a thread in a way that nothing ends.

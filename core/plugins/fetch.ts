@@ -76,7 +76,7 @@ async function readFile(
 ): Promise<FetchedModule> {
   const path = await Deno.realPath(fileURLToPath(url));
   bounds?.checkFile(path);
-  // Opening a pipe would wait for somebody to write to it.
+  // Opening a named pipe would wait for a writer.
   if (!(await Deno.stat(path)).isFile) throw new TypeError("it is no file");
   using file = await Deno.open(path);
   await checkSame(file, path);

@@ -31,9 +31,9 @@ import type { PluginSupervisor } from "./supervisor.ts";
 let lastId = 0;
 
 /**
- * Frames what is read from one peer as a plugin says. The plugin is given a copy
- * of what was read, and answers lengths: what goes to the client are the peer's
- * own bytes, checked and cut here as for a built-in framing function.
+ * Frames the data of one peer with a plugin's framing function. The plugin gets
+ * a copy of each read and answers with lengths; the server checks them and cuts
+ * the peer's own bytes, as for a built-in framing function.
  */
 export class PluginFramer implements StreamFramer {
   readonly encoder: StreamEncoder | undefined;
@@ -72,7 +72,7 @@ export class PluginFramer implements StreamFramer {
    * @param framing Name of the framing function.
    * @param config Its configuration.
    * @returns The framer.
-   * @throws {Error} If the plugin does not run, or does not take the configuration.
+   * @throws {Error} If the plugin does not run, or refuses the configuration.
    */
   static async open(
     process: PluginSupervisor,
@@ -108,7 +108,7 @@ export class PluginFramer implements StreamFramer {
   async #encode(
     { data, ends, turns = [] }: IncomingMessages,
   ): Promise<EncodedMessages> {
-    // Only that of a buffer of its own can be sent.
+    // Only a buffer that belongs to no pool can be transferred.
     const bytes = data as Uint8Array<ArrayBuffer>;
     const answer = await this.#ask("encode", [this.#id, bytes, ends, turns]);
     const { numbers, bytes: encoded = nothing.data, failure } = answer;

@@ -17,15 +17,15 @@ import type { ModuleSources } from "./messages.ts";
 /** Options for {@linkcode MemoryModules}. */
 export interface MemoryModulesOptions {
   /**
-   * Stands before the URL of each of the modules, which are then apart from
-   * others of the same URL, and which Deno does not try to fetch by itself.
+   * Precedes the URL of each module, so that the modules differ from others of
+   * the same URL and Deno does not try to fetch them.
    *
    * @default {""}
    */
   readonly prefix?: string;
   /**
-   * Tells whether a module that is not in memory may be imported, whoever in
-   * this thread asks for it.
+   * Tells whether any code of this thread may import a module that is not in
+   * memory.
    *
    * @default {() => true}
    */
@@ -129,7 +129,7 @@ export function resolveSpecifier(
   specifier: string,
   importer: string,
 ): string | undefined {
-  // A bare name is none of our modules, whatever it is relative to.
+  // A bare name cannot be one of these modules.
   if (!/^(?:\.{0,2}\/|[a-z][a-z\d+.-]*:)/i.test(specifier)) return undefined;
   const url = importer === ""
     ? URL.parse(specifier)

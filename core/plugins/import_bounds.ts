@@ -1,5 +1,5 @@
 /**
- * What a plugin may import: what is its own.
+ * Limits what a plugin may import to what belongs to it.
  *
  * @module
  */
@@ -7,7 +7,10 @@
 import { dirname, isAbsolute, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** What one plugin may import: its modules are read by the server, with the server's rights. */
+/**
+ * What one plugin may import. The limit is needed because the server reads the
+ * modules with its own permissions.
+ */
 export class ImportBounds {
   #entry: URL;
   /** The directory of its files; absent: it has none. */

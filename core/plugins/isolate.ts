@@ -1,6 +1,6 @@
 /**
- * Where a plugin runs, as the server sees it: something that takes calls, gives
- * answers, and ends.
+ * The interface of what a plugin runs in: it takes calls, gives answers, and
+ * ends.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export interface IsolateOptions {
   readonly onAnswers: (answers: unknown) => void;
   /** Takes a line that the plugin wrote; it is not trusted either. */
   readonly onOutput: (line: string) => void;
-  /** Learns, once, that the isolate has ended without being asked to. */
+  /** Called once if the isolate ends without being asked to. */
   readonly onEnd: (why: string) => void;
 }
 

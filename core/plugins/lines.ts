@@ -1,15 +1,15 @@
 /**
- * Lines of what a plugin's process writes.
+ * Reads the lines that a plugin's process writes.
  *
  * @module
  */
 
-/** Bytes that are read in a second; what writes more waits. */
+/** Bytes that are read in a second; a process that writes more has to wait. */
 const mostBytes = 64 * 1024;
 const second = 1000;
 
 /**
- * Reads lines, slowly where there are many: whoever writes them waits then.
+ * Reads lines, at a limited rate: a process that writes more has to wait.
  *
  * @param stream What to read.
  * @yields Each line without its end, or as much of it as is read at once.

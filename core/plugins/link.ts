@@ -1,6 +1,6 @@
 /**
- * The server's end of a running plugin: calls, their answers, and a watch on
- * whether answers still come.
+ * The server's side of a running plugin: it sends calls, receives their
+ * answers, and checks that answers keep arriving.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export interface PluginLinkOptions
   readonly startIsolate: StartIsolate;
   /** Reads modules that the plugin imports while it runs. */
   readonly onImport: (request: ImportRequest) => Promise<ModuleSources>;
-  /** Learns, once, that the plugin has failed and will answer nothing any more. */
+  /** Called once when the plugin has failed and will not answer any more. */
   readonly onFailure: (why: string) => void;
 }
 
@@ -40,7 +40,7 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** The watch looks so many times during the time that a plugin may be busy. */
+/** How often the watch looks during the time that a plugin may be busy. */
 const looks = 4;
 
 /** A plugin that runs in an isolate of its own. */
@@ -48,7 +48,7 @@ export class PluginLink {
   #options: PluginLinkOptions;
   #isolate: Isolate;
   #pending = new Map<number, Pending>();
-  /** How many of these the plugin owes before it may turn to anything else. */
+  /** Calls that the plugin has to answer before it does anything else. */
   #owed = 0;
   #lastId = 0;
   #batch: Call[] = [];
@@ -74,7 +74,7 @@ export class PluginLink {
     });
   }
 
-  /** Why the plugin answers no more, if it has failed. */
+  /** Why the plugin has failed; absent: it has not. */
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -97,7 +97,7 @@ export class PluginLink {
     this.#pending.set(id, { name, resolve, reject });
     if (isAnsweredAtOnce(name)) this.#owed++;
     this.#post([id, name, args] as unknown as Call);
-    // How long a plugin takes to start is not known, and limited elsewhere.
+    // The supervisor limits the time that a plugin takes to start.
     if (name !== "load") {
       this.#watch ??= this.#startWatch();
       if (this.#owed === 0) this.#ping();
@@ -106,7 +106,7 @@ export class PluginLink {
   }
 
   /**
-   * Tells the plugin something for which there is no answer.
+   * Sends the plugin a call that has no answer.
    *
    * @param name What.
    * @param args Arguments.
@@ -129,7 +129,7 @@ export class PluginLink {
     return this.#ending ??= this.#isolate.end();
   }
 
-  /** All that was called since the event loop's last turn goes out as one message. */
+  /** Sends all calls since the last turn of the event loop as one message. */
   #post(call: Call): void {
     if (this.#batch.length === 0) queueMicrotask(() => this.#flush());
     this.#batch.push(call);
@@ -152,7 +152,10 @@ export class PluginLink {
     }
   }
 
-  /** The sandbox asks for modules; what it may have is decided by who reads them. */
+  /**
+   * Answers a sandbox that asks for modules; `onImport` decides what it may
+   * have.
+   */
   async #import(value: unknown): Promise<void> {
     if (++this.#imports > mostImports) {
       return this.#fail("it imports too much at a time");
@@ -183,8 +186,9 @@ export class PluginLink {
   }
 
   /**
-   * Looks from time to time whether the plugin still answers. Looks are counted
-   * instead of time: a server that could not look is not the plugin's fault.
+   * Checks periodically that the plugin still answers. It counts checks instead
+   * of time, because the plugin is not to blame for a server that was too busy
+   * to check.
    */
   #startWatch(): ReturnType<typeof setTimeout> {
     this.#silentLooks = 0;
@@ -202,7 +206,7 @@ export class PluginLink {
     if (this.#owed === 0) this.#ping();
   }
 
-  /** A plugin need not answer a query at once, but has to be able to. */
+  /** A plugin may take its time for a query, but must not block. */
   #ping(): void {
     this.call("ping", []).catch(() => {});
   }

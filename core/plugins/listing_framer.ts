@@ -1,6 +1,6 @@
 /**
- * Writes down what a framing function answers, to be sent elsewhere, and reads
- * it there.
+ * Lists the answers of a framing function in an isolate, and reads the list in
+ * the server.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export class ListingFramer implements Framer {
    *
    * @param framer The framing function.
    * @param maxMessage Most bytes that a message may have which it makes.
-   * @throws {TypeError} If it is none.
+   * @throws {TypeError} If it is no framer.
    */
   constructor(framer: Framer, maxMessage: number) {
     if (typeof framer?.frame !== "function") {
@@ -90,7 +90,8 @@ export class ListingFramer implements Framer {
   }
 
   #note(frame: Frame, data: Uint8Array): Frame {
-    // Each is read once: a getter may answer something else the next time.
+    // Each field is read once: a getter could answer something else the next
+    // time.
     const { length, type, start, end, message } = frame;
     checkFrame(
       {
@@ -112,7 +113,7 @@ export class ListingFramer implements Framer {
     } else {
       this.#numbers.push(length, number);
     }
-    // What is sent, and whether as text, is found out where it is sent.
+    // The server decides what is sent, and whether as text.
     return { length, type: "discard" };
   }
 
@@ -121,7 +122,7 @@ export class ListingFramer implements Framer {
   }
 }
 
-/** A framing function that gives answers which were listed elsewhere. */
+/** A framing function that gives the listed answers. */
 export class ListedFramer implements Framer {
   #plugin: string;
   #list: Bulk = { numbers: [] };
@@ -140,7 +141,7 @@ export class ListedFramer implements Framer {
   /**
    * Takes the answers for the next read.
    *
-   * @param list The answers, which the one who asks for frames checks.
+   * @param list The answers; `StreamFramer` checks them.
    */
   give(list: Bulk): void {
     this.#list = list;
@@ -157,7 +158,7 @@ export class ListedFramer implements Framer {
     }
     const length = numbers[this.#next++]!;
     const kind = numbers[this.#next++]!;
-    // An unknown type is refused by the one who asks.
+    // `StreamFramer` refuses an unknown type.
     const type = types[kind & 3]!;
     if ((kind & hasMessage) !== 0) {
       const from = this.#offset;

@@ -16,11 +16,11 @@ const line = /^sha256-([A-Za-z0-9+/]{43}=) +(\S.*)$/;
 /**
  * Reads a lock.
  *
- * @param path Path of the file. Its lines are `sha256-HASH NAME`, the hash being
- * in base64, and the name the module's path from the plugin's own, `./NAME`, or
- * its URL; blank ones and those with `#` at their start mean nothing.
+ * @param path Path of the file. Its lines are `sha256-HASH NAME`, the hash
+ * being in base64, and the name the module's path from the plugin's own,
+ * `./NAME`, or its URL; blank lines and those that start with `#` are ignored.
  * @returns The hashes, by name.
- * @throws {Error} If it cannot be read, or a line is none of these.
+ * @throws {Error} If it cannot be read, or a line is malformed.
  */
 export async function readLock(
   path: string,

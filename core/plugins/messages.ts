@@ -1,18 +1,18 @@
 /**
- * What the server and a plugin's sandbox say to each other.
+ * The messages between the server and a plugin's sandbox.
  *
- * What is sent to the sandbox is a batch of {@linkcode Call}s, and what comes
- * from it a batch of {@linkcode Answer}s: where many connections are busy at
- * once, they share the cost of a message.
+ * The server sends batches of {@linkcode Call}s, and the sandbox sends batches
+ * of {@linkcode Answer}s, so that many busy connections share the cost of a
+ * message.
  *
  * @module
  */
 
 import type { BackendQuery } from "../api.ts";
 
-/** What the sandbox can be asked for, with arguments and answers. */
+/** The calls of the sandbox, with arguments and answers. */
 export interface SandboxCalls {
-  /** Make JavaScript of TypeScript; there need be no plugin. */
+  /** Convert TypeScript to JavaScript; no plugin needs to be loaded. */
   strip(text: string, url: string): string;
   /** Import the plugin's module. */
   load(sources: ModuleSources): LoadedExports;
@@ -34,9 +34,9 @@ export interface SandboxCalls {
   cleanup(backend: number): void;
   /** Make the framer of a connection, under a number. */
   open(framer: number, framing: string, config: string): OpenedFramer;
-  /** Say which messages bytes complete that were read, behind those that are held. */
+  /** Say which messages these bytes complete, after the bytes that are held. */
   push(framer: number, bytes: Uint8Array<ArrayBuffer>): Bulk;
-  /** Say what becomes of the bytes that are held at the end. */
+  /** Say what happens to the bytes that are held at the end. */
   end(framer: number): Bulk;
   /** Say what messages of the client become: where each ends, and which change the type. */
   encode(
@@ -75,7 +75,7 @@ export interface LoadedExports {
 export interface OpenedFramer {
   /** Whether it encodes them. */
   readonly encodes: boolean;
-  /** What is added to those that lack it, byte by byte. */
+  /** The bytes that are added to messages that lack them. */
   readonly append?: readonly number[];
 }
 
@@ -87,7 +87,7 @@ export interface OpenedFramer {
 export interface Bulk {
   readonly numbers: readonly number[] | Uint32Array;
   readonly bytes?: Uint8Array<ArrayBuffer>;
-  /** Why it failed after these. */
+  /** Why it failed, after these. */
   readonly failure?: BulkFailure | undefined;
 }
 
@@ -116,7 +116,7 @@ export type Answer = readonly [id: number, value: unknown, error?: string];
 
 /** Modules that the sandbox asks for: the value of an answer of number 0. */
 export interface ImportRequest {
-  /** Its number, of the sandbox's. */
+  /** Its number, given by the sandbox. */
   readonly number: number;
   /** What is to be imported. */
   readonly specifier: string;
@@ -148,7 +148,7 @@ export function asImportRequest(value: unknown): ImportRequest {
   return { number, specifier, importer };
 }
 
-/** Whether a call is answered as soon as the sandbox gets to it. */
+/** Whether the sandbox answers a call without waiting for anything. */
 export function isAnsweredAtOnce(name: CallName): boolean {
   return name === "ping" || name === "push" || name === "open" ||
     name === "end" || name === "encode";
@@ -172,7 +172,7 @@ export function isAnswers(message: unknown): message is readonly Answer[] {
  * Checks the answer to `load`.
  *
  * @param value The answer.
- * @throws {TypeError} If it is none.
+ * @throws {TypeError} If it is malformed.
  */
 export function asExports(value: unknown): LoadedExports {
   const { backend, framings } = Object(value) as Partial<LoadedExports>;
@@ -189,7 +189,7 @@ const mostAppended = 4096;
  * Checks the answer to `open`.
  *
  * @param value The answer.
- * @throws {TypeError} If it is none.
+ * @throws {TypeError} If it is malformed.
  */
 export function asOpened(value: unknown): OpenedFramer {
   const { encodes, append } = Object(value) as Partial<OpenedFramer>;
@@ -206,7 +206,7 @@ export function asOpened(value: unknown): OpenedFramer {
  * checked here.
  *
  * @param value The answer.
- * @throws {TypeError} If it is none.
+ * @throws {TypeError} If it is malformed.
  */
 export function asBulk(value: unknown): Bulk {
   const { numbers, bytes, failure } = Object(value) as Partial<Bulk>;

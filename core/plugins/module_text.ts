@@ -1,5 +1,5 @@
 /**
- * Reads the text of a module as V8 will: what it imports, and where.
+ * Parses the text of a module as V8 will: what it imports, and where.
  *
  * @module
  */
@@ -24,8 +24,8 @@ export interface ReadModuleOptions {
   /** Its media type, as a server says; empty: not known. */
   readonly type: string;
   /**
-   * Whether it is for a sandbox, where it must not be able to say that it is
-   * another module. Otherwise, it is known by its `import.meta.url`.
+   * Whether it is for a sandbox, where it must not be able to import in the
+   * name of another module. Otherwise its `import.meta.url` names it.
    *
    * @default {false}
    */
@@ -45,8 +45,8 @@ export type StripTypes = (
 ) => string | Promise<string>;
 
 /**
- * Reads a module. It is parsed as a whole: what looks like text to a lexer that
- * guesses could be code to V8, and hide an import.
+ * Reads a module. A full parser is needed: what a simple lexer takes for text
+ * could be code to V8, and hide an import.
  *
  * @param text Its text.
  * @param options What it is.
@@ -120,7 +120,7 @@ function fromJson(text: string): string {
   return `export default JSON.parse(${JSON.stringify(text)});`;
 }
 
-/** A node of the syntax tree, as far as it is looked at. */
+/** A node of the syntax tree, with the fields that are used. */
 interface SyntaxNode {
   readonly type: string;
   readonly start: number;
@@ -133,7 +133,10 @@ interface SyntaxNode {
   }[];
 }
 
-/** Not named within the `import` itself: Deno would look the package up at each start. */
+/**
+ * The name is not a literal of the `import`: Deno would look the package up at
+ * each start.
+ */
 const parser = "acorn";
 
 async function parse(
@@ -146,7 +149,7 @@ async function parse(
       ecmaVersion: "latest",
       sourceType: "module",
       onToken(token): void {
-        // Its type does not tell of the value.
+        // The type lacks the value.
         if (token.type.label === "name") names.add(Object(token).value);
       },
     });
@@ -158,7 +161,10 @@ async function parse(
   }
 }
 
-/** All nodes, without recursion: a hostile module may be as deep as it is long. */
+/**
+ * All nodes, without recursion: a hostile module may nest as deep as it is
+ * long.
+ */
 function* walk(program: SyntaxNode): Iterable<SyntaxNode> {
   const stack: unknown[] = [program];
   while (stack.length > 0) {

@@ -1,5 +1,5 @@
 /**
- * What a plugin writes, as lines of the log.
+ * Writes a plugin's output to the log.
  *
  * @module
  */
@@ -12,7 +12,7 @@ const mostLines = 20;
 const mostCharacters = 1000;
 const second = 1000;
 
-/** Writes what one plugin says to the log: so much in a second, and no more. */
+/** Writes the output of one plugin to the log, up to a limit per second. */
 export class PluginOutput {
   #name: string;
   #log: Log;
@@ -24,7 +24,7 @@ export class PluginOutput {
    * Constructs a new instance.
    *
    * @param name Name of the plugin.
-   * @param log The log, which escapes what could command a terminal.
+   * @param log The log, which escapes control characters.
    */
   constructor(name: string, log: Log) {
     this.#name = name;

@@ -1,5 +1,5 @@
 /**
- * From what a plugin is granted to the permissions of its worker.
+ * Converts a plugin's grants to the permissions of its worker.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export function toPermissions(
     read: list("read"),
     write: list("write"),
     env: list("env"),
-    // The server reads what is imported, and sees to it that it is granted.
+    // The server reads what the plugin imports, and checks that it is granted.
     import: false,
     run: false,
     ffi: false,
@@ -71,7 +71,8 @@ export async function checkGrants(grants: PluginGrants): Promise<void> {
 }
 
 async function isOwned(name: GrantName, value: string): Promise<boolean> {
-  // No query knows of these; whether they can be granted shows when they are.
+  // `Deno.permissions.query` does not support these; starting the worker shows
+  // whether they can be granted.
   if (value.includes("*") && name !== "env") return true;
   const { state } = await Deno.permissions.query(toDescriptor(name, value));
   return state === "granted";

@@ -1,5 +1,6 @@
 /**
- * Loads the plugins of a configuration, and adds what they bring to what is built in.
+ * Loads the plugins of a configuration, and adds their backends and framing
+ * functions to the built-in ones.
  *
  * @module
  */
@@ -36,7 +37,7 @@ export interface LoadPluginsOptions {
   readonly framings: FramingTable;
   /** The log. */
   readonly log: Log;
-  /** Told when a plugin was started again. */
+  /** Counts restarts of plugins. */
   readonly telemetry?: Telemetry;
 }
 
@@ -66,7 +67,7 @@ export class Plugins {
    *
    * @param config The configuration.
    * @param options What is built in.
-   * @returns The plugins; whoever asked for them ends them.
+   * @returns The plugins; the caller ends them.
    * @throws {ConfigError} If one cannot be loaded.
    */
   static async load(
@@ -188,7 +189,7 @@ export class Plugins {
     }
   }
 
-  /** Makes JavaScript of TypeScript in an isolate without any plugin. */
+  /** Converts TypeScript to JavaScript in an isolate without a plugin. */
   async #strip(
     startIsolate: StartIsolate,
     text: string,
@@ -240,11 +241,14 @@ interface ChosenIsolate {
   readonly startIsolate: StartIsolate;
   /** In words. */
   readonly where: string;
-  /** Whether TypeScript is parsed in one, too: what ends the parser ends its process. */
+  /**
+   * Whether it also converts TypeScript: input that crashes the parser ends its
+   * process.
+   */
   readonly strips: boolean;
 }
 
-/** Chooses what a plugin runs in, and loads no more than that. */
+/** Chooses what a plugin runs in, and loads only that. */
 async function chooseIsolate(
   { isolation }: PluginConfig,
 ): Promise<ChosenIsolate> {
@@ -274,7 +278,7 @@ async function chooseIsolate(
   };
 }
 
-/** Backends that are named by where their module is are plugins without any grant. */
+/** Backends that are named by a path or URL are plugins without grants. */
 function undeclared({ backend, routes, plugins }: Config): PluginConfig[] {
   const found = new Map<string, PluginConfig>();
   const all = [backend, ...routes.map(({ backend }) => backend)].flat();

@@ -21,10 +21,13 @@ import {
 
 /** Bytes of an answer beside those about a framing function's messages, at the most. */
 const mostAnswer = 8 * 1024 * 1024 + 4096;
-/** Lines in a second, above which a plugin has failed: reading them costs the server. */
+/**
+ * Most lines in a second; a plugin that writes more has failed, because reading
+ * them costs the server time.
+ */
 const mostLines = 10_000;
 const second = 1000;
-/** Bytes of calls for which memory is not kept. */
+/** Calls with more bytes than this use memory that is not kept. */
 const smallBatch = 16 * 1024;
 /** Bytes of memory that is kept: for the largest read. */
 const spareSize = largestSize + 64 * 1024;
@@ -60,7 +63,8 @@ export class ProcessIsolate implements Isolate {
         stdin: "piped",
         stdout: "piped",
         stderr: "piped",
-        // A terminal's Ctrl-C is for the server, which ends it in time.
+        // Ctrl-C in a terminal is meant for the server, which ends the process
+        // itself.
         detached: true,
       }).spawn();
     } catch (error) {
@@ -88,11 +92,11 @@ export class ProcessIsolate implements Isolate {
   }
 
   async #write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    // That it has ended, or why, is told by its status.
+    // The process's status tells that it has ended, and why.
     await this.#writer.write(bytes).catch(() => {});
   }
 
-  /** Memory that is new costs more than to copy into it. */
+  /** Allocating memory costs more than copying into it. */
   #takeSpare(size: number): Uint8Array<ArrayBuffer> {
     if (size <= smallBatch) return new Uint8Array(size);
     const index = this.#spares.findIndex(({ length }) => length >= size);
@@ -142,9 +146,9 @@ export class ProcessIsolate implements Isolate {
   }
 
   /**
-   * Removes the directory of a process that has started. On Unix the process
-   * stays in it, where nothing can be made any more, and a server that is killed
-   * leaves none behind.
+   * Removes the directory of a process as soon as it has started. On Unix the
+   * process stays in the removed directory, in which it cannot create anything,
+   * and a server that is killed leaves no directory behind.
    */
   #leaveDirectory(): void {
     if (this.#directory === undefined || Deno.build.os === "windows") return;
@@ -209,7 +213,7 @@ function removeDirectory(path: string | undefined): void {
   try {
     Deno.removeSync(path, { recursive: true });
   } catch (error) {
-    // Somebody else was faster: what cleans the temporary directory.
+    // Another program that cleans the temporary directory was faster.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

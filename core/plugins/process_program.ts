@@ -41,7 +41,8 @@ export async function findProcessProgram(): Promise<
   ProcessProgram | { readonly why: string }
 > {
   if (Deno.build.standalone) {
-    // What it may do is fixed in it: as its own child, it could do as much.
+    // A compiled program's permissions are fixed: its child would have all of
+    // them.
     return { why: "a compiled program cannot start a narrower one" };
   }
   const child = new URL("./child.ts", import.meta.url);
@@ -62,7 +63,10 @@ export async function findProcessProgram(): Promise<
   };
 }
 
-/** A grant for `deno` is one for where the path of programs leads, not for what that links to. */
+/**
+ * A permission to run `deno` applies to the path that PATH leads to, not to the
+ * file that this links to.
+ */
 async function findSelf(): Promise<string | undefined> {
   for (const command of [Deno.execPath(), "deno"]) {
     if (await mayRun(command)) return command;
@@ -103,7 +107,7 @@ function toArguments(
   ];
 }
 
-/** Modules are imported from memory alone, whatever is granted. */
+/** The plugin's modules are imported only from memory, whatever is granted. */
 function toFlags(permissions: Deno.PermissionOptionsObject): string[] {
   const flags = ["--deny-import"];
   for (const name of ["net", "read", "write", "env"] as const) {

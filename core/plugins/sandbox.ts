@@ -1,10 +1,10 @@
 /**
  * What runs in a plugin's sandbox: it imports the plugin and makes the calls
- * that come from the server. See `./sandbox_worker.ts` and `./child.ts` for how
- * they come.
+ * that come from the server. `./sandbox_worker.ts` and `./child.ts` receive
+ * them.
  *
- * The plugin's own code runs beside it; the server therefore trusts nothing that
- * comes from here.
+ * The plugin's own code runs beside it, so the server trusts nothing that comes
+ * from here.
  *
  * @module
  */
@@ -50,7 +50,7 @@ export interface SandboxOptions {
   readonly onLine: (line: string) => void;
   /** Takes each answer. */
   readonly onAnswer: (answer: Answer) => void;
-  /** Learns of an error that nothing caught. */
+  /** Called with an error that no code caught. */
   readonly onFailure: (why: string) => void;
 }
 
@@ -61,7 +61,7 @@ interface OpenFramer {
 }
 
 /**
- * Makes a sandbox in this thread: there is one in each.
+ * Makes the sandbox of this thread.
  *
  * @param options Where answers go.
  * @returns Makes a call.
@@ -74,7 +74,10 @@ export function createSandbox(
   const backends = new Map<number, Backend>();
   const framers = new Map<number, OpenFramer>();
   const queries = new Map<number, AbortController>();
-  /** The built-in modules that are loaded: behind the fence Deno could not. */
+  /**
+   * The built-in modules that are loaded. Once the fence is up, Deno could not
+   * load them.
+   */
   const loaded = new Set<string>();
   const modules = new MemoryModules({ mayImport: (name) => loaded.has(name) });
   const importing = new Map<number, PromiseWithResolvers<ModuleSources>>();
@@ -115,7 +118,7 @@ export function createSandbox(
     };
   }
 
-  /** Loads those that the plugin's modules name, be it only in an `import()`. */
+  /** Loads those that the plugin's modules name, also those in an `import()`. */
   async function loadNodeModules({ modules }: ModuleSources): Promise<void> {
     const sources = [...modules.values()];
     for (const name of openNodeModules) {
@@ -204,7 +207,7 @@ export function createSandbox(
     turns: readonly number[],
   ): Bulk {
     const { encoder } = framers.get(id)!.framer;
-    // It answers at once: it runs here.
+    // It answers at once because it runs here.
     const encoded = encoder!.encode({ data, ends, turns }) as EncodedMessages;
     const bytes = encoded.data.slice();
     encoder!.written();
@@ -218,12 +221,12 @@ export function createSandbox(
     open?.framer.close();
   }
 
-  /** Imports for the plugin, whose modules have this in place of `import()`. */
+  /** Replaces `import()` in the plugin's modules. */
   async function importFor(
     importer: string,
     specifier: unknown,
   ): Promise<unknown> {
-    // Once: an object could be another text the next time.
+    // Converted once: an object could give another text the next time.
     const name = `${specifier}`;
     if (loaded.has(name)) return await import(name);
     if (mayImportNode(name)) {
@@ -277,7 +280,7 @@ export function createSandbox(
   }
 
   function answer(answer: Answer): void {
-    // Nothing waits for those without a number.
+    // A call without a number has no answer.
     if (answer[0] !== 0) onAnswer(answer);
   }
 
@@ -301,11 +304,14 @@ function toFailure(failure: CloseError | undefined): BulkFailure | undefined {
   return { tooLarge, why: toText(tooLarge ? failure : failure.cause) };
 }
 
-/** Lines that the server is told in a second; it counts them itself, too. */
+/**
+ * Most lines in a second that are sent to the server, which limits them itself,
+ * too.
+ */
 const mostLines = 100;
 const mostLine = 1000;
 
-/** What is written without end costs nothing outside. */
+/** Drops the lines of a plugin that writes too many. */
 function limitLines(onLine: (line: string) => void): (line: string) => void {
   const now = performance.now.bind(performance);
   let since = -Infinity;
@@ -328,14 +334,14 @@ function roomFor(count: number): number {
 
 const answerFields = [...peerFields, "expires", "user", ...refusalFields];
 
-/** Only what the server may use leaves the sandbox: strings, numbers, and lists of strings. */
+/** Copies what may leave the sandbox: strings, numbers, and lists of strings. */
 function toPlainAnswer(info: unknown): unknown {
   if (info === undefined || info === null) return undefined;
   const fields = info as Record<string, unknown>;
   const answer: Record<string, unknown> = {};
   for (const name of answerFields) {
     const value = fields[name];
-    // The server says what is wrong with one that is neither.
+    // The server reports a value of another type.
     if (value !== undefined) answer[name] = toPlain(value) ?? null;
   }
   return answer;

@@ -1,6 +1,5 @@
 /**
- * From where a plugin is to its modules, in memory: the plugin's own and those
- * that it imports.
+ * Reads a plugin's module, and those that it imports, into memory.
  *
  * @module
  */
@@ -37,8 +36,8 @@ export interface ModuleLoaderOptions extends FetchModuleOptions {
    */
   readonly hosts?: readonly string[];
   /**
-   * Whether it is confined to what is its own. One that is trusted may import
-   * whatever the program may read.
+   * Whether it may import only what is below its own directory or at its own
+   * origin. A trusted plugin may import whatever the program may read.
    *
    * @default {true}
    */
@@ -48,7 +47,7 @@ export interface ModuleLoaderOptions extends FetchModuleOptions {
    * lock. What a module's text names in an `import()` is then read, too.
    */
   readonly recorded?: Map<string, string>;
-  /** Makes JavaScript of TypeScript; absent: it is done here. */
+  /** Converts TypeScript to JavaScript; absent: this thread does. */
   readonly strip?: StripTypes | undefined;
 }
 
@@ -88,7 +87,7 @@ export class ModuleLoader {
     this.#options = options;
     this.#entry = toUrl(specifier);
     this.#bounds = ImportBounds.of(this.#entry, options.hosts ?? []);
-    // Whether there is such a directory shows when the module is read.
+    // Reading the module shows whether the directory exists.
     this.#bounds.catch(() => {});
   }
 
@@ -158,7 +157,7 @@ export class ModuleLoader {
   async #read(wanted: Wanted): Promise<Known> {
     const known = this.#known.get(wanted.url);
     if (known !== undefined) return known;
-    // What cannot be read costs as much as what can.
+    // A failed read costs as much as a successful one, so it counts.
     if (++this.#attempts > maxModules) {
       throw new RangeError(`the plugin has more than ${maxModules} modules`);
     }
@@ -220,7 +219,7 @@ function decode(bytes: Uint8Array): string {
   if (!("text" in decoded)) {
     throw new SyntaxError(`line ${decoded.line}: ${decoded.why}`);
   }
-  // A byte order mark at the start means nothing.
+  // A byte order mark at the start is ignored.
   return decoded.text.replace(/^\uFEFF/, "");
 }
 

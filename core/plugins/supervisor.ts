@@ -1,5 +1,5 @@
 /**
- * Keeps a plugin running: starts it, and starts it again when it has failed.
+ * Keeps a plugin running: starts it, and restarts it when it has failed.
  *
  * @module
  */
@@ -27,11 +27,11 @@ export interface PluginSupervisorOptions
   readonly startTimeout: number;
   /** The log. */
   readonly log: Log;
-  /** Told when it was started again. */
+  /** Counts its restarts. */
   readonly telemetry?: Telemetry | undefined;
   /**
-   * Milliseconds before a plugin that has failed is started again; doubled with
-   * each failure that follows within a minute.
+   * Milliseconds before a plugin that has failed is restarted; doubled with
+   * each further failure within a minute.
    *
    * @default {100}
    */
@@ -41,19 +41,24 @@ export interface PluginSupervisorOptions
 /** A call that makes a backend; the first argument is the backend's number. */
 type StepName = "create" | "configure" | "start";
 
-/** A step of a start, which is repeated when the plugin is started again. */
+/** A step of a start, which each restart repeats. */
 interface Step<Name extends StepName = StepName> {
   readonly name: Name;
   readonly args: Parameters<SandboxCalls[Name]>;
 }
 
 const longestPause = 30_000;
-/** Milliseconds after which a plugin that runs is no longer held to fail at once. */
+/**
+ * Milliseconds after which a running plugin no longer counts as failing at its
+ * start.
+ */
 const steadyAfter = 60_000;
-/** Milliseconds until the next start for which a client is made to wait. */
+/**
+ * Longest time until the next start, in milliseconds, for which a client waits.
+ */
 const longestWait = 1000;
 
-/** A plugin that is started again when it fails. */
+/** A plugin that is restarted when it fails. */
 export class PluginSupervisor {
   #options: PluginSupervisorOptions;
   #exports: LoadedExports = { backend: false, framings: [] };
@@ -63,7 +68,10 @@ export class PluginSupervisor {
   #pause: number;
   #startedAt = 0;
   #failure: Error | undefined;
-  /** Set while the plugin is down: resolves when it runs again, or is ended. */
+  /**
+   * Present while the plugin is down; resolves when it runs again, or was
+   * ended.
+   */
   #restarting: Promise<void> | undefined;
   /** The next start: resolves when it has worked or failed. */
   #attempt = Promise.withResolvers<void>();
@@ -113,8 +121,8 @@ export class PluginSupervisor {
   }
 
   /**
-   * Waits until the plugin runs. A client waits for a start that is near; else
-   * it is told at once.
+   * Waits until the plugin runs. If the next start is not near, it throws at
+   * once.
    *
    * @returns The plugin.
    * @throws {Error} If it does not run.
@@ -149,7 +157,7 @@ export class PluginSupervisor {
   }
 
   /**
-   * Logs that something went wrong that has no consequence.
+   * Logs a failure that has no other consequence.
    *
    * @param what What.
    * @param error Why.
@@ -172,12 +180,12 @@ export class PluginSupervisor {
     );
   }
 
-  /** Takes note of a connection that uses the plugin. */
+  /** Counts a connection that uses the plugin. */
   retain(): void {
     this.#users++;
   }
 
-  /** Takes note of the end of such a connection. */
+  /** Stops counting a connection. */
   release(): void {
     if (--this.#users === 0) this.#unused.resolve();
   }

@@ -1,5 +1,5 @@
 /**
- * Waiting for a plugin, which may take its time.
+ * Waits for a plugin, with a limit.
  *
  * @module
  */
@@ -13,9 +13,9 @@ export interface WithinTimeOptions {
 }
 
 /**
- * Waits for a promise, but not for ever.
+ * Waits for a promise for a limited time.
  *
- * @param promise What to wait for; it goes on when the wait is given up.
+ * @param promise What to wait for; it continues when the wait ends.
  * @param options How long.
  * @returns What the promise resolves to.
  * @throws {Error} What the promise rejects with, or that it took too long.
@@ -29,7 +29,7 @@ export async function withinTime<T>(
     () => reject(new Error(`${what} took more than ${timeout / 1000} seconds`)),
     timeout,
   );
-  // Once it is given up, nobody is left to whom a failure would mean anything.
+  // After the wait, a rejection has no handler; it must not count as uncaught.
   promise.catch(() => {});
   try {
     return await Promise.race([promise, late]);

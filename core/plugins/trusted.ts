@@ -22,8 +22,8 @@ const importers = new Map<string, ImportFor>();
 /**
  * Imports a plugin's modules. Each call imports them anew.
  *
- * What they import later is read by the server, too: a compiled program loads
- * no module from a URL by itself.
+ * The server also reads what they import later, because a compiled program
+ * cannot load a module from a URL.
  *
  * @param sources The modules.
  * @param load Reads a module that one of them imports while it runs.
@@ -38,7 +38,7 @@ export async function importTrusted(
   const modules = new MemoryModules({ prefix });
   modules.add(sources);
   importers.set(prefix, async (importer, specifier) => {
-    // These are Deno's own, or have all of their text in their names.
+    // Deno has these built in, or their URL contains their text.
     if (/^(?:node|data|blob):/.test(specifier)) return await import(specifier);
     const found = modules.find(specifier, importer);
     if (found !== undefined) return await modules.import(found);

@@ -1,11 +1,11 @@
 /**
- * How calls and answers cross a pipe to a plugin's process.
+ * The format of calls and answers in the pipes of a plugin's process.
  *
  * Each of them is a frame: the length of what follows (4 bytes, little-endian),
- * its kind (4), the number of the call (8, a double), and the rest. Bytes that
- * were read, and what is answered about them, cross as they are; all else is
- * JSON. Nothing is revived to an object of any other kind: what comes from a
- * plugin's process may be anything.
+ * its kind (4), the number of the call (8, a double), and the rest. Data of a
+ * peer, and the answers about it, are sent as bytes; everything else is JSON.
+ * The server makes only plain objects of it, because a plugin's process may
+ * send anything.
  *
  * @module
  */
@@ -92,7 +92,7 @@ export function encodeCalls(
 /**
  * Decodes what arrives in a plugin's process.
  *
- * @param payload A frame without its length. It is looked at, not copied.
+ * @param payload A frame without its length. It is not copied.
  * @returns What it says.
  */
 export function decodeCall(payload: Uint8Array<ArrayBuffer>): ToProcess {
@@ -173,7 +173,7 @@ function toEncode(id: number, rest: Uint8Array<ArrayBuffer>): Call<"encode"> {
  *
  * @param payload A frame without its length.
  * @returns What it says; the value of an answer is not checked.
- * @throws {Error} If it is none.
+ * @throws {Error} If it is malformed.
  */
 export function decodeAnswer(payload: Uint8Array<ArrayBuffer>): FromProcess {
   const { kind, id, rest } = parseFrame(payload);
@@ -204,7 +204,7 @@ function decodeBulk(rest: Uint8Array<ArrayBuffer>): Bulk {
     whyStart <= rest.length && Number.isInteger(whyStart);
   if (!isOrdered) throw new RangeError("it counts more than there is");
   const numbers = fromNumbers(rest.subarray(numbersStart, bytesStart));
-  // A copy: what it lies in is read into again.
+  // A copy, because the next read overwrites the memory.
   const bytes = rest.slice(bytesStart, whyStart);
   if (state === 0) return { numbers, bytes };
   const why = decodeText(rest.subarray(whyStart));
@@ -334,7 +334,7 @@ export class FrameSplitter {
     this.#most = most;
   }
 
-  /** Bytes that are surely still to come of a frame whose start was read. */
+  /** Bytes that are certainly missing of a frame whose start was read. */
   get missing(): number {
     if (this.#length === 0) return 0;
     const known = this.#length < 4 ? 0 : this.#lengthAt(this.#held, 0);
@@ -368,7 +368,7 @@ export class FrameSplitter {
         const frame = this.#held.subarray(4, this.#length);
         this.#length = 0;
         yield frame;
-        // Memory that is new costs more than what is done with it here.
+        // Allocating memory costs more than what is done with it here.
         if (this.#held.length > mostKept) this.#held = none;
       }
     }
@@ -382,7 +382,10 @@ export class FrameSplitter {
     return length;
   }
 
-  /** Memory grows with what is there, not with what is announced. */
+  /**
+   * Memory grows with the bytes that have arrived, not with the announced
+   * length.
+   */
   #hold(bytes: Uint8Array, wanted: number): void {
     const length = this.#length + bytes.length;
     if (this.#held.length < length) {

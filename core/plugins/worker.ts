@@ -2,10 +2,10 @@
  * The worker of a plugin: it has the plugin's permissions, and starts the
  * sandbox, a thread of its own with the same permissions and a limit on its memory.
  *
- * Two are needed. Deno limits the permissions of a Web Worker but not its
- * memory, and one that has none left ends the whole process; a worker of
- * node:worker_threads is the other way round. And what runs here stays able to
- * answer: it gives up a sandbox that is caught in an endless loop.
+ * Two are needed: Deno limits the permissions of a Web Worker but not its
+ * memory, and a Web Worker that runs out of memory ends the whole process; with
+ * a worker of node:worker_threads it is the reverse. And this one can still
+ * answer, and end the sandbox, when the sandbox is caught in an endless loop.
  *
  * @module
  */
@@ -100,13 +100,14 @@ function start({ port, ...plugin }: WorkerStart): void {
       },
     },
   );
-  // Nobody reads these; what the plugin prints is on its way already.
+  // The sandbox sends what the plugin prints as messages; these streams stay
+  // empty.
   thread.stdout.resume();
   thread.stderr.resume();
   thread.on("message", (message: FromWorker) => {
     if ("line" in message) return scope.postMessage(message);
     tellEnd(message.why);
-    // It need not wait until the server has seen this: more may follow.
+    // It does not wait for the server to handle this: more may follow.
     thread?.terminate();
   });
   thread.on("error", (error) => tellEnd(error.message));

@@ -16,7 +16,7 @@ import {
 
 /** Pieces of memory that are kept for the next calls. */
 const mostSpares = 4;
-/** Bytes that a piece may have which is kept. */
+/** Most bytes of a piece that is kept. */
 const mostSpareBytes = 2 * 1024 * 1024;
 /** Milliseconds that ending a worker may take until it is ended by force. */
 const endTimeout = 1000;
@@ -66,7 +66,7 @@ export class WorkerIsolate implements Isolate {
 
   post(calls: readonly Call[]): void {
     const transfers: ArrayBuffer[] = [];
-    // A view takes all of the memory along in which it lies.
+    // Posting a view would copy the whole buffer behind it.
     const copies = calls.map((call): Call => {
       const [id, name, args] = call;
       if (name !== "push" && name !== "encode") return call;
@@ -78,7 +78,7 @@ export class WorkerIsolate implements Isolate {
     this.#port.postMessage(copies, transfers);
   }
 
-  /** Memory that is new costs more than to copy into it. */
+  /** Allocating memory costs more than copying into it. */
   #copy(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     const { length } = bytes;
     if (length <= copiedBytes) return bytes.slice();
@@ -114,7 +114,7 @@ export class WorkerIsolate implements Isolate {
   }
 }
 
-/** Of a size that serves other reads, too. */
+/** Its size suits other reads, too. */
 function roundUp(length: number): number {
   let size = copiedBytes;
   while (size + tailroom < length) size *= 4;
