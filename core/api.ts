@@ -8,12 +8,12 @@
  * `createBackend`, a function that makes a {@linkcode Backend} or a promise of
  * one, or `framings`, a record of {@linkcode CreateFraming} by name, or both.
  *
- * It runs in a thread of its own, with no permission save those that the
- * configuration grants it. A call that throws fails for its own client. A plugin
- * that does not answer for `plugin-timeout` seconds, that leaves an error
- * uncaught or that ends itself is started again: its module is imported anew,
- * `createBackend` called, and the backend configured and started as before. All
- * that it held is lost, and each of its framers ends its connection.
+ * It runs in a process or a thread of its own, with only the permissions that
+ * the configuration grants it. A call that throws fails for its own client. The
+ * server restarts a plugin that does not answer for `plugin-timeout` seconds,
+ * that leaves an error uncaught, or that ends itself: it imports the module
+ * again, calls `createBackend`, and configures and starts the backend as
+ * before. What the plugin held is lost, and its framers end their connections.
  *
  * @module
  */
@@ -22,8 +22,8 @@
 export const apiVersion = 1;
 
 /**
- * A peer discovery backend: it answers, for each WebSocket that a client wants
- * to open, which peer it is to be connected to.
+ * A peer discovery backend: for each WebSocket that a client wants to open, it
+ * answers which peer the client gets connected to.
  *
  * @example A backend that knows one peer
  * ```ts
@@ -48,14 +48,15 @@ export interface Backend {
    * @param option Name of the option, as written.
    * @param value Its value, verbatim.
    * @throws {Error} If the option is unknown or its value is not valid. The
-   * message is shown to the user, behind the place where the option stands.
+   * user sees the message after the place where the option is written.
    */
   configure?(option: string, value: string): void | Promise<void>;
   /**
-   * Learns that all options are set. It is called once, before the first query.
+   * Called once when all options are set, before the first query.
    *
-   * @returns The peer, if every query will name the same: whether its framing
-   * function exists and takes its configuration is then checked at once.
+   * @returns The peer, if every query will name the same: the server then
+   * checks at the start that its framing function exists and accepts its
+   * configuration.
    * @throws {Error} If an option is missing.
    */
   start?(): PeerInfo | undefined | Promise<PeerInfo | undefined>;
@@ -200,7 +201,7 @@ export interface Refusal {
  * @param config Configuration of the framing function, verbatim; may be empty.
  * @throws {Error} If the configuration is not valid (HTTP status 500).
  *
- * @example A framing function that cuts the stream into pieces of four bytes
+ * @example A framing function that cuts the peer's bytes into pieces of four
  * ```ts
  * import type { CreateFraming } from "@websocksy/websocksy/api";
  *
@@ -216,8 +217,8 @@ export interface Refusal {
 export type CreateFraming = (config: string) => Framer;
 
 /**
- * Cuts the bytes of one connection's peer into messages, and may say what the
- * client's messages become on their way to that peer.
+ * Cuts the bytes of one connection's peer into messages, and may change the
+ * client's messages on their way to that peer.
  */
 export interface Framer {
   /**
@@ -234,44 +235,44 @@ export interface Framer {
    */
   frame(data: Uint8Array, fresh: number): Frame | null;
   /**
-   * Says what becomes of the bytes that make no whole message when the peer
-   * ends its stream. It is called again while it answers a message and bytes
-   * remain.
+   * Says what happens to the bytes that make no whole message when the peer
+   * ends its side of the connection. It is called again while it answers a
+   * message and bytes remain.
    *
    * @param data The bytes held; at least one. They are valid during the call
    * only, and must not be changed.
    * @returns The next message, or `null`: all of them are the last message, of
    * the type that {@linkcode remainder} says.
-   * @throws {Error} If there is something wrong with them: the connection is
-   * closed with 1011.
+   * @throws {Error} If the bytes are malformed: the connection is closed with
+   * 1011.
    */
   end?(data: Uint8Array): Frame | null;
   /**
-   * How the bytes that make no whole message go to the client when the peer
-   * ends its stream: as text (if they are valid UTF-8), or as binary. So does an
-   * empty datagram, about which `frame` is not asked.
+   * The type of the last message, of the bytes that make no whole message when
+   * the peer ends its side: text (if they are valid UTF-8), or binary. An empty
+   * datagram has this type, too; `frame` is not called for it.
    *
    * @default {"binary"}
    */
   readonly remainder?: "text" | "binary";
   /**
-   * Says what a message of the client becomes on its way to the peer: a stream
-   * is given the bytes, for datagrams they make one. It is called for each
-   * message, in order, empty ones included; absent: messages are given to the
-   * peer as they are, but for {@linkcode append}.
+   * Encodes a message of the client for the peer: a stream peer gets the bytes,
+   * a datagram peer gets them as one datagram. It is called for each message,
+   * in order, empty ones included. Absent: the peer gets messages as they are,
+   * except for {@linkcode append}.
    *
    * @param message The message. It is valid during the call only, and must not
    * be changed.
-   * @param type The type that the client has given it.
-   * @returns What the peer is given, up to `max-message` bytes: `message`
-   * itself, or bytes that stay as they are until the next call.
-   * @throws {Error} If there is no such message in the peer's protocol: the
-   * connection is closed with 1011.
+   * @param type The type that the client gave it.
+   * @returns What the peer gets, up to `max-message` bytes: `message` itself,
+   * or bytes that do not change until the next call.
+   * @throws {Error} If the peer's protocol has no such message: the connection
+   * is closed with 1011.
    */
   encode?(message: Uint8Array, type: "text" | "binary"): Uint8Array;
   /**
    * Bytes that are added to each message of the client that does not end with
-   * them. With {@linkcode encode} it has no meaning, and costs far less.
+   * them. It is ignored beside {@linkcode encode}, and costs far less.
    */
   readonly append?: Uint8Array;
   /** Releases what the framer holds. It is called once, when the connection ends. */
@@ -280,27 +281,29 @@ export interface Framer {
 
 /** A message at the start of what a {@linkcode Framer} was given. */
 export interface Frame {
-  /** How many bytes it takes, 1 to the number of bytes given. */
+  /** How many bytes it consumes, 1 to the number of bytes given. */
   readonly length: number;
   /**
-   * How it goes to the client: as a text message (as a binary one, should it
-   * not be valid UTF-8), as a binary message, or not at all.
+   * How it is sent to the client: as a text message (as a binary one if it is
+   * not valid UTF-8), as a binary message, or not at all.
    */
   readonly type: "text" | "binary" | "discard";
   /**
-   * Where in these bytes that begins which goes to the client: bytes before it
-   * are dropped.
+   * Offset in these bytes at which the message for the client begins: bytes
+   * before it are dropped.
    *
    * @default {0}
    */
   readonly start?: number;
   /**
-   * Where in these bytes that ends which goes to the client: bytes from there on
-   * are dropped.
+   * Offset in these bytes at which the message for the client ends: bytes from
+   * there on are dropped.
    *
    * @default {length}
    */
   readonly end?: number;
-  /** What goes to the client in place of these bytes; it is copied at once. */
+  /**
+   * The message for the client in place of these bytes; it is copied at once.
+   */
   readonly message?: Uint8Array;
 }

@@ -33,7 +33,7 @@ export { ConfigError } from "./errors.ts";
 export type { BridgeServer, OptionValue, ServeOptions } from "./serve.ts";
 
 /**
- * Starts a bridge, with all that is built in.
+ * Starts a bridge with the built-in backends, framing functions and engines.
  *
  * @param options What it serves, where, and how; everything has a default.
  * @returns The bridge; it listens.

@@ -1,5 +1,5 @@
 /**
- * The bridge as part of another program: one call that starts it, one object
+ * Runs the bridge in another program: one call starts it, and returns an object
  * that ends it.
  *
  * @module
@@ -26,9 +26,9 @@ export interface ServeOptions {
    */
   readonly hostname?: string;
   /**
-   * Which peer a client gets: the address of the one peer for all clients, such
-   * as `tcp://127.0.0.1:6379`; an object that answers each request; or the name
-   * of a built-in backend, a declared plugin, or the path or URL of a plugin.
+   * Which peer a client gets: the address of one peer for all clients, such as
+   * `tcp://127.0.0.1:6379`; an object that answers each request; or the name of
+   * a built-in backend, a declared plugin, or the path or URL of a plugin.
    *
    * @default {"defaultpeer"}
    */
@@ -48,10 +48,13 @@ export interface ServeOptions {
   readonly framingConfig?: string;
   /** Subprotocol of the one peer; `*` takes the first that a client offers. */
   readonly protocol?: string;
-  /** Framing functions of the program's own, which answers of a backend may name. */
+  /**
+   * The program's own framing functions, which a backend may name in its
+   * answers.
+   */
   readonly framings?: Readonly<Record<string, CreateFraming>>;
   /**
-   * Any other `[core]` option, by its name in the configuration reference, such
+   * Any other `[core]` option by its name in the configuration reference, such
    * as `{ "max-connections": 100, origin: "https://example.com" }`. A number or
    * boolean is written as it is; an array gives the option several times.
    */
@@ -76,20 +79,22 @@ export interface BridgeServer extends AsyncDisposable {
   /** Resolves when it has ended; it never rejects. */
   readonly finished: Promise<void>;
   /**
-   * Ends it: no further connection is accepted, what is buffered is sent, and
-   * every WebSocket is closed with 1001, all within `drain-timeout` seconds.
+   * Ends it: it accepts no further connection, sends what is buffered, and
+   * closes every WebSocket with 1001, all within `drain-timeout` seconds.
    * Further calls wait for the same end.
    */
   shutdown(): Promise<void>;
 }
 
-/** What there is to serve with, beside what the options bring. */
+/** The built-in parts. */
 export type ServeParts = Pick<
   ProgramParts,
   "backends" | "framings" | "engines"
 >;
 
-/** Options that another field gives, or that only the command can carry out. */
+/**
+ * Options that have a field of their own, or that only the command supports.
+ */
 const refused: Readonly<Record<string, string>> = {
   port: "it is an option of its own: { port: … }",
   listen: "it is an option of its own: { hostname: … }",
@@ -98,7 +103,9 @@ const refused: Readonly<Record<string, string>> = {
   "log-file": "the program takes the lines itself: { log: … }",
 };
 
-/** The name by which what the program brings is loaded. */
+/**
+ * The name under which the program's own backend or framing function is loaded.
+ */
 const own = "the program's own";
 
 /**
@@ -128,7 +135,7 @@ export async function startServer(
     await program.end();
     throw error;
   }
-  // Without IPv6, it is not where the options said.
+  // Without IPv6, the address is another one than the options say.
   const { listen } = program.config.core;
   const { promise: finished, resolve } = Promise.withResolvers<void>();
   let ending: Promise<void> | undefined;
@@ -158,7 +165,7 @@ export async function startServer(
   };
 }
 
-/** The tables with what the program itself brings. */
+/** The tables of built-in parts, with the program's own ones. */
 function withOwn(
   { backend, framing, framings }: ServeOptions,
   parts: ServeParts,
@@ -180,7 +187,7 @@ function withOwn(
   };
 }
 
-/** The options as a configuration file would say them. */
+/** The options as a configuration file would have them. */
 function toOptions(options: ServeOptions): GivenOption[] {
   const { port, hostname, backend, core = {}, plugins = {} } = options;
   const given: GivenOption[] = [];

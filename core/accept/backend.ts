@@ -87,7 +87,7 @@ async function configure(
   await backend.configure(option, value);
 }
 
-/** Starts a backend; what is wrong then stands at the option that it is about. */
+/** Starts a backend; an error names the option that caused it. */
 async function start(
   backend: Backend,
   steps: readonly BackendStep[],
@@ -102,7 +102,10 @@ async function start(
   }
 }
 
-/** Where the value that a message quotes stands, or the option that it names. */
+/**
+ * Finds where the value that a message quotes is written, or the option that it
+ * names.
+ */
 function originOfMention(
   steps: readonly BackendStep[],
   message: string,
@@ -127,7 +130,7 @@ function originOfFraming(steps: readonly BackendStep[]): string | undefined {
   )?.origin;
 }
 
-/** Makes a framer of a peer that is known before the first query, to see that it can be. */
+/** Checks the framing function of a peer that is known before the first query. */
 async function checkFraming(
   info: PeerInfo | undefined,
   framings: FramingTable,
@@ -168,7 +171,7 @@ function isRefusal(
   return typeof info === "object" && info !== null && "refuse" in info;
 }
 
-/** A backend's answer is checked, never trusted. */
+/** Checks a backend's answer. */
 function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
   if (info === undefined || info === null) return undefined;
   for (const field of peerFields) {
@@ -179,7 +182,7 @@ function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
       `Cannot use the backend's answer: its ${field} is no string`,
     );
   }
-  // What a plugin answers has other values than the type says.
+  // A plugin may answer other values than the type allows.
   const version: string | undefined = info.proxyProtocol;
   if (version !== undefined && version !== "v1" && version !== "v2") {
     throw new TypeError(

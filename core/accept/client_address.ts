@@ -1,6 +1,6 @@
 /**
- * Who a client is, if it comes by way of a proxy: `Forwarded` (RFC 7239) and
- * `X-Forwarded-For`.
+ * Finds the address of a client that connects through a proxy: `Forwarded` (RFC
+ * 7239) and `X-Forwarded-For`.
  *
  * @module
  */
@@ -17,14 +17,14 @@ import {
 } from "../net/trusted_proxies.ts";
 
 /**
- * Finds the address of the client. Each proxy adds the address that it was
- * connected from to the end of a list; so the list is walked from its end,
- * as far as those that added to it are trusted. What is not an address ends the
- * walk: the last one before it is taken.
+ * Finds the address of the client. Each proxy adds the address of its own
+ * client to the end of a list. So the list is read from its end, as long as the
+ * proxy that added the entry is trusted. An entry that is not an address ends
+ * the search: the one after it in the list counts.
  *
- * @param remote Who has connected to us.
+ * @param remote The address of the connection's other end.
  * @param headers The request's header fields.
- * @param trusted Who is believed.
+ * @param trusted The proxies that are trusted.
  * @returns The address; `remote` itself unless that is trusted.
  * @throws {RequestError} 400 if the two header fields name two clients: a
  * proxy that adds to one of them may pass on the other as its client wrote it,
@@ -77,7 +77,7 @@ export function resolveRemote(
   return byForwarded ?? byOlder ?? remote;
 }
 
-/** Walks from node to node, the last one that was added first. */
+/** Reads the nodes, the one that was added last first. */
 function walk(
   remote: RemoteAddress,
   nodes: Iterable<string>,
@@ -105,7 +105,7 @@ function parseNode(
   const match = NODE.exec(text);
   const ip = parseIp(match?.[1] ?? match?.[2] ?? text);
   if (ip === undefined) return undefined;
-  // In brackets stands IPv6 alone.
+  // Only IPv6 is written in brackets.
   if (match?.[1] !== undefined && !match[1].includes(":")) return undefined;
   const address = formatIp(ip);
   const port = Number(match?.[3] ?? 0);
@@ -125,9 +125,9 @@ const longestElement = 1000;
  * Yields what each element of `Forwarded` has for `for`, from the last to the
  * first; the empty text for an element that is malformed or has none.
  *
- * It is read from its end: what a client wrote in front of what a proxy has
- * added, an open quote for instance, must not change what that means. A comma
- * inside of quotes leaves a half behind it that is no element.
+ * It is read from its end: what a client wrote before the proxy's entry, such
+ * as an open quote, must not change the meaning of that entry. A comma within
+ * quotes leaves a part after it that is not an element.
  */
 function* forwardedNodes(value: string): Generator<string> {
   let end = value.length;

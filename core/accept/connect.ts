@@ -1,6 +1,6 @@
 /**
- * From a request to everything that a bridge needs: asks the backend, chooses
- * the subprotocol, makes the framer, opens the peer.
+ * Makes what a bridge needs for a request: asks the backend, chooses the
+ * subprotocol, makes the framer, and opens the peer.
  *
  * @module
  */
@@ -46,13 +46,13 @@ export interface Client {
   readonly protocols: readonly string[];
   /** The route that it matches, if there is one. */
   readonly match: RouteMatch | undefined;
-  /** Told what becomes of it. */
+  /** Records what happens to the request. */
   readonly telemetry: HandshakeTelemetry;
 }
 
 /**
- * Makes what a backend is asked. Few ask for header fields: they are listed
- * for these alone.
+ * Makes the query for a backend. Few backends use header fields, so they are
+ * only listed when they are read.
  *
  * @param client The client. @param signal Aborted when the answer is no longer
  * needed.
@@ -81,7 +81,7 @@ export function toQuery(
 
 /** What a connection is made with. */
 export interface ConnectOptions {
-  /** Answers which peer; absent: there is none. */
+  /** Answers which peer; absent: no backend is configured. */
   readonly backend: Backend | undefined;
   /** The framing functions. */
   readonly framings: FramingTable;
@@ -107,9 +107,9 @@ export interface ConnectOptions {
   readonly backendName?: string;
   /** Pattern of the route that it is of, for the telemetry. */
   readonly route?: string | undefined;
-  /** Takes the time of each step. */
+  /** Measures each step. */
   readonly telemetry?: HandshakeTelemetry;
-  /** Takes what the backend wants the administrator to know. */
+  /** Called with a warning of the backend. */
   readonly onWarning?: (warning: string) => void;
 }
 
@@ -119,13 +119,13 @@ export interface Connection {
   readonly peer: Peer;
   /** Its address, with a scheme. */
   readonly address: string;
-  /** Makes messages of what it sends. */
+  /** Makes messages of its bytes. */
   readonly framer: StreamFramer;
   /** Name of the framing function. */
   readonly framing: string;
   /** The subprotocol, as the client wrote it. */
   readonly protocol: string | undefined;
-  /** Something that the administrator should know. */
+  /** A note for the log. */
   readonly note: string | undefined;
 }
 
@@ -134,7 +134,7 @@ export interface Connection {
  *
  * @param query What the client asks for.
  * @param options Where to look it up.
- * @returns The connection; whoever asked for it closes it.
+ * @returns The connection; the caller closes it.
  * @throws {RequestError} If there is none: 404, 400, 500 or 502, or what the
  * backend says; `signal`'s
  * reason if that was aborted.

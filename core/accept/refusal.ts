@@ -9,7 +9,7 @@ import { RequestError } from "../errors.ts";
 import type { HttpRequest } from "../websocket/engine.ts";
 
 /**
- * Makes a refusal of whatever went wrong.
+ * Converts an error to a refusal.
  *
  * @param error What was thrown.
  * @param request The request.
@@ -26,7 +26,7 @@ export function toRefusal(
 }
 
 /**
- * Makes the refusal of a server that can take no more connections now.
+ * Makes the refusal of a server that accepts no more connections at the moment.
  *
  * @param why Why, for the client.
  * @param cause What else the log tells.
@@ -51,10 +51,10 @@ const refusalBodies: Readonly<Record<number, string>> = {
  *
  * @param answer The answer.
  * @returns The refusal.
- * @throws {TypeError} If the answer is none.
+ * @throws {TypeError} If the answer is malformed.
  */
 export function refusedByBackend(answer: Refusal): RequestError {
-  // What a plugin answers has other values than the type says.
+  // A plugin may answer other values than the type allows.
   const { refuse, authenticate = "Bearer", retryAfter = 5, why }: {
     [Field in keyof Refusal]: unknown;
   } = answer;

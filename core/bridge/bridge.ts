@@ -1,5 +1,5 @@
 /**
- * One WebSocket and one peer: what comes from the one goes to the other.
+ * Connects one WebSocket to one peer, and passes data in both directions.
  *
  * @module
  */
@@ -24,22 +24,22 @@ import type {
   WebSocketHandler,
 } from "../websocket/engine.ts";
 
-/** What a bridge connects. It owns all three from then on. */
+/** What a bridge connects. The bridge owns all three from then on. */
 export interface BridgeEnds {
-  /** The client's side. */
+  /** The client's WebSocket. */
   readonly socket: ServerWebSocket;
-  /** The service's side. */
+  /** The peer. */
   readonly peer: Peer;
-  /** Makes messages of what the peer sends. */
+  /** Makes messages of the peer's bytes. */
   readonly framer: StreamFramer;
 }
 
 /** Options for {@linkcode Bridge}. */
 export interface BridgeOptions {
   /**
-   * Milliseconds without progress after which the end of one side no longer
-   * waits for the other: a peer that takes nothing, or does not end its stream,
-   * after the client has gone.
+   * Milliseconds without progress after which the bridge no longer waits for a
+   * peer that reads nothing, or does not end its side, after the client has
+   * left.
    *
    * @default {5000}
    */
@@ -65,16 +65,21 @@ export interface BridgeSummary extends ConnectionTraffic {
  *
  * ```
  * open ◄── has it room? ──► full
- *   └─────────────────────────┴── either side, the server or a fault ends it ──► ending
- * ending ── the WebSocket has ended, and so has the peer's stream if it is to ──► over
+ *   └─────────────────────────┴── either side, the server or a failure ends it ──► ending
+ * ending ── the WebSocket has ended, and the peer's side if it has one ──► over
  * ```
  */
 type ClientState =
-  /** It sends, and is sent to. */
+  /** Messages go both ways. */
   | "open"
-  /** It has no room: the peer is not the one who is waited for. */
+  /**
+   * Its WebSocket has no room for more: the bridge does not wait for the peer.
+   */
   | "full"
-  /** It sends no more, or is sent no more; what the peer still says is dropped. */
+  /**
+   * It sends nothing more, or gets nothing more; what the peer still sends is
+   * dropped.
+   */
   | "ending"
   /** Both sides have ended, and only closing is left. */
   | "over";
@@ -85,7 +90,10 @@ type ClientState =
  */
 type PeerOutput = "ready" | "writing" | "failed";
 
-/** What is read from the peer: until its stream has ended, failed, or was given up. */
+/**
+ * What is read from the peer: `ended` once its side has ended or failed, or was
+ * given up.
+ */
 type PeerInput = "open" | "ended";
 
 /**
@@ -102,7 +110,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   #framer: StreamFramer;
   #reader: PeerReader;
   #lingerTimeout: number;
-  /** Resolves when the peer's stream has ended, failed, or was given up. */
+  /** Resolves when the peer's side has ended or failed, or was given up. */
   #peerEnded: Promise<void>;
   #socketEnded = Promise.withResolvers<WebSocketEnd>();
   #client: ClientState = "open";
@@ -111,9 +119,9 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   #error: unknown;
   #lingerTimer: SharedTimer | undefined;
   #idleWatch: IdleWatch | undefined;
-  /** Reads from the peer, as a sign that it makes progress. */
+  /** Number of reads from the peer, which show its progress. */
   #reads = 0;
-  /** The peer, for whom others wait. */
+  /** Identifies the peer to the read budget. */
   #reading = createReader();
 
   /**
@@ -157,8 +165,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   }
 
   /**
-   * Closes the WebSocket because the server shuts down; what was given to it
-   * is sent before.
+   * Closes the WebSocket because the server shuts down; messages that it
+   * already has are sent first.
    *
    * @param code Close code.
    * @param reason Why.
@@ -168,7 +176,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     this.#socket.close(code, reason);
   }
 
-  /** Gives the peer up at once: there is no more time. */
+  /** Gives the peer up at once, because the time for the shutdown is over. */
   abort(): void {
     this.#beginEnd();
     this.#closePeer();
@@ -209,17 +217,20 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       this.#output = "ready";
     } catch (error) {
       this.#output = "failed";
-      // A peer that has ended its stream need not take more.
+      // A peer that has ended its side need not read more.
       if (this.#input === "ended") return;
       this.#error ??= error;
       if (this.#peer.isDatagram || error instanceof CloseError) {
         this.#fail(error);
-      } // Its last words may still be on their way to the client.
+      } // Data that the peer sent before may still be on its way to the client.
       else this.#watchPeer();
     }
   }
 
-  /** Peer to client, until the peer's stream has ended; never rejects. */
+  /**
+   * Copies from the peer to the client until the peer's side has ended; never
+   * rejects.
+   */
   async #pump(): Promise<void> {
     try {
       await this.#copyToClient();
@@ -237,8 +248,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     } catch (error) {
       this.#error ??= error;
     }
-    // After a write has failed, an end may be that of a connection that was
-    // reset, with some of what the peer said lost.
+    // After a failed write, the end may come from a reset, which lost some of
+    // the peer's data.
     if (this.#error === undefined) this.#close(1000, "");
     else this.#fail(this.#error);
   }
@@ -248,13 +259,14 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       const first = await this.#reader.read();
       if (first === null) return;
       this.#reads++;
-      // No promise where none is needed: this is done for every read.
+      // Returns no promise where none is needed: it runs for every read.
       const together = this.#reader.together(first);
       const count = typeof together === "number" ? together : await together;
       const turn = giveWay(this.#reading, count);
       if (turn !== undefined) await turn;
-      // The client is gone: what the peer still says is read so that closing
-      // the connection does not reset it and lose what it has not yet taken.
+      // The client has left. The peer's data is read all the same: closing a
+      // connection with unread data would reset it, and lose what the peer has
+      // not read yet.
       if (this.#isEnding) continue;
       const start = performance.now();
       const framing = this.#framer.push(count);
@@ -287,8 +299,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   }
 
   /**
-   * Gives the peer up once it has taken nothing for a while; as long as the
-   * client is there to hear it, also that it says something counts.
+   * Gives the peer up once it has read nothing for a while. While the client is
+   * still there, data from the peer counts as progress, too.
    */
   #watchPeer(): void {
     cancelSharedTimer(this.#lingerTimer);
@@ -325,7 +337,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     cancelSharedTimer(this.#lingerTimer);
     this.#closePeer();
     await this.#peerEnded;
-    // A read that is under way still writes to the framer's memory.
+    // A pending read still writes to the framer's memory.
     await this.#reader.settled();
     try {
       this.#framer.close();
@@ -337,13 +349,16 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     return { toPeer, toClient, end, ...(error !== undefined && { error }) };
   }
 
-  /** Whether the peer has a stream that we can end, and that it has not ended itself. */
+  /** Whether the peer is a stream peer whose connection has not ended yet. */
   get #mayEndPeer(): boolean {
     return this.#output !== "failed" && this.#input === "open" &&
       !this.#peer.isDatagram;
   }
 
-  /** Ends the stream to the peer and waits until the peer has ended its own. */
+  /**
+   * Ends our side of the peer's connection, and waits until the peer has ended
+   * its own.
+   */
   async #endPeer(): Promise<void> {
     this.#watchPeer();
     try {

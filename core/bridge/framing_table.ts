@@ -1,5 +1,5 @@
 /**
- * The framing functions, by name.
+ * The framing functions by name, and how a connection gets its framer.
  *
  * @module
  */

@@ -22,18 +22,18 @@ export interface EncodedMessages extends IncomingMessages {
   readonly failure?: CloseError | undefined;
 }
 
-/** What the bridge needs of an encoder, wherever that runs. */
+/** What the bridge needs of an encoder, in this thread or in a plugin. */
 export interface StreamEncoder {
   /**
    * Encodes messages. The bytes are valid until {@linkcode written} is called,
-   * which it must be before the next call, or until the connection is over.
+   * which must happen before the next call, or until the connection has ended.
    *
    * @param messages Messages of the client, in order.
    */
   encode(
     messages: IncomingMessages,
   ): EncodedMessages | Promise<EncodedMessages>;
-  /** Called when the returned bytes are not used any more. */
+  /** Called when the returned bytes are no longer used. */
   written(): void;
   /**
    * Bytes to append to each message that does not end with them, if it does
@@ -130,7 +130,10 @@ class MessageEncoder implements StreamEncoder {
     return { data: this.#memory.subarray(0, length), ends: encoded, failure };
   }
 
-  /** Room for more bytes behind those that there are; at first for as many as were given. */
+  /**
+   * Makes room for more bytes after those that are there; at first for as many
+   * as the messages have.
+   */
   #makeRoom(held: number, more: number, expected: number): void {
     const wanted = held + more;
     if (wanted <= this.#memory.length) return;
@@ -250,7 +253,7 @@ function endsWith(
   return at === 0;
 }
 
-/** What a framing function answers is checked, never trusted. */
+/** Checks the answer of a framing function. */
 function checkEncoded(
   bytes: unknown,
   most: number,

@@ -20,18 +20,19 @@ export interface FramedRead extends OutgoingMessages {
   readonly failure?: CloseError | undefined;
 }
 
-/** What the bridge needs of a framer, wherever that runs. */
+/** What the bridge needs of a framer, in this thread or in a plugin. */
 export interface StreamFramer {
   /**
-   * Offers room for the next read. What was given before is no longer valid.
+   * Returns memory for the next read. Memory and messages returned before are
+   * no longer valid.
    *
    * @param minimum The least room that will do, in bytes.
    */
   room(minimum: number): Uint8Array<ArrayBuffer>;
   /**
-   * Offers room for another read whose bytes belong to those of the last one.
-   * They may be framed while that read waits; it then counts as the next one, and
-   * no other room may be asked for before it has ended.
+   * Returns memory for another read whose bytes belong to those of the last
+   * one. The earlier bytes may be framed while that read waits; it then counts
+   * as the next read, and no other memory may be requested before it ends.
    *
    * @param count Bytes that were read and not yet framed.
    * @returns The room; `undefined` if there are so many that more need not come
@@ -44,9 +45,15 @@ export interface StreamFramer {
    * @param count Number of bytes; 0 only for an empty datagram.
    */
   push(count: number): FramedRead | Promise<FramedRead>;
-  /** Gives what is held back, as a last message, at the end of the peer's stream. */
+  /**
+   * Returns what is held back, as a last message, when the peer has ended its
+   * side.
+   */
   end(): FramedRead | Promise<FramedRead>;
-  /** Makes what the peer is given of the client's messages; absent: it is given these. */
+  /**
+   * Encodes the client's messages for the peer; absent: the peer gets them as
+   * they are.
+   */
   readonly encoder?: StreamEncoder | undefined;
   /** Releases what the framing function holds. A second call does nothing. */
   close(): void;
@@ -62,12 +69,12 @@ export interface MessageFramerOptions {
 }
 
 /**
- * Most bytes that come of one read.
+ * Returns the most bytes that the messages of one read may have.
  *
  * @param maxMessage Most bytes that the framing function may hold back.
  */
 export function mostFramed(maxMessage: number): number {
-  // What was held back, the last read, and what goes out in place of them.
+  // What was held back, the last read, and the messages in place of them.
   return maxMessage + largestSize + mostLarger(maxMessage);
 }
 
@@ -134,9 +141,10 @@ export class MessageFramer implements StreamFramer {
   }
 
   /**
-   * Asks for one message after another of the bytes that are held.
+   * Asks the framing function for one message after another.
    *
-   * @param fresh How many of them are new; `undefined`: none, and none will be.
+   * @param fresh How many of the bytes held are new; `undefined`: none, as the
+   * peer has ended its side.
    */
   #frame(fresh: number | undefined): FramedRead {
     const buffer = this.#buffer;
@@ -213,8 +221,8 @@ export class MessageFramer implements StreamFramer {
 }
 
 /**
- * Messages that go out in place of fewer bytes than they have, and so find no
- * room where those lay.
+ * Messages that replace fewer bytes than they have, and so do not fit into
+ * their place.
  */
 class LargerMessages {
   #most: number;
@@ -236,9 +244,9 @@ class LargerMessages {
   }
 
   /**
-   * Puts all messages of the read into memory of their own.
+   * Copies all messages of the read into one new buffer.
    *
-   * @param data Where those lie that are not among these.
+   * @param data Holds the other messages.
    * @param messages The messages; their places are changed.
    * @returns The memory.
    */
@@ -255,7 +263,7 @@ class LargerMessages {
   }
 }
 
-/** Most bytes that messages may have which go out in place of fewer. */
+/** Most bytes of the messages that replace fewer bytes. */
 function mostLarger(maxMessage: number): number {
   // One as large as may be, and each byte of a read as the three of U+FFFD.
   return maxMessage + 3 * largestSize;
@@ -320,9 +328,9 @@ export function checkMessage(message: unknown, most: number): void {
 }
 
 /**
- * Makes binary messages of the text messages that are not valid UTF-8. Many
- * messages are checked in one go where it can be: pieces of valid UTF-8 are
- * valid if they are cut between characters.
+ * Turns text messages that are not valid UTF-8 into binary ones. It checks many
+ * messages at once where possible: pieces of valid UTF-8 are valid if they are
+ * cut between characters.
  */
 function demoteInvalidText(
   data: Uint8Array,

@@ -1,5 +1,5 @@
 /**
- * The page for trying and debugging the bridge.
+ * Serves the page for trying and debugging the bridge.
  *
  * @module
  */

@@ -10,7 +10,7 @@ import type { ServerState } from "./page.ts";
 import { formatText } from "./text.ts";
 
 /**
- * Answers with the state of the server.
+ * Answers with the state of the server, as JSON.
  *
  * @param _request The request.
  * @param state The state of the server.

@@ -106,7 +106,7 @@ export class Pages {
       const refusal = toRefusal(error, request);
       const { status } = refusal;
       const why = describeError(refusal);
-      // An error with a cause is not only the client's fault.
+      // The client is not to blame for an error with a cause.
       this.#log(refusal.cause === undefined ? "debug" : "warn", "page", {
         ...fields,
         status,

@@ -1,5 +1,5 @@
 /**
- * The certificate that clients are shown: read from its files, and checked.
+ * Reads and checks the certificate for clients.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { EngineServer, ServerCertificate } from "../websocket/engine.ts";
  * Reads the certificate that `tls-cert` and `tls-key` name.
  *
  * @param core The options.
- * @returns The certificate; nothing if the server speaks without TLS.
+ * @returns The certificate; `undefined` if the server does not use TLS.
  * @throws {ConfigError} If a file cannot be read, is not what it should be, or
  * the key is not that of the certificate.
  */
@@ -22,7 +22,7 @@ export async function readCertificate(
   { tlsCert, tlsKey }: Pick<CoreConfig, "tlsCert" | "tlsKey">,
 ): Promise<ServerCertificate | undefined> {
   if (tlsCert === undefined || tlsKey === undefined) return undefined;
-  // One file may have both, in any order, which not every parser takes.
+  // One file may contain both, in any order, which not every parser supports.
   const cert = blocksOf(await readPem("tls-cert", tlsCert), /^CERTIFICATE$/)
     .join("");
   const [key = ""] = blocksOf(
@@ -39,7 +39,7 @@ export async function readCertificate(
     "private key without a passphrase",
     () => createPrivateKey(key),
   );
-  // Neither engine would notice before a client comes.
+  // Neither engine would notice before a client connects.
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new ConfigError(
       `cannot use tls-key: "${tlsKey}" is not the key of the certificate in "${tlsCert}"`,
@@ -81,7 +81,7 @@ function parse<T>(
   try {
     return parse();
   } catch (error) {
-    // The parser's own words name a place in its source, not in the file.
+    // The parser's message names a place in its own source, not in the file.
     throw new ConfigError(
       `cannot use ${option}: "${file}" has no ${what}, in PEM`,
       undefined,
@@ -94,12 +94,12 @@ function parse<T>(
 export interface ReplaceCertificateOptions {
   /** The server that shows it. */
   readonly engine: EngineServer;
-  /** Told whether it could be replaced. */
+  /** Logs whether it could be replaced. */
   readonly log: Log;
 }
 
 /**
- * Lets new connections be shown another certificate, if the engine can.
+ * Replaces the certificate for new connections, if the engine can.
  *
  * @param old The one that is shown.
  * @param certificate The one that is wanted.

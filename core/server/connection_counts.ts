@@ -1,5 +1,5 @@
 /**
- * How many connections there are, and how many each address has.
+ * Counts connections, in total and for each address.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export interface ConnectionLimits {
   readonly maxConnectionsPerAddress: number;
 }
 
-/** Why a connection is one too many, in words; `undefined`: it is not. */
+/** Why a connection exceeds a limit, in words; `undefined`: it does not. */
 export type TooMany =
   | "too many connections"
   | "too many connections from this address"
@@ -44,13 +44,14 @@ export interface ConnectionCounts {
   /**
    * Counts one more connection, unless it is one too many.
    *
-   * @param remote The client; those of an IPv6 network of 64 bits are one, and
-   * those on a Unix socket, who have no address, are not counted by it.
+   * @param remote The client; clients of one IPv6 network of 64 bits count as
+   * one, and clients on a Unix socket, which have no address, are not counted
+   * by address.
    * @param limits How many there may be.
    * @returns Why it is not counted.
    */
   add(remote: RemoteAddress, limits: ConnectionLimits): TooMany;
-  /** Takes note that a connection, which was counted, is over. */
+  /** Stops counting a connection that has ended. */
   remove(remote: RemoteAddress): void;
 }
 
@@ -89,7 +90,7 @@ export class LocalCounts implements ConnectionCounts {
   }
 }
 
-/** What can be nothing else than an IPv4 address, which has one text alone. */
+/** Matches only IPv4 addresses, each of which has exactly one text. */
 const ipv4 = /^(?:\d+\.){3}\d+$/;
 
 function keyOf(remote: RemoteAddress): string | undefined {
@@ -103,7 +104,7 @@ function keyOf(remote: RemoteAddress): string | undefined {
  *
  * @param remote The client.
  * @returns Its IPv4 address, or the first 64 bits of its IPv6 address, as the
- * other ones it may choose at will; `undefined` on a Unix socket.
+ * client may choose the others; `undefined` on a Unix socket.
  */
 export function clientOf(remote: RemoteAddress): IpAddress | undefined {
   const ip = ipOf(remote);

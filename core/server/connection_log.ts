@@ -1,5 +1,5 @@
 /**
- * The lines that the log has for a connection.
+ * Logs what happens to connections.
  *
  * @module
  */
@@ -83,7 +83,7 @@ export function logClose(
 }
 
 /**
- * Makes a report of connections that cannot be accepted.
+ * Makes a function that logs connections that cannot be accepted.
  *
  * @param log The log.
  * @returns Logs an error, once a minute at the most.

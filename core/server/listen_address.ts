@@ -1,6 +1,6 @@
 /**
- * Where a server can listen: whether a port is free for several threads, and
- * what takes the place of `::` where the system has no IPv6.
+ * Checks that a port is free for several threads, and replaces `::` where the
+ * system has no IPv6.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import {
 } from "../config/options.ts";
 
 /**
- * Finds where to listen instead when the system has no IPv6: on all of IPv4, if
- * nobody has chosen an address.
+ * Finds where to listen instead when the system has no IPv6: on all IPv4
+ * addresses, if the configuration names no address.
  *
  * @param core Where the server was to listen.
  * @param error What listening threw.
@@ -24,7 +24,7 @@ export function findIpv4Instead(
   { listen }: CoreConfig,
   error: unknown,
 ): ListenAddress | undefined {
-  // The default is always the same object: `-l ::` is another one.
+  // The default is always the same object; `-l ::` gives another one.
   return listen === defaultCoreConfig.listen && lacksIpv6(error)
     ? { transport: "tcp", hostname: "0.0.0.0" }
     : undefined;
@@ -35,7 +35,7 @@ export function findIpv4Instead(
  * share the port with it without an error.
  *
  * @param core Where.
- * @throws {Deno.errors.AddrInUse} If somebody does.
+ * @throws {Deno.errors.AddrInUse} If one does.
  */
 export function checkPort({ listen, port }: CoreConfig): void {
   if (listen.transport !== "tcp" || port === 0) return;

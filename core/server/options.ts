@@ -47,7 +47,7 @@ export interface ServerConfig {
   /** What is answered beside WebSockets; absent: what `core` asks for. */
   readonly pages?: Pages | undefined;
   /**
-   * Records connections for those who watch.
+   * Records connections for metrics and traces.
    *
    * @default {noTelemetry}
    */
@@ -74,7 +74,7 @@ export interface ServerOptions extends ServerConfig {
    * @default {new LocalCounts()}
    */
   readonly counts?: ConnectionCounts;
-  /** Counts of the connections that are accepted, shared likewise. */
+  /** Counts of the accepted connections, shared in the same way. */
   readonly sockets?: ConnectionCounts;
   /**
    * Which of several threads that listen on the same port it is.
@@ -84,7 +84,7 @@ export interface ServerOptions extends ServerConfig {
   readonly thread?: ThreadPlace;
 }
 
-/** A configuration, whose backend is told when the last query to it is over. */
+/** A configuration in use: its backends are cleaned up after the last query. */
 export class ConfigInUse {
   /** The configuration. */
   readonly current: ServerConfig;
@@ -103,18 +103,18 @@ export class ConfigInUse {
     this.#log = log;
   }
 
-  /** Takes note that a query begins. */
+  /** Counts a query that begins. */
   take(): void {
     this.#users++;
   }
 
-  /** Takes note that a query is over. */
+  /** Stops counting a query that has ended. */
   release(): void {
     this.#users--;
     if (this.#users === 0) this.#unused.resolve();
   }
 
-  /** Cleans the backends up when nobody uses them any more. */
+  /** Cleans the backends up once no query uses them. */
   async retire(): Promise<void> {
     this.release();
     await this.#unused.promise;

@@ -1,5 +1,6 @@
 /**
- * The server: requests in, bridges out, the limits on them, and their end.
+ * The server: it accepts requests, makes bridges, and applies the limits on
+ * both.
  *
  * @module
  */
@@ -66,11 +67,11 @@ export class Server {
   /** Connections from the backend's query to the end of their bridge. */
   #connections = 0;
   #counts: ConnectionCounts;
-  /** Connections that were accepted, by those who have made them. */
+  /** Accepted connections, by the client's address. */
   #sockets: ConnectionCounts;
   #bridges = new Set<Bridge>();
   #draining = new AbortController();
-  /** Nothing is waited for any longer. */
+  /** Aborted when the server waits no longer. */
   #over = new AbortController();
   #started = performance.now();
   /** Resolves when no connection is left while the server shuts down. */
@@ -125,8 +126,8 @@ export class Server {
 
   /**
    * Replaces what new connections are made with. Open ones stay as they are;
-   * where the server listens, and its engine, cannot be changed. Whoever connects
-   * from then on is shown the new certificate, if the engine can.
+   * where the server listens, and its engine, cannot be changed. Clients that
+   * connect from then on get the new certificate, if the engine can change it.
    *
    * @param config The new configuration; the server owns the backend from then on.
    * @returns A promise that resolves when the last query to the old backend is
@@ -185,8 +186,8 @@ export class Server {
   }
 
   /**
-   * Counts a connection on which no request has come yet. Proxies bring many
-   * clients each, who are counted once their requests tell who they are.
+   * Counts a connection on which no request has come yet. A proxy connects for
+   * many clients, which are counted when their requests name them.
    */
   #admit(remote: RemoteAddress): (() => void) | RequestError {
     const { trustedProxy, maxConnectionsPerAddress } =
@@ -203,7 +204,7 @@ export class Server {
       : unavailable(tooMany);
   }
 
-  /** Takes note that a connection is over. */
+  /** Stops counting a connection that has ended. */
   #release(remote: RemoteAddress): void {
     this.#connections--;
     this.#counts.remove(remote);
@@ -212,7 +213,10 @@ export class Server {
     }
   }
 
-  /** The whole way of a request: a page, or what is checked, found, accepted and bridged. */
+  /**
+   * Handles a request: answers with a page, or checks it, finds its peer,
+   * accepts and bridges it.
+   */
   async #handle(request: HttpRequest): Promise<Response | undefined> {
     const { fault, headers, target, signal } = request;
     const page = fault !== undefined

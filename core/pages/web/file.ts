@@ -1,5 +1,5 @@
 /**
- * One file as the answer to a request: all of it, a range of it, or that the
+ * Answers a request for a file: with all of it, a range of it, or 304 if the
  * client has it already.
  *
  * @module
@@ -11,7 +11,7 @@ import type { ServerState } from "../page.ts";
 import { streamFile } from "./file_stream.ts";
 import type { Fields, Range, WebLibraries } from "./libraries.ts";
 
-/** A request, and what there is to know of the server. */
+/** A request, and the state of the server. */
 export interface Asked {
   /** The request. */
   readonly request: HttpRequest;
@@ -34,7 +34,7 @@ export interface OpenFile {
  *
  * @param asked The request.
  * @param open The file, which is closed with the response, unless this throws.
- * @param libraries What it takes.
+ * @param libraries The packages that it uses.
  * @returns 200, 206 or 304.
  * @throws {RequestError} 412 or 416.
  */
@@ -65,7 +65,7 @@ export function formatFile(
   });
 }
 
-/** The header fields that do not depend on what is asked for. */
+/** The header fields that do not depend on the request. */
 function describeFile(
   { info: { size, mtime }, name }: OpenFile,
   { contentType }: WebLibraries,
@@ -76,7 +76,8 @@ function describeFile(
     "accept-ranges": "bytes",
     "cache-control": "no-cache",
     "x-content-type-options": "nosniff",
-    // A file that is written again has another time, and so another tag.
+    // A file that is written again has another modification time, and so
+    // another tag.
     ...mtime && {
       "etag": `"${size.toString(16)}-${mtime.getTime().toString(16)}"`,
       "last-modified": mtime.toUTCString(),
@@ -84,7 +85,10 @@ function describeFile(
   };
 }
 
-/** RFC 9110 section 13.2.2, steps 1 and 2: the client wants a certain version only. */
+/**
+ * RFC 9110 section 13.2.2, steps 1 and 2: the client asks for a certain version
+ * only.
+ */
 function checkPreconditions(
   { headers }: HttpRequest,
   { etag, "last-modified": modified }: Fields,
@@ -116,7 +120,7 @@ function isFresh(
   return isFresh(Object.fromEntries(asked), fields);
 }
 
-/** Step 5, and section 14.2: the one range that is asked for, if the rest is not. */
+/** Step 5, and section 14.2: the range that the client asks for, if it is one. */
 function rangeOf(
   { method, headers }: HttpRequest,
   size: number,
@@ -135,7 +139,7 @@ function rangeOf(
       headers: { "content-range": `bytes */${size}` },
     });
   }
-  // What is malformed, or asks for several, may be ignored.
+  // A field that is malformed, or asks for several ranges, may be ignored.
   if (ranges === -2 || ranges.type !== "bytes" || ranges.length !== 1) {
     return undefined;
   }

@@ -1,5 +1,5 @@
 /**
- * Bytes of a file as the body of a response.
+ * Streams bytes of a file as the body of a response.
  *
  * @module
  */
@@ -12,12 +12,12 @@ export interface FileStreamOptions {
   /** How many bytes are wanted. */
   readonly length: number;
   /**
-   * Aborted when the rest is not wanted: a stream whose first byte was never
-   * asked for would not be told.
+   * Aborted when the rest is not needed: a stream that was never read would not
+   * be cancelled.
    */
   readonly signals: readonly AbortSignal[];
   /**
-   * Milliseconds within which what was read has to be taken.
+   * Milliseconds that the client has to take what was read.
    *
    * @default {60000}
    */
@@ -25,11 +25,11 @@ export interface FileStreamOptions {
 }
 
 /**
- * Reads a file no faster than what was read is taken.
+ * Reads a file no faster than the client takes it.
  *
- * @param file The file, at the first byte that is wanted; it is closed at the
- * end, and when the rest is not wanted.
- * @param options What is wanted of it.
+ * @param file The file, at the first byte that is wanted; it is closed at its
+ * end, and when the rest is not needed.
+ * @param options What to read of it.
  * @returns The bytes. An error if the file has fewer.
  */
 export function streamFile(
@@ -64,7 +64,7 @@ export function streamFile(
         if (left > 0) {
           const chunk = new Uint8Array(Math.min(mostRead, left));
           const count = await file.read(chunk);
-          // What the head has promised cannot be taken back.
+          // The head has already announced the length.
           if (count === null) throw new Error("The file was cut off");
           if (isClosed) return;
           left -= count;

@@ -1,5 +1,5 @@
 /**
- * A folder of files beside the bridge.
+ * Serves the files of a folder.
  *
  * @module
  */
@@ -16,7 +16,9 @@ import { isPlainName, parseWebPath, type WebPath } from "./path.ts";
 /** A folder that is served, and how. */
 interface Folder {
   readonly path: string;
-  /** The files that stand for their folder, the first that is there. */
+  /**
+   * The files that are served for their folder; the first that exists counts.
+   */
   readonly index: readonly string[];
   readonly hasListing: boolean;
   readonly libraries: WebLibraries;
@@ -54,7 +56,7 @@ async function checkFolder(path: string): Promise<void> {
   let why = "it is no directory";
   let cause: unknown;
   try {
-    // The dot asks whether what is in it can be reached.
+    // The dot checks that the content of the folder can be reached.
     if ((await Deno.stat(`${path}${sep}.`)).isDirectory) return;
   } catch (error) {
     cause = error;
@@ -78,7 +80,7 @@ async function serve(folder: Folder, asked: Asked): Promise<Response> {
   if (place.info.isDirectory) {
     return await serveFolder(folder, asked, path, place);
   }
-  // A file has nothing below it.
+  // Nothing can be below a file.
   if (path.isFolder) throw notFound();
   return await serveFile(folder, asked, place);
 }
@@ -90,7 +92,7 @@ async function serveFolder(
   { path }: Place,
 ): Promise<Response> {
   if (!isFolder) {
-    // Relative: a proxy in front may have taken away what was before.
+    // Relative, because a proxy may have removed the start of the path.
     const location = `./${last}/${query}`;
     return new Response(null, {
       status: 301,
@@ -99,7 +101,7 @@ async function serveFolder(
   }
   for (const name of folder.index) {
     const index = await findIfThere(folder, [...names, name]);
-    // A folder of that name is none that could stand for another.
+    // A folder of that name is not an index file.
     if (index?.info.isFile) return await serveFile(folder, asked, index);
   }
   if (folder.hasListing) return await formatListing(path, names);
@@ -123,7 +125,7 @@ async function serveFile(
   asked: Asked,
   { path, info }: Place,
 ): Promise<Response> {
-  // Opening a pipe or a device could block forever.
+  // Opening a named pipe or a device could block forever.
   if (!info.isFile) throw notFound();
   const name = path.slice(path.lastIndexOf(sep) + 1);
   const file = await reach(Deno.open(path));
@@ -136,7 +138,9 @@ async function serveFile(
   }
 }
 
-/** Follows links to where a file really is, which is below the folder. */
+/**
+ * Follows links to the real place of a file, which must be below the folder.
+ */
 async function find(
   { path: root }: Folder,
   names: readonly string[],

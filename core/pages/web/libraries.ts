@@ -1,7 +1,7 @@
 /**
- * The packages that serving files takes. They are loaded for those who ask for
- * it alone. `send`, which Express serves files with, is made of the same ones,
- * but writes to a response of Node.js, where there is a `Response` here.
+ * The packages that serve files. They are only loaded if files are served. The
+ * package `send`, which Express uses, is made of the same ones, but writes to a
+ * response of Node.js instead of returning a `Response`.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export type Fields = Readonly<Record<string, string>>;
 export interface WebLibraries {
   /** `mime-types`: the value of `content-type` for a file's name; false: unknown. */
   readonly contentType: (extension: string) => string | false;
-  /** `fresh`: whether what a client has is what a response would bring. */
+  /** `fresh`: whether the client's copy is the same as the response. */
   readonly isFresh: (request: Fields, response: Fields) => boolean;
   /** `range-parser`: the ranges of a size; -1: none of them is in it, -2: malformed. */
   readonly parseRange: (
@@ -33,8 +33,8 @@ export interface Range {
 }
 
 /**
- * Loads them. They are not named within an `import` itself: Deno would look
- * them up at each start, though they may never be needed.
+ * Loads them. Their names are not literals of the `import`: Deno would look
+ * them up at each start, even if they are never used.
  *
  * @returns What they export.
  * @throws {ConfigError} If one cannot be loaded.

@@ -1,5 +1,5 @@
 /**
- * From the target of a request to a place below a folder.
+ * Converts the target of a request to a place below a folder.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 export interface WebPath {
   /** The names on the way, decoded, and safe to join; none: the folder itself. */
   readonly names: readonly string[];
-  /** Whether a slash stands at the end: a folder is meant. */
+  /** Whether it ends with a slash, and so names a folder. */
   readonly isFolder: boolean;
   /** The last name as sent; empty if there is none. */
   readonly last: string;
@@ -20,8 +20,8 @@ export interface WebPath {
  * Parses the target of a request.
  *
  * @param target A path, and perhaps a query string, as sent.
- * @returns The place; `undefined` if it can be none: a name in it leads
- * elsewhere, is hidden, empty, or no text.
+ * @returns The place; `undefined` if it is not valid: a name in it leads
+ * elsewhere, is hidden or empty, or is not text.
  */
 export function parseWebPath(target: string): WebPath | undefined {
   const [, path, query] = /^([^?]*)(.*)$/s.exec(target)!;
@@ -36,13 +36,14 @@ export function parseWebPath(target: string): WebPath | undefined {
 }
 
 /**
- * Reports whether a file or folder of a name is served: whether it is one name
- * on any system, and not hidden.
+ * Reports whether a file or folder of a name may be served: whether it is a
+ * single name on every system, and not hidden.
  *
  * @param name The name.
  */
 export function isPlainName(name: string | undefined): name is string {
-  // A colon is behind a drive, or before another stream of a file, on Windows.
+  // On Windows, a colon follows a drive, or precedes an alternate stream of a
+  // file.
   return name !== undefined && name !== "" && !name.startsWith(".") &&
     !/[/\\\0]/.test(name) && !(Deno.build.os === "windows" && /:/.test(name));
 }
