@@ -1,9 +1,9 @@
 /**
- * The seam between the bridge and a WebSocket engine: what a WebSocket that
- * was accepted can do, and what it tells the one who uses it.
+ * The interfaces between a WebSocket engine and the rest: what an accepted
+ * WebSocket can do, and what it reports.
  *
- * Messages cross it in batches, each one buffer with the places of its
- * messages: small ones then cost what their bytes cost.
+ * Messages are passed in batches, each of which is one buffer with the places
+ * of its messages, so that a small message costs little more than its bytes.
  *
  * @module
  */
@@ -14,13 +14,17 @@ import type { ListenAddress } from "../net/address.ts";
 
 /** Messages from a client, in order. */
 export interface IncomingMessages {
-  /** The payloads of all messages, one after another and nothing else. */
+  /**
+   * The payloads of all messages, one after another, without anything between
+   * them.
+   */
   readonly data: Uint8Array;
   /** For each message, the offset in `data` at which it ends and the next one starts. */
   readonly ends: readonly number[];
   /**
-   * The messages, by their index, whose type is not that of the one before; the
-   * first one is compared with a binary one. Most batches have one type only.
+   * Indexes of the messages whose type differs from that of the message before;
+   * the first one is compared with a binary message. Most batches have one type
+   * only.
    *
    * @default {[]}
    */
@@ -34,8 +38,8 @@ export interface OutgoingMessages {
   /** Where they lie, in order; bytes between them are not sent. */
   readonly messages: readonly OutgoingMessage[];
   /**
-   * Bytes before the first message that nobody needs any more: the header of its
-   * frame may be written there.
+   * Bytes before the first message that are free: the engine may write the
+   * header of its frame there.
    *
    * @default {0}
    */
@@ -59,7 +63,7 @@ export interface WebSocketEnd {
    * close frame without one, 1006 for a connection that ended without a close frame.
    */
   readonly code: number;
-  /** Why, in words; empty if nobody said. */
+  /** The reason, in words; may be empty. */
   readonly reason: string;
   /** Who ended it. */
   readonly by: "client" | "server";
@@ -68,19 +72,19 @@ export interface WebSocketEnd {
 /** A WebSocket that was accepted, for sending. */
 export interface ServerWebSocket {
   /**
-   * Begins to tell what happens on it. It is called once, and soon: until then,
-   * what comes from the client waits.
+   * Starts to call the handler. It must be called once, and soon: until then,
+   * messages from the client wait.
    *
-   * @param handler Who is told.
+   * @param handler Receives what happens.
    */
   start(handler: WebSocketHandler): void;
   /**
-   * Sends messages. It must not be called again before what it returned is
-   * resolved; the bytes of `messages` may be changed only then. After the
-   * WebSocket has ended, it does nothing.
+   * Sends messages. It must not be called again, and the bytes of `messages`
+   * must not be changed, until the promise that it returned has resolved. After
+   * the WebSocket has ended, it does nothing.
    *
-   * @returns Nothing if there is room for more, else a promise that resolves
-   * when there is, or when the WebSocket has ended.
+   * @returns Nothing if there is room for more; otherwise a promise that
+   * resolves when there is, or when the WebSocket has ended.
    */
   send(messages: OutgoingMessages): void | Promise<void>;
   /**
@@ -92,9 +96,15 @@ export interface ServerWebSocket {
    * @param reason Why; at most 123 bytes of UTF-8 are sent.
    */
   close(code: number, reason: string): void;
-  /** Bytes that wait to be sent: whether a slow client makes progress. */
+  /**
+   * Bytes that wait to be sent, which show whether a slow client makes
+   * progress.
+   */
   readonly pending: number;
-  /** What was sent while the connection was open; what was given to `send` later is not in it. */
+  /**
+   * What was sent while the connection was open; it does not count what was
+   * given to `send` later.
+   */
   readonly sent: Readonly<SentMessages>;
 }
 
@@ -106,28 +116,29 @@ export interface SentMessages {
   bytes: number;
 }
 
-/** The one who uses a WebSocket: what happens on it is told here. */
+/** Receives what happens on a WebSocket. */
 export interface WebSocketHandler {
   /**
-   * Bytes that it will add to each message that does not end with them: an
-   * engine may have done so for some, or all, where it costs less.
+   * Bytes that the handler will add to each message that does not end with
+   * them. An engine may add them before to some or all messages, where that
+   * costs less.
    */
   readonly append?: Uint8Array | undefined;
   /**
-   * Takes messages from the client. The next ones are given only when the
-   * promise that it returned has resolved, and `messages` may be reused then.
-   * The promise never rejects.
+   * Takes messages from the client. The engine passes the next ones, and reuses
+   * `messages`, only when the returned promise has resolved. The promise never
+   * rejects.
    */
   receive(messages: IncomingMessages): void | Promise<void>;
   /**
-   * Learns that no more will come from the client than what waits for
-   * {@linkcode receive} now. It may be told more than once, before {@linkcode end}.
+   * Called when the client will send nothing beyond what waits for {@linkcode
+   * receive} now. It may be called more than once, before {@linkcode end}.
    */
   ending(): void;
   /**
-   * Learns that the WebSocket has ended. It is called once, after all messages
-   * that came before were taken; where the engine itself ended the WebSocket,
-   * those that were not yet taken are lost.
+   * Called once when the WebSocket has ended, after {@linkcode receive} has
+   * taken all messages; if the engine itself ended the WebSocket, messages that
+   * still waited are lost.
    */
   end(end: WebSocketEnd): void;
 }
@@ -145,7 +156,7 @@ export interface RequestHeaders
   get(name: string): string | null;
 }
 
-/** What a request says: parsed once, where it comes in, and nothing in it is normalised. */
+/** A request, parsed once where it arrives; nothing in it is normalised. */
 export interface RequestHead {
   /** Its method. */
   readonly method: string;
@@ -157,13 +168,16 @@ export interface RequestHead {
   readonly query: string;
   /** Its header fields. */
   readonly headers: RequestHeaders;
-  /** Whether it asks for a WebSocket, rightly or not. */
+  /** Whether it asks for a WebSocket, even if the handshake is not valid. */
   readonly asksForWebSocket: boolean;
   /** The client's address. */
   readonly remote: RemoteAddress;
   /** The address that the client has connected to; absent if it is not known. */
   readonly local?: RemoteAddress;
-  /** What is wrong with it, whatever it asks for: it is refused so. Of a malformed one, little else is known. */
+  /**
+   * The refusal of a request that is malformed. The other fields of such a
+   * request may be incomplete.
+   */
   readonly fault?: RequestError;
 }
 
@@ -201,27 +215,30 @@ export interface EngineOptions {
   readonly isShared?: boolean;
   /** Permissions of a Unix socket; absent: what the umask leaves. */
   readonly listenMode?: number | undefined;
-  /** Shown to clients, who speak TLS then. */
+  /** The certificate for clients, which then use TLS. */
   readonly certificate?: ServerCertificate | undefined;
   /** Seconds for a request's head and for the TLS handshake, each, where the engine can limit them. */
   readonly headTimeout: number;
-  /** Asked for each WebSocket that is opened: what holds for it. */
+  /** Returns the limits of a WebSocket; called for each one that is opened. */
   readonly limits: () => EngineLimits;
   /**
-   * Counts a connection that was accepted, before anything of it is read; an
-   * engine that does not accept them itself cannot ask.
+   * Counts an accepted connection, before anything is read from it; an engine
+   * that does not accept connections itself cannot call it.
    *
    * @param remote Who has connected.
-   * @returns What to call when it is closed; or why it is refused.
+   * @returns A function to call when it is closed, or the refusal.
    */
   readonly admit?: (remote: RemoteAddress) => (() => void) | RequestError;
   /** Answers the requests. */
   readonly handle: RequestHandler;
-  /** Learns what goes wrong with no request to blame: connections cannot be accepted. */
+  /**
+   * Called with errors that belong to no request: connections that cannot be
+   * accepted.
+   */
   readonly onError: (error: Error) => void;
 }
 
-/** A certificate that a server shows to its clients, and its key. */
+/** The certificate of a server, and its key. */
 export interface ServerCertificate {
   /** The certificate, and those that lead to its authority, PEM. */
   readonly cert: string;
@@ -229,7 +246,7 @@ export interface ServerCertificate {
   readonly key: string;
 }
 
-/** What holds for a WebSocket. */
+/** The limits of a WebSocket. */
 export interface EngineLimits {
   /** Seconds without traffic from the client before it is sent a ping; 0: never. */
   readonly ping: number;
@@ -258,14 +275,14 @@ export interface EngineServer {
   /** The port that it listens on; 0 on a Unix socket. */
   readonly port: number;
   /**
-   * Shows another certificate to those who connect from now on.
+   * Uses another certificate for clients that connect from now on.
    *
    * @param certificate The certificate.
-   * @returns Whether the engine can; else it goes on with the old one.
+   * @returns Whether the engine can; otherwise it keeps the old one.
    */
   useCertificate(certificate: ServerCertificate): boolean;
   /**
-   * Stops listening and ends whatever is still open.
+   * Stops listening and ends all open connections.
    *
    * @returns A promise that resolves when nothing is left.
    */

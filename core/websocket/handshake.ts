@@ -1,6 +1,6 @@
 /**
- * The server's side of the opening handshake, RFC 6455 section 4.2: from a
- * request to what a backend is asked, or a refusal.
+ * The server's side of the opening handshake, RFC 6455 section 4.2: it checks a
+ * request, and chooses the subprotocol.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { RequestHead, RequestHeaders } from "./engine.ts";
 import { listOf, names } from "./request.ts";
 import { isToken } from "./token.ts";
 
-/** What is looked at of a request. */
+/** The fields of a request that are checked. */
 export type HandshakeRequest = Pick<
   RequestHead,
   "method" | "headers" | "asksForWebSocket"
@@ -26,8 +26,9 @@ export interface HandshakeOptions {
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /**
- * Tells whether a request is that of a WebSocket client: it asks for one, or did
- * until a proxy, which knows no WebSockets, left `Upgrade` out.
+ * Tells whether a request comes from a WebSocket client: it asks for a
+ * WebSocket, or did so before a proxy without WebSocket support removed
+ * `Upgrade`.
  *
  * @param request The request.
  */
@@ -109,7 +110,7 @@ export function checkHandshake(
  *
  * @param offered What the client offers, in its order of preference.
  * @param wanted What the backend wants: a name in any case, `*` for the first
- * one offered that is spoken, nothing for none.
+ * one offered that is supported, nothing for none.
  * @returns The one chosen, as the client wrote it; `undefined` for none.
  * @throws {RequestError} 400 if the client offers some, and the wanted one is
  * not among them.
@@ -139,9 +140,9 @@ export function chooseProtocol(
 }
 
 /**
- * Tells whether messages of a subprotocol can be what its peer sends and takes.
- * In those of `base64`, which clients of old servers still offer, and of its kin,
- * bytes are written as text; nothing here does that.
+ * Tells whether a subprotocol's messages can be the peer's bytes as they are.
+ * `base64`, which clients of old servers still offer, and similar ones write
+ * bytes as text, which this program does not support.
  *
  * @param protocol Name of the subprotocol.
  */
@@ -168,7 +169,7 @@ function describeWanted(wanted: string | undefined): string {
     : `and the backend wants ${quote(wanted)}: ${accepts}`;
 }
 
-/** Says what a client's request lacks, if it was to be a handshake. */
+/** Says what the request of a WebSocket client lacks. */
 function describeMissing(
   { headers, asksForWebSocket }: HandshakeRequest,
 ): string | undefined {
@@ -188,7 +189,7 @@ function webSocketFieldOf(headers: RequestHeaders): string | undefined {
   return undefined;
 }
 
-/** What a client sent, for the log: a long one is cut off. */
+/** Quotes what a client sent, for the log; a long text is cut off. */
 function quote(text: string): string {
   return text.length > longestQuote
     ? `"${text.slice(0, longestQuote)}" …`
@@ -198,8 +199,8 @@ function quote(text: string): string {
 const longestQuote = 200;
 
 /**
- * Whether a body follows, RFC 9112 section 6; its bytes are no frames. One of no
- * bytes is refused with the others, since Deno's own server refuses it.
+ * Whether a body follows (RFC 9112 section 6), whose bytes would be taken for
+ * frames. An empty one counts, too, since Deno's own server refuses it.
  */
 function hasBody(headers: RequestHeaders): boolean {
   return headers.get("transfer-encoding") !== null ||

@@ -1,6 +1,6 @@
 /**
- * Whether a client is still there: what counts as a sign of it, and how long one
- * is waited for.
+ * Decides whether a client is still there: what counts as a sign of life, and
+ * how long to wait for one.
  *
  * @module
  */
@@ -11,17 +11,20 @@ export const closeTimeout = 10_000;
 /** Milliseconds that a client has to read why it was refused, or failed. */
 export const lastTimeout = 2_000;
 
-/** A client that takes this many bytes a second is as slow as one may be. */
+/** The lowest rate at which a client may read, in bytes per second. */
 export const slowest = 1024;
 
 /**
- * Most bytes that the systems of both sides are taken to hold of what was sent:
- * 4 MiB to be sent and 6 MiB to be read, which are Linux's limits. The last of
- * them, a ping among them, comes to a slow client after all others.
+ * Most bytes that the systems of both sides are assumed to hold of what was
+ * sent: 4 MiB to be sent and 6 MiB to be read, which are Linux's limits. A ping
+ * behind them reaches a slow client after all of them.
  */
 export const mostHeld = 10 * 1024 * 1024;
 
-/** So many bytes that the client may not have taken are worth a ping to find out. */
+/**
+ * From this many bytes on that the client may not have read, a ping is sent to
+ * find out.
+ */
 const worthAPing = 64 * 1024;
 
 /**
@@ -35,9 +38,9 @@ export function timeToTake(bytes: number): number {
 }
 
 /**
- * Tells whether a close is to wait until even a slow client has taken all that
- * came before: what its peer said to the end is not to be lost. A server that
- * goes, or wants to be rid of the client, waits no longer than for any other.
+ * Tells whether a close waits until even a slow client has read all messages
+ * before it, so that nothing is lost of what the peer sent before its end. A
+ * shutdown, or an operator's close, does not wait for slow clients.
  *
  * @param code The close code.
  */
@@ -53,11 +56,11 @@ export interface Written {
   readonly pending: number;
 }
 
-/** What is to be done about a client: a ping is due, it is given up, or neither. */
+/** What to do about a client: send a ping, give it up, or nothing. */
 export interface Verdict {
   /** What to do at once. */
   readonly action: "ping" | "giveUp" | "nothing";
-  /** Milliseconds until it is to be looked at again. */
+  /** Milliseconds until the next look. */
   readonly wait: number;
 }
 
@@ -71,12 +74,12 @@ export interface Verdict {
  */
 export class Liveness {
   #period: number;
-  /** When the client has last sent something, and when there was any sign of life. */
+  /** When the client last sent something, and when the last sign of life was. */
   #heard: number;
   #signed: number;
-  /** What was written when it was looked at last. */
+  /** What was written at the last look. */
   #last: Written;
-  /** Bytes, from the first, that the client has taken for certain. */
+  /** Bytes, from the first, that the client has certainly read. */
   #taken: number;
   /** The ping that is not answered yet. */
   #ping: { readonly time: number; readonly position: number } | undefined;
@@ -111,8 +114,8 @@ export class Liveness {
   }
 
   /**
-   * Nothing is read from the client now: that it is silent means nothing, and
-   * its pong cannot be seen.
+   * Excuses the silence of a client that is not read at the moment: its pong
+   * would not be seen.
    *
    * @param now The time.
    */
@@ -126,12 +129,12 @@ export class Liveness {
    *
    * @param now The time.
    * @param written What was written so far.
-   * @returns What to do; a ping that is due is taken to be written at once.
+   * @returns What to do; a ping that is due counts as written at once.
    */
   look(now: number, written: Written): Verdict {
     const last = this.#last;
     this.#last = written;
-    // It had no room for what waited then, and has made some.
+    // The system had no room at the last look, and has taken more since.
     if (last.pending > 0 && written.sent > last.sent) this.#signed = now;
     const period = this.#period;
     if (this.#ping === undefined) {
@@ -152,7 +155,7 @@ export class Liveness {
   }
 
   /**
-   * How long a sign of life is waited for.
+   * How long to wait for a sign of life.
    *
    * @param written What was written so far.
    * @returns Milliseconds.
@@ -162,7 +165,7 @@ export class Liveness {
   }
 
   /**
-   * Counts what the client may not have taken.
+   * Counts the bytes that the client may not have read.
    *
    * @param written What was written so far.
    * @returns Bytes.

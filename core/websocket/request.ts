@@ -1,6 +1,6 @@
 /**
- * A request, from what an engine reads to what the rest of the server is given:
- * its target, what it asks for, and what makes it one that nobody can answer.
+ * Makes the request that the rest of the server gets from what an engine has
+ * read: its target, what it asks for, and what is wrong with it.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { RequestError } from "../errors.ts";
 import { parseIp } from "../net/ip_address.ts";
 import type { RequestHead, RequestHeaders } from "./engine.ts";
 
-/** What the request line says of where a request goes. */
+/** The destination of a request, according to its request line. */
 export interface RequestTarget {
   /** A path, and perhaps a query string. */
   readonly target: string;
@@ -159,8 +159,8 @@ export function isHost(value: string): boolean {
 }
 
 /**
- * Finds what makes a request one that nobody can answer: who stands in front
- * may have understood something else by it.
+ * Finds why a request must be refused: a proxy in front may have understood it
+ * differently.
  */
 function findFault(
   { method, target, authority, headers }: RawRequest,

@@ -1,6 +1,6 @@
 /**
  * The path of a Unix socket that the server listens on: made free before, given
- * its mode, and removed after.
+ * its mode, and removed afterwards.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export class UnixSocketPath {
   readonly system: string;
   #path: string;
   #mode: number | undefined;
-  /** The socket that was bound there: another one is not ours. */
+  /** Identifies the socket that was bound there; another one is not ours. */
   #bound: Deno.FileInfo | undefined;
 
   /**
@@ -32,8 +32,8 @@ export class UnixSocketPath {
   }
 
   /**
-   * Makes room for a socket: one that a server which is gone has left behind
-   * is removed, and nothing else.
+   * Makes room for a socket: removes a socket that a server which has ended
+   * left behind, and nothing else.
    *
    * @throws {Deno.errors.AddrInUse} If a server listens on it.
    * @throws {Error} If something else is there, or a permission is missing.
@@ -54,7 +54,9 @@ export class UnixSocketPath {
     if (isSame(this.#find(), found)) Deno.removeSync(this.#path);
   }
 
-  /** Gives the socket that was bound just now its mode, and remembers it. */
+  /**
+   * Sets the mode of the socket that was just bound, and remembers the socket.
+   */
   claim(): void {
     if (isAbstract(this.#path)) return;
     if (this.#mode !== undefined) Deno.chmodSync(this.#path, this.#mode);
@@ -63,8 +65,8 @@ export class UnixSocketPath {
 
   /**
    * Removes the socket, if it is still the one that was bound. It does so at
-   * once: the process may end before Deno, which removes whatever is at the
-   * path of a listener that it closes, comes to it.
+   * once, because the process may end before Deno removes the file. Deno
+   * removes whatever is at the path of a listener that it closes.
    */
   release(): void {
     if (this.#bound === undefined) return;
@@ -80,7 +82,7 @@ export class UnixSocketPath {
     }
   }
 
-  /** Whether somebody would accept a connection; a queue that is full says so too. */
+  /** Whether a server would accept a connection; a full queue shows that, too. */
   async #isServed(): Promise<boolean> {
     try {
       const connection = await Deno.connect({

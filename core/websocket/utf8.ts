@@ -1,5 +1,6 @@
 /**
- * Whether bytes are text, and where their whole characters end.
+ * Tells whether bytes are valid UTF-8, and where their last whole character
+ * ends.
  *
  * @module
  */
@@ -12,7 +13,7 @@ const LOOP_LIMIT = 48;
 /**
  * Tells whether bytes are valid UTF-8 as RFC 3629 defines it: no overlong
  * forms, no surrogates, nothing above U+10FFFF and no character cut short. A
- * byte order mark is a character like any other. No bytes at all are valid.
+ * byte order mark is a character like any other. An empty range is valid.
  *
  * @param data The bytes.
  * @param start Offset of the first byte to look at.
@@ -38,7 +39,7 @@ export function isValidUtf8(
     while (start < end && data[start]! < 0x80) start++;
     if (start >= end) return true;
   }
-  // What the loop has passed was ASCII, thus the rest starts at a character.
+  // The loop has passed ASCII only, so the rest starts at a character.
   return isUtf8(
     start === 0 && end === data.length ? data : data.subarray(start, end),
   );
@@ -46,7 +47,7 @@ export function isValidUtf8(
 
 /**
  * Finds where the last whole character ends: text may be cut there, or be
- * checked as far as that while the bytes that follow are still to come.
+ * checked up to there while more bytes are to come.
  *
  * @param data Bytes that may end in the middle of a character.
  * @param start Offset of the first byte, which starts a character.

@@ -1,5 +1,5 @@
 /**
- * Whether a client takes what it is sent, as far as can be told without pongs.
+ * Estimates, without pongs, whether a client reads what it is sent.
  *
  * @module
  */
@@ -7,20 +7,20 @@
 import { mostHeld, slowest, timeToTake, type Written } from "../liveness.ts";
 
 /**
- * What is known of a client: it was `sent` something lately, or something waits
- * for it; it may still be `taking` what it was sent before; it is `idle`; or it
- * has taken nothing for so long that it is to be given up, and is `gone`.
+ * The state of a client: `sent`, something was sent lately or waits; `taking`,
+ * it may still be reading what was sent before; `idle`; or `gone`, it has taken
+ * nothing for too long and is to be given up.
  */
 export type ClientState = "sent" | "taking" | "idle" | "gone";
 
 /**
- * Counts what the systems of both sides may hold for a client: all that was
- * handed to them, less a kilobyte for each second. As long as they may hold
+ * Estimates what the systems of both sides may hold for a client: all that was
+ * given to them, less a kilobyte for each second. While they may hold
  * something, Deno's ping may wait behind it.
  */
 export class ClientProgress {
   #least: number;
-  /** When the client has last taken something, and when it was looked at last. */
+  /** When the client last took something, and when the last look was. */
   #taken: number;
   #looked: number;
   #last: Written = { sent: 0, pending: 0 };
@@ -65,7 +65,8 @@ export class ClientProgress {
       if (handed > 0) return "sent";
       return this.#held > 0 ? "taking" : "idle";
     }
-    // It had no room, and has made some; or it has none from now on.
+    // The system had no room and has taken more since, or has no room from now
+    // on.
     if (handed > 0 || last.pending === 0) this.#taken = now;
     const patience = this.#least + this.timeToTake;
     return now - this.#taken < patience ? "sent" : "gone";

@@ -5,10 +5,10 @@
  */
 
 /**
- * Holds back Deno's judgement of a client. Deno sends a ping after a time
- * without a message or a pong, and closes the WebSocket if none comes in as long
- * again: too soon for a client whose pong waits behind what it is sent. After
- * each ping it is made to begin anew, as a pong would.
+ * Keeps Deno from giving a slow client up. Deno sends a ping after a time
+ * without a message or a pong, and closes the WebSocket if none comes in as
+ * long again: too soon for a client whose pong waits behind what it is sent.
+ * After each ping, this class makes Deno start its time again, as a pong would.
  *
  * Nothing in Deno's documentation does that. Two properties do, under symbols
  * that a version of Deno may not have: it judges as ever then.
@@ -24,8 +24,8 @@ export class DenoPing {
   }
 
   /**
-   * Has no ping sent for a while: its pong, if it came after our close frame,
-   * would make Deno drop the connection, and what the client has not yet taken.
+   * Postpones the next ping: a pong after our close frame would make Deno drop
+   * the connection, and lose what the client has not read yet.
    */
   postpone(): void {
     restart?.call(this.#socket);
@@ -33,8 +33,8 @@ export class DenoPing {
   }
 
   /**
-   * Gives the client a further time to answer. To be called more often than Deno
-   * sends pings.
+   * Gives the client more time to answer. It must be called more often than
+   * Deno sends pings.
    */
   hold(): void {
     // While a ping waits to be written, a second one would lose the timer that

@@ -45,7 +45,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
       signal,
       accept(protocol): undefined | Promise<ServerWebSocket | undefined> {
         if (signal.aborted) {
-          // The client is gone; Deno wants an answer all the same.
+          // The client has left, but Deno needs an answer.
           resolve(new Response(null, { status: 503 }));
           return undefined;
         }
@@ -91,7 +91,10 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     return server;
   }
 
-  /** Deno stops listening for good at the first connection that it cannot accept. */
+  /**
+   * Deno stops listening when it cannot accept a connection, and does not start
+   * again.
+   */
   function serveAgain(): void {
     setTimeout(async () => {
       if (isClosing) return;
@@ -107,7 +110,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
 
   return {
     port,
-    // What Deno.serve was given at its start is what it shows for good.
+    // `Deno.serve` cannot change its certificate.
     useCertificate: () => false,
     async close(): Promise<void> {
       isClosing = true;
@@ -118,8 +121,8 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
 }
 
 /**
- * Deno looks at the first `Upgrade` field alone: where that names another
- * protocol, it takes the request for a WebSocket and never answers it.
+ * Deno only looks at the first `Upgrade` field: if that names another protocol,
+ * Deno takes the request for a WebSocket and never answers it.
  */
 function findUpgradeFault(
   { headers, asksForWebSocket }: RequestHead,

@@ -1,5 +1,5 @@
 /**
- * Messages that wait for someone who takes them in batches.
+ * A queue of messages that are taken in batches.
  *
  * @module
  */
@@ -12,10 +12,13 @@ import type { IncomingMessages } from "../engine.ts";
  */
 const batchSize = 256 * 1024;
 
-/** What a message that waits costs beside its bytes: no flood of empty ones is free. */
+/**
+ * What a waiting message costs beside its bytes, so that a flood of empty ones
+ * is limited, too.
+ */
 const overhead = 64;
 
-/** A message as the engine was given it. */
+/** A message as Deno passes it. */
 type Message = string | Uint8Array;
 
 /**
@@ -24,7 +27,10 @@ type Message = string | Uint8Array;
  */
 export class MessageQueue {
   #receive: (messages: IncomingMessages) => void | Promise<void>;
-  /** Messages in order: first those that are taken from, then those that come. */
+  /**
+   * Messages in order: first those that are being taken, then those that
+   * arrive.
+   */
   #taking: readonly Message[] = [];
   #next = 0;
   #coming: Message[] = [];

@@ -1,6 +1,6 @@
 /**
- * One WebSocket of the `native` engine: what `Deno.upgradeWebSocket` gives, as
- * the bridge wants it.
+ * One WebSocket of the engine `native`: adapts the WebSocket of
+ * `Deno.upgradeWebSocket` to the bridge.
  *
  * @module
  */
@@ -27,19 +27,21 @@ import {
 } from "../../time/shared_timers.ts";
 
 /**
- * While more than this many bytes wait to be sent, there is no room for more: one
- * large message waits, and not two. For several of them, the allocator asks the
- * system for memory again and again, which can cost as much as to send them.
+ * While more than this many bytes wait to be sent, there is no room for more:
+ * one large message waits, and not two. With several of them, the allocator
+ * requests memory from the system again and again, which can cost as much as
+ * sending them.
  */
 const highWaterMark = 256 * 1024;
 
 /**
- * After so many messages, what waits has to be sent before there is room for
- * more: Deno needs a kilobyte for each that waits, and counts its bytes alone.
+ * After this many messages, all of them must be sent before there is room for
+ * more: Deno needs a kilobyte for each message that waits, but counts only its
+ * bytes.
  */
 const mostUnsent = 4096;
 
-/** How often, in the time of a ping, it is looked at how much the client takes. */
+/** How often to look at the client's progress during the time of a ping. */
 const looks = 4;
 
 /**
@@ -65,13 +67,13 @@ const openTimeout = 5000;
 type State =
   /** Its request is answered, or about to be. */
   | { readonly name: "connecting"; readonly timer: SharedTimer }
-  /** It is of no use to anyone; if Deno opens it after all, it is closed. */
+  /** It is no longer needed; if Deno opens it after all, it is closed. */
   | { readonly name: "abandoned" }
-  /** The bridge is not there yet: what happens waits. */
+  /** It has no handler yet: events wait. */
   | { readonly name: "opened"; readonly events: (() => void)[] }
   | Open
   | Closing
-  /** The handler has been told the end, or will be when it has taken what came before. */
+  /** The handler knows of the end, or will when it has taken all messages before it. */
   | { readonly name: "ended" };
 
 /** Messages go both ways. */
@@ -81,7 +83,7 @@ interface Open {
   readonly queue: MessageQueue;
 }
 
-/** We have closed it: the client takes what came before, and answers. */
+/** We have closed it: the client reads what was sent before, and answers. */
 interface Closing extends Omit<Open, "name"> {
   readonly name: "closing";
   readonly code: number;
@@ -91,7 +93,7 @@ interface Closing extends Omit<Open, "name"> {
 const abandoned: State = Object.freeze({ name: "abandoned" });
 const ended: State = Object.freeze({ name: "ended" });
 
-/** Turns a WebSocket of Deno into one that waits, and that ends in order. */
+/** Gives a WebSocket of Deno flow control, and an orderly end. */
 export class NativeWebSocket implements ServerWebSocket {
   readonly sent: SentMessages = { messages: 0, bytes: 0 };
   #socket: WebSocket;
@@ -143,7 +145,7 @@ export class NativeWebSocket implements ServerWebSocket {
     return this.#opened.promise;
   }
 
-  /** Learns that the client is gone, which matters unless it has opened. */
+  /** Gives the WebSocket up unless it has opened. */
   abandon(): void {
     if (this.#state.name !== "connecting") return;
     cancelSharedTimer(this.#state.timer);
@@ -158,7 +160,7 @@ export class NativeWebSocket implements ServerWebSocket {
     this.#opened.resolve(this);
   }
 
-  /** Handles what happens, as soon as there is a handler. */
+  /** Handles an event, once there is a handler. */
   #when(happen: () => void): void {
     if (this.#state.name === "opened") this.#state.events.push(happen);
     else happen();
@@ -192,9 +194,10 @@ export class NativeWebSocket implements ServerWebSocket {
   }
 
   /**
-   * Waits for the end of a WebSocket that Deno has begun to close: from then on
-   * it sends nothing, says that nothing waits, and has not yet told of it. That
-   * may never come, if its close frame waits for a client that takes nothing.
+   * Waits for the end of a WebSocket that Deno has begun to close: Deno then
+   * sends nothing, reports that nothing waits, and has not emitted `close` yet.
+   * That event may never come if the close frame waits for a client that reads
+   * nothing.
    */
   async #lost(): Promise<void> {
     if (this.#state.name !== "closing") {
@@ -206,11 +209,11 @@ export class NativeWebSocket implements ServerWebSocket {
     await this.#ended.promise;
   }
 
-  /** Gives messages to Deno, up to those for which there is no room. */
+  /** Gives messages to Deno as long as there is room. */
   #sendSome({ data, messages }: OutgoingMessages, first: number): number {
     const last = Math.min(messages.length, first + mostUnsent - this.#unsent);
     for (let index = first; index < last; index++) {
-      // Deno may have closed it since it was looked at.
+      // Deno may have closed it since the last check.
       if (!this.#isOpen) return index;
       const { start, end, text } = messages[index]!;
       const bytes = data.subarray(start, end);
@@ -249,7 +252,7 @@ export class NativeWebSocket implements ServerWebSocket {
     }
   }
 
-  /** Looks, now and then, whether the client takes what it was sent. */
+  /** Checks periodically whether the client reads what it is sent. */
   #watchProgress(): void {
     if (this.#progressTimer !== undefined || this.#limits.ping === 0) return;
     this.#progressTimer = setTimeout(() => {
@@ -287,8 +290,8 @@ export class NativeWebSocket implements ServerWebSocket {
   }
 
   async #close(closing: Closing): Promise<void> {
-    // A message that comes after the close frame was queued would make Deno
-    // drop the connection, and with it what the client has not yet taken.
+    // A message that arrives after the close frame was queued would make Deno
+    // drop the connection, and lose what the client has not read yet.
     await this.#sending;
     await this.#drained(0);
     if (this.#hasEnded) return;
@@ -319,8 +322,8 @@ export class NativeWebSocket implements ServerWebSocket {
    * ended or is no longer open, or the client has taken nothing for too long
    * after our close.
    *
-   * There is no event for it. A turn of the event loop costs least and is what
-   * a fast client needs; a slow one is looked at less and less often.
+   * Deno has no event for it. A turn of the event loop costs least and suits a
+   * fast client; for a slow one, the checks become less and less frequent.
    */
   async #drained(level: number): Promise<void> {
     let amount = this.#socket.bufferedAmount;
@@ -340,7 +343,7 @@ export class NativeWebSocket implements ServerWebSocket {
       const wasClosing = isClosing;
       isClosing = this.#isClosing;
       turns = now < amount ? 0 : turns + 1;
-      // From the moment of its close, it is waited for anew.
+      // Its close starts the wait again.
       if (now < amount || isClosing !== wasClosing) waited = 0;
       amount = now;
     }
@@ -392,7 +395,7 @@ export class NativeWebSocket implements ServerWebSocket {
     clearTimeout(this.#lostTimer);
   }
 
-  /** It comes twice after a ping was not answered. */
+  /** Deno emits `close` twice after a ping without an answer. */
   #onClose({ code, reason }: CloseEvent): void {
     const state = this.#state;
     if (state.name === "closing") this.#endInOrder(state);

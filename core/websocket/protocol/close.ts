@@ -1,6 +1,6 @@
 /**
- * What ends a WebSocket for good: the client's close frame, or its breaking
- * the protocol.
+ * The two ways in which a client ends a WebSocket: a close frame, or a
+ * violation of the protocol.
  *
  * @module
  */

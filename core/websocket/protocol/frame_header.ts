@@ -14,7 +14,7 @@ import {
 /** The longest header: 2 bytes, 8 of length and 4 of mask. */
 const MAX_HEADER = 14;
 
-/** Reads headers of frames, one after another, however their bytes are cut. */
+/** Reads the headers of frames, one after another, in pieces of any size. */
 export class FrameHeader {
   /** Whether the frame is the last one of its message (FIN). */
   final = false;

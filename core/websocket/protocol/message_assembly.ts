@@ -1,6 +1,5 @@
 /**
- * Where a message from a client waits for those of its bytes that are still to
- * come.
+ * Holds a message from a client until all of its bytes have arrived.
  *
  * @module
  */
@@ -15,9 +14,9 @@ const NONE = new DataView(new ArrayBuffer(0));
 
 /**
  * The bytes of one message. It allocates at most twice as many as have come,
- * whatever the header claims. Two buffers of at most 128 KiB are kept: messages
- * take turns with them, so that one can be in use elsewhere while the next one
- * begins.
+ * whatever the header claims. It keeps two buffers of at most 128 KiB, which
+ * messages use in turn: one can still be in use elsewhere while the next
+ * message begins.
  */
 export class MessageAssembly {
   /** The buffer; its first {@linkcode length} bytes are those of the message. */

@@ -1,5 +1,5 @@
 /**
- * From a client's data frames to messages, RFC 6455 sections 5.4 and 5.6.
+ * Makes messages of a client's data frames, RFC 6455 sections 5.4 and 5.6.
  *
  * Payloads are unmasked where they lie and moved together, over the headers
  * between them: all messages of one read become one buffer without being
@@ -34,7 +34,9 @@ export class MessageReader {
   /** What decompresses messages, if they may be compressed. */
   #compression: MessageCompression | undefined;
 
-  /** What messages get at their end that lack it; empty: nothing. */
+  /**
+   * Bytes that are added to messages that do not end with them; may be empty.
+   */
   #ending: Uint8Array = NO_BYTES;
 
   // The message that is being read: `#opcode` is 0 between two. Its bytes lie
@@ -82,9 +84,9 @@ export class MessageReader {
   }
 
   /**
-   * Adds bytes to the end of messages that lack it, where there is room for them:
-   * the header of each frame leaves some when payloads are moved together. Those
-   * that came in pieces do without.
+   * Adds bytes to the end of messages that lack it, where there is room for
+   * them: the header of each frame leaves some when payloads are moved
+   * together. It is not added to messages that came in several pieces.
    *
    * @param ending The bytes; more than a header leaves, or such that text would
    * have to be checked without them, are never added.
@@ -196,7 +198,8 @@ export class MessageReader {
       if (
         this.#start < this.#out && (this.#bytes[this.#start]! & 0xc0) === 0x80
       ) {
-        // Joined to the text before it, it could pass for the rest of a character.
+        // Joined to the text before it, it could look like the rest of a
+        // character.
         this.#failText();
         return;
       }
@@ -268,7 +271,9 @@ export class MessageReader {
     this.#ends.push(this.#out - this.#batchStart);
   }
 
-  /** Gives the message its end, if it lacks it and there is room. */
+  /**
+   * Adds the ending to the message, if the message lacks it and there is room.
+   */
   #end(): void {
     const ending = this.#ending;
     const { length } = ending;

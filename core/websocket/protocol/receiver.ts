@@ -29,14 +29,14 @@ export interface ReceiverOptions {
   readonly maxMessage: number;
 }
 
-/** What one read from a client came to. */
+/** The result of one read from a client. */
 export interface ReceiverEvents {
   /** The messages that are complete now, in order; each batch has at least one. */
   readonly messages: readonly IncomingMessages[];
   /**
-   * The payloads of pings, each of which is to be answered with a pong. They are
-   * copies. Of more than 64, those before the last are left out, which need no
-   * answer then (RFC 6455 section 5.5.3).
+   * The payloads of pings, each of which needs a pong as its answer. They are
+   * copies. Of more than 64 pings, the first 63 and the last are answered,
+   * which is enough (RFC 6455 section 5.5.3).
    */
   readonly pongs: readonly Uint8Array[];
   /** Whether a pong came. */
@@ -47,7 +47,7 @@ export interface ReceiverEvents {
   readonly failure?: ProtocolFailure;
 }
 
-/** Pings of one read that are answered; each may cost more to answer than to send. */
+/** Most pings of one read that are answered: an answer may cost more than a ping. */
 const MOST_PONGS = 64;
 
 const NO_PONGS: readonly Uint8Array[] = Object.freeze([]);
@@ -59,7 +59,7 @@ const NOTHING: ReceiverEvents = Object.freeze({
 });
 
 /**
- * What a client sends on one connection, after the handshake.
+ * Reads what a client sends on one connection, after the handshake.
  *
  * It holds what has come of an unfinished message, up to twice that in
  * allocated memory, at most 14 bytes of a header and 125 of a control frame,
@@ -123,8 +123,8 @@ export class Receiver {
   }
 
   /**
-   * Adds bytes to the end of messages that lack it, as far as that costs nothing:
-   * not to each of them.
+   * Adds bytes to messages that do not end with them where that costs nothing:
+   * not to all of them.
    *
    * @param ending The bytes.
    */
@@ -145,14 +145,15 @@ export class Receiver {
   /**
    * Takes the bytes of one read.
    *
-   * @param chunk The bytes. They are changed, and messages may lie among them:
-   * they have to be left alone as long as those are in use.
-   * @returns What happened. Its messages are valid until the next call. After
-   * a close frame or a failure, nothing ever happens again.
+   * @param chunk The bytes. They are changed, and hold the messages: they must
+   * not be changed while the messages are in use.
+   * @returns What happened. Its messages are valid until the next call. After a
+   * close frame or a failure, there are no further events.
    */
   receive(chunk: Uint8Array): ReceiverEvents {
     if (this.#over) return NOTHING;
-    // Node's sockets give a Buffer: code that meets both kinds is slower with either.
+    // Node's sockets return a Buffer: code that handles both classes is slower
+    // with either.
     const { buffer, byteOffset, length } = chunk;
     const bytes = chunk.constructor === Uint8Array
       ? chunk
@@ -217,7 +218,7 @@ export class Receiver {
 
   /** Ends a control frame, RFC 6455 section 5.5. */
   #endControl(): void {
-    // Nothing is answered that comes after a text that is not valid.
+    // What follows a text that is not valid gets no answer.
     this.#messages.checkTexts();
     if (this.#messages.failure !== undefined) return;
     const { opcode, mask } = this.#header;
@@ -247,7 +248,7 @@ export class Receiver {
       pings[Math.min(pings.length, MOST_PONGS - 1)] = this.#takeControl();
       return;
     }
-    // Those of a flood are alike: none of them costs memory.
+    // The pings of a flood are alike: overwriting the last one needs no memory.
     for (let index = 0; index < last.length; index++) {
       last[index] = this.#control[index]!;
     }

@@ -190,8 +190,8 @@ export class ServerProtocol {
   /**
    * Takes the bytes of one read.
    *
-   * @param bytes The bytes. They are changed, and messages may lie among them:
-   * they have to be left alone as long as those are in use.
+   * @param bytes The bytes. They are changed, and hold the messages: they must
+   * not be changed while the messages are in use.
    * @returns What happened. Its messages are valid until the next call. Its
    * pongs are what {@linkcode ServerProtocol.pong} sends.
    */

@@ -1,6 +1,6 @@
 /**
- * Connections on which no request has come yet, and the straight way of those
- * whose first request is one for a WebSocket.
+ * Reads the first request of a connection, and passes one for a WebSocket on
+ * without `node:http`.
  *
  * @module
  */
@@ -26,30 +26,33 @@ import { ConnectionStream } from "./connection_stream.ts";
 import { type DetachedConnection, HttpConnection } from "./http_connection.ts";
 import { readRequestHead } from "./request_head.ts";
 
-/** Bytes of the first read. A head that is larger, or cut, is read by `node:http`. */
+/**
+ * Bytes of the first read. `node:http` reads a head that is larger, or arrives
+ * in parts.
+ */
 const firstRead = 4 * 1024;
 
 /** Options for {@linkcode Arrivals}. */
 export interface ArrivalsOptions
   extends Pick<EngineOptions, "admit" | "limits" | "headTimeout"> {
-  /** Whether clients speak TLS, so that nothing is read here. */
+  /** Whether clients use TLS, so that nothing can be read here. */
   readonly isSecure: boolean;
   /**
    * Takes a request for a WebSocket.
    *
    * @param head What it says.
-   * @param stream The connection, with what was read behind the request.
+   * @param stream The connection, with what was read after the request.
    */
   onUpgrade(head: RequestHead, stream: ConnectionStream): void;
   /**
    * Takes a connection with any other first request.
    *
-   * @param connection The connection; what was read of it is read again.
-   * @param refusal What every request on it is refused with.
+   * @param connection The connection; `node:http` gets what was read before.
+   * @param refusal The refusal of every request on it.
    */
   onOther(connection: HttpConnection, refusal?: RequestError): void;
   /**
-   * Takes a connection on which nothing has come in the time for it.
+   * Takes a connection on which nothing has arrived in time.
    *
    * @param connection The connection.
    */
@@ -62,19 +65,19 @@ interface Arrival {
   readonly memory: Uint8Array<ArrayBuffer>;
   readonly count: Promise<number | null>;
   readonly keepAlive: SharedTimer | undefined;
-  /** Called when the connection is closed, whoever owns it then. */
+  /** Called when the connection is closed, by any owner. */
   readonly onReleased: () => void;
 }
 
 /**
- * Takes connections that were accepted. Nearly all are a WebSocket client's, and
- * their first read has the whole request: these go no way round by `node:http`,
- * which has all others.
+ * Takes accepted connections. Nearly all come from WebSocket clients, and their
+ * first read contains the whole request: these do not need `node:http`, which
+ * gets all others.
  */
 export class Arrivals {
   #options: ArrivalsOptions;
   #timeout: number;
-  /** Those whose first bytes are waited for, or whose turn. */
+  /** Connections that wait for their first bytes, or for their turn. */
   #waiting = new Set<Arrival>();
 
   /**
@@ -109,7 +112,7 @@ export class Arrivals {
     this.#read({ connection, memory, count, keepAlive, onReleased });
   }
 
-  /** Closes the connections that nobody else has yet. */
+  /** Closes the connections that have no other owner yet. */
   close(): void {
     for (const arrival of this.#waiting) this.#close(arrival);
   }
@@ -124,7 +127,8 @@ export class Arrivals {
     try {
       length = await arrival.count;
     } catch {
-      // The client is gone, as at an end without a word.
+      // The client has left, as if it had ended the connection without sending
+      // anything.
     }
     cancelSharedTimer(timer);
     if (!this.#waiting.has(arrival)) return;
@@ -179,7 +183,7 @@ export class Arrivals {
   }
 }
 
-/** What its next owner gets, who has not read anything yet. */
+/** The connection for its next owner. */
 function detach(
   { connection, keepAlive, onReleased }: Arrival,
 ): DetachedConnection {

@@ -1,6 +1,6 @@
 /**
- * What the `stream` engine needs of a client's connection once its request has
- * been read: bytes in, chunk by chunk, and bytes out.
+ * The interface of a client's connection after its request: bytes in, chunk by
+ * chunk, and bytes out.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export const highWaterMark = 64 * 1024;
 
 /** A connection to a client. */
 export interface ByteStream {
-  /** Whether a chunk waits, because they are taken more slowly than they come. */
+  /** Whether a chunk waits, because chunks arrive faster than they are taken. */
   readonly isWaiting: boolean;
   /** Whether no chunk will follow those that wait. */
   readonly hasEnded: boolean;
@@ -22,14 +22,17 @@ export interface ByteStream {
   readonly pending: number;
   /** Bytes that the system has taken so far. */
   readonly sent: number;
-  /** Whether so much waits that {@linkcode ByteStreamHandler.onDrain} will follow. */
+  /**
+   * Whether so many bytes wait that {@linkcode ByteStreamHandler.onDrain} will
+   * follow.
+   */
   readonly isFull: boolean;
-  /** What decides how soon it has its turn among all who read. */
+  /** Its place among all readers, which take turns. */
   readonly reader: Reader;
   /**
    * Begins to read, at most one chunk ahead of what is taken.
    *
-   * @param handler Who is told what happens.
+   * @param handler Receives what happens.
    */
   start(handler: ByteStreamHandler): void;
   /**
@@ -47,7 +50,7 @@ export interface ByteStream {
   more(): Promise<void>;
   /** Reads on while the chunk that was taken last is still in use, so that an end is noticed. */
   readAhead(): void;
-  /** Drops what waits, and what still comes. */
+  /** Drops what waits, and what still arrives. */
   drop(): void;
   /**
    * Sends bytes. After the end of either side it does nothing.
@@ -71,18 +74,19 @@ export interface ByteStream {
   close(): void;
 }
 
-/** Who is told what happens on a {@linkcode ByteStream}. */
+/** Receives what happens on a {@linkcode ByteStream}. */
 export interface ByteStreamHandler {
-  /** Bytes have come from the client. */
+  /** Called when bytes have arrived from the client. */
   onData(): void;
-  /** The client has taken what made the stream full. */
+  /** Called when the system has taken what made the stream full. */
   onDrain(): void;
   /**
-   * Nothing more will come from the client. It may be told more than once.
+   * Called when nothing more will arrive from the client; perhaps more than
+   * once.
    *
    * @param reason Why the connection was lost; empty if the client ended it.
    */
   onGone(reason: string): void;
-  /** The connection is released. */
+  /** Called when the connection is released. */
   onClose(): void;
 }

@@ -1,5 +1,5 @@
 /**
- * A client's connection without TLS, read and written with nothing between.
+ * Reads and writes a client's connection without TLS directly.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import {
 } from "./byte_stream.ts";
 import type { BegunRead, DetachedConnection } from "./http_connection.ts";
 
-/** Writes that wait are joined to one as long as they come to no more than this many bytes. */
+/** Waiting writes are joined up to this many bytes. */
 const joinLimit = 16 * 1024;
 
 /** A write that waits. */
@@ -31,7 +31,7 @@ interface Write {
 /** What was read. */
 interface Chunk {
   readonly bytes: Uint8Array;
-  /** The memory that it lies in, if that can be used again. */
+  /** Its memory, if that can be reused. */
   readonly memory: Uint8Array<ArrayBuffer> | undefined;
 }
 
@@ -44,11 +44,11 @@ interface Chunk {
  * ```
  */
 type Input =
-  /** It is read, one chunk ahead of what is taken. */
+  /** It is read, one chunk ahead. */
   | "open"
   /** It is read, and dropped. */
   | "dropping"
-  /** Nothing comes any more. */
+  /** Nothing more arrives. */
   | "ended";
 
 /**
@@ -64,24 +64,27 @@ type Input =
  * ```
  */
 type Output =
-  /** Bytes are taken. */
+  /** Bytes are accepted. */
   | "open"
-  /** Our end follows what was written. */
+  /** Our end is sent after what was written. */
   | "ending"
-  /** Our end is sent; the client's is waited for. */
+  /** Our end is sent; the client's end is still to come. */
   | "ended"
   /** The connection is released after what was written; if nothing is being sent, at once. */
   | "closing"
   /** The connection is released. */
   | "closed";
 
-/** What sends: a full one was given too much, and is idle when all of it is sent. */
+/**
+ * Whether bytes are being sent; `full`: more than the limit, until all of them
+ * are sent.
+ */
 type Writer = "idle" | "writing" | "full";
 
 /**
- * A `Deno.Conn` as a {@linkcode ByteStream}. It reads into memory that others
- * use as well, and whose size follows the traffic: one piece of it, and another
- * while chunks are taken more slowly than they come.
+ * A `Deno.Conn` as a {@linkcode ByteStream}. It reads into pooled memory whose
+ * size follows the traffic: one buffer, and a second one while chunks arrive
+ * faster than they are taken.
  */
 export class ConnectionStream implements ByteStream {
   pending = 0;
@@ -100,7 +103,7 @@ export class ConnectionStream implements ByteStream {
   /** Memory of the chunk that was taken last. */
   #lent: Uint8Array<ArrayBuffer> | undefined;
   #writes: Write[] = [];
-  /** How many of them are being sent. */
+  /** How many writes are being sent. */
   #joined = 0;
   #input: Input = "open";
   #output: Output = "open";
@@ -134,7 +137,7 @@ export class ConnectionStream implements ByteStream {
     return this.#input === "ended";
   }
 
-  /** Whether bytes are still taken to be sent. */
+  /** Whether bytes are still accepted. */
   get #isWritable(): boolean {
     return this.#output === "open" || this.#output === "closing";
   }
@@ -202,7 +205,7 @@ export class ConnectionStream implements ByteStream {
     this.#connection.close();
     this.#onReleased();
     this.#onEnd("");
-    // Those that are being sent may still be looked at: they end with the write.
+    // Bytes that are being sent are still in use until the write ends.
     const waiting = this.#writes.splice(
       this.#writer === "idle" ? 0 : this.#joined,
     );
@@ -233,7 +236,7 @@ export class ConnectionStream implements ByteStream {
       this.#onEnd("");
       if (this.#output === "ended") this.close();
     } else {
-      // The room for a header is read into as well.
+      // The read also fills the room for a header.
       this.#readSize.follow(length - headroom);
       this.#handler!.onData();
       if (this.#input === "dropping") {
@@ -267,7 +270,7 @@ export class ConnectionStream implements ByteStream {
   }
 
   /**
-   * Sends what waits, and ends our side if it is to end then.
+   * Sends what waits, then ends our side if requested.
    *
    * @param first What is sent before.
    */
@@ -298,7 +301,7 @@ export class ConnectionStream implements ByteStream {
     this.#endFlush();
   }
 
-  /** Nothing is being sent any more. */
+  /** Handles that nothing is being sent any more. */
   #endFlush(): void {
     this.#endJoined();
     const wasFull = this.isFull;
@@ -309,19 +312,19 @@ export class ConnectionStream implements ByteStream {
   /** Ends our side once all is sent. */
   async #endOutput(): Promise<void> {
     await this.#connection.closeWrite();
-    // It may be closed meanwhile, or be about to.
+    // It may have been closed meanwhile, or be closing.
     if (this.#output !== "ending") return;
     this.#output = "ended";
     if (this.hasEnded) this.close();
   }
 
-  /** Tells that those which were sent together are, or never will be. */
+  /** Resolves the writes that were sent together, or have failed. */
   #endJoined(): void {
     for (const { sent } of this.#writes.splice(0, this.#joined)) sent?.();
     this.#joined = 0;
   }
 
-  /** Takes the writes that wait, as far as they are joined to one. */
+  /** Takes the waiting writes that are joined to one. */
   #join(): Uint8Array | undefined {
     let count = 0;
     let length = 0;
@@ -342,7 +345,7 @@ export class ConnectionStream implements ByteStream {
     this.#handler?.onGone(reason);
   }
 
-  /** The connection is lost, unless it was closed by us. */
+  /** Handles a lost connection, unless we have closed it. */
   #fail(error: unknown): void {
     if (this.isClosed) return;
     this.#onEnd(error instanceof Error ? error.message : String(error));

@@ -1,5 +1,6 @@
 /**
- * A client's connection with TLS, which is a stream of Node.js.
+ * Reads and writes a client's connection with TLS, which is a `Duplex` of
+ * Node.js.
  *
  * @module
  */
@@ -20,7 +21,7 @@ export class DuplexStream implements ByteStream {
    *
    * @param stream The stream, which it owns from then on.
    * @param head What was read of it before.
-   * @param reader Stands for the connection below it, which is read.
+   * @param reader Identifies the connection below it to the read budget.
    */
   constructor(stream: Duplex, head: Uint8Array, reader: Reader) {
     this.#stream = stream;
@@ -80,7 +81,7 @@ export class DuplexStream implements ByteStream {
     return this.#chunks.more();
   }
 
-  /** It reads ahead by itself. */
+  /** A TLS socket always reads ahead. */
   readAhead(): void {}
 
   drop(): void {
@@ -112,7 +113,7 @@ export class DuplexStream implements ByteStream {
   }
 }
 
-/** Chunks may wait up to this many bytes before the socket is paused. */
+/** Most bytes of waiting chunks before the socket is paused. */
 const readAhead = 128 * 1024;
 
 /** Reads a socket no faster than its chunks are taken. */
@@ -132,7 +133,7 @@ class ChunkQueue {
     this.#socket = socket;
   }
 
-  /** Whether chunks wait, because they are taken more slowly than they come. */
+  /** Whether chunks wait, because they arrive faster than they are taken. */
   get isWaiting(): boolean {
     return this.#chunks.length > 0;
   }
@@ -185,7 +186,7 @@ class ChunkQueue {
     this.#tell();
   }
 
-  /** Ends it at once: what waits, and what still comes, is dropped. */
+  /** Ends it at once, and drops what waits and what still arrives. */
   drop(): void {
     this.end();
     this.#chunks = [];

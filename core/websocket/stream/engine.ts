@@ -72,7 +72,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
       stream = new ConnectionStream(duplex.detach(), rest);
     } else {
       const below = http.connectionBelow(duplex);
-      // A client may take any time for what it is sent.
+      // A client may read as slowly as it likes.
       below.writeTimeout = 0;
       stream = new DuplexStream(duplex, rest, below.reader);
     }
@@ -80,7 +80,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   });
 
   http.server.on("connect", (request: IncomingMessage, duplex: Duplex) => {
-    // What comes behind it is no request.
+    // What follows is not a request.
     http.release(duplex);
     track(answerOther(readRequest(request), duplex, handle));
   });
@@ -127,15 +127,15 @@ async function answer(
 }
 
 /**
- * Answers a request for an upgrade to something else than a WebSocket: as if it
- * asked for none, and by the end of a connection that nobody reads any more.
+ * Answers a request for an upgrade to something else than a WebSocket as if it
+ * asked for none, then ends the connection, which `node:http` no longer reads.
  */
 async function answerOther(
   head: RequestHead,
   socket: Duplex,
   handle: RequestHandler,
 ): Promise<void> {
-  // That the client is gone, its close tells, too.
+  // The `close` event tells that the client has left, too.
   socket.on("error", () => {});
   const answer = await handle({ ...head, ...notUpgradable(socket) });
   if (answer === undefined) socket.destroy();

@@ -1,7 +1,7 @@
 /**
  * Responses on the connections of the HTTP server of `node:http`. A body is
- * read no faster than the client takes it, and not to its end if the client is
- * gone.
+ * read no faster than the client reads, and not to its end if the client
+ * leaves.
  *
  * @module
  */
@@ -16,10 +16,10 @@ import { pipeline } from "node:stream/promises";
 import type { RequestHead } from "../engine.ts";
 import { lastTimeout } from "../liveness.ts";
 
-/** Bytes: a body that is not larger is sent at once, for a stream costs more. */
+/** Largest body that is sent at once, in bytes, as a stream costs more. */
 const mostAtOnce = 128 * 1024;
 
-/** Bytes that are read of a client after its last answer, only to be dropped. */
+/** Most bytes that are read from a client after its last answer, and dropped. */
 const mostDropped = 1024 * 1024;
 
 /**
@@ -35,8 +35,8 @@ export async function sendAnswer(
   response: ServerResponse,
   answer: Response,
 ): Promise<void> {
-  // Nobody wants the rest of its body, which might take for ever. Nor does
-  // `node:http` end it where the response has a `Connection` of its own.
+  // The rest of its body is not needed, and might never end. `node:http` does
+  // not end the connection if the response has its own `Connection` field.
   if (!request.complete || !response.shouldKeepAlive) {
     endConnection(answer.headers);
   }
@@ -98,14 +98,15 @@ async function sendBody(
       await pipeline(Readable.fromWeb(body), to);
     }
   } catch {
-    // Of an answer that had begun, a client learns by its end alone.
+    // The end of the connection tells the client that the answer is not
+    // complete.
     to.destroy();
   }
 }
 
 /**
- * Drops what still comes, within reason: unread, it would reset the connection
- * before the client has read its last answer.
+ * Drops what still arrives, up to a limit: unread data would reset the
+ * connection before the client has read its last answer.
  *
  * @param socket The connection; it is ended after a while.
  */

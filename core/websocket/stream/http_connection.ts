@@ -1,5 +1,5 @@
 /**
- * A connection that was accepted, as the HTTP server of `node:http` takes it.
+ * Passes an accepted connection to the HTTP server of `node:http`.
  *
  * @module
  */
@@ -15,18 +15,18 @@ import {
   startSharedTimer,
 } from "../../time/shared_timers.ts";
 
-/** Bytes: most that a read takes, as long as nothing is known of the client. */
+/** Largest first read, in bytes. */
 const largestRead = 64 * 1024;
 
 /** A connection that changes hands. */
 export interface DetachedConnection {
   /** The connection. */
   readonly connection: Deno.Conn;
-  /** A read that has begun, and whose bytes nobody has looked at. */
+  /** A read that has begun, whose bytes are not handled yet. */
   readonly begun?: BegunRead | undefined;
   /** To be cancelled when the connection is closed. */
   readonly keepAlive: SharedTimer | undefined;
-  /** What decides how soon it has its turn among all who read. */
+  /** Its place among all readers, which take turns. */
   readonly reader: Reader;
   /** Called when the connection is closed. */
   readonly onReleased: () => void;
@@ -40,7 +40,7 @@ export interface BegunRead {
   readonly count: Promise<number | null>;
 }
 
-/** A `Deno.Conn` as a stream of Node.js: read only as far as it is asked for. */
+/** A `Deno.Conn` as a `Duplex` of Node.js, read only on request. */
 export class HttpConnection extends Duplex {
   /** The client's IP address; absent on a Unix socket. */
   readonly remoteAddress: string | undefined;
@@ -50,17 +50,17 @@ export class HttpConnection extends Duplex {
   readonly localAddress: string | undefined;
   /** The port that the client has connected to. */
   readonly localPort: number | undefined;
-  /** What every request on it is refused with; absent: they are served. */
+  /** The refusal of every request on it; absent: they are served. */
   refusal: RequestError | undefined;
   /** What decides how soon it has its turn among all who read. */
   readonly reader: Reader;
-  /** Milliseconds in which the client has to take something of what it is sent; 0: it has any time. */
+  /** Milliseconds in which a write has to make progress; 0: no limit. */
   writeTimeout = 0;
   #connection: Deno.Conn;
   #onReleased: () => void;
   #begun: BegunRead | undefined;
   #keepAlive: SharedTimer | undefined;
-  /** Whether what was begun is still to be given to who reads. */
+  /** Whether the read that has begun still has to be passed on. */
   #isPeeked: boolean;
   #readSize = new ReadSize(largestRead);
   #isDetached = false;
@@ -75,7 +75,7 @@ export class HttpConnection extends Duplex {
   constructor(
     { connection, begun, keepAlive, reader, onReleased }: DetachedConnection,
   ) {
-    // One chunk may wait, however large: an end behind it is noticed.
+    // One chunk of any size may wait, so that an end after it is noticed.
     super({ allowHalfOpen: true, readableHighWaterMark: 1 });
     this.#connection = connection;
     this.reader = reader;
@@ -111,7 +111,7 @@ export class HttpConnection extends Duplex {
     };
   }
 
-  /** Stops reading, whoever asks for more. */
+  /** Stops reading, even if more is requested. */
   stopReading(): void {
     this.#isStopped = true;
   }
@@ -123,8 +123,8 @@ export class HttpConnection extends Duplex {
   }
 
   /**
-   * Emits `timeout` after a while, as `node:http` asks of a socket: for a client
-   * that sends no further request.
+   * Emits `timeout` after a while, as `node:http` expects of a socket, for a
+   * client that sends no further request.
    *
    * @param milliseconds How long; 0: never.
    */
@@ -148,7 +148,7 @@ export class HttpConnection extends Duplex {
     try {
       return await count === null ? undefined : memory[0];
     } catch {
-      // Who reads is told.
+      // The reader gets the error.
       return undefined;
     }
   }
@@ -188,7 +188,7 @@ export class HttpConnection extends Duplex {
       this.push(null);
       return;
     }
-    // The room for a header is read into as well.
+    // The read also fills the room for a header.
     this.#readSize.follow(length - headroom);
     if (length * 4 > memory.length) {
       this.push(memory.subarray(0, length));

@@ -1,6 +1,5 @@
 /**
- * Requests of the HTTP server of `node:http`, as the bridge sees them, and what
- * it takes without complaint though it should not.
+ * Converts requests of `node:http`, and checks what it does not check.
  *
  * @module
  */
@@ -22,7 +21,7 @@ export const maxHead = 64 * 1024;
 const maxFields = 128;
 
 /**
- * Makes a request of one of `node:http`.
+ * Converts a request of `node:http`.
  *
  * @param request The request.
  * @returns What it says.
@@ -40,12 +39,12 @@ export function readRequest(request: IncomingMessage): RequestHead {
 }
 
 /**
- * Makes a request of what `node:http` could not parse.
+ * Converts a request that `node:http` could not parse.
  *
- * @param socket Where it came.
+ * @param socket Its connection.
  * @param error What `node:http` says of it.
- * @returns What it says, of which little but its fault is known; `undefined` if
- * no HTTP can be spoken with the client.
+ * @returns The request, which has little but its fault; `undefined` if the
+ * client cannot be answered over HTTP.
  */
 export function readMalformed(
   socket: Duplex,
@@ -88,17 +87,17 @@ export function notUpgradable(
   return { signal: controller.signal, accept: () => undefined };
 }
 
-/** What every request on a connection is refused with. */
+/** Returns the refusal of every request on a connection. */
 function refusalOf(socket: Duplex): RequestError | undefined {
   return socket instanceof HttpConnection ? socket.refusal : undefined;
 }
 
-/** Finds what the parser lets through. */
+/** Finds faults that the parser lets pass. */
 function findHeadFault(
   { httpVersion, rawHeaders }: IncomingMessage,
 ): RequestError | undefined {
   if (httpVersion !== "1.1" && httpVersion !== "1.0") return malformed();
-  // Each counts, also the ten thousandth: the last one may be the one that matters.
+  // All of them count: the last one may be the one that matters.
   if (rawHeaders.length <= maxFields * 2) return undefined;
   return new RequestError(
     431,
@@ -129,7 +128,7 @@ function malformed(): RequestError {
   return new RequestError(400, "malformed request");
 }
 
-/** Whether a request is well so far, but the parser does not know its method. */
+/** Whether the only fault is a method that the parser does not know. */
 function hasUnknownMethod(error: ParseError): boolean {
   const method = lineOf(error)?.[1];
   return method !== undefined && (error.bytesParsed ?? 0) <= method.length;
@@ -144,7 +143,7 @@ function lineOf({ rawPacket }: ParseError): RegExpExecArray | null {
   return LINE.exec(new TextDecoder("latin1").decode(start));
 }
 
-/** Bytes: a longer line of a malformed request is not told. */
+/** Longest line of a malformed request that is logged, in bytes. */
 const longestLine = 8192;
 
 /** The addresses of both ends. */

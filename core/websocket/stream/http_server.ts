@@ -25,13 +25,19 @@ import type {
   ServerCertificate,
 } from "../engine.ts";
 
-/** The time for a request's head, so many times, is that for a part of an answer. */
+/**
+ * The client has the time for a request's head, times this, to read a part of
+ * an answer.
+ */
 const writeTimeouts = 6;
 
-/** Connections at once that are told that they are too many; others are ended at once. */
+/**
+ * Most connections at once that get an answer that they are too many; others
+ * are closed at once.
+ */
 const mostRefusing = 64;
 
-/** An HTTP server, for connections that somebody else accepts. */
+/** An HTTP server for connections that are accepted elsewhere. */
 export interface StreamServer {
   /** The server. */
   readonly server: Server;
@@ -39,11 +45,10 @@ export interface StreamServer {
    * Takes a connection that was accepted.
    *
    * @param connection The connection.
-   * @param refusal What every request on it is refused with; absent: they are
-   * served.
+   * @param refusal The refusal of every request on it; absent: they are served.
    */
   accept(connection: HttpConnection, refusal?: RequestError): void;
-  /** Ends a connection on which no request has come in the time for it. */
+  /** Ends a connection on which no request has arrived in time. */
   expire(connection: HttpConnection): void;
   /**
    * Gives up a socket on which a request for an upgrade has come.
@@ -53,13 +58,13 @@ export interface StreamServer {
    */
   release(socket: Duplex): Uint8Array;
   /**
-   * Finds what lies below TLS.
+   * Finds the connection below TLS.
    *
    * @param socket The socket of TLS.
    * @returns The connection.
    */
   connectionBelow(socket: Duplex): HttpConnection;
-  /** Shows a certificate to those who connect from now on. */
+  /** Uses a certificate for clients that connect from now on. */
   useCertificate(certificate: ServerCertificate): boolean;
   /**
    * Ends the connections on which no WebSocket is open.
@@ -72,8 +77,8 @@ export interface StreamServer {
 /**
  * Creates an HTTP server.
  *
- * @param options Its certificate, how long a request's head may take, and who
- * answers what was never a request.
+ * @param options Its certificate, how long a request's head may take, and what
+ * answers data that is not a request.
  * @returns The server.
  */
 export function createStreamServer(
@@ -85,14 +90,14 @@ export function createStreamServer(
   const timeout = Math.ceil(headTimeout * 1000);
   const limits = {
     maxHeaderSize: maxHead,
-    // What lacks a Host is looked at where all else is.
+    // A missing Host is checked with all else.
     requireHostHeader: false,
     headersTimeout: timeout,
     requestTimeout: timeout,
     connectionsCheckingInterval: Math.min(1000, Math.ceil(timeout / 4)),
   };
   const server = createServer(limits);
-  // It would ignore those beyond it, without a word.
+  // It would silently ignore further fields.
   server.maxHeadersCount = 0;
   const gates = new WeakMap<Duplex, RequestGate>();
   const refused = new WeakSet<Duplex>();
@@ -106,14 +111,14 @@ export function createStreamServer(
   server.on("request", (request, response) => {
     gates.get(request.socket)?.hold(request, response);
   });
-  // The answer is the same whatever a client expects, and nobody wants its body.
+  // The answer does not depend on what a client expects, and needs no body.
   for (const event of ["checkContinue", "checkExpectation"]) {
     server.on(event, (request, response) => {
       server.emit("request", request, response);
     });
   }
-  // It does not listen itself, but is to keep connections, and to look at the
-  // time, as if it did.
+  // It does not listen itself, but must keep connections and check time-outs as
+  // if it did.
   let isListening = true;
   Object.defineProperty(server, "listening", { get: () => isListening });
   server.emit("listening");
@@ -122,7 +127,7 @@ export function createStreamServer(
   /** The connections below the sockets of TLS. */
   const lower = new WeakMap<Duplex, HttpConnection>();
   let onEmpty: (() => void) | undefined;
-  /** Connections that are one too many, and are told so. */
+  /** Connections beyond a limit that get an answer. */
   let refusing = 0;
 
   function keep(connection: HttpConnection): void {
@@ -139,7 +144,7 @@ export function createStreamServer(
     gates.set(socket, new RequestGate(socket));
   }
 
-  /** Speaks HTTP with one who should speak TLS, as far as to say so. */
+  /** Answers a client that uses HTTP instead of TLS. */
   function servePlain(connection: HttpConnection): void {
     connection.refusal = new RequestError(
       400,
@@ -177,7 +182,7 @@ export function createStreamServer(
     },
     expire(connection): void {
       keep(connection);
-      // That the client is gone, its close tells, too.
+      // The `close` event tells that the client has left, too.
       connection.on("error", () => {});
       const error = Object.assign(new Error("No request has come in time"), {
         code: "ERR_HTTP_REQUEST_TIMEOUT",
@@ -206,7 +211,7 @@ export function createStreamServer(
   };
 }
 
-/** Answers a client whose request never came to be one, and ends its connection. */
+/** Answers a client whose request could not be read, and ends its connection. */
 async function refuse(
   error: ParseError,
   socket: Duplex,

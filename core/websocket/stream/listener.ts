@@ -1,5 +1,5 @@
 /**
- * Listening for the `stream` engine.
+ * Listens for the `stream` engine.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { UnixSocketPath } from "../unix_socket_path.ts";
 import type { EngineOptions } from "../engine.ts";
 
-/** Milliseconds before another connection is accepted when one could not be. */
+/** Milliseconds to wait after a connection could not be accepted. */
 const acceptPause = 500;
 
 /** Where a server listens, and how. */
@@ -21,8 +21,8 @@ export interface ListenOptions extends
 }
 
 /**
- * Accepts connections. One that cannot be accepted, for want of a file
- * descriptor, is told of, and waits in the system's queue until it can.
+ * Accepts connections. If one cannot be accepted, for lack of file descriptors,
+ * it reports the error, and the connection waits in the system's queue.
  */
 export class StreamListener {
   /** The port; 0 on a Unix socket. */
@@ -48,7 +48,7 @@ export class StreamListener {
   /**
    * Starts listening.
    *
-   * @param options Where, and who gets the connections.
+   * @param options Where, and what takes the connections.
    * @returns The listener.
    * @throws {Error} If it cannot listen there.
    */
@@ -71,7 +71,7 @@ export class StreamListener {
     return new StreamListener(listener, path, options);
   }
 
-  /** Stops listening; connections go on. */
+  /** Stops listening; open connections continue. */
   close(): void {
     this.#isClosing = true;
     clearTimeout(this.#retry);
@@ -96,12 +96,16 @@ export class StreamListener {
   }
 }
 
-/** Frames are written as they come; to hold one back would only delay it. */
+/**
+ * Frames are written as soon as they are ready, so holding one back would only
+ * delay it.
+ */
 function sendAtOnce(connection: Deno.TcpConn): void {
   try {
     connection.setNoDelay(true);
   } catch {
-    // Some systems refuse once the client is gone, which reading tells, too.
+    // Some systems refuse this once the client has left, which a read reports,
+    // too.
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The requests of one connection, one at a time: what stands between its socket
- * and the parser of `node:http`.
+ * Passes the requests of one connection to the parser of `node:http`, one at a
+ * time.
  *
  * @module
  */
@@ -24,8 +24,8 @@ const headEnd = Buffer.from("\r\n\r\n");
 
 /**
  * Lets the parser of `node:http` see the next request only when the one before
- * is answered, and its answer taken by the system. The parser itself knows no
- * pause: of what it is given, it makes all the requests that are in it at once.
+ * is answered, and its answer taken by the system. The parser itself cannot
+ * pause: it makes all requests at once that are in its input.
  *
  * While a request is unanswered, the socket is paused. It may have read one chunk
  * ahead.
@@ -39,7 +39,7 @@ export class RequestGate {
   #parsed: Buffer = Buffer.alloc(0);
   #reader = createReader();
   #isAnswering = false;
-  /** Whether what comes next came before the answer to the last request. */
+  /** Whether the next bytes arrived before the answer to the last request. */
   #isBehind = false;
   #isRunning = false;
   #isOver = false;
@@ -64,8 +64,8 @@ export class RequestGate {
   }
 
   /**
-   * Lets nothing more through until a request is answered. One that is answered
-   * before it is complete was the last one of its connection.
+   * Holds further bytes back until a request is answered. A request that is
+   * answered before it is complete is the last one of its connection.
    *
    * @param request The request.
    * @param response Its answer.
@@ -87,7 +87,7 @@ export class RequestGate {
   }
 
   /**
-   * Lets nothing more through, for good.
+   * Closes the gate for good.
    *
    * @returns What was read and not parsed.
    */
@@ -119,7 +119,7 @@ export class RequestGate {
     else if (this.#socket.isPaused()) this.#socket.resume();
   }
 
-  /** Parses up to the end of a head: whatever it is, no second one is in it. */
+  /** Parses up to the end of a head, so that there is no second one in it. */
   #parse(): void {
     const end = endOfHead(this.#parsed, this.#rest);
     const piece = this.#rest.subarray(0, end);

@@ -1,5 +1,6 @@
 /**
- * The head of a request as WebSocket clients send it, read without an HTTP parser.
+ * Reads the head of a request as WebSocket clients send it, without an HTTP
+ * parser.
  *
  * @module
  */
@@ -28,14 +29,13 @@ const maxFields = 128;
 const HEAD =
   /^GET (\/[!"$-~]*) HTTP\/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n)*)\r\n/;
 
-/** Fields of a request that has more than a head, or wants an answer before the answer. */
+/** Fields of a request with a body, or with an expectation. */
 const MORE = /^(?:content-length|transfer-encoding|expect)$/i;
 
 /**
- * Reads the head of a request about which there is nothing to decide: complete,
- * `GET`, HTTP/1.1, a path as its target, no body. What becomes of any other one,
- * `node:http` decides: so one parser judges odd requests, and this one need not
- * know them.
+ * Reads the head of a request that is complete and plain: `GET`, HTTP/1.1, a
+ * path as its target, no body. `node:http` handles any other one, so that only
+ * one parser decides about unusual requests.
  *
  * @param bytes What was read of a connection so far.
  * @returns The head; `undefined` if `node:http` is to read it.

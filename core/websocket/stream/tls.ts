@@ -1,6 +1,5 @@
 /**
- * TLS on an accepted connection, for the `stream` engine: a TLS socket that can
- * be paused.
+ * Starts TLS on an accepted connection, with a socket that can be paused.
  *
  * @module
  */
@@ -14,21 +13,21 @@ export interface StartTlsOptions {
   readonly secureContext: SecureContext;
   /** Milliseconds for the handshake. */
   readonly timeout: number;
-  /** Takes a connection on which HTTP comes without TLS. */
+  /** Takes a connection whose client uses HTTP without TLS. */
   readonly onPlain: (connection: HttpConnection) => void;
   /** Takes the TLS socket after the handshake. */
   readonly onSecure: (socket: TLSSocket) => void;
 }
 
 /**
- * Speaks TLS, as a server, on a connection. One that fails to is destroyed, but
- * for a client that speaks HTTP: it can be told.
+ * Speaks TLS, as a server, on a connection. A connection whose handshake fails
+ * is destroyed, unless the client uses HTTP and can be answered.
  *
- * The TLS sockets of Deno go on reading when they are paused, and keep what
- * comes: so the connection below is told to stop then.
+ * Deno's TLS sockets continue to read while they are paused, and keep the data;
+ * so this function stops the connection below.
  *
  * @param connection The connection.
- * @param options The certificate, and who gets the TLS socket.
+ * @param options The certificate, and what takes the TLS socket.
  */
 export async function startTls(
   connection: HttpConnection,
@@ -40,7 +39,7 @@ export async function startTls(
   const first = await connection.peek();
   if (connection.destroyed) return;
   if (first === undefined) {
-    // Half closed: no handshake can follow.
+    // The client has ended its side: no handshake can follow.
     connection.destroy();
     return;
   }
@@ -65,7 +64,7 @@ export async function startTls(
   socket.once("close", () => connection.destroy());
   socket.on("pause", () => connection.stopReading());
   socket.on("resume", () => {
-    // It is told a turn later, when the socket may be paused again.
+    // A turn later, because the socket may be paused again by then.
     if (!socket.isPaused()) connection.continueReading();
   });
   // It would tell those of a handle, which the connection does not have.
@@ -84,7 +83,9 @@ export async function startTls(
   });
 }
 
-/** What a method of HTTP begins with, and no record of TLS. */
+/**
+ * Matches the first byte of an HTTP method, which no TLS record begins with.
+ */
 function isLetter(byte: number): boolean {
   return /[A-Za-z]/.test(String.fromCharCode(byte));
 }

@@ -34,7 +34,7 @@ import { ServerProtocol } from "../protocol/server.ts";
 const compressedStep = 16 * 1024;
 
 /**
- * How far it is from its request; how it ends is the protocol's state.
+ * The phase from its request on; the protocol's state says how it ends.
  *
  * ```
  * requested ── open() ──► answered ── start() ──► started
@@ -42,11 +42,13 @@ const compressedStep = 16 * 1024;
  * ```
  */
 type Phase =
-  /** There is no answer yet; whether the client goes meanwhile is told. */
+  /** There is no answer yet; the signal is aborted if the client leaves. */
   | { readonly name: "requested"; readonly gone: AbortController }
   /** It is refused, or open and without a handler. */
   | { readonly name: "answered" }
-  /** The handler is told what happens, and the client is watched. */
+  /**
+   * The handler receives what happens, and the client's liveness is checked.
+   */
   | {
     readonly name: "started";
     readonly handler: WebSocketHandler;
@@ -56,9 +58,9 @@ type Phase =
 const answered: Phase = Object.freeze({ name: "answered" });
 
 /**
- * A WebSocket, from the request for it to its end. The connection is read from the
- * start, so that a client that goes away is noticed; little is read ahead of what
- * the handler has taken.
+ * A WebSocket, from the request for it to its end. The connection is read from
+ * the start, to notice a client that leaves; little is read ahead of the
+ * handler.
  */
 export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   readonly sent: SentMessages = { messages: 0, bytes: 0 };
@@ -68,9 +70,14 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   #protocol: ServerProtocol;
   #phase: Phase;
   #room: PromiseWithResolvers<void> | undefined;
-  /** The client has sent something since the wait for its end was looked at. */
+  /**
+   * Whether the client has sent something since the last look at the wait for
+   * its end.
+   */
   #hasSpoken = false;
-  /** Until the first look whether the client is alive, and until others. */
+  /**
+   * Timers of the first check that the client is alive, and of further ones.
+   */
   #firstTimer: SharedTimer | undefined;
   #aliveTimer: ReturnType<typeof setTimeout> | undefined;
   #destroyTimer: SharedTimer | undefined;
@@ -177,7 +184,9 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#destroyAfter(lastTimeout);
   }
 
-  /** Hands what the client sends to the handler, until the WebSocket has ended. */
+  /**
+   * Passes what the client sends to the handler, until the WebSocket has ended.
+   */
   async #run(handler: WebSocketHandler, liveness: Liveness): Promise<void> {
     const protocol = this.#protocol;
     while (protocol.canReceive) {
@@ -207,7 +216,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
         }
       }
     }
-    // Nothing, if it has ended otherwise meanwhile.
+    // `undefined` if it has ended in another way meanwhile.
     this.#write(protocol.answer());
     this.#makeRoom();
     protocol.lose("");
@@ -279,15 +288,15 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   #checkAlive(handler: WebSocketHandler, liveness: Liveness): void {
     const now = performance.now();
     if (this.#stream.isWaiting) {
-      // It is not the client that is silent: its peer is slow. But a socket that
-      // is not read tells that the client has gone only to one who writes.
+      // Not the client is silent; its peer is slow. But only a write notices
+      // that the client of an unread socket has left.
       liveness.excuse(now);
       if (!this.#stream.isFull) this.#ping();
       return this.#watch(handler, liveness, this.#limits.ping * 1000);
     }
     const { action, wait } = liveness.look(now, this.#written);
     if (action === "giveUp") {
-      // Else its peer would be read, and framed, for nobody.
+      // Otherwise the bridge would continue to read and frame the peer's data.
       handler.ending();
       this.close(1001, "no response to a ping");
       return this.#destroyAfter(lastTimeout);
@@ -303,7 +312,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#write(this.#protocol.ping());
   }
 
-  /** When even a slow client has taken what it may not have taken yet. */
+  /** The time at which even a slow client has read everything. */
   #whenTaken(): number {
     const phase = this.#phase;
     const unknown = phase.name === "started"
@@ -315,18 +324,19 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   /** Ends our side, and the connection once the client has ended its own. */
   #hangUp(patience: number): void {
     this.#stream.end();
-    // What the client still sends is dropped: unread, it would reset the
-    // connection before the client has read our last words.
+    // What the client still sends is dropped: unread data would reset the
+    // connection before the client has read our close frame.
     this.#stream.drop();
     this.#destroyAfter(patience);
   }
 
   /**
-   * Destroys the socket when nothing has moved for a while, or it takes too long.
+   * Destroys the socket when there was no progress for a while, or after too
+   * long.
    *
    * @param milliseconds How long a while is.
-   * @param least The time before which it is not destroyed.
-   * @param looks How often it is enough that the client still speaks.
+   * @param least The earliest time to destroy it.
+   * @param looks How often data from the client extends the wait.
    */
   #destroyAfter(milliseconds: number, least = 0, looks = 6): void {
     cancelSharedTimer(this.#destroyTimer);
