@@ -30,6 +30,8 @@ import { LogOutput } from "./core/log/output.ts";
 import { outliveErrors } from "./core/log/uncaught_errors.ts";
 import { Program, type ProgramParts } from "./core/program.ts";
 import type { MetricsSnapshot } from "./core/telemetry/snapshot.ts";
+import { rateTableBytes } from "./core/access/rate_table.ts";
+import { countTableBytes } from "./core/memory/count_table.ts";
 import { SharedCounts } from "./core/threads/shared_counts.ts";
 import { isThread, runThread } from "./core/threads/worker.ts";
 import { countThreads, Threads } from "./core/threads/pool.ts";
@@ -206,6 +208,10 @@ async function listenInThreads(
 ): Promise<Threads> {
   const { config: { core }, log } = program;
   const [counts, sockets] = [new SharedCounts(), new SharedCounts()];
+  const accessMemory = {
+    rates: new SharedArrayBuffer(rateTableBytes),
+    users: new SharedArrayBuffer(countTableBytes),
+  };
   const thread = { index: 0, count };
   let threads: Threads | undefined = undefined;
   async function gatherMetrics(): Promise<MetricsSnapshot[]> {
@@ -220,6 +226,7 @@ async function listenInThreads(
     port: core.port,
     counts,
     sockets,
+    accessMemory,
     thread,
     gatherMetrics,
   });
@@ -230,6 +237,7 @@ async function listenInThreads(
     port: program.port,
     memory: counts.memory,
     sockets: sockets.memory,
+    accessMemory,
     gatherMetrics,
     onError(error): void {
       log("error", "thread", { error: describeError(error) });

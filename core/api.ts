@@ -166,6 +166,13 @@ export interface PeerInfo {
    * certificate has to have. Absent: the host of its address.
    */
   readonly tlsName?: string;
+  /**
+   * Seconds since 1970 at which the WebSocket is closed with 1008: what let the
+   * client in has expired. Absent: it goes on.
+   */
+  readonly expires?: number;
+  /** Who the client is, if the backend knows better: for the log. */
+  readonly user?: string;
   /** What the administrator should know about the answer: a warning for the log. */
   readonly warning?: string;
 }

@@ -6,6 +6,7 @@
  */
 
 import { absolutePath } from "./absolute_path.ts";
+import type { Access, AccessMemory } from "./access/access.ts";
 import type { Backend } from "./api.ts";
 import type { Route } from "./accept/route.ts";
 import { type BackendTable, loadBackend } from "./accept/backend.ts";
@@ -52,6 +53,8 @@ export interface ProgramListenOptions {
   readonly counts?: ConnectionCounts;
   /** Counts of the connections that are accepted, shared in the same way. */
   readonly sockets?: ConnectionCounts;
+  /** Memory in which the threads count what access sections limit. */
+  readonly accessMemory?: AccessMemory;
   /** The number of the thread that it runs in. */
   readonly thread?: ThreadPlace;
   /**
@@ -71,6 +74,7 @@ interface Loaded {
   readonly certificate: ServerCertificate | undefined;
   readonly pages: Pages;
   readonly telemetry: Telemetry;
+  readonly access: Access | undefined;
 }
 
 /** A loaded configuration, and the server that runs with it. */
@@ -88,6 +92,7 @@ export class Program {
    */
   #reloading = Promise.resolve();
   #isEnding = false;
+  #accessMemory: AccessMemory | undefined;
 
   private constructor(
     parts: ProgramParts,
@@ -188,7 +193,11 @@ export class Program {
     }
   }
 
-  async #listen({ port, ...others }: ProgramListenOptions): Promise<void> {
+  async #listen(
+    { port, accessMemory, ...others }: ProgramListenOptions,
+  ): Promise<void> {
+    this.#accessMemory = accessMemory;
+    if (accessMemory) this.#loaded.access?.share(accessMemory);
     const config = toServerConfig(this.#loaded);
     // Several threads could share the port with another program unnoticed.
     if (others.thread?.index === 0) checkPort({ ...config.core, port });
@@ -247,6 +256,9 @@ export class Program {
       this.log,
       this.#telemetry,
     );
+    const { access } = this.#loaded;
+    if (access !== undefined) loaded.access?.inherit(access);
+    else if (this.#accessMemory) loaded.access?.share(this.#accessMemory);
     const { retired } = await this.#server!.reconfigure(toServerConfig(loaded));
     const { plugins } = this.#loaded;
     this.#loaded = loaded;
@@ -259,7 +271,10 @@ export class Program {
   async end(): Promise<void> {
     this.#isEnding = true;
     if (this.#server !== undefined) await this.#server.shutDown();
-    else await cleanUp(this.#loaded);
+    else {
+      this.#loaded.access?.close();
+      await cleanUp(this.#loaded);
+    }
     await this.#loaded.plugins.end();
     await this.#accessLog?.end();
     await this.#telemetry.end();
@@ -278,10 +293,21 @@ async function load(
   const telemetry = await selection.select(core.metrics !== undefined);
   const builtIn = { backends, framings, log, telemetry };
   const plugins = await Plugins.load(config, builtIn);
+  let access: Access | undefined;
   try {
+    access = await loadAccess(config, log);
     const loaded = await loadBackends(config, plugins);
-    return { config, ...loaded, plugins, certificate, pages, telemetry };
+    return {
+      config,
+      ...loaded,
+      plugins,
+      certificate,
+      pages,
+      telemetry,
+      access,
+    };
   } catch (error) {
+    access?.close();
     await plugins.end();
     throw error;
   }
@@ -299,6 +325,7 @@ async function loadBackends(
         pattern,
         backend: await loadBackend(backend, plugins),
         backendName,
+        access: fields.access,
         origin: fields.origin ?? core.origin,
       });
     }
@@ -327,6 +354,17 @@ async function openAccessLog(
   const path = accessLog === "-" ? accessLog : absolutePath(accessLog);
   const { AccessLog } = await import("./server/access_log.ts");
   return await AccessLog.open(path, accessLogFormat, log);
+}
+
+/** Loads the access sections, if there are some: most servers have none. */
+async function loadAccess(
+  { access, core: { trustedProxy } }: Config,
+  log: Log,
+): Promise<Access | undefined> {
+  if (access.size === 0) return undefined;
+  const { Access } = await import("./access/access.ts");
+  const onWarning = (why: string): void => log("warn", "access", { why });
+  return await Access.load(access.values(), { trustedProxy, onWarning });
 }
 
 function toServerConfig(loaded: Loaded): ServerConfig {

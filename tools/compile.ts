@@ -47,6 +47,7 @@ export const permissions: readonly string[] = [
 export const lazyPackages: readonly string[] = ([
   "@opentelemetry/api",
   "acorn",
+  "bcryptjs",
   "fresh",
   "jose",
   "mime-types",

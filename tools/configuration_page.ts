@@ -7,6 +7,7 @@
 import { type CommandOption, optionNames } from "../core/config/option.ts";
 import { toSentence } from "./man_page.ts";
 import {
+  accessSection,
   type Block,
   configurationFile,
   exitStatus,
@@ -35,6 +36,7 @@ export function formatConfigurationPage(
     formatTable(core),
     formatSection(configurationFile),
     formatSection(pluginSection),
+    formatSection(accessSection),
     "## Options of `[core]`",
     "Each of them is also an option of the command line.",
     ...core.map(formatOption),

@@ -10,6 +10,7 @@ import {
   type OptionValue,
 } from "../core/config/option.ts";
 import {
+  accessSection,
   type Block,
   configurationFile,
   description,
@@ -46,7 +47,15 @@ export function formatManPage(
     ...formatBlocks(description),
     ".SH OPTIONS",
     ...options.flatMap(formatOption),
-    ...[configurationFile, pluginSection, exitStatus, signals, files, examples]
+    ...[
+      configurationFile,
+      pluginSection,
+      accessSection,
+      exitStatus,
+      signals,
+      files,
+      examples,
+    ]
       .flatMap(formatSection),
     ".SH SEE ALSO",
     "The project's files README.md, docs/guide.md, backends/README.md,",

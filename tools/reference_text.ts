@@ -5,6 +5,8 @@
  * @module
  */
 
+import { accessOptions } from "../core/config/access_options.ts";
+
 /**
  * A piece of a section. Texts are Markdown with `code` and links, whose targets
  * are relative to `docs/`.
@@ -56,6 +58,10 @@ export const configurationFile: Section = {
         [
           "[plugin NAME]",
           "Declares a plugin: see the next section.",
+        ],
+        [
+          "[access NAME]",
+          "Says who may come in: see the section after the next one.",
         ],
       ],
     },
@@ -112,6 +118,35 @@ export const pluginSection: Section = {
     {
       code:
         "[core]\nbackend = rooms\n\n[plugin rooms]\nurl = https://example.com/rooms.ts\nread = /etc/websocksy/rooms",
+    },
+  ],
+};
+
+/** The options in a section of access. */
+export const accessSection: Section = {
+  title: "Access",
+  blocks: [
+    {
+      text:
+        "A section `[access NAME]` says who may come in, for how long, and how much. The option `access` of `[core]` names the one that every request has to satisfy. A request has to come from an address that the section names, and has to show one of the kinds of credentials that it names: a password (`users`), a bearer token (`jwt-key`), a client certificate (`client-ca`), or a user in a field that a trusted proxy has set (`user-header`). Without such an option, it demands no credentials. [Expose a service safely](expose-safely.md) shows how to use it.",
+    },
+    {
+      terms: accessOptions.map(({ name, help, details }) => [
+        name,
+        `${help[0]!.toUpperCase()}${help.slice(1)}.${
+          details === undefined ? "" : ` ${details.replaceAll("\n\n", " ")}`
+        }`,
+      ]),
+    },
+    {
+      code: `[core]\naccess = staff\n\n[access staff]\n${
+        ["users", "rate", "max-connections-per-user"].map((option) => {
+          const { name, example } = accessOptions.find(({ name }) =>
+            name === option
+          )!;
+          return `${name} = ${example}`;
+        }).join("\n")
+      }`,
     },
   ],
 };

@@ -195,7 +195,28 @@ function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
     );
   }
   checkTls(info);
+  checkSession(info);
   return info;
+}
+
+/** The most characters of a user's name. */
+const longestUser = 256;
+
+function checkSession({ expires, user }: PeerInfo): void {
+  const [time, name]: unknown[] = [expires, user];
+  if (time !== undefined && !Number.isFinite(time)) {
+    throw new TypeError(
+      "Cannot use the backend's answer: its expires is no number of seconds",
+    );
+  }
+  if (
+    name !== undefined &&
+    (typeof name !== "string" || name === "" || name.length > longestUser)
+  ) {
+    throw new TypeError(
+      `Cannot use the backend's answer: its user is no string of 1 to ${longestUser} characters`,
+    );
+  }
 }
 
 function checkTls(info: PeerInfo): void {

@@ -48,6 +48,8 @@ export interface Client {
   readonly match: RouteMatch | undefined;
   /** Records what happens to the request. */
   readonly telemetry: HandshakeTelemetry;
+  /** Who it has shown to be; absent: nobody asked. */
+  readonly user?: string | undefined;
 }
 
 /**
@@ -59,7 +61,7 @@ export interface Client {
  * @returns The query.
  */
 export function toQuery(
-  { request, remote, protocols, match }: Client,
+  { request, remote, protocols, match, user }: Client,
   signal: AbortSignal,
 ): BackendQuery {
   let headers: BackendQuery["headers"] | undefined;
@@ -70,6 +72,7 @@ export function toQuery(
     protocols,
     remote,
     signal,
+    ...user !== undefined && { user },
     get host(): string {
       return hostOf(request.headers);
     },
@@ -125,6 +128,10 @@ export interface Connection {
   readonly framing: string;
   /** The subprotocol, as the client wrote it. */
   readonly protocol: string | undefined;
+  /** Who the client is, as the backend says. */
+  readonly user?: string | undefined;
+  /** When the WebSocket is to end, as the backend says, in seconds since 1970. */
+  readonly expires?: number | undefined;
   /** A note for the log. */
   readonly note: string | undefined;
 }
@@ -177,6 +184,8 @@ export async function connect(
     framer,
     framing: info.framing ?? defaultFraming,
     protocol,
+    user: info.user,
+    expires: info.expires,
     note: hasScheme(info.address)
       ? undefined
       : `peer address "${info.address}" names no scheme, tcp is assumed`,

@@ -23,6 +23,8 @@ export interface Route {
   readonly backend: Backend;
   /** Name of the backend. */
   readonly backendName: string;
+  /** Name of the access section that they have to satisfy, beside that of all; absent: none. */
+  readonly access?: string | undefined;
   /** The values of `Origin` that they may have, or `*`. */
   readonly origin: CoreConfig["origin"];
 }

@@ -8,6 +8,12 @@
 import { parse } from "@std/ini/parse";
 import { ConfigError } from "../errors.ts";
 import {
+  type AccessConfig,
+  checkAccessName,
+  type GivenAccessOption,
+  resolveAccess,
+} from "./access_options.ts";
+import {
   type CoreConfig,
   type CoreOption,
   coreOptions,
@@ -38,7 +44,8 @@ export type { BackendStep } from "./backend_step.ts";
 export type GivenOption =
   | GivenCoreOption
   | GivenPluginOption & { readonly section: "plugin" }
-  | GivenRouteOption & { readonly section: "route" };
+  | GivenRouteOption & { readonly section: "route" }
+  | GivenAccessOption & { readonly section: "access" };
 
 /** One option of the core or of the backend. */
 export interface GivenCoreOption {
@@ -65,6 +72,8 @@ export interface Config {
   readonly routes: readonly RouteConfig[];
   /** The plugins that are declared. */
   readonly plugins: readonly PluginConfig[];
+  /** The access sections, by name. */
+  readonly access: ReadonlyMap<string, AccessConfig>;
 }
 
 /**
@@ -81,6 +90,7 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
   ];
   const plugins: GivenPluginOption[] = [];
   const routes: GivenRouteOption[] = [];
+  const sections: GivenAccessOption[] = [];
   const origins: Record<string, string> = {};
   const given = new Set<CoreOption>();
   for (const each of options) {
@@ -90,6 +100,10 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
     }
     if (each.section === "route") {
       routes.push(each);
+      continue;
+    }
+    if (each.section === "access") {
+      sections.push(each);
       continue;
     }
     const { section, option, value, origin } = each;
@@ -118,12 +132,47 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
   }
   // The default alone is no backend beside routes.
   const isGiven = routes.length === 0 || backend.length > 1;
-  return {
+  const config = {
     core,
     backend: isGiven ? backend : [],
     routes: resolveRoutes(routes),
     plugins: resolvePlugins(plugins),
+    access: resolveAccess(sections),
   };
+  checkAccess(config, origins);
+  return config;
+}
+
+function checkAccess(
+  { core, routes, access }: Config,
+  origins: Readonly<Record<string, string>>,
+): void {
+  const { access: name, tlsCert, engine } = core;
+  if (name !== undefined && !access.has(name)) {
+    throw new ConfigError(
+      `cannot use access: there is no section [access ${name}]`,
+      origins.access,
+    );
+  }
+  for (const { pattern, fields: { access: name } } of routes) {
+    if (name === undefined || access.has(name)) continue;
+    throw new ConfigError(
+      `cannot use access of route "${pattern.text}": there is no section [access ${name}]`,
+    );
+  }
+  for (const { name, origin, certificate } of access.values()) {
+    if (certificate === undefined) continue;
+    const why = engine !== "stream"
+      ? "engine native asks for no certificate"
+      : tlsCert === undefined
+      ? "it needs tls-cert, too"
+      : undefined;
+    if (why === undefined) continue;
+    throw new ConfigError(
+      `cannot use client-ca of access "${name}": ${why}`,
+      origin,
+    );
+  }
 }
 
 function checkTls(
@@ -251,7 +300,11 @@ type Section =
 type NamedSection = keyof typeof namedSections;
 
 /** For each kind of these, what checks a name. */
-const namedSections = { plugin: checkPluginName, route: parsePattern } as const;
+const namedSections = {
+  access: checkAccessName,
+  plugin: checkPluginName,
+  route: parsePattern,
+} as const;
 
 /** Who is told what a file says, in its order. */
 interface Visitor {

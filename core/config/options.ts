@@ -37,6 +37,8 @@ export interface CoreConfig
   readonly engine: "stream" | "native";
   /** Allowed values of `Origin`, or `*`. */
   readonly origin: "*" | readonly string[];
+  /** Name of the access section that every request has to satisfy; absent: none. */
+  readonly access: string | undefined;
   /** Least severe level that is logged. */
   readonly log: LogLevel;
   /** Format of the log's lines. */
@@ -113,6 +115,17 @@ export const coreOptions: readonly CoreOption[] = [
       "An origin is a scheme, a host and, unless it is the default of the scheme, a port, spelled as browsers send it: in lower case, without a path or a slash at its end. For another spelling, the error shows the right one. The word `null` stands for pages without an origin, such as those from `file:` URLs.",
     example: "https://app.example.com,https://example.com",
     parse: (value) => ({ origin: parseOrigin(value) }),
+  },
+  {
+    name: "access",
+    placeholder: "NAME",
+    default: "",
+    help:
+      "the section [access NAME] that every request has to satisfy: who may come in, for how long, and how much",
+    details:
+      "It holds for WebSockets and for pages, with either engine; the page that `health` names is left out, for probes have no credentials. [Expose a service safely](expose-safely.md) shows how to use it.",
+    example: "staff",
+    parse: (value) => ({ access: value === "" ? undefined : value }),
   },
   ...limitOptions,
   ...networkOptions,

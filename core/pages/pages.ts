@@ -8,12 +8,27 @@ import type { PageConfig } from "../config/page_options.ts";
 import { describeError, RequestError } from "../errors.ts";
 import { isFromWebSocketClient } from "../websocket/handshake.ts";
 import type { Log } from "../log/log.ts";
+import { withoutSecrets } from "../log/target.ts";
 import { formatRemote } from "../net/address.ts";
 import { toRefusal } from "../accept/refusal.ts";
 import type { HttpRequest } from "../websocket/engine.ts";
 import { formatHealth } from "./health.ts";
 import type { Page, ServerState } from "./page.ts";
 import { formatRefusal } from "./text.ts";
+
+/** Tells whether a request for a page may be answered. */
+export interface PageGuard {
+  /**
+   * Finds it out.
+   *
+   * @throws {RequestError} If it may not.
+   */
+  admit(): Promise<void>;
+  /** Who sends it, once it was let in; absent: nobody had to say. */
+  user: string | undefined;
+  /** The parameters of query strings whose values are secrets. */
+  readonly secretParameters: ReadonlySet<string>;
+}
 
 /** The pages that the options enable. */
 export class Pages {
@@ -70,35 +85,42 @@ export class Pages {
    * Answers a request for a page.
    *
    * @param request The request.
-   * @param state The state of the server. @returns The answer, whose promise
-   * never rejects; `undefined` if the request is not for a page.
+   * @param state The state of the server.
+   * @param guard Tells whether it may be answered; absent: any may.
+   * @returns The answer, whose promise never rejects; `undefined` if the request
+   * is not for a page.
    */
   answer(
     request: HttpRequest,
     state: ServerState,
+    guard?: PageGuard,
   ): Promise<Response> | undefined {
     const page = this.#pages.get(request.endpoint) ?? this.#folder;
     if (page === undefined || isFromWebSocketClient(request)) {
       return undefined;
     }
-    return this.#answer(page, request, state);
+    // Probes have no credentials.
+    const isOpen = page === formatHealth;
+    return this.#answer(page, request, state, isOpen ? undefined : guard);
   }
 
   async #answer(
     page: Page,
     request: HttpRequest,
     state: ServerState,
+    guard: PageGuard | undefined,
   ): Promise<Response> {
     const fields = {
       remote: formatRemote(request.remote),
       method: request.method,
-      target: request.target,
+      target: withoutSecrets(request.target, guard?.secretParameters),
     };
     try {
       checkMethod(request);
+      await guard?.admit();
       const response = await page(request, state);
       const { status, headers } = response;
-      this.#log("debug", "page", { ...fields, status });
+      this.#log("debug", "page", { ...fields, status, user: guard?.user });
       if (request.method !== "HEAD") return response;
       await response.body?.cancel();
       return new Response(null, { status, headers });
@@ -106,12 +128,14 @@ export class Pages {
       const refusal = toRefusal(error, request);
       const { status } = refusal;
       const why = describeError(refusal);
-      // The client is not to blame for an error with a cause.
-      this.#log(refusal.cause === undefined ? "debug" : "warn", "page", {
-        ...fields,
-        status,
-        why,
-      });
+      // The client is not to blame for an error with a cause, unless it has
+      // shown no credentials that are right.
+      const isFault = status >= 500;
+      this.#log(
+        refusal.cause === undefined ? "debug" : isFault ? "warn" : "info",
+        "page",
+        { ...fields, status, why },
+      );
       return formatRefusal(refusal);
     }
   }

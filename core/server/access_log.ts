@@ -17,6 +17,7 @@ import {
   headersOf,
 } from "../log/access_format.ts";
 import type { Log } from "../log/log.ts";
+import { withoutSecrets } from "../log/target.ts";
 import { LogOutput } from "../log/output.ts";
 import { formatRemote } from "../net/address.ts";
 import type { RequestHead } from "../websocket/engine.ts";
@@ -82,10 +83,13 @@ export class AccessLog {
    * Keeps what is known of a request.
    *
    * @param request The request.
+   * @param secrets Further parameters of its query string whose values are
+   * left out.
    * @returns What its line needs at its end.
    */
   start(
     { method, endpoint, query, headers }: RequestHead,
+    secrets?: ReadonlySet<string>,
   ): AccessStart {
     function get(name: string): string | undefined {
       return headers.get(name) ?? undefined;
@@ -98,7 +102,7 @@ export class AccessLog {
       "user-agent": get("user-agent"),
     };
     const extras: AccessExtras = this.#format === "json" ? {} : {
-      query,
+      query: withoutSecrets(`?${query}`, secrets).slice(1),
       headers: new Map(
         this.#headers.map((name) => [name, get(name) ?? ""]),
       ),

@@ -5,8 +5,8 @@
  */
 
 import type { RemoteAddress } from "../api.ts";
-import { formatIp, type IpAddress } from "../net/ip_address.ts";
-import { ipOf } from "../net/trusted_proxies.ts";
+import { clientOf } from "../net/client_key.ts";
+import { formatIp } from "../net/ip_address.ts";
 
 /** How many connections there may be. */
 export interface ConnectionLimits {
@@ -97,16 +97,4 @@ function keyOf(remote: RemoteAddress): string | undefined {
   if (ipv4.test(remote.address)) return remote.address;
   const client = clientOf(remote);
   return client?.family === 4 ? formatIp(client) : client?.value.toString(16);
-}
-
-/**
- * Tells who a client is for the limits.
- *
- * @param remote The client.
- * @returns Its IPv4 address, or the first 64 bits of its IPv6 address, as the
- * client may choose the others; `undefined` on a Unix socket.
- */
-export function clientOf(remote: RemoteAddress): IpAddress | undefined {
-  const ip = ipOf(remote);
-  return ip?.family === 6 ? { family: 6, value: ip.value >> 64n } : ip;
 }

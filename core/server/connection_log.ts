@@ -46,12 +46,13 @@ export function logAbandon(log: Log, { id, remote }: Client): void {
 /** Logs that a WebSocket is open, and what it is connected to. */
 export function logOpen(
   log: Log,
-  { id, remote, request, match }: Client,
-  { address, framing, protocol, note }: Connection,
+  { id, remote, request, match, user }: Client,
+  { address, framing, protocol, note, user: named }: Connection,
 ): void {
   log("info", "open", {
     id,
     remote: formatRemote(remote),
+    user: named ?? user,
     endpoint: request.endpoint,
     route: match?.route.pattern.text,
     peer: address,

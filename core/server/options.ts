@@ -5,6 +5,7 @@
  */
 
 import type { Route } from "../accept/route.ts";
+import type { Access } from "../access/access.ts";
 import type { Backend } from "../api.ts";
 import type { AccessLog } from "./access_log.ts";
 import { describeError } from "../errors.ts";
@@ -44,6 +45,8 @@ export interface ServerConfig {
   readonly framings: FramingTable;
   /** The certificate for clients; absent: read from the files that `core` names, if it does. */
   readonly certificate?: ServerCertificate | undefined;
+  /** Who may come in; absent: anybody. */
+  readonly access?: Access | undefined;
   /** What is answered beside WebSockets; absent: what `core` asks for. */
   readonly pages?: Pages | undefined;
   /**

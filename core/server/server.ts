@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Access, AccessRequest, Session } from "../access/access.ts";
 import type { RemoteAddress } from "../api.ts";
 import { Bridge } from "../bridge/bridge.ts";
 import type { AccessLog, AccessStart } from "./access_log.ts";
@@ -33,11 +34,13 @@ import { RequestError } from "../errors.ts";
 import { findRoute, type RouteMatch } from "../accept/route.ts";
 import { checkHandshake } from "../websocket/handshake.ts";
 import type { Log } from "../log/log.ts";
-import { Pages } from "../pages/pages.ts";
+import { withoutSecrets } from "../log/target.ts";
+import { type PageGuard, Pages } from "../pages/pages.ts";
 import { formatRefusal } from "../pages/text.ts";
 import { toRefusal, unavailable } from "../accept/refusal.ts";
 import { ipOf, isTrusted } from "../net/trusted_proxies.ts";
 import { resolveRemote } from "../accept/client_address.ts";
+import { startAlarm } from "../time/alarm.ts";
 import {
   ConfigInUse,
   type ServerConfig,
@@ -52,6 +55,14 @@ import type {
   ServerCertificate,
   ServerWebSocket,
 } from "../websocket/engine.ts";
+
+/** What a connection takes along from its request. */
+interface Going {
+  /** What its line of the access log needs; absent: it has none. */
+  readonly access: AccessStart | undefined;
+  /** What holds for it, if it had to satisfy an access section. */
+  readonly session: Session | undefined;
+}
 
 /** A server that bridges WebSockets to peers. */
 export class Server {
@@ -70,6 +81,8 @@ export class Server {
   /** Accepted connections, by the client's address. */
   #sockets: ConnectionCounts;
   #bridges = new Set<Bridge>();
+  /** What holds for those who had to satisfy an access section. */
+  #sessions = new Map<Bridge, Session>();
   #draining = new AbortController();
   /** Aborted when the server waits no longer. */
   #over = new AbortController();
@@ -151,7 +164,19 @@ export class Server {
     });
     const previous = this.#config;
     this.#config = new ConfigInUse(config, this.#log);
-    return { retired: previous.retire() };
+    const { access } = config;
+    if (access !== undefined) await this.#revoke(access);
+    const retired = previous.retire();
+    retired.then(() => previous.current.access?.close());
+    return { retired };
+  }
+
+  /** Ends the connections of those who could no longer come in, where that is asked for. */
+  async #revoke(access: Access): Promise<void> {
+    await Promise.all(Array.from(this.#sessions, async ([bridge, session]) => {
+      if (await session.isKept(access)) return;
+      bridge.shutDown(1008, "access was revoked");
+    }));
   }
 
   /**
@@ -182,6 +207,7 @@ export class Server {
     }
     await Promise.race([this.#engine!.close(), timeout]);
     await Promise.race([this.#config.retire(), timeout]);
+    this.#config.current.access?.close();
     clearTimeout(timer);
   }
 
@@ -205,9 +231,10 @@ export class Server {
   }
 
   /** Stops counting a connection that has ended. */
-  #release(remote: RemoteAddress): void {
+  #release(remote: RemoteAddress, session: Session | undefined): void {
     this.#connections--;
     this.#counts.remove(remote);
+    session?.release();
     if (this.#connections === 0 && this.#draining.signal.aborted) {
       this.#drained.resolve();
     }
@@ -219,6 +246,7 @@ export class Server {
    */
   async #handle(request: HttpRequest): Promise<Response | undefined> {
     const { fault, headers, target, signal } = request;
+    const guard = this.#guardPage(request);
     const page = fault !== undefined
       ? undefined
       : this.#pages?.answer(request, {
@@ -227,15 +255,17 @@ export class Server {
         over: this.#over.signal,
         gatherMetrics: this.#gatherMetrics,
         uptime: Math.floor((performance.now() - this.#started) / 1000),
-      });
+      }, guard);
     const accessLog = this.#accessLog;
-    const access = accessLog?.start(request);
+    const { access: sections } = this.#config.current;
+    const secrets = sections?.secretParameters;
+    const access = accessLog?.start(request, secrets);
     if (page !== undefined) {
       const response = await page;
       const { trustedProxy } = this.#config.current.core;
       if (access !== undefined) {
         const remote = resolveRemote(request.remote, headers, trustedProxy);
-        accessLog!.answer(access, { remote }, response);
+        accessLog!.answer(access, { remote, user: guard?.user }, response);
       }
       return response;
     }
@@ -245,41 +275,95 @@ export class Server {
       .handshake(headers);
     let { remote } = request;
     let match: RouteMatch | undefined;
+    let session: Session | undefined;
+    let isCounted = false;
     try {
       if (fault !== undefined) throw fault;
       const { core, routes = [] } = this.#config.current;
       remote = resolveRemote(remote, headers, core.trustedProxy);
       match = findRoute(routes, request);
-      const protocols = checkHandshake(request, match?.route ?? core);
+      let protocols = checkHandshake(request, match?.route ?? core);
+      if (sections !== undefined) {
+        const client = { remote, protocols, match };
+        session = await this.#enter(sections, request, client);
+        if (session !== undefined) ({ protocols } = session);
+      }
       this.#draining.signal.throwIfAborted();
       const tooMany = this.#counts.add(remote, core);
       if (tooMany !== undefined) {
         throw unavailable(tooMany, describeLimit(tooMany, core));
       }
+      isCounted = true;
+      const user = session?.user;
       await this.#accept(
-        { id, request, remote, protocols, match, telemetry },
+        { id, request, remote, protocols, match, telemetry, user },
         request,
-        access,
+        { access, session },
       );
       return undefined;
     } catch (error) {
       const refusal = toRefusal(error, request);
-      logRefusal(this.#log, { id, remote, target, match }, refusal);
+      if (!isCounted) session?.release();
+      const logged = withoutSecrets(target, secrets);
+      logRefusal(this.#log, { id, remote, target: logged, match }, refusal);
       if (signal.aborted) telemetry.abandon();
       else telemetry.refuse(refusal.status);
       if (access !== undefined) {
         const isGone = signal.aborted;
-        accessLog!.refuse(access, { id, remote }, isGone ? undefined : refusal);
+        const client = { id, remote, user: session?.user };
+        accessLog!.refuse(access, client, isGone ? undefined : refusal);
       }
       return formatRefusal(refusal);
     }
+  }
+
+  /** Lets a client in, if it may come; where nothing is demanded, nothing holds for it. */
+  async #enter(
+    access: Access,
+    request: HttpRequest,
+    { match, ...client }: Omit<AccessRequest, "request"> & {
+      readonly match: RouteMatch | undefined;
+    },
+  ): Promise<Session | undefined> {
+    const demands = this.#demandsOn(match);
+    if (demands.length === 0) return undefined;
+    return access.open(await access.admit(demands, { request, ...client }));
+  }
+
+  /** The access sections that a request has to satisfy: that of all, and that of its route. */
+  #demandsOn(match: RouteMatch | undefined): readonly string[] {
+    const { access } = this.#config.current.core;
+    const own = match?.route.access;
+    return [access, own === access ? undefined : own]
+      .filter((name) => name !== undefined);
+  }
+
+  /** Tells whether a request for a page may be answered; absent: any may. */
+  #guardPage(request: HttpRequest): PageGuard | undefined {
+    const { access, core, routes = [] } = this.#config.current;
+    if (access === undefined) return undefined;
+    const findDemands = (): readonly string[] =>
+      this.#demandsOn(findRoute(routes, request));
+    return {
+      user: undefined,
+      async admit(): Promise<void> {
+        const { headers } = request;
+        const demands = findDemands();
+        if (demands.length === 0) return;
+        const { trustedProxy } = core;
+        const remote = resolveRemote(request.remote, headers, trustedProxy);
+        const asked: AccessRequest = { request, remote, protocols: [] };
+        this.user = await access.admitPage(demands, asked);
+      },
+      secretParameters: access.secretParameters,
+    };
   }
 
   /** Accepts a client that is counted, and bridges it to its peer. */
   async #accept(
     client: Client,
     request: HttpRequest,
-    access: AccessStart | undefined,
+    { access, session }: Going,
   ): Promise<void> {
     this.#connections++;
     let connection: Connection | undefined;
@@ -290,7 +374,7 @@ export class Server {
       socket = await request.accept(connection.protocol);
     } finally {
       if (socket === undefined) {
-        this.#release(client.remote);
+        this.#release(client.remote, session);
         connection?.peer.close();
         connection?.framer.close();
       }
@@ -300,7 +384,12 @@ export class Server {
       client.telemetry.abandon();
       if (access !== undefined) this.#accessLog!.refuse(access, client);
     } else {
-      this.#bridge(client, connection, socket, idleTimeout * 1000, access);
+      const bridge = this.#bridge(client, connection, socket, {
+        idleTimeout: idleTimeout * 1000,
+        access,
+        session,
+      });
+      socket.start(bridge);
     }
   }
 
@@ -339,30 +428,60 @@ export class Server {
     client: Client,
     connection: Connection,
     socket: ServerWebSocket,
-    idleTimeout: number,
-    access: AccessStart | undefined,
-  ): void {
+    { idleTimeout, access, session }: Going & { readonly idleTimeout: number },
+  ): Bridge {
     const opened = performance.now();
     // Nothing else of the request is kept while the connection is open.
     const { id, remote } = client;
+    const user = connection.user ?? client.user;
     const { address, framing, protocol } = connection;
     const line = access && { access, address, framing, protocol };
     const bridge = new Bridge({ socket, ...connection }, { idleTimeout });
     logOpen(this.#log, client, connection);
     const telemetry = client.telemetry.open(bridge);
     this.#bridges.add(bridge);
+    const cancel = this.#limit(bridge, session, connection);
     bridge.finished.then((summary) => {
       this.#bridges.delete(bridge);
-      this.#release(remote);
+      cancel?.();
+      this.#release(remote, session);
       logClose(this.#log, id, performance.now() - opened, summary);
       telemetry.close(summary.end);
       if (line !== undefined) {
-        this.#accessLog!.close(line.access, { id, remote }, line, summary);
+        this.#accessLog!.close(
+          line.access,
+          { id, remote, user },
+          line,
+          summary,
+        );
       }
     });
     if (this.#draining.signal.aborted) {
       bridge.shutDown(1001, "server is shutting down");
     }
-    socket.start(bridge);
+    return bridge;
+  }
+
+  /** Ends a connection when its time is over; returns what is to be called when it has ended. */
+  #limit(
+    bridge: Bridge,
+    session: Session | undefined,
+    { expires }: Connection,
+  ): (() => void) | undefined {
+    if (session === undefined && expires === undefined) return undefined;
+    if (session !== undefined) this.#sessions.set(bridge, session);
+    const cancels = [
+      session?.expiry,
+      expires === undefined
+        ? undefined
+        : { time: expires * 1000, reason: "session expired" },
+    ].map((expiry) =>
+      expiry &&
+      startAlarm(() => bridge.shutDown(1008, expiry.reason), expiry.time)
+    );
+    return () => {
+      for (const cancel of cancels) cancel?.();
+      if (session !== undefined) this.#sessions.delete(bridge);
+    };
   }
 }

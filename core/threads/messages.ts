@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { AccessMemory } from "../access/access.ts";
 import type { Answers, Question } from "../server/questions.ts";
 import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
 import type { GivenOption } from "../config/config.ts";
@@ -22,6 +23,8 @@ export type ThreadOrder =
     readonly memory: SharedArrayBuffer;
     /** Memory of the counts of connections that are accepted. */
     readonly sockets: SharedArrayBuffer;
+    /** Memory in which they count what access sections limit. */
+    readonly accessMemory: AccessMemory;
     /** The thread's number. */
     readonly place: ThreadPlace;
   }

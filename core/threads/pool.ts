@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { AccessMemory } from "../access/access.ts";
 import type { GivenOption } from "../config/config.ts";
 import type { CoreConfig } from "../config/options.ts";
 import type { Answers, QuestionOf } from "../server/questions.ts";
@@ -24,6 +25,8 @@ export interface ThreadsOptions {
   readonly memory: SharedArrayBuffer;
   /** Memory of the counts of connections that are accepted. */
   readonly sockets: SharedArrayBuffer;
+  /** Memory in which they count what access sections limit. */
+  readonly accessMemory: AccessMemory;
   /** Gives the metrics of all threads to one of them. */
   readonly gatherMetrics: () => Promise<readonly MetricsSnapshot[]>;
   /** Called when a thread has ended unexpectedly. */

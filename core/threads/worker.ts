@@ -58,7 +58,7 @@ export function runThread(
   ): Promise<Answers[keyof Answers] | undefined> {
     switch (order.kind) {
       case "start": {
-        const { options, port, memory, sockets, place } = order;
+        const { options, port, memory, sockets, accessMemory, place } = order;
         program = await Program.load(options, parts);
         outliveErrors(program.log);
         const counts = new SharedCounts(memory);
@@ -66,6 +66,7 @@ export function runThread(
           port,
           counts,
           sockets: new SharedCounts(sockets),
+          accessMemory,
           thread: place,
           gatherMetrics,
         });

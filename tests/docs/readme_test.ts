@@ -8,7 +8,7 @@ import { dirname, join, normalize } from "node:path";
 import { backends } from "../../backends/mod.ts";
 import { commandOptions } from "../../core/cli/command_options.ts";
 import { coreOptions } from "../../core/config/options.ts";
-import { pluginSection } from "../../tools/reference_text.ts";
+import { accessSection, pluginSection } from "../../tools/reference_text.ts";
 import { parsePage, readPages } from "../support/docs_pages.ts";
 import { root } from "../support/command.ts";
 
@@ -45,7 +45,7 @@ Deno.test("README leads to every page, by links of one page to another", () => {
 const options = new Set([
   ...commandOptions.flatMap(({ name }) => name === undefined ? [] : [name]),
   ...await namesOfBackends(),
-  ...pluginSection.blocks.flatMap((block) =>
+  ...[...pluginSection.blocks, ...accessSection.blocks].flatMap((block) =>
     "terms" in block ? block.terms.map(([term]) => term) : []
   ),
 ]);

@@ -119,7 +119,7 @@ Deno.test("docs/configuration.md tells of every option what the help tells", asy
 Deno.test("docs/configuration.md shows configurations that are valid", async () => {
   const page = await Deno.readTextFile(join(root, "docs/configuration.md"));
   const blocks = [...page.matchAll(/^```ini\n([^]*?)^```$/gm)];
-  assertEquals(blocks.length, 2);
+  assertEquals(blocks.length, 3);
   for (const [, text] of blocks) {
     resolveConfig(parseConfigFile(text!, "configuration.md"));
   }

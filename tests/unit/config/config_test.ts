@@ -267,6 +267,7 @@ Deno.test("resolveConfig() gives the defaults for no options", {
     backend: [{ step: "load", name: "defaultpeer", origin: undefined }],
     routes: [],
     plugins: [],
+    access: new Map(),
   });
 });
 

@@ -1,0 +1,291 @@
+/**
+ * All `[access]` sections: who may come in by which of them, and what holds for
+ * those who have.
+ *
+ * @module
+ */
+
+import type { RemoteAddress } from "../api.ts";
+import type { AccessConfig, Rate } from "../config/access_options.ts";
+import { RequestError } from "../errors.ts";
+import {
+  type CountKey,
+  CountTable,
+  countTableBytes,
+  keyOfText,
+} from "../memory/count_table.ts";
+import { clientKey } from "../net/client_key.ts";
+import { isTokenProtocol } from "./credentials.ts";
+import type { Proven } from "./decide.ts";
+import { RateTable, rateTableBytes, type Share } from "./rate_table.ts";
+import {
+  type AccessRequest,
+  AccessSection,
+  type AccessSectionOptions,
+} from "./section.ts";
+
+export type { AccessRequest } from "./section.ts";
+
+/** Memory in which threads count together. */
+export interface AccessMemory {
+  /** Handshakes, and bytes of users. */
+  readonly rates: ArrayBuffer | SharedArrayBuffer;
+  /** Connections of users. */
+  readonly users: ArrayBuffer | SharedArrayBuffer;
+}
+
+/** A section that has let somebody in, and why. */
+interface Passed {
+  readonly section: AccessSection;
+  readonly proof: Proven | undefined;
+}
+
+/** Somebody who may come in. */
+export interface Admission {
+  /** Who it is; absent: nobody had to say. */
+  readonly user: string | undefined;
+  /** The subprotocols that are offered, without those that carry a token. */
+  readonly protocols: readonly string[];
+  /** The sections that were passed. */
+  readonly passed: readonly Passed[];
+  /** Who it is from. */
+  readonly remote: RemoteAddress;
+}
+
+/** Somebody who has come in, for as long as a connection lasts. */
+export interface Session extends Pick<Admission, "protocols"> {
+  /** Who it is; absent: nobody had to say. */
+  readonly user: string | undefined;
+  /** When it is to end; absent: never. */
+  readonly expiry: Expiry | undefined;
+  /** Counts the connection no longer. */
+  readonly release: () => void;
+  /**
+   * Tells whether a reload leaves it.
+   *
+   * @param access The sections of the new configuration.
+   */
+  readonly isKept: (access: Access) => Promise<boolean>;
+}
+
+/** When a connection is to end, and why. */
+export interface Expiry {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** Why, for the client. */
+  readonly reason: string;
+}
+
+/** The sections of a configuration, loaded. */
+export class Access {
+  #sections: ReadonlyMap<string, AccessSection>;
+  /** The parameters of query strings in which tokens are looked for. */
+  readonly secretParameters: ReadonlySet<string>;
+  #rates: RateTable;
+  #users: CountTable;
+
+  private constructor(sections: ReadonlyMap<string, AccessSection>) {
+    this.#sections = sections;
+    this.secretParameters = new Set(
+      Array.from(sections.values(), ({ config }) => config.token?.from ?? [])
+        .flat().flatMap((from) => from.place === "query" ? [from.name] : []),
+    );
+    this.#rates = new RateTable(new ArrayBuffer(rateTableBytes));
+    this.#users = new CountTable(new ArrayBuffer(countTableBytes));
+  }
+
+  /**
+   * Loads sections.
+   *
+   * @param configs The sections.
+   * @param options Whom they trust.
+   * @returns The sections.
+   * @throws {ConfigError} If a file that one names cannot be used.
+   */
+  static async load(
+    configs: Iterable<AccessConfig>,
+    options: AccessSectionOptions,
+  ): Promise<Access> {
+    const sections = new Map<string, AccessSection>();
+    try {
+      for (const config of configs) {
+        sections.set(config.name, await AccessSection.load(config, options));
+      }
+    } catch (error) {
+      for (const section of sections.values()) section.close();
+      throw error;
+    }
+    return new Access(sections);
+  }
+
+  /**
+   * Counts together with other threads from now on.
+   *
+   * @param memory What they count in.
+   */
+  share({ rates, users }: AccessMemory): void {
+    this.#rates = new RateTable(rates);
+    this.#users = new CountTable(users);
+  }
+
+  /**
+   * Goes on with what a configuration from before remembers and has counted.
+   *
+   * @param before The sections of that.
+   */
+  inherit(before: Access): void {
+    this.#rates = before.#rates;
+    this.#users = before.#users;
+    for (const [name, section] of this.#sections) {
+      const other = before.#sections.get(name);
+      if (other !== undefined) section.inherit(other);
+    }
+  }
+
+  /**
+   * Finds out whether a request for a WebSocket may come in.
+   *
+   * @param names The sections that it has to satisfy, all of them.
+   * @param request The request.
+   * @returns Who it is, and what holds.
+   * @throws {RequestError} If it may not: 401, 403, 429 or 503.
+   */
+  async admit(
+    names: readonly string[],
+    request: AccessRequest,
+  ): Promise<Admission> {
+    const passed: Passed[] = [];
+    for (const name of names) {
+      const section = this.#sections.get(name)!;
+      const { rate, rateUser } = section.config;
+      // What is too often does not cost a check of credentials.
+      this.#count(rate, `${name} address ${clientKey(request.remote)}`);
+      const proof = await section.admit(request);
+      if (proof !== undefined) {
+        this.#count(rateUser, `${name} user ${proof.user}`, proof.user);
+      }
+      passed.push({ section, proof });
+    }
+    return {
+      user: passed.findLast(({ proof }) => proof !== undefined)?.proof?.user,
+      protocols: request.protocols.some(isTokenProtocol)
+        ? request.protocols.filter((protocol) => !isTokenProtocol(protocol))
+        : request.protocols,
+      passed,
+      remote: request.remote,
+    };
+  }
+
+  /**
+   * Finds out whether a request for a page may be answered.
+   *
+   * @param names The sections that it has to satisfy, all of them.
+   * @param request The request.
+   * @returns Who it is, if somebody had to say.
+   * @throws {RequestError} If it may not: 401, 403, 429 or 503.
+   */
+  async admitPage(
+    names: readonly string[],
+    request: AccessRequest,
+  ): Promise<string | undefined> {
+    let user: string | undefined;
+    for (const name of names) {
+      const proof = await this.#sections.get(name)!.admit(request);
+      user = proof?.user ?? user;
+    }
+    return user;
+  }
+
+  /**
+   * Counts a connection of somebody who was let in.
+   *
+   * @param admission What has let them in.
+   * @returns What holds for it.
+   * @throws {RequestError} 429 if it is one too many.
+   */
+  open(admission: Admission): Session {
+    const { user, passed } = admission;
+    const counted: CountKey[] = [];
+    const users = this.#users;
+    const release = (): void => {
+      for (const key of counted.splice(0)) users.remove(key);
+    };
+    for (const { section, proof } of passed) {
+      const { name, maxConnectionsPerUser: most } = section.config;
+      if (most === undefined || proof === undefined) continue;
+      const key = keyOfText(`${name} ${proof.user}`);
+      if (users.add(key, { total: 0, each: most }) !== undefined) {
+        release();
+        throw new RequestError(429, "too many connections of this user", {
+          headers: { "retry-after": "5" },
+          cause:
+            `the option max-connections-per-user allows ${most}, user "${user}"`,
+        });
+      }
+      counted.push(key);
+    }
+    return {
+      user,
+      protocols: admission.protocols,
+      expiry: this.#expiryOf(admission),
+      release,
+      isKept: (access) => access.#keeps(admission),
+    };
+  }
+
+  /** The first time at which a connection is to end. */
+  #expiryOf({ passed }: Admission): Expiry | undefined {
+    const now = Date.now();
+    const all = passed.flatMap(({ section, proof }): Expiry[] => {
+      const { maxLifetime } = section.config;
+      // Those who came together are not to come back together.
+      const early = maxLifetime === undefined ? 0 : Math.random() / 10;
+      return [
+        ...proof?.expires === undefined ? [] : [{
+          time: proof.expires,
+          reason: `${proof.kind} expired`,
+        }],
+        ...maxLifetime === undefined ? [] : [{
+          time: now + maxLifetime * (1 - early) * 1000,
+          reason: "longest session is over",
+        }],
+      ];
+    });
+    return all.sort((one, other) => one.time - other.time)[0];
+  }
+
+  /** Whether somebody may stay whom a configuration from before has let in. */
+  async #keeps({ passed, remote }: Admission): Promise<boolean> {
+    for (const { section: before, proof } of passed) {
+      const { name } = before.config;
+      const section = this.#sections.get(name);
+      // Where nothing is demanded any more, nothing is revoked.
+      if (section?.config.revoke !== "close") continue;
+      if (!await section.still(proof, remote)) return false;
+    }
+    return true;
+  }
+
+  /** Ends what runs for the sections. */
+  close(): void {
+    for (const section of this.#sections.values()) section.close();
+  }
+
+  #count(rate: Rate | undefined, key: string, user?: string): void {
+    if (rate === undefined) return;
+    const now = performance.timeOrigin + performance.now();
+    const wait = this.#rates.take(key, toShare(rate), now);
+    if (wait === 0) return;
+    throw new RequestError(429, "too many requests", {
+      headers: { "retry-after": `${Math.ceil(wait / 1000)}` },
+      cause: user === undefined
+        ? "the option rate of its access section"
+        : `the option rate-user of its access section, user "${user}"`,
+    });
+  }
+}
+
+function toShare({ count, seconds }: Rate): Share {
+  const burst = seconds * 1000;
+  return { cost: burst / count, burst };
+}

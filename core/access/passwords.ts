@@ -1,0 +1,236 @@
+/**
+ * Checks passwords without making others wait: hashing is slow by design, and
+ * anybody can send a wrong password.
+ *
+ * @module
+ */
+
+import { createHmac, randomBytes } from "node:crypto";
+import { absolutePath } from "../absolute_path.ts";
+import { ChangingFile } from "../files/changing_file.ts";
+import type { PasswordAnswer, PasswordQuestion } from "./password_worker.ts";
+import { parseUserList, type UserList } from "./user_list.ts";
+import type { Login } from "./credentials.ts";
+
+/** What a check of a password has shown. */
+export type PasswordVerdict =
+  | { readonly state: "right"; readonly by: string }
+  | { readonly state: "wrong" }
+  /** Too many wait, or too many of this client. */
+  | { readonly state: "busy"; readonly why: string };
+
+/** Most passwords that wait, of one client and of all. */
+const mostOfClient = 4;
+const mostWaiting = 256;
+
+/** Most passwords that are remembered, and for how many milliseconds. */
+const mostRemembered = 4096;
+const rememberFor = 10 * 60_000;
+
+/** A password that waits to be hashed. */
+interface Job {
+  readonly question: PasswordQuestion;
+  readonly resolve: (isRight: boolean) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Hashes passwords in a thread of its own, one at a time, the clients in turn:
+ * those who send many make themselves wait.
+ */
+class Hasher {
+  #worker: Worker | undefined;
+  #current: Job | undefined;
+  /** What waits, by client; the one whose turn is next comes first. */
+  #waiting = new Map<string, Job[]>();
+  #count = 0;
+
+  /** Why a password of a client cannot wait; `undefined`: it can. */
+  whyFull(client: string): string | undefined {
+    const own = this.#waiting.get(client)?.length ?? 0;
+    return own >= mostOfClient
+      ? "too many passwords of this client wait to be checked"
+      : this.#count >= mostWaiting
+      ? "too many passwords wait to be checked"
+      : undefined;
+  }
+
+  /** Tells whether a password has a hash. */
+  check(client: string, question: PasswordQuestion): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const own = this.#waiting.get(client) ?? [];
+      own.push({ question, resolve, reject });
+      this.#waiting.set(client, own);
+      this.#count++;
+      this.#next();
+    });
+  }
+
+  #next(): void {
+    if (this.#current !== undefined) return;
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    const [client, jobs] = first;
+    const job = jobs.shift()!;
+    this.#count--;
+    // Those behind it wait for the other clients' turns.
+    this.#waiting.delete(client);
+    if (jobs.length > 0) this.#waiting.set(client, jobs);
+    this.#current = job;
+    this.#worker ??= this.#start();
+    this.#worker.postMessage(job.question);
+  }
+
+  #start(): Worker {
+    const worker = new Worker(
+      new URL("./password_worker.ts", import.meta.url),
+      {
+        type: "module",
+        name: "passwords",
+        deno: { permissions: "none" },
+      },
+    );
+    worker.onmessage = ({ data }: MessageEvent<PasswordAnswer>): void => {
+      if ("failure" in data) this.#end(new Error(data.failure));
+      else this.#end(data.isRight);
+    };
+    worker.onerror = (event): void => {
+      event.preventDefault();
+      worker.terminate();
+      this.#worker = undefined;
+      this.#end(new Error(`the thread that hashes failed: ${event.message}`));
+    };
+    return worker;
+  }
+
+  #end(outcome: boolean | Error): void {
+    const job = this.#current;
+    this.#current = undefined;
+    if (outcome instanceof Error) job?.reject(outcome);
+    else job?.resolve(outcome);
+    this.#next();
+  }
+
+  /** Ends the thread; what waits is never answered. */
+  close(): void {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    const error = new Error("the server ends");
+    const waiting = [...this.#waiting.values()].flat();
+    this.#waiting.clear();
+    this.#count = 0;
+    for (const job of waiting) job.reject(error);
+    this.#current?.reject(error);
+    this.#current = undefined;
+  }
+}
+
+/** The users of a file, and the check of their passwords. */
+export class Passwords {
+  #file: ChangingFile<UserList>;
+  #hasher = new Hasher();
+  #key = randomBytes(32);
+  /** Pairs that were right, and when they are forgotten; the oldest first. */
+  #remembered = new Map<string, number>();
+  /** Pairs that are being checked. */
+  #checking = new Map<string, Promise<boolean>>();
+
+  private constructor(file: ChangingFile<UserList>) {
+    this.#file = file;
+  }
+
+  /**
+   * Loads a file of users.
+   *
+   * @param path Its path.
+   * @param onWarning Told if it cannot be read anew.
+   * @returns The users.
+   * @throws {ConfigError} If it cannot be read, or is not valid.
+   */
+  static async load(
+    path: string,
+    onWarning: (why: string) => void,
+  ): Promise<Passwords> {
+    const options = { parse: parseUserList, onWarning };
+    const file = new ChangingFile(absolutePath(path), options);
+    await file.load();
+    return new Passwords(file);
+  }
+
+  /**
+   * Checks a login. A user who is unknown takes as long as a wrong password.
+   *
+   * @param login What was shown.
+   * @param client Who shows it: clients wait in turn.
+   * @returns Whether it is right.
+   * @throws {Error} If it cannot be checked.
+   */
+  async check(
+    { user, password }: Login,
+    client: string,
+  ): Promise<PasswordVerdict> {
+    const { hashes, dummy } = await this.#file.current();
+    const hash = hashes.get(user) ?? dummy;
+    // The password itself is not kept, and the hash changes with the file.
+    const pair = this.#digest(`${user}\0${hash}\0${password}`);
+    const by = this.#digest(hash);
+    const forgotten = this.#remembered.get(pair);
+    if (forgotten !== undefined && performance.now() < forgotten) {
+      return { state: "right", by };
+    }
+    let checking = this.#checking.get(pair);
+    if (checking === undefined) {
+      const why = this.#hasher.whyFull(client);
+      if (why !== undefined) return { state: "busy", why };
+      checking = this.#hasher.check(client, { password, hash });
+      this.#checking.set(pair, checking);
+      const end = (): void => {
+        this.#checking.delete(pair);
+      };
+      checking.then(end, end);
+    }
+    const isRight = await checking && hashes.has(user);
+    if (!isRight) return { state: "wrong" };
+    this.#remember(pair);
+    return { state: "right", by };
+  }
+
+  /**
+   * Tells whether a user still has the password that let somebody in.
+   *
+   * @param user The user.
+   * @param by What was told of the password then, by another instance perhaps.
+   */
+  async still(user: string, by: string): Promise<boolean> {
+    const { hashes } = await this.#file.current();
+    const hash = hashes.get(user);
+    return hash !== undefined && this.#digest(hash) === by;
+  }
+
+  /**
+   * Goes on with what another instance remembers, as its file is read anew.
+   *
+   * @param other The other one.
+   */
+  inherit(other: Passwords): void {
+    this.#key = other.#key;
+    this.#remembered = other.#remembered;
+  }
+
+  /** Ends the thread that hashes. */
+  close(): void {
+    this.#hasher.close();
+  }
+
+  #digest(text: string): string {
+    return createHmac("sha256", this.#key).update(text).digest("base64");
+  }
+
+  #remember(pair: string): void {
+    this.#remembered.delete(pair);
+    this.#remembered.set(pair, performance.now() + rememberFor);
+    if (this.#remembered.size <= mostRemembered) return;
+    const [oldest] = this.#remembered.keys();
+    this.#remembered.delete(oldest!);
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Users and the hashes of their passwords, as `htpasswd -B` writes them.
+ *
+ * @module
+ */
+
+/** Users, and the bcrypt hash of each. */
+export interface UserList {
+  /** The hash of each user's password. */
+  readonly hashes: ReadonlyMap<string, string>;
+  /** As long to check as that of a user, and right for nobody. */
+  readonly dummy: string;
+}
+
+const HASH = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+
+/** Of a greater cost, one password takes seconds. */
+const greatestCost = 15;
+
+/**
+ * Parses a list of users.
+ *
+ * @param text Lines `USER:HASH`; empty ones and those that begin with `#` are
+ * skipped.
+ * @returns The users.
+ * @throws {SyntaxError} If a line is not valid; the message tells its number
+ * and no hash.
+ */
+export function parseUserList(text: string): UserList {
+  const hashes = new Map<string, string>();
+  let cost = 4;
+  for (const [index, line] of text.split(/\r\n|\n/).entries()) {
+    if (line.trim() === "" || line.startsWith("#")) continue;
+    const colon = line.indexOf(":");
+    const [user, hash] = [line.slice(0, colon), line.slice(colon + 1).trim()];
+    const found = HASH.exec(hash);
+    const why = colon < 1
+      ? "it is no USER:HASH"
+      : found === null
+      ? "its hash is none of bcrypt, as htpasswd -B makes it"
+      : Number(found[1]) < 4 || Number(found[1]) > greatestCost
+      ? `the cost of its hash is not 4 to ${greatestCost}`
+      : hashes.has(user)
+      ? "its user has a line above"
+      : undefined;
+    if (why !== undefined) throw new SyntaxError(`line ${index + 1}: ${why}`);
+    cost = Math.max(hashes.size === 0 ? 0 : cost, Number(found![1]));
+    hashes.set(user, hash);
+  }
+  return { hashes, dummy: makeDummy(cost) };
+}
+
+/** A hash of which nobody knows the password, as it was not made of one. */
+function makeDummy(cost: number): string {
+  const digits = `${cost}`.padStart(2, "0");
+  return `$2b$${digits}$${"websocksyDummySalt....".padEnd(22, ".")}${
+    "websocksyDummyHash".padEnd(31, ".")
+  }`;
+}
