@@ -1,7 +1,7 @@
 /**
  * Draws the results of a run as an SVG image: for each figure the units per
- * second of processor time, as ratios to one contender, on a logarithmic
- * scale. As a program it draws what is in a file of JSON:
+ * second of processor time, as ratios to one contender, on a logarithmic scale.
+ * As a program, it draws the results in a JSON file:
  *
  *     deno run --allow-read bench/chart.ts RESULTS.json [CONTENDER]... >chart.svg
  *
@@ -40,7 +40,10 @@ const TITLE = "Work done per second of processor time";
 const SUBTITLE =
   "Ratios to the one behind the ×, logarithmic; longer is better. In brackets: per second of processor time";
 
-/** Legible on light and on dark ground; names stand beside the bars, so that nothing depends on the colours. */
+/**
+ * Legible on light and dark backgrounds; names are beside the bars, so that
+ * nothing depends on the colours.
+ */
 const STYLE = `
     .ground { fill: #ffffff }
     text { fill: #1f2328; font: 12px system-ui, sans-serif }
@@ -71,7 +74,7 @@ const STYLE = `
  *
  * @param results The results of a run.
  * @param against Names of the contenders to compare with: of each figure, the
- * first one that it has.
+ * first one that it has scores of.
  * @returns The image, as SVG.
  */
 export function drawChart(
@@ -172,7 +175,7 @@ function drawBar(
   ];
 }
 
-/** Whether it speaks no WebSocket, and so shows what the way itself costs. */
+/** Whether it has no WebSocket, and so shows the cost of relaying alone. */
 function isPlain(name: string): boolean {
   return contenders.some((one) => one.name === name && !one.websocket);
 }

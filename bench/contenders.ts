@@ -1,6 +1,6 @@
 /**
- * What is measured: the commands of each bridge and of each plain relay, how
- * they are started and ended, and what their processes use.
+ * The contenders: the commands of each bridge and plain relay, how they are
+ * started and ended, and what their processes use.
  *
  * @module
  */
@@ -19,15 +19,15 @@ import {
 export interface Contender {
   /** Its name in the options and in the tables. */
   readonly name: string;
-  /** Whether it speaks WebSocket with its clients; a plain TCP relay does not. */
+  /** Whether its clients use WebSocket; those of a plain TCP relay do not. */
   readonly websocket: boolean;
   /** Whether it starts a process for every connection. */
   readonly forks: boolean;
-  /** Framing functions that it has; a plain relay has `binary`, as it passes on what it reads. */
+  /** Framing functions that it has; a plain relay has `binary`, as it passes on each read. */
   readonly framings: readonly Framing[];
   /** How it can connect to its peer. */
   readonly transports: readonly Transport[];
-  /** Gets what it needs, once, before it is started for the first time. */
+  /** Prepares its files, once, before the first start. */
   prepare?(directory: string): Promise<void>;
   /** The command that starts it. */
   command(place: Place, given: GivenArguments): string[];
@@ -39,7 +39,7 @@ export interface Place {
   readonly port: number;
   /** Its peer. */
   readonly service: Service;
-  /** Where that listens. */
+  /** Where the peer listens. */
   readonly peer: ServiceAddress;
   /** A directory for its files. */
   readonly directory: string;
@@ -74,8 +74,8 @@ const MAIN = join(import.meta.dirname!, "..", "main.ts");
 const DENO_RELAY = join(import.meta.dirname!, "deno_relay.ts");
 const WS_BRIDGE = join(import.meta.dirname!, "ws_bridge.mjs");
 /**
- * A plugin that answers what it is told, and has two framing functions which do
- * the same as built-in ones.
+ * A plugin whose backend answers its options, and with two framing functions
+ * that do the same as built-in ones.
  */
 const PLUGIN = `export const apiVersion = 1;
 export const framings = {
@@ -151,7 +151,7 @@ export const contenders: readonly Contender[] = [
     ...relay,
     name: "socat",
     forks: true,
-    // Its default of 8 KiB for a read would not do it justice.
+    // Its default of 8 KiB for a read would put it at a disadvantage.
     command: ({ port, peer }) => [
       "socat",
       "-b262144",
@@ -189,8 +189,8 @@ export const contenders: readonly Contender[] = [
  *
  * @param name `NAME`, or for websocksy `NAME:OPTION=VALUE:...`: with these
  * options in addition to others.
- * @throws {TypeError} If there is none of this name; the message goes behind
- * it.
+ * @throws {TypeError} If there is none of this name; the message follows the
+ * name.
  */
 export function createContender(name: string): Contender {
   const [base, ...options] = name.split(":");
@@ -209,7 +209,7 @@ export function createContender(name: string): Contender {
   return websocksy(found.name, options);
 }
 
-/** Whether a contender of this name is websocksy, with whatever options. */
+/** Whether a contender of this name is websocksy, with any options. */
 export function isWebsocksy(name: string): boolean {
   return /^(stream|native)(:|$)/.test(name);
 }
@@ -262,7 +262,7 @@ function websocksy(engine: string, options: readonly string[]): Contender {
   };
 }
 
-/** Writes a configuration in which a plugin is the backend, and its framing functions are used. */
+/** Writes a configuration with a plugin as the backend and its framing functions. */
 function configureIsolation(directory: string, isolation: string): string {
   const [, kind = ""] = isolation.split("=");
   const file = `${directory}/isolation-${kind}.ini`;
@@ -309,8 +309,8 @@ export async function startContender(
   const log = `${options.directory}/${contender.name.replace(/\W/g, "-")}.log`;
   const command = contender.command({ ...options, port }, options);
   const start = performance.now();
-  // The shell gives way to the program, which so writes its log to a file and
-  // costs nobody the time to read it.
+  // The shell replaces itself with the program, which writes its log to a file,
+  // so that reading the log costs no time.
   const child = new Deno.Command("sh", {
     args: ["-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", log]
       .concat(command),
@@ -362,7 +362,9 @@ async function accepts(
   }
 }
 
-/** Ends a process, and those that it started: politely, then by force. */
+/**
+ * Ends a process, and those that it started: with SIGTERM, then with SIGKILL.
+ */
 async function stop(child: Deno.ChildProcess): Promise<void> {
   const started = descendants(child.pid);
   kill(child.pid, "SIGTERM");
@@ -421,8 +423,8 @@ export function threadSeconds(tid: number): number {
 }
 
 /**
- * Processor time that has been used on the whole machine, by whatever, what
- * another virtual machine has taken included.
+ * Processor time that was used on the whole machine, by any program, including
+ * what another virtual machine has taken.
  *
  * @returns Seconds.
  */
@@ -436,7 +438,7 @@ export function machineSeconds(): number {
 /**
  * Resident memory of a process and its descendants. Of a process without
  * descendants it is `VmRSS`; of several it is the sum of their proportional
- * shares (`Pss`), because they share most of what they have.
+ * shares (`Pss`), because they share most of their memory.
  *
  * @param pid Process id.
  * @returns Bytes.
@@ -487,9 +489,9 @@ function children(pid: number): number[] {
 
 /**
  * A process's own time, and that of its ended children. The time in ticks
- * knows all threads that there ever were, but lacks up to a tick: much, where
- * a hundred processes share the work. The time in nanoseconds knows the
- * threads that there are.
+ * includes all threads that have ended, but lacks up to a tick, which is much
+ * if a hundred processes share the work. The time in nanoseconds only includes
+ * the threads that still run.
  */
 function processSeconds(pid: number): number {
   const { own, children } = readTicks(`/proc/${pid}/stat`);
@@ -502,7 +504,8 @@ function processSeconds(pid: number): number {
 
 function readTicks(path: string): { own: number; children: number } {
   const stat = Deno.readTextFileSync(path);
-  // The name of the program comes second, in parentheses, and may hold anything.
+  // The second field is the program's name, in parentheses, and may contain
+  // anything.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [user = 0, system = 0, childUser = 0, childSystem = 0] = fields
     .slice(11, 15).map(Number);

@@ -1,6 +1,6 @@
 /**
- * A plain TCP relay in Deno, to be measured beside websocksy: what the reads and
- * writes of `Deno.Conn` cost a bridge that does nothing else.
+ * A plain TCP relay in Deno, to be measured beside websocksy: the cost of reads
+ * and writes of `Deno.Conn` alone.
  *
  *     deno run --allow-net deno_relay.ts PORT PEER-PORT
  *
@@ -10,7 +10,7 @@
 import { writeAll } from "./peer.ts";
 
 const hostname = "127.0.0.1";
-/** Bytes that a read is given room for. */
+/** Size of the buffer for reads, in bytes. */
 const READ_SIZE = 256 * 1024;
 
 const [port, peerPort] = Deno.args.map(Number);

@@ -1,6 +1,6 @@
 /**
- * The figures: what each counts, who can be measured for it, and how all of
- * them are measured in alternating rounds.
+ * The figures: what each counts, which contenders it has, and how they are
+ * measured in alternating rounds.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export interface Figure {
   readonly name: string;
   /** Heading of its table. */
   readonly title: string;
-  /** The load; `start`: none, it is the start that is measured. */
+  /** The load; `start`: none, the start is measured. */
   readonly load: LoadRequest["load"] | "start";
   /** The peer's service that is bridged to. */
   readonly service: Service;
@@ -36,13 +36,16 @@ export interface Figure {
   readonly unit: string;
   /** How many of what the load counts make one unit. */
   readonly scale: number;
-  /** Whether others than websocksy are measured, too. */
+  /** Whether contenders other than websocksy are measured, too. */
   readonly rivals: boolean;
-  /** Options (`log=error`) with which websocksy is measured beside itself without. */
+  /**
+   * Options (`log=error`) with which websocksy is measured, beside websocksy
+   * without them.
+   */
   readonly variants: readonly string[];
 }
 
-/** What one measurement says, in the units of its figure. */
+/** The result of one measurement, in the units of its figure. */
 export interface Score {
   /** Units per second; kB per connection for idle ones, milliseconds for a start. */
   readonly rate: number;
@@ -54,7 +57,7 @@ export interface Score {
   readonly client: number;
   /** Processors that the generator's peer kept busy, at most 1. */
   readonly peer: number;
-  /** Processors of the machine that were busy, with whatever. */
+  /** Processors of the machine that were busy, with any work. */
   readonly machine: number;
   /** The bridge's resident memory after a start, in MB; else 0. */
   readonly memory: number;
@@ -102,7 +105,7 @@ interface Found {
   readonly missing: ReadonlyMap<string, string>;
 }
 
-/** Bytes in a megabyte, as it is meant here. */
+/** Bytes in a megabyte. */
 const MEGABYTE = 1_000_000;
 
 /** What most figures have in common. */
@@ -123,9 +126,9 @@ const QUICK = [
   "round-trips-100",
   "handshakes",
 ];
-/** Options with which `newline` takes ends off, and adds them. */
+/** Options with which `newline` removes line ends, and adds them. */
 const BOTH_WAYS = "framing-config=crlf,strip,append";
-/** Figures of the set "main" that those of the set "growth" go on from. */
+/** Figures of the set "main" that those of the set "growth" continue. */
 const BASES = ["bulk-to-client", "round-trips-1", "round-trips-100"];
 const CONNECTIONS = [10, 1000, 5000];
 const SIZES = [
@@ -149,12 +152,12 @@ const TRANSPORTS: readonly Transport[] = [
   "udp",
   "unix-dgram",
 ];
-/** With them, a plugin is the backend, and frames. */
+/** Options with which a plugin is the backend, and frames. */
 const ISOLATIONS = ["isolation=worker", "isolation=process"];
 const LOG_LEVELS = ["log=error", "log=debug"];
-/** Of contenders that start a process for each connection, as many clients are measured at most. */
+/** Most clients of contenders that start a process for each connection. */
 const MAX_PROCESSES = 100;
-/** Seconds of a load before it is measured, at most a third of what is measured. */
+/** Seconds of a load before the measurement, at most a third of its length. */
 const WARM_UP = 0.5;
 const PROBE: Service = {
   kind: "sink",
@@ -308,7 +311,7 @@ function roundTrips(clients: number): Figure {
   };
 }
 
-/** What a plugin's isolation costs: its framing functions, and its answers. */
+/** The cost of a plugin's isolation, for framing and for answers. */
 function isolationFigures(): readonly Figure[] {
   const { service } = defaults;
   const isolated = { rivals: false, variants: ISOLATIONS };
@@ -443,7 +446,7 @@ function growthFigures(): readonly Figure[] {
 }
 
 /**
- * Starts each contender that is to be measured once, to see whether it can be.
+ * Starts each contender once, to find out which of them work.
  *
  * @param figures What is to be measured.
  * @param names Names of the contenders that were asked for.
@@ -527,8 +530,8 @@ export async function measureFigure(
   const running = new Map<string, RunningContender>();
 
   async function measureOnce(contender: Contender): Promise<Score> {
-    // Memory that was used once is seldom given back: for it, each round needs
-    // a bridge that is as good as new.
+    // Processes seldom return memory to the system, so each round of a memory
+    // figure needs a new bridge.
     if (figure.load === "start" || figure.load === "idle") {
       await using bridge = await start(contender, figure.service, setup);
       return await measureBridge(figure, contender, bridge, setup);
@@ -542,7 +545,7 @@ export async function measureFigure(
   }
 
   for (let round = 0; round < setup.rounds; round++) {
-    // There and back, so that none always follows the same one.
+    // In alternating order, so that no contender always follows the same one.
     const order = round % 2 === 0 ? chosen : chosen.toReversed();
     for (const contender of order) {
       if (failures.has(contender.name)) continue;
@@ -581,7 +584,7 @@ async function measureBridge(
   return score(figure, measured);
 }
 
-/** Turns a measurement into the units of its figure. */
+/** Converts a measurement to the units of its figure. */
 function score(figure: Figure, measured: Measurement): Score {
   const { seconds } = measured;
   const count = measured.count / figure.scale;

@@ -1,11 +1,11 @@
 /**
- * What is done to a contender: the load generator, a process of its own with
- * the clients on its main thread and the peer in a worker. It puts a load on a
- * bridge, lets it warm up, and measures between two moments.
+ * The load generator: a process of its own, with the clients on its main thread
+ * and the peer in a worker. It puts a load on a bridge, lets it warm up, and
+ * measures between two moments.
  *
  * Its argument is a directory for the peer's files. Each line of JSON on stdin
  * is an {@linkcode Order}, which it answers with a line on stdout, an
- * {@linkcode Answer}. It ends with stdin.
+ * {@linkcode Answer}. It ends when stdin does.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import {
 export interface Target {
   /** Port on 127.0.0.1. */
   readonly port: number;
-  /** Whether the bridge speaks WebSocket; a plain TCP relay does not. */
+  /** Whether the bridge uses WebSocket; a plain TCP relay does not. */
   readonly websocket: boolean;
 }
 
@@ -41,7 +41,7 @@ export type LoadName =
   | "round-trips"
   | "connections";
 
-/** What a load needs to know. */
+/** Options of a load. */
 export interface LoadOptions extends Target {
   /** Which load. */
   readonly load: LoadName;
@@ -51,7 +51,7 @@ export interface LoadOptions extends Target {
   readonly size: number;
 }
 
-/** What is to be measured. */
+/** What to measure. */
 export interface LoadRequest extends Omit<LoadOptions, "load"> {
   /** The load, or `idle` for the memory of connections that do nothing. */
   readonly load: LoadOptions["load"] | "idle";
@@ -59,7 +59,7 @@ export interface LoadRequest extends Omit<LoadOptions, "load"> {
   readonly pid: number;
   /** Seconds that are measured. */
   readonly seconds: number;
-  /** Seconds before them, which are not; more of them while the bridge is cold. */
+  /** Seconds before the measurement; more while the bridge is cold. */
   readonly warmUp: number;
   /** Seconds that a cold bridge is given at most to become warm. */
   readonly warmUpLimit: number;
@@ -85,12 +85,12 @@ export interface Measurement {
   readonly memory: number;
 }
 
-/** What the generator is to do. */
+/** A request to the generator. */
 type Order =
   | { readonly serve: Service }
   | { readonly measure: LoadRequest };
 
-/** What came of it. */
+/** The generator's answer. */
 type Answer =
   | { readonly served: ServiceAddress }
   | { readonly measured: Measurement }
@@ -98,21 +98,21 @@ type Answer =
 
 /** Milliseconds that an answer may take beyond what it measures. */
 const PATIENCE = 90_000;
-/** Clients that come and go before memory is measured, so that what is loaded once is loaded. */
+/** Clients that connect and leave before memory is measured, so that everything is loaded. */
 const IDLE_WARM_UP = 20;
 /**
- * Processor seconds from which on a bridge is warm. Those on V8 run several
- * times slower until their code has been compiled, and how long that takes
- * depends on how much of a processor they get.
+ * Processor seconds after which a bridge counts as warm. Bridges on V8 are
+ * several times slower until their code is compiled, and how long that takes
+ * depends on their share of a processor.
  */
 const WARM = 1;
 const SETTLE_TIMEOUT = 6000;
 const QUIET_TIMEOUT = 10_000;
 /**
- * Bytes that may be on their way from a client to the peer. An engine that
- * cannot pause its client would be ended by `max-buffer` without such a limit;
- * it is the same for all. Small messages get less, or a slow bridge would
- * still have to work off seconds of them after its run.
+ * Most bytes on their way from a client to the peer, the same for all
+ * contenders. Without a limit, `max-buffer` would end the connections of an
+ * engine that cannot pause its clients. Small messages have a lower limit, as a
+ * slow bridge would need seconds for them after its run.
  */
 const WINDOW = 8 * 1024 * 1024;
 const SMALL_WINDOW = 1024 * 1024;
@@ -170,13 +170,13 @@ export class Generator implements AsyncDisposable {
     return new Generator(child, readLines(child.stdout), signal);
   }
 
-  /** Whether the process has ended, so that nothing can be measured any more. */
+  /** Whether the process has ended, after which nothing can be measured. */
   get ended(): boolean {
     return this.#ended;
   }
 
   /**
-   * Lets the peer start a service, if it has not yet.
+   * Makes the peer start a service, if it has not yet.
    *
    * @throws {Error} If it cannot.
    */
@@ -200,7 +200,8 @@ export class Generator implements AsyncDisposable {
     const patience = seconds * 1000 + PATIENCE;
     const timer = setTimeout(() => kill(this.#child), patience);
     try {
-      // The write fails only if the process has ended, and then so does the read.
+      // The write only fails if the process has ended; then the read fails,
+      // too.
       await this.#input.write(jsonLine(order)).catch(() => {});
       const { value } = await this.#lines.next();
       this.#signal.throwIfAborted();
@@ -276,7 +277,7 @@ function jsonLine(value: unknown): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Puts a load on a bridge, and measures.
+ * Applies a load to a bridge, and measures.
  *
  * @throws {Error} If a client fails, or what was sent does not arrive.
  */
@@ -343,8 +344,8 @@ async function measureIdle(
 }
 
 /**
- * Opens clients that have received the peer's first byte, or what they sent if
- * they send a message, and do nothing more.
+ * Opens clients that receive the peer's first byte, or the echo of a message,
+ * and then do nothing.
  */
 async function openIdle(
   request: LoadRequest,
@@ -459,7 +460,7 @@ class RunningLoad {
     this.#peer = peer;
   }
 
-  /** Opens the clients, and sets them to work. */
+  /** Opens the clients, and starts their work. */
   static async start(
     options: LoadOptions,
     peer: PeerLink,
@@ -473,7 +474,8 @@ class RunningLoad {
         );
         return load;
       }
-      // One after another: some bridges lose connections that come in a burst.
+      // One after another: some bridges lose connections that arrive in a
+      // burst.
       for (let i = 0; i < options.clients; i++) await load.#open();
       load.#tasks = [...load.#clients].map((client) => load.#work(client));
       return load;
@@ -501,8 +503,8 @@ class RunningLoad {
 
   /**
    * Waits until the count of messages or bytes that a client receives has
-   * grown: what is counted between two such moments has been paid for between
-   * them, however large a message is.
+   * grown: so that between two such moments, the work for exactly the counted
+   * messages was done, however large a message is.
    *
    * @throws {Error} If one of the clients fails.
    */
@@ -590,7 +592,7 @@ class RunningLoad {
     }
   }
 
-  /** Reads what a bridge sends to a client that only sends: pings, or that it gave up. */
+  /** Reads what a bridge sends to a client that only sends: pings, or a close. */
   async #watch(client: Client): Promise<void> {
     const buffer = new Uint8Array(256);
     while (true) {
@@ -617,9 +619,9 @@ class RunningLoad {
   }
 
   /**
-   * Opens connections one after another. One counts when the peer's first
-   * byte has come through it: the handshake alone may be answered before the
-   * peer's connection is even tried.
+   * Opens connections one after another. A connection counts when the peer's
+   * first byte has arrived: a bridge may answer the handshake before it
+   * connects to the peer.
    */
   async #connect(): Promise<void> {
     const buffer = new Uint8Array(256);
@@ -703,7 +705,7 @@ class Client {
       else await this.#connection.closeWrite();
       while (await this.#connection.read(buffer) !== null);
     } catch {
-      // It ended in another way, or took too long: either way it is over.
+      // It ended in another way, or took too long; both end the connection.
     } finally {
       clearTimeout(timer);
       this.close();
@@ -819,7 +821,7 @@ class FrameCounter implements PayloadCounter {
         at += taken;
         this.#take(taken);
       } else if (this.#cutLength > 0 || data.length - at < 10) {
-        // Rare: at most once a read, so that it may go byte by byte.
+        // Byte by byte, as this happens at most once in a read.
         this.#cut[this.#cutLength++] = data[at++]!;
         if (this.#cutLength === headerLength(this.#cut, 0, this.#cutLength)) {
           this.#cutLength = 0;
@@ -868,7 +870,7 @@ function frameHeader(length: number, opcode: number): Uint8Array {
   return header;
 }
 
-/** Length of a server's frame header, or 0 while too little of it is there to say. */
+/** Length of a server's frame header, or 0 if too few of its bytes have arrived. */
 function headerLength(data: Uint8Array, at: number, known: number): number {
   if (known < 2) return 0;
   const short = data[at + 1]! & 0x7f;

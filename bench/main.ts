@@ -38,9 +38,9 @@ export interface Options extends ReportOptions {
   readonly connections: number;
   /** Which figures. */
   readonly set: FigureSet;
-  /** Names of the figures, of whatever set; empty: all of the set. */
+  /** Names of figures of any set; empty: all of the chosen set. */
   readonly only: readonly string[];
-  /** Names of the contenders, or of variants; empty: all that there are. */
+  /** Names of contenders, or of variants; empty: all of them. */
   readonly contenders: readonly string[];
   /** File for the results, as JSON. */
   readonly json: string | undefined;
@@ -140,7 +140,7 @@ function positive(name: string, value: string, whole: boolean): number {
   return number;
 }
 
-/** Splits a list of names, and lets each be checked. */
+/** Splits a list of names, and checks each. */
 function names(
   option: string,
   value: string,
@@ -165,7 +165,7 @@ function mustBeOneOf(names: readonly string[]): string {
   return `it must be one of ${names.join(", ")}`;
 }
 
-/** Puts a list of names into lines of the help text. */
+/** Formats a list of names as lines of the help text. */
 function wrap(names: readonly string[]): string {
   const lines = [""];
   for (const [i, name] of names.entries()) {
@@ -180,7 +180,7 @@ async function main(args: readonly string[]): Promise<number> {
   let options: Options;
   try {
     options = parseOptions(args);
-    // Whether they can be written is better known now than after minutes.
+    // Checks that the files can be written, before minutes of measuring.
     for (const file of [options.json, options.svg]) {
       if (file === undefined) continue;
       (await Deno.open(file, { append: true, create: true })).close();

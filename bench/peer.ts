@@ -3,8 +3,8 @@
  * generator in which they run, each listening on a port or path of its own.
  *
  * The worker posts a {@linkcode PeerReady}, takes one {@linkcode Service} after
- * another and posts where each listens; and it posts `null` whenever as much
- * has arrived as was asked for in `Wanted` of {@linkcode PeerCounter}.
+ * another and posts where each listens; and it posts `null` whenever as many
+ * bytes have arrived as `Wanted` of {@linkcode PeerCounter} says.
  *
  * @module
  */
@@ -20,10 +20,10 @@ const SEPARATOR = "\r\n.\r\n";
 const TRICKLE_SIZE = 1024;
 const TRICKLE_INTERVAL = 0.05;
 
-/** How a service is connected to. */
+/** The transport of a service. */
 export type Transport = "tcp" | "tls" | "unix" | "udp" | "unix-dgram";
 
-/** A framing function of the bridge, and with it what a service sends. */
+/** A framing function of the bridge, which decides what a service sends. */
 export type Framing =
   | "auto"
   | "binary"
@@ -36,14 +36,14 @@ export type Framing =
 /** A service. */
 export interface Service {
   /**
-   * `source` sends without end, many messages to a write; `trickle` sends so,
-   * but 1 KiB to a write; `sink` takes and counts; `echo` sends back; `greet`
+   * `source` sends without end, many messages in a write; `trickle` does, too,
+   * but 1 KiB in a write; `sink` reads and counts; `echo` sends back; `greet`
    * sends one byte and waits.
    */
   readonly kind: "source" | "trickle" | "sink" | "echo" | "greet";
-  /** How it is connected to; datagrams for `echo` alone. */
+  /** Its transport; datagrams only for `echo`. */
   readonly transport: Transport;
-  /** Whose messages it sends. */
+  /** The framing function for whose messages it sends. */
   readonly framing: Framing;
   /** Bytes in a message that it sends, its end or length included. */
   readonly size: number;
@@ -53,7 +53,7 @@ export interface Service {
 export interface ServiceAddress {
   /** As websocksy takes it: `tcp://127.0.0.1:1`, `unix:///tmp/x`. */
   readonly address: string;
-  /** File of the certificate that it shows; absent: it does not. */
+  /** File of its certificate; absent: it does not use TLS. */
   readonly certificate?: string;
 }
 
@@ -123,7 +123,7 @@ function padded(
   return message;
 }
 
-/** What the worker is given at its start. */
+/** What the worker gets at its start. */
 export interface PeerStart {
   /** Memory of the counters, each a 64-bit integer. */
   readonly counters: SharedArrayBuffer;
@@ -229,7 +229,7 @@ export class PeerLink {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       Atomics.store(this.#counters, PeerCounter.Wanted, BigInt(bytes));
-      // They may have arrived before the worker could see that they are wanted.
+      // They may have arrived before the worker could see the request.
       if (this.received() >= bytes) return;
       await promise;
     }
@@ -288,8 +288,8 @@ async function send(connection: Deno.Conn, block: Uint8Array): Promise<void> {
 }
 
 /**
- * Writes little at a time, and so slowly that the bridge reads as little. A
- * timer takes a millisecond at least: it is the clock that is watched instead.
+ * Writes small pieces, slowly enough that the bridge reads them separately. It
+ * polls the clock, as a timer takes at least a millisecond.
  */
 async function trickle(
   connection: Deno.Conn,
@@ -354,8 +354,8 @@ async function greet(connection: Deno.Conn): Promise<void> {
 let sockets = 0;
 
 /**
- * Listens for connections, and hands each to a function; it is closed when
- * that has returned or failed.
+ * Listens for connections, and passes each to a function; it closes a
+ * connection when the function has returned or failed.
  *
  * @param directory Where a socket or a certificate is made.
  */
@@ -380,7 +380,7 @@ async function listenStreams(
   return { address: `tls://${HOST}:${listener.addr.port}`, certificate };
 }
 
-/** Opens a socket for datagrams, and hands it to a function. */
+/** Opens a socket for datagrams, and passes it to a function. */
 function listenDatagrams(
   transport: "udp" | "unix-dgram",
   directory: string,
@@ -411,8 +411,8 @@ async function acceptAll(
       if ("setNoDelay" in connection) {
         (connection as Deno.TcpConn).setNoDelay(true);
       }
-      // A bridge may end a connection in any way: that is no failure of the
-      // peer's, and the client sees what is missing.
+      // A bridge may end a connection in any way: that is not a failure of the
+      // peer, and the client sees what is missing.
       serve(connection).catch(() => {}).finally(() => connection.close());
     } catch (error) {
       // The bridge has reset the connection before it could be accepted.
@@ -438,7 +438,7 @@ async function makeCertificate(directory: string): Promise<Certificate> {
       ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
       ...["-subj", "/CN=peer", "-keyout", keyFile, "-out", certificate],
       ...["-addext", `subjectAltName=IP:${HOST}`],
-      // Deno takes no authority's certificate for that of a server.
+      // Deno does not accept an authority's certificate as that of a server.
       ...["-addext", "basicConstraints=critical,CA:FALSE"],
     ],
     stdin: "null",

@@ -1,6 +1,6 @@
 /**
- * What is said of the scores: medians over the rounds and ratios within them,
- * the goals, a table for each figure, and all of it as JSON.
+ * Reports on the scores: medians over the rounds and ratios within them, the
+ * goals, a table for each figure, and all of it as JSON.
  *
  * @module
  */
@@ -19,17 +19,17 @@ export interface Summary extends Score {
   readonly processorRatios: Readonly<Record<string, number>>;
 }
 
-/** A goal, and how far a contender has come. */
+/** A goal, and the result of a contender. */
 export interface Outcome {
-  /** What is to be reached. */
+  /** The goal. */
   readonly goal: string;
   /** Name of the contender. */
   readonly contender: string;
-  /** What it has reached. */
+  /** Its result. */
   readonly value: number;
   /** The bound. */
   readonly bound: number;
-  /** Whether that is enough, or little enough. */
+  /** Whether the goal is reached. */
   readonly reached: boolean;
 }
 
@@ -37,7 +37,7 @@ export interface Outcome {
 export interface Results {
   /** The command that made them. */
   readonly command: string;
-  /** When it had ended, in UTC: `2026-01-31`. */
+  /** Day of its end, in UTC: `2026-01-31`. */
   readonly date: string;
   /** Version of Deno. */
   readonly deno: string;
@@ -53,7 +53,7 @@ export interface Results {
   readonly missing: Readonly<Record<string, string>>;
   /** The figures. */
   readonly figures: readonly FigureResults[];
-  /** What was to be reached. */
+  /** The goals. */
   readonly goals: readonly Outcome[];
 }
 
@@ -73,15 +73,15 @@ export interface FigureResults {
   readonly failures: Readonly<Record<string, string>>;
 }
 
-/** What of the options of a run is needed to report on it. */
+/** The options of a run that a report needs. */
 export interface ReportOptions extends Pace {
   /** Names of the contenders that the others are compared with. */
   readonly against: readonly string[];
 }
 
-/** Share of a processor from which on the generator may be what limits a rate. */
+/** Share of a processor from which on the generator may limit a rate. */
 const BUSY = 0.9;
-/** Share of all processors from which on the machine is. */
+/** Share of all processors from which on the machine may limit a rate. */
 const MACHINE_BUSY = 0.95;
 
 /**
@@ -101,7 +101,7 @@ function summarize(
       const others = scores.get(name);
       if (others === undefined) continue;
       ratios[name] = medianRatio(own, others, "rate");
-      // Figures without a rate have no processor time for each unit, either.
+      // Figures without a rate have no processor time per unit, either.
       if (own.some((score) => score.perProcessorSecond === 0)) continue;
       processorRatios[name] = medianRatio(own, others, "perProcessorSecond");
     }
@@ -154,9 +154,9 @@ function median(values: readonly number[]): number {
 interface Goal {
   readonly text: string;
   readonly figure: string;
-  /** The number that counts; that of the other in its place if there is `against`. */
+  /** The number that counts, or its ratio to that of `against`. */
   readonly field: "rate" | "perProcessorSecond";
-  /** Whom it is divided by: a contender, itself in another figure, or itself without an option. */
+  /** What it is divided by: a contender, itself in another figure, or itself without an option. */
   readonly against?:
     | { readonly contender: string }
     | { readonly figure: string }
@@ -186,7 +186,7 @@ const goals: readonly Goal[] = [
     "both-ways-to-client",
     0.85,
   ),
-  // Bytes are counted, of which there are 82 for 80.
+  // Bytes are counted: 82 for each line of 80.
   bothWays(
     "Lines to the peer with their end added",
     "both-ways-to-peer",
@@ -227,7 +227,7 @@ const goals: readonly Goal[] = [
 ];
 
 /**
- * Says of each goal that can be judged how far each engine has come.
+ * Judges each goal for which there are results, for each engine.
  *
  * @param results The figures that were measured.
  */
@@ -257,7 +257,7 @@ export function formatOutcomes(outcomes: readonly Outcome[]): string {
   }).join("");
 }
 
-/** A share of what websocksy does without the plugin, or a rate. */
+/** A ratio to websocksy without the plugin, or a rate. */
 function isolated(
   text: string,
   figure: string,

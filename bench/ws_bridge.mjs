@@ -1,7 +1,7 @@
 // deno-lint-ignore-file explicit-function-return-type -- Node.js takes no types
 
 /**
- * A bridge such as people write themselves, on `ws` under Node.js, to be
+ * A simple bridge on `ws` under Node.js, to be
  * measured beside websocksy. It pauses the side that is faster than the other.
  *
  *     node ws_bridge.mjs FOLDER PORT PEER-PORT binary|newline

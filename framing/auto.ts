@@ -7,11 +7,11 @@
 import type { Frame, Framer } from "../core/api.ts";
 
 /**
- * Makes a framer that sends at once all there is, as text if it is valid UTF-8
- * and as a binary message otherwise.
+ * Makes a framer that sends each read at once, as text if it is valid UTF-8 and
+ * as a binary message otherwise.
  *
- * The type it answers is always `"text"`: every text message that turns out
- * not to be valid UTF-8 goes out as a binary one.
+ * It always answers the type `"text"`: a text message that is not valid UTF-8
+ * is sent as a binary one.
  *
  * @param _config Not used.
  * @returns The framer.
@@ -27,7 +27,7 @@ import type { Frame, Framer } from "../core/api.ts";
  * ```
  */
 export function createAuto(_config: string): Framer {
-  // What it is not asked about, an empty datagram, is text too.
+  // An empty datagram, for which `frame` is not called, is text, too.
   return { frame: frameAll, remainder: "text" };
 }
 

@@ -7,7 +7,7 @@
 import type { Frame, Framer } from "../core/api.ts";
 
 /**
- * Makes a framer that sends at once all there is, as a binary message.
+ * Makes a framer that sends each read at once, as a binary message.
  *
  * @param _config Not used.
  * @returns The framer.

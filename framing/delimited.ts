@@ -12,19 +12,22 @@ import { createDelimiterSearch } from "./delimiter.ts";
 export interface DelimitedOptions {
   /** What ends a message, one byte or more. */
   readonly delimiter: Uint8Array;
-  /** The type of the messages, and of what is left at the end of the stream. */
+  /** The type of the messages, and of what is left when the peer ends. */
   readonly type: "text" | "binary";
-  /** Whether the client is sent messages without the delimiter. */
+  /** Whether messages are sent to the client without the delimiter. */
   readonly strip: boolean;
-  /** Whether the delimiter is added to messages of the client that lack it. */
+  /**
+   * Whether the delimiter is added to messages of the client that do not end
+   * with it.
+   */
   readonly append: boolean;
 }
 
 /**
- * Makes a framer that waits for a delimiter and sends what is before it, and
- * the delimiter with it unless that is stripped.
+ * Makes a framer that waits for a delimiter and sends the bytes before it, with
+ * the delimiter unless `strip` is set.
  *
- * @param options The delimiter, and what is done with it.
+ * @param options The delimiter, and what to do with it.
  * @returns The framer.
  *
  * @example Usage

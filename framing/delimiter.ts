@@ -1,6 +1,6 @@
 /**
- * The search for a delimiter in a stream that arrives in pieces, which
- * `separator` and `newline` share.
+ * Finds a delimiter in bytes that arrive in pieces, for `separator` and
+ * `newline`.
  *
  * @module
  */
@@ -11,10 +11,10 @@ export type FindDelimiter = (data: Uint8Array, fresh: number) => number;
 /**
  * Makes a search for the first end of a delimiter, for one connection.
  *
- * Each byte of the stream is looked at once, however the stream is cut and
- * whatever the delimiter is: where a delimiter has begun, the algorithm of
- * Knuth, Morris and Pratt goes on byte by byte, also from one read to the next;
- * from there to the next byte that may begin one, `indexOf` leaps.
+ * It reads each byte once, for any delimiter and any pieces: where a delimiter
+ * may have begun, it continues byte by byte with the algorithm of Knuth, Morris
+ * and Pratt, also from one read to the next; otherwise, `indexOf` finds the
+ * next byte that may begin one.
  *
  * @param delimiter The delimiter, one byte or more.
  * @returns A function that takes what a {@linkcode Framer} is given and answers
@@ -38,12 +38,12 @@ export function createDelimiterSearch(delimiter: Uint8Array): FindDelimiter {
     return (data, fresh) => data.indexOf(first, data.length - fresh) + 1;
   }
   const borders = computeBorders(delimiter);
-  // How many bytes of the delimiter the bytes before `fresh` end with.
+  // How many bytes of the delimiter were found at the end of the last read.
   let held = 0;
 
   return function findDelimiter(data: Uint8Array, fresh: number): number {
     let index = data.length - fresh;
-    // Nothing is left of an earlier read once all bytes are fresh ones.
+    // All bytes are fresh: nothing of an earlier read is left.
     let matched = index === 0 ? 0 : held;
     held = 0;
     while (index < data.length) {
@@ -66,8 +66,8 @@ export function createDelimiterSearch(delimiter: Uint8Array): FindDelimiter {
 }
 
 /**
- * For each start of the delimiter, the length of the longest shorter start that
- * is also its end: how much still matches where the next byte does not.
+ * For each prefix of the delimiter, the length of the longest shorter prefix
+ * that is also its suffix: how much still matches if the next byte does not.
  */
 function computeBorders(delimiter: Uint8Array): Uint32Array {
   const borders = new Uint32Array(delimiter.length);

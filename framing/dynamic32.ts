@@ -9,17 +9,17 @@ import type { Frame, Framer } from "../core/api.ts";
 /** The largest offset and the largest static length, in bytes: 2 GiB. */
 const MAX_LENGTH = 2 ** 31;
 
-/** How a message says its length. */
+/** Where a message has its length. */
 export interface Dynamic32Options {
   /**
-   * How many bytes stand before the 32-bit length.
+   * How many bytes precede the 32-bit length.
    *
    * @default {0}
    */
   readonly offset: number;
   /**
-   * How many bytes a message has beyond `offset`, the 4 bytes of the length
-   * and what the length says; negative if the length counts some of those.
+   * How many bytes a message has in addition to `offset`, the 4 bytes of the
+   * length and the length itself; negative if the length counts some of them.
    *
    * @default {0}
    */
@@ -31,8 +31,8 @@ export interface Dynamic32Options {
    */
   readonly endian: "little" | "big";
   /**
-   * Whether the client is sent messages without the 4 bytes of their length,
-   * and these are put into its own.
+   * Whether the 4 bytes of the length are removed from messages for the client,
+   * and added to its own.
    *
    * @default {false}
    */
@@ -41,13 +41,12 @@ export interface Dynamic32Options {
 
 /**
  * Makes a framer for messages that carry their length as an unsigned 32-bit
- * number: each is `offset + 4 + static + N` bytes, N being the number at
- * `offset`, and goes out whole as a binary message.
+ * number: each has `offset + 4 + static + N` bytes, N being the number at
+ * `offset`, and is sent whole as a binary message.
  *
  * The framer's `frame` throws a `RangeError` for a message whose length would
- * be less than 1, or which ends before its length does where that is taken out.
- * Its `encode` throws one for a message that has not even the bytes before its
- * length.
+ * be less than 1, or, with `wrap`, would not contain its whole length. Its
+ * `encode` throws one for a message that is shorter than `offset`.
  *
  * @param config Any of `offset=0`, `static=0`, `endian=little` and `wrap`,
  * separated by commas; see {@linkcode Dynamic32Options}.

@@ -6,20 +6,20 @@
 
 import type { Frame, Framer } from "../core/api.ts";
 
-/** The longest message that can be asked for, in bytes: 2 GiB. */
+/** The largest length, in bytes: 2 GiB. */
 const MAX_LENGTH = 2 ** 31;
 
-/** The longest one that is padded, which takes that much memory: 16 MiB. */
+/** The largest length with padding, which needs that much memory: 16 MiB. */
 const MAX_PADDED = 2 ** 24;
 
 /**
- * Makes a framer that cuts the stream into binary messages of one length.
+ * Makes a framer that cuts the peer's bytes into binary messages of one length.
  *
  * @param config The length in bytes, a decimal number from 1 to 2147483648.
- * `,pad` behind it: zero bytes are added to messages of the client, up to that
- * length or a multiple of it; it is then at most 16777216.
+ * With `,pad` after it, zero bytes are added to messages of the client, up to
+ * that length or a multiple of it; the length is then at most 16777216.
  * @returns The framer.
- * @throws {SyntaxError} If the configuration is none of these.
+ * @throws {SyntaxError} If the configuration is malformed.
  * @throws {RangeError} If the length is out of range.
  *
  * @example Usage

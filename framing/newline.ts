@@ -11,7 +11,7 @@ import { parseWords } from "./words.ts";
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** The byte sequences that end a line, by their names. */
+/** The line ends, by their names. */
 const NEWLINES = {
   crlf: [CR, LF],
   lfcr: [LF, CR],
@@ -19,27 +19,28 @@ const NEWLINES = {
   cr: [CR],
 } as const;
 
-/** A name of what ends a line. */
+/** The name of a line end. */
 type Newline = keyof typeof NEWLINES | "any";
 
 const newlines = ["crlf", "lfcr", "lf", "cr", "any"] as const;
 
-/** What the configuration of `newline` says. */
+/** The configuration of `newline`. */
 export interface NewlineOptions {
   /**
-   * What ends a line; `any`: whatever of the others comes.
+   * What ends a line; `any`: any of the others.
    *
    * @default {"crlf"}
    */
   readonly newline: Newline;
   /**
-   * Whether the client is sent lines without their end.
+   * Whether lines are sent to the client without their end.
    *
    * @default {false}
    */
   readonly strip: boolean;
   /**
-   * Whether the end of a line is added to messages of the client that lack it.
+   * Whether the end of a line is added to messages of the client that do not
+   * end with it.
    *
    * @default {false}
    */
@@ -54,7 +55,7 @@ export interface NewlineOptions {
  * `cr` or `any`; `strip`: lines go to the client without it; `append`: it is
  * added to messages of the client that lack it. Separated by commas.
  * @returns The framer.
- * @throws {SyntaxError} If the configuration is none of these.
+ * @throws {SyntaxError} If the configuration is malformed.
  *
  * @example Usage
  * ```ts
@@ -109,11 +110,12 @@ export function parseNewline(config: string): NewlineOptions {
 }
 
 /**
- * An end is `\r` or `\n`, and the other one with it if it follows. A line is
- * sent as soon as the first is there: what would follow may never come.
+ * A line ends with `\r` or `\n`, and with the other one if it follows. A line
+ * is sent as soon as the first one has arrived, as the other one may never
+ * follow.
  */
 function createAnyNewline(strip: boolean, append: boolean): Framer {
-  // The second byte of an end whose line was sent before it could be there.
+  // The second byte of an end whose line was already sent.
   let second: number | undefined;
 
   function frame(data: Uint8Array, fresh: number): Frame | null {

@@ -7,7 +7,7 @@
 import type { Framer } from "../core/api.ts";
 import { createDelimited } from "./delimited.ts";
 
-/** What a letter behind a backslash stands for. */
+/** What a letter after a backslash means. */
 const ESCAPES: ReadonlyMap<string, number> = new Map([
   ["r", 0x0d],
   ["t", 0x09],
@@ -17,18 +17,19 @@ const ESCAPES: ReadonlyMap<string, number> = new Map([
   ["\\", 0x5c],
 ]);
 
-/** What the configuration of `separator` says. */
+/** The configuration of `separator`. */
 export interface SeparatorOptions {
   /** The bytes that end a message, at least one. */
   readonly separator: Uint8Array;
   /**
-   * Whether the client is sent messages without the separator.
+   * Whether messages are sent to the client without the separator.
    *
    * @default {false}
    */
   readonly strip: boolean;
   /**
-   * Whether the separator is added to messages of the client that lack it.
+   * Whether the separator is added to messages of the client that do not end
+   * with it.
    *
    * @default {false}
    */
@@ -36,16 +37,16 @@ export interface SeparatorOptions {
 }
 
 /**
- * Makes a framer that waits for a separator and sends what is before it, and
- * the separator with it unless that is stripped, as a binary message.
+ * Makes a framer that waits for a separator and sends the bytes before it as a
+ * binary message, with the separator unless `strip` is set.
  *
  * @param config The separator: its UTF-8 bytes, where `\r`, `\t`, `\n`, `\0`,
  * `\f`, `\\` and `\xHH` (exactly two hexadecimal digits) stand for one byte
- * each. Behind it may stand `,strip` (messages go to the client without it) and
- * `,append` (it is added to messages of the client that lack it).
+ * each. It may be followed by `,strip` (remove it from messages for the client)
+ * and `,append` (add it to messages of the client that do not end with it).
  * @returns The framer.
  * @throws {SyntaxError} If the separator is empty, an escape is malformed or a
- * word behind it unknown.
+ * word after it unknown.
  *
  * @example Usage
  * ```ts
@@ -72,8 +73,8 @@ export function createSeparator(config: string): Framer {
 /**
  * Parses the configuration of `separator`.
  *
- * A comma with three letters or more behind it, up to the end or the next such
- * comma, begins a word; any other comma is a part of the separator.
+ * A comma that is followed by three letters or more, up to the end or the next
+ * such comma, begins a word; any other comma is part of the separator.
  *
  * @param config The configuration as it was written.
  * @returns The options, defaults filled in.
@@ -116,7 +117,7 @@ export function parseSeparator(config: string): SeparatorOptions {
   };
 }
 
-/** The bytes that a separator, written with escapes, stands for. */
+/** Converts a separator with escapes to its bytes. */
 function unescape(separator: string, config: string): Uint8Array {
   if (separator === "") throw separatorError(config, "it is empty");
   const bytes: number[] = [];

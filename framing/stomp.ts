@@ -14,22 +14,22 @@ const SPACE = 0x20;
 const COLON = 0x3a;
 const ZERO = 0x30;
 
-/** The header that says how long a body is. */
+/** The header with the length of a body. */
 const CONTENT_LENGTH = new TextEncoder().encode("content-length");
 
-/** A length above this is as good as endless. */
+/** A larger length counts as this one. */
 const MAX_BODY = 2 ** 31;
 
 /**
  * Makes a framer for STOMP 1.0 to 1.2: each frame is a message, text if it is
- * valid UTF-8, and ends with the NUL behind its body. A line end between frames,
- * which is a heart-beat, is a message of its own, and goes out at once.
+ * valid UTF-8, and ends with the NUL after its body. A line end between frames,
+ * which is a heart-beat, is a message of its own, and is sent at once.
  *
- * A body whose `content-length` is given may have NULs; where several are given,
- * the first one counts (STOMP 1.2, "Repeated Header Entries").
+ * A body with a `content-length` may contain NULs; of several such headers, the
+ * first one counts (STOMP 1.2, "Repeated Header Entries").
  *
- * The framer's `frame` throws a `SyntaxError` for a `content-length` that is no
- * number, and for a body with one that no NUL follows.
+ * The framer's `frame` throws a `SyntaxError` for a `content-length` that is
+ * not a number, and for a body with one that is not followed by a NUL.
  *
  * @param config Empty.
  * @returns The framer.
@@ -49,7 +49,7 @@ const MAX_BODY = 2 ** 31;
  */
 export function createStomp(config: string): Framer {
   parseWords(config, { framing: "stomp", words: [] });
-  /** Where the line starts that is being read, and how far it has been looked at. */
+  /** Where the line starts that is being read, and how far it was searched. */
   let line = 0;
   let scanned = 0;
   /** Length of the body; absent: it ends with a NUL. */
@@ -63,7 +63,10 @@ export function createStomp(config: string): Framer {
     return { length, type: "text" };
   }
 
-  /** Reads lines of the head, up to the empty one; answers whether that was there. */
+  /**
+   * Reads lines of the head, up to the empty one; returns whether that has
+   * arrived.
+   */
   function readHead(data: Uint8Array): boolean {
     for (;;) {
       const end = data.indexOf(LF, scanned);
@@ -82,7 +85,7 @@ export function createStomp(config: string): Framer {
   return {
     remainder: "text",
     frame(data: Uint8Array): Frame | null {
-      // No frame begins with a line end: these stand between two.
+      // No frame begins with a line end: these are between frames.
       if (data[0] === LF) return take(1);
       if (data[0] === CR) return data.length === 1 ? null : take(2);
       if (!inBody) {
@@ -106,7 +109,7 @@ export function createStomp(config: string): Framer {
   };
 }
 
-/** The length that a header line says; `undefined` if it is another header. */
+/** Parses the length in a header line; `undefined` if it is another header. */
 function readContentLength(
   data: Uint8Array,
   start: number,
@@ -119,7 +122,7 @@ function readContentLength(
   }
   let value = 0;
   let first = start + length + 1;
-  // STOMP 1.0 does not say whether there may be white space.
+  // STOMP 1.0 does not say whether white space is allowed.
   while (first < end && data[first] === SPACE) first++;
   for (let index = first; index < end; index++) {
     const digit = data[index]! - ZERO;

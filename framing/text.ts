@@ -9,15 +9,14 @@ import { endOfCharacters, isValidUtf8 } from "../core/websocket/utf8.ts";
 import { parseWords } from "./words.ts";
 
 /**
- * Makes a framer that sends at once all there is, as text. A character of which
- * bytes are lacking, up to three at the end, waits for them.
+ * Makes a framer that sends each read at once, as text. The up to three bytes
+ * of an incomplete character at its end wait for the rest.
  *
- * Bytes that are not UTF-8 become U+FFFD each time, as the WHATWG's Encoding
- * Standard has it; so do those of a character that the end of the stream has cut
- * short.
+ * Bytes that are not UTF-8 become U+FFFD, as in the WHATWG's Encoding Standard;
+ * so does an incomplete character when the peer ends.
  *
- * @param config `binary`: what has bytes that are not UTF-8 goes out as it came,
- * as a binary message. Empty: see above.
+ * @param config `binary`: a read with bytes that are not UTF-8 is sent
+ * unchanged, as a binary message. Empty: see above.
  * @returns The framer.
  * @throws {SyntaxError} If the configuration is something else.
  *
@@ -51,7 +50,7 @@ export function createText(config: string): Framer {
   };
 }
 
-/** It is sent as binary if it is not valid UTF-8. */
+/** The bridge sends it as binary if it is not valid UTF-8. */
 function asItCame(_data: Uint8Array, length: number): Frame {
   return { length, type: "text" };
 }

@@ -1,24 +1,24 @@
 /**
- * The words of a configuration: `crlf,strip,append`.
+ * Parses a configuration of words, such as `crlf,strip,append`.
  *
  * @module
  */
 
 /** Options for {@linkcode parseWords}. */
 export interface WordsOptions<Word extends string> {
-  /** Name of the framing function, for what is thrown. */
+  /** Name of the framing function, for errors. */
   readonly framing: string;
   /** The words that it knows. */
   readonly words: readonly Word[];
 }
 
 /**
- * Parses a configuration that is a list of words, separated by commas, with
- * white space around them or not.
+ * Parses a configuration that is a list of words, separated by commas, with or
+ * without white space around them.
  *
  * @param config The configuration as it was written.
  * @param options The words that are known.
- * @returns Those that it has; none if it is empty.
+ * @returns The words that it has; none if it is empty.
  * @throws {SyntaxError} If one is unknown or repeated.
  *
  * @example Usage

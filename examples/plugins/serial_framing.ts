@@ -112,7 +112,7 @@ function decodeSlip(packet: Uint8Array): Uint8Array {
   return message.subarray(0, length);
 }
 
-/** The end before the packet drops what noise there was on the line. */
+/** The end before the packet makes the receiver drop noise on the line. */
 function encodeSlip(message: Uint8Array): Uint8Array {
   const packet = new Uint8Array(2 * message.length + 2);
   packet[0] = SLIP_END;
@@ -140,7 +140,7 @@ function decodeCobs(packet: Uint8Array): Uint8Array | undefined {
     message.set(packet.subarray(index + 1, end), length);
     length += code - 1;
     index = end;
-    // A zero stood there, unless the block was full or the packet is over.
+    // A zero was there, unless the block was full or the packet has ended.
     if (code < COBS_BLOCK && index < packet.length) message[length++] = 0;
   }
   return message.subarray(0, length);

@@ -64,7 +64,9 @@ export const apiVersion = 1;
 /** Milliseconds that a query waits for another program to unlock the file. */
 const LOCK_TIMEOUT = 500;
 
-/** Finds the value to look up in a request; `undefined`: there is none. */
+/**
+ * Finds the value to look up in a request; `undefined` if the request has none.
+ */
 type FindKey = (request: BackendQuery) => string | undefined;
 
 /**

@@ -48,7 +48,9 @@ const IAC = 255;
 /** Options that the server may use: to echo, and to suppress "go ahead". */
 const WANTED: readonly number[] = [1, 3];
 
-/** Answers that wait are limited: a server that asks on and on gets no more. */
+/**
+ * Limits the answers that wait: a server that asks without end gets no more.
+ */
 const MOST_ANSWERS = 1024;
 
 const CR = 13;

@@ -9,7 +9,7 @@ import { parseWords } from "../words.ts";
 import { createJsonLines } from "./lines.ts";
 import { buildJsonTable, FIRST_ACTION, State } from "./table.ts";
 
-/** The grammar; built once, read only. */
+/** The grammar; built once and never changed. */
 const TABLE = buildJsonTable();
 
 /**
@@ -17,16 +17,16 @@ const TABLE = buildJsonTable();
  * number, `true`, `false` or `null`) as a text message of its own, with the
  * white space before it.
  *
- * A number at the top level is over when the next byte is there and cannot be
- * a part of it: white space, structure, or the start of another value. All
- * other values are over with their last byte. Bytes that cannot be JSON: all
- * that is held goes out as one binary message, and the byte after them is
- * taken as the start of a value again.
+ * A number at the top level ends before the next byte that cannot be part of
+ * it: white space, structure, or the start of another value. All other values
+ * end with their last byte. At bytes that cannot be JSON, everything that is
+ * held is sent as one binary message, and the byte after them starts a value
+ * again.
  *
- * White space alone at the end of the peer's stream is dropped.
+ * Only white space left when the peer ends is dropped.
  *
- * Each byte is looked at once. Beyond the bytes held, the framer needs a bit
- * for each level of nesting.
+ * Each byte is read once. Beyond the bytes held, the framer needs a bit for
+ * each level of nesting.
  *
  * @param config `lines`: there is one value on each line, both ways; see
  * {@linkcode createJsonLines}.
@@ -50,7 +50,7 @@ export function createJson(config: string): Framer {
   if (words.has("lines")) return createJsonLines();
   const levels = new Levels();
   let state: number = State.value;
-  // How many of the bytes held were looked at.
+  // How many of the bytes held were read.
   let scanned = 0;
 
   function take(length: number, type: "text" | "binary"): Frame {
@@ -61,10 +61,10 @@ export function createJson(config: string): Framer {
   }
 
   /**
-   * Does what the table asks for.
+   * Carries out an action of the table.
    *
-   * @returns The next state; {@linkcode State.endValue} or
-   * {@linkcode State.endNumber} if the value was one at the top level.
+   * @returns The next state; {@linkcode State.endValue} or {@linkcode
+   * State.endNumber} if a value at the top level has ended.
    */
   function act(action: number): number {
     switch (action) {
@@ -102,7 +102,8 @@ export function createJson(config: string): Framer {
           next = act(action);
           if (next === State.endValue) return take(index + 1, "text");
           if (next === State.endNumber) return take(index, "text");
-          // The byte behind a number is looked at again, as what follows it.
+          // The byte after a number is read again, as the start of what
+          // follows.
           if (action === State.endNumber) index--;
         }
         if (next === State.invalid) return take(data.length, "binary");
@@ -114,7 +115,7 @@ export function createJson(config: string): Framer {
       return null;
     },
     end({ length }: Uint8Array): Frame | null {
-      // No value has begun: it is white space, which is no JSON alone.
+      // No value has begun: there is only white space.
       return state === State.value && levels.depth === 0
         ? { length, type: "discard" }
         : null;
@@ -153,7 +154,7 @@ class Levels {
 
   clear(): void {
     this.depth = 0;
-    // What one deeply nested message needed is not kept for those after it.
+    // Memory of a deeply nested message is not kept for the next ones.
     if (this.#bits.length > 1024) this.#bits = new Uint8Array(16);
   }
 }

@@ -14,12 +14,12 @@ const TAB = 0x09;
 
 /**
  * Makes a framer for JSON lines (NDJSON): each line is a text message, without
- * its end and the white space around it, and lines of nothing else are dropped.
- * What is on a line is not looked at.
+ * its end and the white space around it; empty lines are dropped. The content
+ * of a line is not checked.
  *
- * A client's message becomes a line: line ends within it, which JSON has between
- * values only, become spaces, and one is added. Nothing is made of a message
- * that is white space alone.
+ * A client's message becomes a line: line ends in it, which JSON only has
+ * between values, become spaces, and one is added. A message of only white
+ * space is dropped.
  *
  * @returns The framer.
  *

@@ -1,17 +1,17 @@
 /**
  * The grammar of JSON (RFC 8259) as a table: for each state and each byte, the
- * next state or what is to be done.
+ * next state or an action.
  *
- * The table does not count nesting; its reader does. A state
- * within a string that is a key differs from the same one within a value, so
- * that nothing else has to be remembered.
+ * The table does not count nesting; its reader does. States within a key differ
+ * from states within a string value, so that nothing else needs to be
+ * remembered.
  *
  * @module
  */
 
 /** States, and, from {@linkcode FIRST_ACTION} on, actions. */
 export const State = {
-  /** A byte that cannot come here: what the table holds where no rule says otherwise. */
+  /** A byte that is not allowed here: the default of the table. */
   invalid: 0,
   /** A value has to begin. */
   value: 1,
@@ -21,9 +21,9 @@ export const State = {
   key: 3,
   /** A key has to begin, or the object ends. */
   firstKey: 4,
-  /** A key is over, a colon follows. */
+  /** After a key: a colon follows. */
   colon: 5,
-  /** A value within an array or object is over: a comma follows, or the end. */
+  /** After a value within an array or object: a comma follows, or the end. */
   after: 6,
   /** Within a string that is a value; five states more for its escapes. */
   string: 7,
@@ -47,9 +47,9 @@ export const State = {
   exponentDigits: 26,
   /** Within `true`, `false` or `null`: one state for each letter but the last. */
   literal: 27,
-  /** A value is over with this byte. */
+  /** A value ends with this byte. */
   endValue: 37,
-  /** A number was over before this byte, which belongs to what follows. */
+  /** A number has ended before this byte, which belongs to what follows. */
   endNumber: 38,
   /** An array begins. */
   beginArray: 39,
@@ -59,11 +59,13 @@ export const State = {
   endArray: 41,
   /** An object ends. */
   endObject: 42,
-  /** A comma: what follows depends on what it stands in. */
+  /**
+   * A comma: what follows depends on whether it is in an array or an object.
+   */
   comma: 43,
 } as const;
 
-/** From this number on, what the table holds is an action. */
+/** From this number on, entries of the table are actions. */
 export const FIRST_ACTION: number = State.endValue;
 
 const SPACE = " \t\n\r";
@@ -122,7 +124,7 @@ export function buildJsonTable(): Uint8Array {
   on(State.value, "-", State.minus);
   on(State.value, "0", State.zero);
   on(State.value, "123456789", State.integer);
-  // An array's first value is like any other, but for white space before it.
+  // An array's first value is like any other, except for white space before it.
   for (let byte = 0x21; byte < 0x80; byte++) {
     table[State.firstValue << 8 | byte] = table[State.value << 8 | byte]!;
   }
