@@ -35,4 +35,16 @@ export const backends: Readonly<
     const { createHttp } = await import("./http/http.ts");
     return createHttp();
   },
+  async redis(): Promise<Backend> {
+    const { createRedis } = await import("./redis/redis.ts");
+    return createRedis();
+  },
+  async jwt(): Promise<Backend> {
+    const { createJwt } = await import("./jwt/jwt.ts");
+    return createJwt();
+  },
+  async sqlite(): Promise<Backend> {
+    const { createSqlite } = await import("./sqlite/sqlite.ts");
+    return createSqlite();
+  },
 });

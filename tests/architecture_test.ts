@@ -28,6 +28,9 @@ interface Import {
 /** These touch no system, no clock and no promise: bytes and texts in and out. */
 const pure = [
   "backends/directory/answer.ts",
+  "backends/redis/location.ts",
+  "backends/redis/resp.ts",
+  "backends/sqlite/parameters.ts",
   "backends/tokenfile/lines.ts",
   "backends/variables/expression.ts",
   "backends/variables/places.ts",

@@ -38,6 +38,7 @@ export const packages = {
   prometheus: "prometheus",
   promtool: "prometheus",
   python3: "python3",
+  "python3 jwcrypto": "python3-jwcrypto",
   "python3 websockets": "python3-websockets",
   // Other programs that services need.
   logrotate: "logrotate",
@@ -73,6 +74,7 @@ const finders: { readonly [name in Program]?: () => boolean } = {
   postgres: () => findPostgres() !== undefined,
   python3: () => isProgram(python),
   sshd: () => isProgram("/usr/sbin/sshd"),
+  "python3 jwcrypto": () => runs([python, "-c", "import jwcrypto"]),
   "python3 pymodbus": () => runs([python, "-c", "import pymodbus"]),
   "python3 serial_asyncio": () => runs([python, "-c", "import serial_asyncio"]),
   "python3 websockets": () => runs([python, "-c", "import websockets"]),

@@ -161,22 +161,13 @@ export class Questions {
         const why = `${directory} has not answered for ${timeout} seconds`;
         return { refuse: 504, why };
       }
-      return failed(directory, error);
+      // What asks may have a shorter patience than the option says.
+      const refuse = error instanceof Deno.errors.TimedOut ? 504 : 502;
+      return { refuse, why: `${directory}: ${describeError(error)}` };
     } finally {
       deadline.release();
     }
   }
-}
-
-/**
- * Makes the refusal for a directory that could not be asked.
- *
- * @param directory What was asked, in words.
- * @param error Why not.
- * @returns The refusal.
- */
-export function failed(directory: string, error: unknown): Refusal {
-  return { refuse: 502, why: `${directory}: ${describeError(error)}` };
 }
 
 /**

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { createHash, createPrivateKey, createPublicKey } from "node:crypto";
 
 /** A key, as JSON (RFC 7517). */
@@ -61,8 +62,9 @@ const essential: Readonly<Record<string, readonly string[]>> = {
 /**
  * Reads keys.
  *
- * @param text PEM with a public key, a private key or a certificate; a JWK; or
- * a JWKS, of which keys of unknown kinds are left out.
+ * @param text PEM with a public key, a private key or a certificate; a JWK; a
+ * JWKS, of which keys of unknown kinds are left out; or a shared secret in
+ * base64url.
  * @returns The keys, at least one.
  * @throws {SyntaxError} If there is none, or one is malformed; the message
  * quotes nothing of them.
@@ -97,7 +99,7 @@ function parseJson(text: string): TokenKey[] {
   try {
     value = JSON.parse(text);
   } catch {
-    throw new SyntaxError("it is no PEM, and no JSON either");
+    return [toKey({ kty: "oct", k: parseSecret(text) })];
   }
   const { keys } = Object(value) as { readonly keys?: unknown };
   if (keys === undefined) return [toKey(value)];
@@ -110,6 +112,26 @@ function parseJson(text: string): TokenKey[] {
       return [];
     }
   });
+}
+
+/**
+ * Reads a shared secret in base64url, as websockify does. A public key without
+ * its PEM lines is none: everybody could sign with it.
+ */
+function parseSecret(text: string): string {
+  const secret = text.trim();
+  if (/^[\w-]+$/.test(secret) && !isPublicKey(secret)) return secret;
+  throw new SyntaxError("it is neither PEM nor JSON nor base64url");
+}
+
+function isPublicKey(base64url: string): boolean {
+  try {
+    const key = Buffer.from(base64url, "base64url");
+    createPublicKey({ key, format: "der", type: "spki" });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function toKey(value: unknown): TokenKey {

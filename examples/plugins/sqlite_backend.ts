@@ -6,9 +6,9 @@
  *
  *     [core]
  *     port = 8001
- *     backend = sqlite
+ *     backend = rows
  *
- *     [plugin sqlite]
+ *     [plugin rows]
  *     url = https://example.org/sqlite_backend.ts
  *     read = /srv/websocksy/peers.sqlite
  *

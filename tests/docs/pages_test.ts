@@ -294,17 +294,17 @@ async function checkOptions(
   const built: Backend = await create();
   // Without its file, a command may name options of another backend.
   if (!isWhole) return;
+  let hasFile = false;
   for (const step of backend.slice(loaded + 1)) {
     if (step.step !== "configure") continue;
     // Files and directories are the user's.
     const isPath = step.option === "path";
-    const isFile = step.option.endsWith("-ca");
-    if (!isFile) {
-      await built.configure?.(step.option, isPath ? root : step.value);
-    }
+    if (step.option.endsWith("-ca")) continue;
+    hasFile ||= step.option === "database" || name === "jwt";
+    await built.configure?.(step.option, isPath ? root : step.value);
   }
   // A framing function may be the plugins'.
-  if (hasPlugins) return;
+  if (hasPlugins || hasFile) return;
   const peer = await built.start?.();
   if (peer) (await openFramer(peer, framings, { maxMessage: 1 })).close();
   await built.cleanup?.();

@@ -109,8 +109,8 @@ testEngines(
       "websocksy.ini",
       [
         "[core]",
-        "backend = sqlite",
-        plugins.section("sqlite", "sqlite_backend.ts", [`read = ${path}`]),
+        "backend = rows",
+        plugins.section("rows", "sqlite_backend.ts", [`read = ${path}`]),
         "[backend]",
         `database = ${path}`,
         "key = cookie:session",
@@ -163,8 +163,8 @@ Deno.test("sqlite_backend.ts is refused a file that it is not granted", async ()
     "websocksy.ini",
     [
       "[core]",
-      "backend = sqlite",
-      plugins.section("sqlite", "sqlite_backend.ts", [`read = ${path}-other`]),
+      "backend = rows",
+      plugins.section("rows", "sqlite_backend.ts", [`read = ${path}-other`]),
       "[backend]",
       `database = ${path}`,
     ].join("\n"),

@@ -38,6 +38,9 @@ Deno.test("backends holds the built-in backends and nothing else", {
     "file",
     "tokenfile",
     "http",
+    "redis",
+    "jwt",
+    "sqlite",
   ]);
   assertEquals(Object.hasOwn(backends, "constructor"), false);
   assertEquals(Object.isFrozen(backends), true);

@@ -249,7 +249,14 @@ Deno.test("TokenVerifier takes an encrypted token only if it shows who made it",
 Deno.test("parseKeys() refuses keys that are weak or of no use", () => {
   const weakRsa = generateKeyPairSync("rsa", { modulusLength: 1024 });
   const cases: [string, RegExp][] = [
-    ["", /no PEM, and no JSON/],
+    ["", /neither PEM nor JSON nor base64url/],
+    ["secret_sauce\n", /less than 32 bytes/],
+    // A public key without its PEM lines is no secret.
+    [
+      rsa.publicKey.export({ type: "spki", format: "der" })
+        .toString("base64url"),
+      /neither PEM nor JSON nor base64url/,
+    ],
     ["{}", /no kind/],
     [jwks(), /no key/],
     [JSON.stringify({ kty: "oct", k: btoa("short") }), /less than 32 bytes/],
