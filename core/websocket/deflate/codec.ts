@@ -15,7 +15,7 @@ import { type Context, createDeflater, createInflater } from "./zlib.ts";
 const leastLength = 32;
 
 /** Bytes: a longer message is sent as it is, for it would stop all others for long. */
-const mostLength = 1024 * 1024;
+const mostLength = 2 * 1024 * 1024;
 
 /** Messages that are sent as they are, at most, before another one is tried. */
 const mostSkipped = 64;
