@@ -1,5 +1,6 @@
 /**
- * Compiles the bridge into a standalone program:
+ * Compiles the bundle into a standalone program; the same commit and Deno make the
+ * same bytes:
  *
  *     deno run -A tools/compile.ts [--target TARGET|all] [--output PATH]
  *
@@ -9,11 +10,9 @@
  * @module
  */
 
-import { readdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import manifest from "../deno.json" with { type: "json" };
-import { stdArguments } from "./std.ts";
+import { bundle } from "./bundle.ts";
 
 /** The targets for which Deno compiles. */
 export const targets: readonly string[] = [
@@ -40,20 +39,6 @@ export const permissions: readonly string[] = [
   "--no-prompt",
 ];
 
-/**
- * Packages that are imported only when they are needed, by a name that Deno
- * does not follow: to export telemetry, for plugins, and to serve files.
- */
-export const lazyPackages: readonly string[] = ([
-  "@opentelemetry/api",
-  "acorn",
-  "bcryptjs",
-  "fresh",
-  "jose",
-  "mime-types",
-  "range-parser",
-] as const).map((name) => manifest.imports[name]);
-
 const root = join(import.meta.dirname!, "..");
 
 /** One program to compile. */
@@ -72,30 +57,52 @@ interface Job {
  */
 export async function compile(args: readonly string[]): Promise<number> {
   const jobs = toJobs(args);
-  const std = await stdArguments();
-  const included = [...await startedModules(), ...lazyPackages];
-  for (const { target, output } of jobs) {
-    const { code } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "compile",
-        `--config=${join(root, "deno.json")}`,
-        ...std,
-        ...permissions,
-        // Deno keeps it in the shared temporary directory, under a name that
-        // others can guess, and runs it without checking its owner.
-        "--no-code-cache",
-        ...included.map((module) => `--include=${module}`),
-        ...(target === undefined ? [] : [`--target=${target}`]),
-        `--output=${output}`,
-        join(root, "main.ts"),
-      ],
-      stdin: "null",
-      stdout: "inherit",
-      stderr: "inherit",
-    }).spawn().status;
-    if (code !== 0) return code;
+  const modules = await Deno.makeTempDir({ prefix: "websocksy-" });
+  try {
+    await bundle(modules);
+    const included = await settle(modules);
+    for (const { target, output } of jobs) {
+      const { code } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          "compile",
+          `--config=${join(modules, "deno.json")}`,
+          "--no-check",
+          ...permissions,
+          // Deno keeps it in the shared temporary directory, under a name that
+          // others can guess, and runs it without checking its owner.
+          "--no-code-cache",
+          // By default, it is the name of the file.
+          "--app-name=websocksy",
+          ...included.map((module) => `--include=${module}`),
+          ...(target === undefined ? [] : [`--target=${target}`]),
+          `--output=${output}`,
+          join(modules, "main.js"),
+        ],
+        stdin: "null",
+        stdout: "inherit",
+        stderr: "inherit",
+      }).spawn().status;
+      if (code !== 0) return code;
+    }
+    return 0;
+  } finally {
+    await Deno.remove(modules, { recursive: true });
   }
-  return 0;
+}
+
+/**
+ * Gives all files one time, as Deno embeds it, too.
+ *
+ * @returns The paths of those that no import leads to.
+ */
+async function settle(directory: string): Promise<string[]> {
+  const included: string[] = [];
+  for await (const { name } of Deno.readDir(directory)) {
+    const path = join(directory, name);
+    await Deno.utime(path, 0, 0);
+    if (name.endsWith(".js") && name !== "main.js") included.push(path);
+  }
+  return included.sort();
 }
 
 function toJobs(args: readonly string[]): Job[] {
@@ -125,28 +132,6 @@ function pathFor(target: string | undefined): string {
   const name = target === undefined ? "websocksy" : `websocksy-${target}`;
   const isWindows = (target ?? Deno.build.target).includes("-windows-");
   return join(root, "dist", isWindows ? `${name}.exe` : name);
-}
-
-/**
- * Finds the modules that the program starts by their URL, as workers and
- * processes: `deno compile` does not find them through imports.
- *
- * @returns Their paths.
- */
-export async function startedModules(): Promise<string[]> {
-  const core = join(root, "core");
-  const found: string[] = [];
-  for (const name of await readdir(core, { recursive: true })) {
-    if (!name.endsWith(".ts")) continue;
-    const path = join(core, name);
-    const source = await readFile(path, "utf8");
-    for (
-      const [, module] of source.matchAll(
-        /new URL\(\s*"(\.[^"]+\.ts)",\s*import\.meta\.url/g,
-      )
-    ) found.push(join(dirname(path), module!));
-  }
-  return [...new Set(found)].sort();
 }
 
 if (import.meta.main) {

@@ -85,6 +85,11 @@ const finders: { readonly [name in Program]?: () => boolean } = {
  * reports.
  */
 const abilities = {
+  /** The command as `deno run` runs it, whose permissions and flags a test chooses. */
+  "deno run": {
+    lack: "deno run",
+    has: () => Deno.env.get("WEBSOCKSY_BINARY") === undefined,
+  },
   /** A loopback address of IPv6, and listening on it. */
   ipv6: { lack: "IPv6", has: canListenOnIpv6 },
   linux: { lack: "Linux", has: () => Deno.build.os === "linux" },

@@ -21,7 +21,9 @@ import { framings } from "../framing/mod.ts";
 import { formatCompletions } from "../core/cli/completions/completions.ts";
 import manifest from "../deno.json" with { type: "json" };
 import { archiveName, formatChecksums, pack } from "./archive.ts";
-import { compile, lazyPackages, startedModules, targets } from "./compile.ts";
+import { compile, targets } from "./compile.ts";
+import { lazyPackages, startedModules } from "./modules.ts";
+import { formatLicenses } from "./licenses.ts";
 import { makeSbom, readModuleGraph } from "./sbom.ts";
 
 const root = join(import.meta.dirname!, "..");
@@ -121,6 +123,10 @@ async function addFiles(directory: string): Promise<void> {
       join(directory, file.split("/").at(-1)!),
     );
   }
+  await Deno.writeTextFile(
+    join(directory, "THIRD_PARTY_LICENSES"),
+    await formatLicenses(),
+  );
   const names = [Object.keys(backends), Object.keys(framings)] as const;
   const completions = {
     "websocksy.bash": formatCompletions("bash", ...names),
@@ -137,7 +143,7 @@ async function formatSbom(time: Date): Promise<string> {
   const entries = [
     join(root, "main.ts"),
     ...await startedModules(),
-    ...lazyPackages,
+    ...lazyPackages.values(),
   ];
   const graphs = await Promise.all(entries.map(readModuleGraph));
   const { version } = manifest;

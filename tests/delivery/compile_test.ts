@@ -4,17 +4,12 @@
  * not run, but holds all that the real one would.
  */
 
-import {
-  assert,
-  assertEquals,
-  assertGreater,
-  assertStringIncludes,
-} from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { startedModules, targets } from "../../tools/compile.ts";
-import { stdArguments } from "../../tools/std.ts";
+import { basename, join } from "node:path";
+import { bundle } from "../../tools/bundle.ts";
+import { targets } from "../../tools/compile.ts";
+import { lazyPackages, startedModules } from "../../tools/modules.ts";
 import { freePort } from "../support/peer.ts";
 import { otlpVariables } from "../support/otlp_receiver.ts";
 
@@ -32,36 +27,6 @@ async function runCompile(
   return { code, stderr: decoder.decode(stderr) };
 }
 
-/** A module in what `deno info --json` prints. */
-interface ModuleInfo {
-  readonly specifier: string;
-  readonly dependencies?: readonly {
-    /** Absent for an import of types only, which leaves no trace in a program. */
-    readonly code?: { readonly specifier: string };
-  }[];
-}
-
-/** Paths of the project's own modules that a module leads to by imports. */
-async function localModules(entry: string): Promise<string[]> {
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", ...await stdArguments(), entry],
-    stderr: "null",
-  }).output();
-  const { roots, modules } = JSON.parse(decoder.decode(stdout)) as {
-    roots: string[];
-    modules: ModuleInfo[];
-  };
-  const found = new Set(roots);
-  // A set visits what is added to it meanwhile.
-  for (const specifier of found) {
-    const module = modules.find((one) => one.specifier === specifier);
-    for (const { code } of module?.dependencies ?? []) {
-      if (code?.specifier.startsWith("file:")) found.add(code.specifier);
-    }
-  }
-  return [...found].map((specifier) => fileURLToPath(specifier));
-}
-
 Deno.test("compile.ts embeds every module, and the permissions", async () => {
   const directory = await Deno.makeTempDir();
   try {
@@ -77,23 +42,33 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
     const embedded = Buffer.from(program.buffer).subarray(
       runtime.size - 65_536,
     );
-    const started = await startedModules();
-    assert(started.length > 0);
-    const modules = [join(root, "main.ts"), ...started].map(localModules);
-    const paths = (await Promise.all(modules)).flat();
-    for (const room of ["backends", "core", "framing"]) {
-      assert(paths.some((path) => path.startsWith(join(root, room))), room);
-    }
-    for (const path of paths) {
-      const source = Buffer.from(await Deno.readFile(path));
-      assertGreater(source.length, 0);
-      assert(embedded.includes(source), `${path} is not embedded`);
+    const modules = join(directory, "modules");
+    await bundle(modules);
+    const names = (await Array.fromAsync(Deno.readDir(modules)))
+      .map(({ name }) => name).filter((name) => name.endsWith(".js")).sort();
+    assertEquals(
+      names,
+      [
+        ...lazyPackages.keys().map((name) =>
+          `${name.replace("@", "").replaceAll("/", "_")}.package.js`
+        ),
+        ...["main.js", ...await startedNames()],
+      ].sort(),
+    );
+    for (const name of names) {
+      const source = Buffer.from(await Deno.readFile(join(modules, name)));
+      assert(embedded.includes(source), `${name} is not embedded`);
     }
     // A module that nothing leads to is not there: the search does tell.
     const unrelated = Buffer.from(
       await Deno.readFile(join(root, "tools", "compile.ts")),
     );
     assertEquals(embedded.includes(unrelated), false);
+
+    // The same commit makes the same bytes, wherever they go.
+    const again = join(directory, "again");
+    assertEquals((await runCompile(["--output", again])).code, 0);
+    assert(Buffer.from(program.buffer).equals(await Deno.readFile(again)));
 
     const text = embedded.toString("latin1");
     // Packages that are imported only where they are needed.
@@ -125,6 +100,12 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+async function startedNames(): Promise<string[]> {
+  return (await startedModules()).map((path) =>
+    basename(path).replace(/\.ts$/, ".js")
+  );
+}
 
 /** Whether a program that was compiled exports telemetry: it is decided then. */
 function exportsTelemetry(text: string): boolean {

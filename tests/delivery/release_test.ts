@@ -9,7 +9,8 @@ import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { join } from "node:path";
 import manifest from "../../deno.json" with { type: "json" };
 import { archiveName, formatChecksums, pack } from "../../tools/archive.ts";
-import { lazyPackages, startedModules, targets } from "../../tools/compile.ts";
+import { targets } from "../../tools/compile.ts";
+import { lazyPackages, startedModules } from "../../tools/modules.ts";
 import { release } from "../../tools/release.ts";
 import {
   makeSbom,
@@ -140,7 +141,7 @@ Deno.test("makeSbom() names every package of the program", async () => {
   const entries = [
     join(root, "main.ts"),
     ...await startedModules(),
-    ...lazyPackages,
+    ...lazyPackages.values(),
   ];
   const graphs = await Promise.all(entries.map(readModuleGraph));
   const bill = makeSbom(graphs, options) as unknown as Bill;
@@ -164,7 +165,7 @@ Deno.test("makeSbom() names every package of the program", async () => {
   const { dependsOn } = bill.dependencies.find(({ ref }) =>
     ref === "websocksy@1.2.3"
   )!;
-  for (const specifier of lazyPackages) {
+  for (const specifier of lazyPackages.values()) {
     assert(dependsOn.includes(specifier), specifier);
   }
 });

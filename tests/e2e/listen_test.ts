@@ -166,7 +166,7 @@ testEngines("websocksy names the flags that a Unix socket needs", async (
   await directory.assertFails(engine, /--allow-write/, {
     permissions: ["--allow-net", "--allow-read"],
   });
-}, { needs: ["unix"] });
+}, { needs: ["unix", "deno run"] });
 
 testEngines(
   "websocksy listens on an abstract socket, which needs no room in a directory",

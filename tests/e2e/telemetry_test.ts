@@ -169,6 +169,7 @@ testEngines(
       await Deno.remove(directory, { recursive: true });
     }
   },
+  { needs: ["deno run"] },
 );
 
 testEngines(
@@ -207,7 +208,7 @@ testEngines(
     assertEquals(receiver.value(names.bytes), 600);
     assertEquals(receiver.value(names.handshakes, outcome("accepted")), 30);
   },
-  { needs: ["linux"] },
+  { needs: ["linux", "deno run"] },
 );
 
 function dir(direction: "to_peer" | "to_client"): Record<string, string> {

@@ -471,16 +471,25 @@ Deno.test(
           }
         });
       }
-      await t.step("permission missing", async () => {
-        const { code, stderr } = await runCommand(["-p", "0", ...files.args], {
-          permissions: ["--allow-net"],
-        });
-        assertMatch(
-          stderr,
-          /^websocksy: [^\n]*tls-cert[^\n]*--allow-read[^\n]*\n$/,
-        );
-        assertEquals(code, 1);
-      });
+      await t.step(
+        needing(["deno run"], {
+          name: "permission missing",
+          fn: async () => {
+            const { code, stderr } = await runCommand([
+              "-p",
+              "0",
+              ...files.args,
+            ], {
+              permissions: ["--allow-net"],
+            });
+            assertMatch(
+              stderr,
+              /^websocksy: [^\n]*tls-cert[^\n]*--allow-read[^\n]*\n$/,
+            );
+            assertEquals(code, 1);
+          },
+        }),
+      );
     },
   }),
 );

@@ -224,7 +224,7 @@ testEngines(
     const { why } = await command.event("refuse");
     assertMatch(String(why), /--allow-write/);
   },
-  { needs: ["unix"] },
+  { needs: ["unix", "deno run"] },
 );
 
 testEngines("bridge talks TLS to a peer it can verify", async (t, engine) => {

@@ -15,6 +15,7 @@ import {
   runCommand,
   testEngines,
 } from "../support/command.ts";
+import { has, needing } from "../support/needing.ts";
 import { Download, formatPlain, get } from "../support/pages_client.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import {
@@ -530,7 +531,7 @@ testEngines("web tells what it may not read", async (_, engine) => {
   const { level, why } = await command.event("page");
   assertEquals(level, "warn");
   assertStringIncludes(String(why), denied);
-});
+}, { needs: ["deno run"] });
 
 testEngines(
   "web reads a large file as its client takes it, once for each connection",
@@ -659,6 +660,8 @@ Deno.test("web says at the start what it cannot serve", async () => {
   ] as const;
   for (const [path, status, why] of cases) {
     const permissions = status === 1 ? ["--allow-net"] : undefined;
+    // Which permissions it lacks is up to the test only there.
+    if (permissions !== undefined && !has("deno run")) continue;
     for (const more of [[], ["--check"]]) {
       const { code, stderr } = await runCommand(
         ["-p", "0", "--web", path, ...more],
@@ -672,13 +675,16 @@ Deno.test("web says at the start what it cannot serve", async () => {
   }
 });
 
-Deno.test("web alone needs packages that have to be there", async () => {
-  await using site = await Site.make();
-  const options = { flags: ["--no-npm"] };
-  const { code, stderr } = await runCommand(["--web", site.www], options);
-  assertEquals(code, 2);
-  assertMatch(stderr, /^websocksy: cannot use web: cannot load mime-types: /);
-  assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
-  const args = ["--console", "/", "--health", "/health"];
-  await using _command = await Command.start({ ...options, args });
-});
+Deno.test(needing(["deno run"], {
+  name: "web alone needs packages that have to be there",
+  fn: async () => {
+    await using site = await Site.make();
+    const options = { flags: ["--no-npm"] };
+    const { code, stderr } = await runCommand(["--web", site.www], options);
+    assertEquals(code, 2);
+    assertMatch(stderr, /^websocksy: cannot use web: cannot load mime-types: /);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    const args = ["--console", "/", "--health", "/health"];
+    await using _command = await Command.start({ ...options, args });
+  },
+}));

@@ -89,6 +89,13 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Environment variables, beside those of the test. */
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * A program to run in place of the sources: with the permissions and flags that
+   * it has.
+   *
+   * @default {Deno.env.get("WEBSOCKSY_BINARY")}
+   */
+  readonly binary?: string;
   /** A program and its arguments that runs Deno, such as `unshare`. */
   readonly wrapper?: readonly string[];
 }
@@ -112,7 +119,13 @@ export interface LogEntry {
 }
 
 /**
- * Makes the command line of Deno that runs the command.
+ * A program that is tested in place of the sources: with all permissions that it
+ * may have, and no flags of Deno. Tests that choose these need "deno run".
+ */
+const tested = Deno.env.get("WEBSOCKSY_BINARY");
+
+/**
+ * Makes the command line that runs the command.
  *
  * @param args Its arguments.
  * @param options Where and how.
@@ -123,8 +136,8 @@ export async function createCommand(
   options: CommandOptions,
 ): Promise<Deno.Command> {
   const { permissions = allPermissions, flags = [], cwd = root } = options;
-  const [program, ...rest] = [
-    ...options.wrapper ?? [],
+  const binary = options.binary ?? tested;
+  const deno = [
     Deno.execPath(),
     "run",
     `--config=${join(root, "deno.json")}`,
@@ -134,16 +147,32 @@ export async function createCommand(
     ...permissions,
     ...flags,
     join(root, "main.ts"),
+  ];
+  const [program, ...rest] = [
+    ...options.wrapper ?? [],
+    ...binary === undefined ? deno : [binary],
     ...args,
   ];
   return new Deno.Command(program!, {
     args: rest,
     cwd,
-    env: { NO_COLOR: "1", ...options.env },
+    env: {
+      NO_COLOR: "1",
+      ...binary === undefined ? {} : toVariables(flags),
+      ...options.env,
+    },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   });
+}
+
+/** A compiled program takes from its environment what Deno takes as a flag, too. */
+function toVariables(flags: readonly string[]): Record<string, string> {
+  const certificate = flags.find((flag) => flag.startsWith("--cert="));
+  return certificate === undefined
+    ? {}
+    : { DENO_CERT: certificate.slice("--cert=".length) };
 }
 
 /**

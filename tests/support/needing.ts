@@ -12,7 +12,7 @@ import {
   packages,
 } from "../../tools/programs.ts";
 
-export type { Need };
+export { has, type Need };
 
 /** A test, or a step of one, as `Deno.test()` and `t.step()` take it. */
 export interface NeedyTest<Context> {
