@@ -47,7 +47,7 @@ export async function makeNpmPackage(output: string): Promise<string> {
   await bundle(join(directory, "lib"));
   const copies: Readonly<Record<string, string>> = {
     "LICENSE": "LICENSE",
-    "docs/npm.md": "README.md",
+    "tools/npm/README.md": "README.md",
     "docs/websocksy.1": "man/websocksy.1",
     "tools/npm/websocksy.cjs": "bin/websocksy.cjs",
   };

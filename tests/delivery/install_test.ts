@@ -196,6 +196,7 @@ Deno.test(
           "CHANGELOG.md",
           "LICENSE",
           "README.md",
+          "THIRD_PARTY_LICENSES",
           "completions",
           "config.example.ini",
           "websocksy",

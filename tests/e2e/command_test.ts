@@ -192,6 +192,19 @@ async function namesTheFlag(): Promise<void> {
   await assertFails(["-p", "0"], 1, /--allow-net/, { permissions: [] });
 }
 
+Deno.test(needing(["unix", "deno run"], {
+  name: "websocksy says which argument is not UTF-8",
+  async fn(): Promise<void> {
+    // No argument of Deno.Command could be.
+    const script = String.raw`exec "$@" "$(printf 'caf\351.ini')"`;
+    const { code, stderr } = await runCommand([], {
+      wrapper: ["sh", "-c", script, "sh"],
+    });
+    assertMatch(stderr, /^websocksy: "caf\uFFFD\.ini": .*not UTF-8\n$/);
+    assertEquals(code, 2);
+  },
+}));
+
 Deno.test("websocksy says that a port is in use", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
