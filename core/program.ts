@@ -327,6 +327,7 @@ async function loadBackends(
         backendName,
         access: fields.access,
         origin: fields.origin ?? core.origin,
+        compression: fields.compression,
       });
     }
     const backend = steps.length === 0

@@ -27,6 +27,8 @@ export interface Route {
   readonly access?: string | undefined;
   /** The values of `Origin` that they may have, or `*`. */
   readonly origin: CoreConfig["origin"];
+  /** How hard their messages are compressed; absent: as those of all others. */
+  readonly compression?: number | undefined;
 }
 
 /** The route of a request. */

@@ -122,12 +122,15 @@ export function describeConfig(
 /** A line for each route, in the order in which they are tried. */
 function describeRoutes(routes: readonly RouteConfig[]): string[] {
   return routes.flatMap(({ pattern, backendName, backend, fields }) => {
-    const { origin } = fields;
+    const { origin, compression } = fields;
     const origins = origin === undefined
       ? ""
       : `, origin ${origin === "*" ? "*" : origin.join(", ")}`;
+    const compressed = compression === undefined
+      ? ""
+      : `, compression ${compression === 0 ? "off" : compression}`;
     return describeBackend(
-      `route ${pattern.text}${origins}: `,
+      `route ${pattern.text}${origins}${compressed}: `,
       backendName,
       backend,
     );

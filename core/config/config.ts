@@ -124,7 +124,6 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
   }
   checkTls(core, origins);
   checkListenMode(core, origins);
-  checkCompression(core, origins);
   const conflict = findPageConflict(core) ?? findOperatorConflict(core);
   if (conflict !== undefined) {
     const [name, why] = conflict;
@@ -139,6 +138,7 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
     plugins: resolvePlugins(plugins),
     access: resolveAccess(sections),
   };
+  checkCompression(config, origins);
   checkAccess(config, origins);
   return config;
 }
@@ -206,14 +206,23 @@ function checkListenMode(
 }
 
 function checkCompression(
-  { compression, engine }: CoreConfig,
+  { core, routes }: Config,
   origins: Readonly<Record<string, string>>,
 ): void {
-  if (compression === 0 || engine === "stream") return;
-  throw new ConfigError(
-    "cannot use compression: only engine = stream has it",
-    origins["compression"],
-  );
+  if (core.engine === "stream") return;
+  const why = "only engine = stream has it";
+  if (core.compression > 0) {
+    throw new ConfigError(
+      `cannot use compression: ${why}`,
+      origins["compression"],
+    );
+  }
+  for (const { pattern, fields } of routes) {
+    if (!fields.compression) continue;
+    throw new ConfigError(
+      `cannot use compression of route "${pattern.text}": ${why}`,
+    );
+  }
 }
 
 function coreOptionNamed(name: string, origin: string): CoreOption {

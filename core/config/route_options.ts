@@ -51,7 +51,12 @@ export interface GivenRouteOption {
 }
 
 /** Names of these options; all others of a route are those of its backend. */
-export const routeOptions = ["access", "backend", "origin"] as const;
+export const routeOptions = [
+  "access",
+  "backend",
+  "compression",
+  "origin",
+] as const;
 
 /**
  * Tells whether an option of a route is one of `[core]`, and none of its backend.

@@ -371,7 +371,9 @@ export class Server {
     const { idleTimeout } = this.#config.current.core;
     try {
       connection = await this.#connect(client, request.signal);
-      socket = await request.accept(connection.protocol);
+      const { protocol } = connection;
+      const compression = client.match?.route.compression;
+      socket = await request.accept(protocol, compression);
     } finally {
       if (socket === undefined) {
         this.#release(client.remote, session);

@@ -189,10 +189,13 @@ export interface HttpRequest extends RequestHead {
    * Accepts it as a WebSocket, once its handshake is checked.
    *
    * @param protocol The subprotocol, as the client wrote it; absent: none.
+   * @param compression How hard messages are compressed; absent: as the engine's
+   * limits say.
    * @returns The WebSocket, which is open; `undefined` if the client is gone.
    */
   accept(
     protocol?: string,
+    compression?: number,
   ): ServerWebSocket | undefined | Promise<ServerWebSocket | undefined>;
 }
 

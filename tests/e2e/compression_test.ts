@@ -172,10 +172,41 @@ Deno.test("A client that sends what becomes large harms neither the server nor o
   assert(grown < 150_000_000, `${grown} bytes more`);
 });
 
+Deno.test("A route has its own compression", async () => {
+  await using peer = TestPeer.tcp(echo);
+  await using command = await Command.start({
+    engine: "stream",
+    host: peer.host,
+    args: [
+      ...["--compression", "on"],
+      ...[
+        "--route",
+        "/images",
+        "--compression",
+        "off",
+        "-c",
+        `host=${peer.host}`,
+      ],
+    ],
+  });
+  for (
+    const [target, extensions] of [
+      ["/", "permessage-deflate"],
+      ["/images", null],
+    ] as const
+  ) {
+    using client = await RawClient.connect(command.port);
+    const headers = await client.upgrade({ target, headers: offer });
+    assertEquals(headers.get("sec-websocket-extensions"), extensions);
+  }
+});
+
 Deno.test("Compression with the engine native is a configuration error", async () => {
-  const { code, stderr } = await runCommand([
-    ...["-p", "0", "--engine", "native", "--compression", "on"],
-  ]);
-  assertEquals(code, 2);
-  assertStringIncludes(stderr, "only engine = stream has it");
+  for (const route of [[], ["--route", "/text"]]) {
+    const { code, stderr } = await runCommand([
+      ...["-p", "0", "--engine", "native", ...route, "--compression", "on"],
+    ]);
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, "only engine = stream has it");
+  }
 });

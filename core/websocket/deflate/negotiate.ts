@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { EngineLimits, RequestHeaders } from "../engine.ts";
+import type { RequestHeaders } from "../engine.ts";
 import { DeflateCodec } from "./codec.ts";
 import { acceptOffer } from "./offer.ts";
 
@@ -20,19 +20,21 @@ export interface Negotiated {
  * Negotiates the compression of a WebSocket.
  *
  * @param headers The request's header fields.
- * @param limits What holds for the WebSocket.
+ * @param level 1, the fastest, to 9, the smallest; 0: messages are not compressed.
+ * @param memory Bytes that it may take for the WebSocket.
  * @returns What is agreed upon; `undefined`: messages are not compressed.
  * @throws {RequestError} 400 if the client's offer is malformed.
  */
 export function negotiateCompression(
   headers: RequestHeaders,
-  { compression = 0, compressionMemory = 0 }: EngineLimits,
+  level: number,
+  memory: number,
 ): Negotiated | undefined {
-  if (compression === 0) return undefined;
+  if (level === 0) return undefined;
   const offers = headers.get("sec-websocket-extensions");
-  const offer = acceptOffer(offers, compressionMemory);
+  const offer = acceptOffer(offers, memory);
   return offer && {
     response: offer.response,
-    codec: new DeflateCodec(offer.parameters, compression),
+    codec: new DeflateCodec(offer.parameters, level),
   };
 }

@@ -152,8 +152,12 @@ async function answerUpgrade(
   const answer = await handle({
     ...head,
     signal: webSocket.signal,
-    accept(protocol): ServerWebSocket | undefined {
-      const compression = negotiateCompression(head.headers, limits);
+    accept(protocol, level = limits.compression): ServerWebSocket | undefined {
+      const compression = negotiateCompression(
+        head.headers,
+        level ?? 0,
+        limits.compressionMemory ?? 0,
+      );
       const response = formatUpgrade(head, protocol, compression?.response);
       const isOpen = webSocket.open(response, compression?.codec);
       return isOpen ? webSocket : undefined;
