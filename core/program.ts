@@ -369,9 +369,14 @@ async function loadAccess(
 }
 
 function toServerConfig(loaded: Loaded): ServerConfig {
-  const { config: { core }, plugins, ...others } = loaded;
+  const { config: { core }, plugins, certificate, ...others } = loaded;
+  const clientAuthorities = loaded.access?.clientAuthorities;
   return {
     ...others,
+    certificate: certificate && {
+      ...certificate,
+      ...clientAuthorities !== undefined && { clientAuthorities },
+    },
     core: withAbsolutePaths(core),
     framings: plugins.framings,
   };

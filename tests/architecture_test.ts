@@ -67,6 +67,7 @@ const pure = [
   "core/config/listen_options.ts",
   "core/config/option.ts",
   "core/config/option_values.ts",
+  "core/net/certificate_names.ts",
   "core/net/client_key.ts",
   "core/net/ip_address.ts",
   "core/config/network_options.ts",

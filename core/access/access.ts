@@ -81,11 +81,20 @@ export class Access {
   #sections: ReadonlyMap<string, AccessSection>;
   /** The parameters of query strings in which tokens are looked for. */
   readonly secretParameters: ReadonlySet<string>;
+  /** The certificates of the authorities of clients, PEM; absent: there are none. */
+  readonly clientAuthorities: string | undefined;
   #rates: RateTable;
   #users: CountTable;
 
   private constructor(sections: ReadonlyMap<string, AccessSection>) {
     this.#sections = sections;
+    const authorities = Array.from(
+      sections.values(),
+      ({ clientAuthorities }) => clientAuthorities,
+    ).filter((pem) => pem !== undefined);
+    this.clientAuthorities = authorities.length === 0
+      ? undefined
+      : authorities.join("\n");
     this.secretParameters = new Set(
       Array.from(sections.values(), ({ config }) => config.token?.from ?? [])
         .flat().flatMap((from) => from.place === "query" ? [from.name] : []),

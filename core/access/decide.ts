@@ -5,6 +5,7 @@
  */
 
 import { RequestError } from "../errors.ts";
+import type { ClientCertificate } from "../websocket/engine.ts";
 
 /** A kind of credentials. */
 export type CredentialKind = "certificate" | "token" | "password" | "header";
@@ -46,6 +47,8 @@ export interface Proven {
   readonly expires?: number | undefined;
   /** Names what vouches for them: a key, an authority, a hash. */
   readonly by: string;
+  /** The certificate, if it is one. */
+  readonly certificate?: ClientCertificate;
 }
 
 /** What is known of a request. */

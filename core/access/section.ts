@@ -4,6 +4,7 @@
  * @module
  */
 
+import { absolutePath } from "../absolute_path.ts";
 import type { RemoteAddress } from "../api.ts";
 import type { AccessConfig } from "../config/access_options.ts";
 import { ConfigError, describeError } from "../errors.ts";
@@ -14,7 +15,8 @@ import {
 } from "../net/trusted_proxies.ts";
 import { clientKey } from "../net/client_key.ts";
 import { TokenError, TokenVerifier } from "../tokens/verifier.ts";
-import type { RequestHead } from "../websocket/engine.ts";
+import type { ClientCertificate, RequestHead } from "../websocket/engine.ts";
+import { readAuthorities } from "../websocket/stream/client_certificate.ts";
 import {
   isUser,
   readLogin,
@@ -33,7 +35,10 @@ import { Passwords } from "./passwords.ts";
 /** A request that wants to come in. */
 export interface AccessRequest {
   /** What it says. */
-  readonly request: Pick<RequestHead, "headers" | "query" | "remote">;
+  readonly request: Pick<
+    RequestHead,
+    "headers" | "query" | "remote" | "certificate"
+  >;
   /** Who it is from, behind the proxies that are trusted. */
   readonly remote: RemoteAddress;
   /** The subprotocols that it offers. */
@@ -48,6 +53,16 @@ export interface AccessSectionOptions {
   readonly onWarning: (why: string) => void;
 }
 
+/** What checks the credentials of each kind. */
+interface Checkers {
+  readonly passwords: Passwords | undefined;
+  readonly tokens: TokenVerifier | undefined;
+  readonly authorities: {
+    readonly pem: string;
+    readonly fingerprints: ReadonlySet<string>;
+  } | undefined;
+}
+
 /** A section that is loaded. */
 export class AccessSection {
   /** What the configuration says. */
@@ -55,17 +70,21 @@ export class AccessSection {
   #trustedProxy: TrustedProxies;
   #passwords: Passwords | undefined;
   #tokens: TokenVerifier | undefined;
+  #authorities: ReadonlySet<string>;
+  /** The certificates of the authorities of clients, PEM; absent: there are none. */
+  readonly clientAuthorities: string | undefined;
 
   private constructor(
     config: AccessConfig,
     trustedProxy: TrustedProxies,
-    passwords: Passwords | undefined,
-    tokens: TokenVerifier | undefined,
+    { passwords, tokens, authorities }: Checkers,
   ) {
     this.config = config;
     this.#trustedProxy = trustedProxy;
     this.#passwords = passwords;
     this.#tokens = tokens;
+    this.clientAuthorities = authorities?.pem;
+    this.#authorities = authorities?.fingerprints ?? new Set();
   }
 
   /**
@@ -80,7 +99,7 @@ export class AccessSection {
     config: AccessConfig,
     { trustedProxy, onWarning }: AccessSectionOptions,
   ): Promise<AccessSection> {
-    const { users, token, name, origin } = config;
+    const { users, token, certificate, name, origin } = config;
     const warn = (why: string): void => onWarning(`access "${name}": ${why}`);
     const passwords = users === undefined
       ? undefined
@@ -97,7 +116,11 @@ export class AccessSection {
         origin,
       );
     }
-    return new AccessSection(config, trustedProxy, passwords, tokens);
+    const authorities = certificate === undefined
+      ? undefined
+      : await named("client-ca", config, () => loadAuthorities(certificate.ca));
+    const checkers = { passwords, tokens, authorities };
+    return new AccessSection(config, trustedProxy, checkers);
   }
 
   /**
@@ -134,7 +157,8 @@ export class AccessSection {
       case "header":
         return this.config.userHeader === proof.by;
       case "certificate":
-        return false;
+        return proof.certificate !== undefined &&
+          this.#judge(proof.certificate).state === "right";
     }
   }
 
@@ -189,9 +213,48 @@ export class AccessSection {
         return this.#proveToken(request);
       case "password":
         return this.#provePassword(request);
-      case "certificate":
-        return { kind, state: "absent" };
+      case "certificate": {
+        const { certificate } = request.request;
+        return certificate === undefined
+          ? { kind, state: "absent" }
+          : this.#judge(certificate);
+      }
     }
+  }
+
+  #judge(certificate: ClientCertificate): Proof {
+    const kind = "certificate";
+    const { names, expires, authorities, isCertain } = certificate;
+    const isOurs = (authority: string): boolean =>
+      this.#authorities.has(authority);
+    const fault = certificate.fault ??
+      (Date.now() >= expires
+        ? "it has expired"
+        : isCertain
+        ? authorities.some(isOurs) ? undefined : "it is of another authority"
+        : authorities.every(isOurs)
+        ? undefined
+        : "it is of an authority that is not certain");
+    if (fault !== undefined) {
+      return { kind, state: "wrong", why: `its certificate: ${fault}` };
+    }
+    const [user] = names;
+    if (!isUser(user)) {
+      return { kind, state: "wrong", why: "its certificate has no name" };
+    }
+    const patterns = this.config.certificate!.names;
+    const hasName = (isRefused: boolean): boolean =>
+      patterns.some((one) =>
+        one.isRefused === isRefused &&
+        names.some((name) => one.pattern.test(name))
+      );
+    const isNamed = patterns.every(({ isRefused }) => isRefused) ||
+      hasName(false);
+    if (hasName(true) || !isNamed) {
+      const why = `the option client-name does not allow "${user}"`;
+      return { kind, state: "forbidden", user, why };
+    }
+    return { kind, state: "right", user, expires, by: "", certificate };
   }
 
   #proveHeader({ request }: AccessRequest): Proof {
@@ -270,6 +333,16 @@ function notShown(
   return shown.found === "fault"
     ? { kind, state: "wrong", why: `it shows ${shown.why}` }
     : { kind, state: "absent" };
+}
+
+async function loadAuthorities(
+  file: string,
+): Promise<NonNullable<Checkers["authorities"]>> {
+  const pem = await Deno.readTextFile(absolutePath(file));
+  const fingerprints = readAuthorities(pem).map(({ fingerprint }) =>
+    fingerprint
+  );
+  return { pem, fingerprints: new Set(fingerprints) };
 }
 
 async function named<T>(

@@ -111,9 +111,10 @@ export function replaceCertificate(
   certificate: ServerCertificate | undefined,
   { engine, log }: ReplaceCertificateOptions,
 ): ServerCertificate | undefined {
-  if (old?.cert === certificate?.cert && old?.key === certificate?.key) {
-    return old;
-  }
+  const isSame = old?.cert === certificate?.cert &&
+    old?.key === certificate?.key &&
+    old?.clientAuthorities === certificate?.clientAuthorities;
+  if (isSame) return old;
   if (old === undefined || certificate === undefined) {
     log("warn", "certificate", {
       error: "TLS is switched on or off by a restart",

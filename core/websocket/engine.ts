@@ -174,11 +174,27 @@ export interface RequestHead {
   readonly remote: RemoteAddress;
   /** The address that the client has connected to; absent if it is not known. */
   readonly local?: RemoteAddress;
+  /** The certificate that the client has shown; absent: none, or it was not asked for one. */
+  readonly certificate?: ClientCertificate;
   /**
    * The refusal of a request that is malformed. The other fields of such a
    * request may be incomplete.
    */
   readonly fault?: RequestError;
+}
+
+/** The certificate that a client has shown, and has the key of. */
+export interface ClientCertificate {
+  /** Its common names, and after them its other names. */
+  readonly names: readonly string[];
+  /** When it expires, in milliseconds since 1970. */
+  readonly expires: number;
+  /** The authorities that vouch for it, by their fingerprints. */
+  readonly authorities: readonly string[];
+  /** Whether each of these vouches for it; else one of them does. */
+  readonly isCertain: boolean;
+  /** Why it is not to be trusted, in words; absent: it is. */
+  readonly fault?: string;
 }
 
 /** A request that waits for its answer. */
@@ -247,6 +263,11 @@ export interface ServerCertificate {
   readonly cert: string;
   /** Its private key, PEM. */
   readonly key: string;
+  /**
+   * The certificates of authorities, PEM: clients are asked for certificates of
+   * theirs. Absent: they are asked for none.
+   */
+  readonly clientAuthorities?: string;
 }
 
 /** The limits of a WebSocket. */

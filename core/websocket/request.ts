@@ -20,7 +20,10 @@ export interface RequestTarget {
 /** What an engine reads of a request. */
 export type RawRequest =
   & RequestTarget
-  & Pick<RequestHead, "method" | "headers" | "remote" | "local" | "fault">;
+  & Pick<
+    RequestHead,
+    "method" | "headers" | "remote" | "local" | "certificate" | "fault"
+  >;
 
 /**
  * Makes a request of what an engine has read.
@@ -29,7 +32,7 @@ export type RawRequest =
  * @returns The request.
  */
 export function parseRequest(raw: RawRequest): RequestHead {
-  const { method, target, headers, remote, local } = raw;
+  const { method, target, headers, remote, local, certificate } = raw;
   const fault = raw.fault ?? findFault(raw);
   const question = target.indexOf("?");
   return {
@@ -41,6 +44,7 @@ export function parseRequest(raw: RawRequest): RequestHead {
     asksForWebSocket: names(headers, "upgrade", "websocket"),
     remote,
     ...(local !== undefined && { local }),
+    ...(certificate !== undefined && { certificate }),
     ...(fault !== undefined && { fault }),
   };
 }

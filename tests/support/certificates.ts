@@ -33,8 +33,8 @@ export interface Authority extends AsyncDisposable {
   sign(name: string, options?: SignOptions): Promise<KeyPair>;
   /** Makes a certificate that has signed itself, and may sign others, as `openssl req -x509` does. */
   signItself(name: string, options?: SignOptions): Promise<KeyPair>;
-  /** Makes a certificate of version 1, without extensions, that has signed itself. */
-  signVersion1(name: string): Promise<KeyPair>;
+  /** Makes a certificate of version 1, without extensions, that has signed itself; or signs it. */
+  signVersion1(name: string, signs?: "itself" | "signed"): Promise<KeyPair>;
 }
 
 const newKey = [
@@ -116,10 +116,13 @@ export async function createAuthority(): Promise<Authority> {
         options,
       );
     },
-    async signVersion1(name): Promise<KeyPair> {
+    async signVersion1(name, signs = "itself"): Promise<KeyPair> {
       const file = await request(name);
+      const signer = signs === "itself"
+        ? ["-signkey", `${file}.key`]
+        : ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
       await openssl(
-        ...["x509", "-req", "-in", `${file}.csr`, "-signkey", `${file}.key`],
+        ...["x509", "-req", "-in", `${file}.csr`, ...signer],
         ...["-out", `${file}.pem`, "-days", "2"],
       );
       return await toPair(file);

@@ -11,7 +11,7 @@ import { RequestError } from "../../errors.ts";
 import { toInternetRemote } from "../../net/address.ts";
 import { parseRequest, parseTarget, RawHeaders } from "../request.ts";
 import { TOKEN } from "../token.ts";
-import type { HttpRequest, RequestHead } from "../engine.ts";
+import type { ClientCertificate, HttpRequest, RequestHead } from "../engine.ts";
 import { HttpConnection } from "./http_connection.ts";
 
 /** Bytes: the largest head of a request, as Deno's own server has it. */
@@ -34,6 +34,7 @@ export function readRequest(request: IncomingMessage): RequestHead {
     ...parseTarget(url),
     headers: new RawHeaders(rawHeaders),
     ...addressesOf(socket),
+    ...certificateOf(socket),
     ...(fault !== undefined && { fault }),
   });
 }
@@ -88,6 +89,13 @@ export function notUpgradable(
 }
 
 /** Returns the refusal of every request on a connection. */
+/** The certificate that a client has shown with TLS. */
+function certificateOf(
+  { clientCertificate: certificate }: Duplex & Certified,
+): Pick<RequestHead, "certificate"> {
+  return certificate === undefined ? {} : { certificate };
+}
+
 function refusalOf(socket: Duplex): RequestError | undefined {
   return socket instanceof HttpConnection ? socket.refusal : undefined;
 }
@@ -163,6 +171,11 @@ interface Addresses {
   readonly remotePort?: number | undefined;
   readonly localAddress?: string | undefined;
   readonly localPort?: number | undefined;
+}
+
+/** What the socket of a client that has shown a certificate has, too. */
+interface Certified {
+  readonly clientCertificate?: ClientCertificate;
 }
 
 function toRemote(address?: string, port?: number): RemoteAddress {

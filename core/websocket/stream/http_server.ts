@@ -8,6 +8,7 @@
 import { createServer, type Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { createSecureContext } from "node:tls";
+import { ClientAuthorities } from "./client_certificate.ts";
 import type { HttpConnection } from "./http_connection.ts";
 import { dropRest, endSoon, formatResponse } from "./http_answer.ts";
 import {
@@ -17,7 +18,7 @@ import {
   readMalformed,
 } from "./http_request.ts";
 import { RequestGate } from "./request_gate.ts";
-import { startTls } from "./tls.ts";
+import { startTls, type StartTlsOptions } from "./tls.ts";
 import { RequestError } from "../../errors.ts";
 import type {
   EngineOptions,
@@ -122,7 +123,7 @@ export function createStreamServer(
   let isListening = true;
   Object.defineProperty(server, "listening", { get: () => isListening });
   server.emit("listening");
-  let secureContext = certificate && createSecureContext(certificate);
+  let tls = certificate && toTls(certificate);
   const connections = new Set<HttpConnection>();
   /** The connections below the sockets of TLS. */
   const lower = new WeakMap<Duplex, HttpConnection>();
@@ -157,7 +158,7 @@ export function createStreamServer(
     server,
     accept(connection, refusal): void {
       if (refusal !== undefined) {
-        if (secureContext !== undefined || refusing === mostRefusing) {
+        if (tls !== undefined || refusing === mostRefusing) {
           connection.destroy();
           return;
         }
@@ -167,10 +168,10 @@ export function createStreamServer(
         endSoon(connection);
       }
       keep(connection);
-      if (secureContext === undefined) serve(connection);
+      if (tls === undefined) serve(connection);
       else {
         startTls(connection, {
-          secureContext,
+          ...tls,
           timeout,
           onSecure(socket): void {
             lower.set(socket, connection);
@@ -196,8 +197,8 @@ export function createStreamServer(
       return lower.get(socket)!;
     },
     useCertificate(certificate): boolean {
-      if (secureContext === undefined) return false;
-      secureContext = createSecureContext(certificate);
+      if (tls === undefined) return false;
+      tls = toTls(certificate);
       return true;
     },
     async close(): Promise<void> {
@@ -229,4 +230,17 @@ async function refuse(
   }
   socket.end(await formatResponse(answer));
   dropRest(socket);
+}
+
+/** What a server's side of TLS needs. */
+function toTls(
+  { cert, key, clientAuthorities: ca }: ServerCertificate,
+): Pick<StartTlsOptions, "secureContext" | "authorities"> {
+  if (ca === undefined) {
+    return { secureContext: createSecureContext({ cert, key }) };
+  }
+  return {
+    secureContext: createSecureContext({ cert, key, ca }),
+    authorities: new ClientAuthorities(ca),
+  };
 }

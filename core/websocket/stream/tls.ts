@@ -5,12 +5,15 @@
  */
 
 import { type SecureContext, TLSSocket } from "node:tls";
+import type { ClientAuthorities } from "./client_certificate.ts";
 import type { HttpConnection } from "./http_connection.ts";
 
 /** Options for {@linkcode startTls}. */
 export interface StartTlsOptions {
   /** The certificate and its key. */
   readonly secureContext: SecureContext;
+  /** Clients are asked for certificates of these; absent: for none. */
+  readonly authorities?: ClientAuthorities | undefined;
   /** Milliseconds for the handshake. */
   readonly timeout: number;
   /** Takes a connection whose client uses HTTP without TLS. */
@@ -33,7 +36,7 @@ export async function startTls(
   connection: HttpConnection,
   options: StartTlsOptions,
 ): Promise<void> {
-  const { secureContext, timeout, onSecure, onPlain } = options;
+  const { secureContext, authorities, timeout, onSecure, onPlain } = options;
   const timer = setTimeout(() => connection.destroy(), timeout);
   connection.once("close", () => clearTimeout(timer));
   const first = await connection.peek();
@@ -52,6 +55,8 @@ export async function startTls(
     isServer: true,
     secureContext,
     ALPNProtocols: ["http/1.1"],
+    // What a request needs is decided when its path is known.
+    ...authorities && { requestCert: true, rejectUnauthorized: false },
   });
   function fail(): void {
     socket.destroy();
@@ -79,6 +84,10 @@ export async function startTls(
     clearTimeout(timer);
     socket.off("error", fail);
     connection.off("end", fail);
+    if (authorities !== undefined) {
+      const value = authorities.read(socket);
+      Object.defineProperty(socket, "clientCertificate", { value });
+    }
     onSecure(socket);
   });
 }
