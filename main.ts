@@ -28,6 +28,7 @@ import { nativeEngine } from "./core/websocket/native/engine.ts";
 import { streamEngine } from "./core/websocket/stream/engine.ts";
 import { LogOutput } from "./core/log/output.ts";
 import { outliveErrors } from "./core/log/uncaught_errors.ts";
+import { peerStatesBytes } from "./core/peers/states.ts";
 import { Program, type ProgramParts } from "./core/program.ts";
 import type { MetricsSnapshot } from "./core/telemetry/snapshot.ts";
 import { rateTableBytes } from "./core/access/rate_table.ts";
@@ -132,12 +133,19 @@ async function printLock(
 function withDemo(args: Arguments): Arguments {
   const { port } = startDemoService();
   const demo = { host: `tcp://127.0.0.1:${port}`, framing: "newline" };
-  const options = Object.entries(demo).map(([option, value]): GivenOption => ({
-    section: "backend",
-    option,
-    value,
-    origin: "--demo",
-  }));
+  const options = Object.entries(demo)
+    // A second host would be a second peer.
+    .filter(([name]) =>
+      !args.options.some(({ section, option }) =>
+        section === "backend" && option === name
+      )
+    )
+    .map(([option, value]): GivenOption => ({
+      section: "backend",
+      option,
+      value,
+      origin: "--demo",
+    }));
   return { ...args, options: [...options, ...args.options] };
 }
 
@@ -212,6 +220,7 @@ async function listenInThreads(
     rates: new SharedArrayBuffer(rateTableBytes),
     users: new SharedArrayBuffer(countTableBytes),
   };
+  const peerMemory = new SharedArrayBuffer(peerStatesBytes);
   const thread = { index: 0, count };
   let threads: Threads | undefined = undefined;
   async function gatherMetrics(): Promise<MetricsSnapshot[]> {
@@ -227,6 +236,7 @@ async function listenInThreads(
     counts,
     sockets,
     accessMemory,
+    peerMemory,
     thread,
     gatherMetrics,
   });
@@ -238,6 +248,7 @@ async function listenInThreads(
     memory: counts.memory,
     sockets: sockets.memory,
     accessMemory,
+    peerMemory,
     gatherMetrics,
     onError(error): void {
       log("error", "thread", { error: describeError(error) });

@@ -13,16 +13,20 @@ import {
 import type { Backend, PeerInfo } from "../core/api.ts";
 import { PeerOptions, peerOptions, unknownOption } from "./peer_options.ts";
 
+/** The peer if none is given. */
+const DEFAULT_HOST = "tcp://localhost";
+
 /** The port if none is given. */
 const DEFAULT_PORT = 5900;
 
 /**
- * Makes a backend that names the same peer for every client.
+ * Makes a backend that names the same peer, or peers, for every client.
  *
  * Its options: `host` (`tcp://localhost`), `port` (5900), `framing`,
  * `framing-config`, `protocol`, `proxy-protocol`, `tls-ca`, `tls-fingerprint`
- * and `tls-name`. If an option is given twice, the last value counts; an empty
- * value of `framing`, `protocol` or an option for TLS unsets it.
+ * and `tls-name`. If `host` is given again, there are several peers; of another
+ * option, the last value counts. An empty value of `framing`, `protocol` or an
+ * option for TLS unsets it.
  *
  * @returns The backend. Its `configure` throws a `SyntaxError` or `RangeError` if
  * a value is not valid and a `TypeError` if there is no such option.
@@ -49,7 +53,7 @@ const DEFAULT_PORT = 5900;
  * ```
  */
 export function createDefaultPeer(): Backend {
-  let host = "tcp://localhost";
+  const hosts: string[] = [];
   let port: number | undefined;
   const others = new PeerOptions();
 
@@ -58,7 +62,7 @@ export function createDefaultPeer(): Backend {
       if (option === "host") {
         // The option port may still follow.
         parseAddress(value, { hasPort: false });
-        host = value;
+        hosts.push(value);
       } else if (option === "port") {
         port = parsePort(value);
       } else if (peerOptions.includes(option)) {
@@ -73,7 +77,11 @@ export function createDefaultPeer(): Backend {
   };
 
   function answer(): PeerInfo {
-    return { address: withPort(host, port), ...others.defaults };
+    const [first = DEFAULT_HOST, ...more] = hosts;
+    const address = more.length === 0
+      ? withPort(first, port)
+      : hosts.map((host) => withPort(host, port));
+    return { address, ...others.defaults };
   }
 }
 

@@ -124,8 +124,13 @@ export interface RemoteAddress {
 
 /** The peer that a backend chose, and how to talk to it. */
 export interface PeerInfo {
-  /** `tcp://HOST[:PORT]`, `tls://…`, `udp://…`, `unix://PATH` or `unix-dgram://PATH`; `@NAME` is an abstract socket. */
-  readonly address: string;
+  /**
+   * `tcp://HOST[:PORT]`, `tls://…`, `udp://…`, `unix://PATH` or
+   * `unix-dgram://PATH`; `@NAME` is an abstract socket. Of several peers, the
+   * client gets the first that can be connected to, in the order that the option
+   * `balance` sets.
+   */
+  readonly address: string | readonly string[];
   /**
    * Name of the framing function.
    *

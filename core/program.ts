@@ -55,6 +55,8 @@ export interface ProgramListenOptions {
   readonly sockets?: ConnectionCounts;
   /** Memory in which the threads count what access sections limit. */
   readonly accessMemory?: AccessMemory;
+  /** Memory of what the threads know of peers. */
+  readonly peerMemory?: SharedArrayBuffer;
   /** The number of the thread that it runs in. */
   readonly thread?: ThreadPlace;
   /**
@@ -328,6 +330,7 @@ async function loadBackends(
         access: fields.access,
         origin: fields.origin ?? core.origin,
         compression: fields.compression,
+        balance: fields.balance ?? core.balance,
       });
     }
     const backend = steps.length === 0

@@ -169,7 +169,9 @@ function describe({ message, cause }: SyntaxError): string {
  * The options about certificates apply only to lines that name a `tls` peer.
  */
 function withTrust(peer: PeerInfo, trust: TlsTrust): PeerInfo {
-  return parseAddress(peer.address).transport === "tls"
+  return [peer.address].flat().every((address) =>
+      parseAddress(address).transport === "tls"
+    )
     ? { ...peer, ...trust }
     : peer;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { parseAddress } from "../../core/net/address.ts";
+import { hasScheme, parseAddress } from "../../core/net/address.ts";
 import { decodeText } from "../../core/config/text.ts";
 import type { PeerInfo } from "../../core/api.ts";
 import { isSpoken } from "../../core/websocket/handshake.ts";
@@ -36,7 +36,7 @@ const LINE_FEED = 0x0a;
 /**
  * Parses a peer file.
  *
- * @param content Lines `PEER SUBPROTOCOL [FRAMING [FRAMING-CONFIG]]`, UTF-8; empty
+ * @param content Lines `PEER[,PEER…] SUBPROTOCOL [FRAMING [FRAMING-CONFIG]]`, UTF-8; empty
  * lines and those that begin with `#` are skipped.
  * @param name Name of the file, for errors.
  * @returns Its lines, in order, including malformed ones.
@@ -112,18 +112,34 @@ function parseLine(line: string): PeerLine {
       `Cannot parse line "${line}": it is not PEER SUBPROTOCOL [FRAMING [FRAMING-CONFIG]]`,
     );
   }
-  const parsed = parseAddress(address);
-  if ("hostname" in parsed && parsed.port === undefined) {
-    throw new SyntaxError(
-      `Cannot use peer address "${address}": it has no port`,
-    );
+  const addresses = splitAddresses(address);
+  for (const each of addresses) {
+    const parsed = parseAddress(each);
+    if ("hostname" in parsed && parsed.port === undefined) {
+      throw new SyntaxError(
+        `Cannot use peer address "${each}": it has no port`,
+      );
+    }
   }
   return {
-    address,
+    address: addresses.length === 1 ? address : addresses,
     protocol,
     ...(framing !== undefined && { framing }),
     ...(framingConfig !== undefined && { framingConfig }),
   };
+}
+
+/** Splits addresses at their commas; one in the path of a socket is a part of it. */
+function splitAddresses(text: string): string[] {
+  const addresses: string[] = [];
+  for (const part of text.split(",")) {
+    const last = addresses.at(-1);
+    const continues = last !== undefined && !hasScheme(part) &&
+      /^unix(?:-dgram)?:/i.test(last);
+    if (continues) addresses[addresses.length - 1] = `${last},${part}`;
+    else addresses.push(part);
+  }
+  return addresses;
 }
 
 /**

@@ -174,10 +174,11 @@ function isRefusal(
 /** Checks a backend's answer. */
 function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
   if (info === undefined || info === null) return undefined;
+  const addresses = addressesOf(info);
   for (const field of peerFields) {
     const value: unknown = info[field];
-    if (typeof value === "string") continue;
-    if (value === undefined && field !== "address") continue;
+    if (typeof value === "string" || field === "address") continue;
+    if (value === undefined) continue;
     throw new TypeError(
       `Cannot use the backend's answer: its ${field} is no string`,
     );
@@ -189,14 +190,36 @@ function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
       `Cannot use the backend's answer: its proxyProtocol is v1 or v2, not "${version}"`,
     );
   }
-  if (version !== undefined && !isStreamAddress(parseAddress(info.address))) {
+  for (const address of version === undefined ? [] : addresses) {
+    if (isStreamAddress(parseAddress(address))) continue;
     throw new TypeError(
-      `Cannot use the PROXY protocol with peer "${info.address}": it is no stream`,
+      `Cannot use the PROXY protocol with peer "${address}": it is no stream`,
     );
   }
-  checkTls(info);
+  checkTls(info, addresses);
   checkSession(info);
-  return info;
+  return addresses.length === 1 && typeof info.address !== "string"
+    ? { ...info, address: addresses[0]! }
+    : info;
+}
+
+/** Most peers in an answer. */
+const mostAddresses = 100;
+
+function addressesOf({ address }: PeerInfo): readonly string[] {
+  if (typeof address === "string") return [address];
+  if (
+    Array.isArray(address) && address.length > 0 &&
+    address.every((each) => typeof each === "string")
+  ) {
+    if (address.length <= mostAddresses) return address;
+    throw new TypeError(
+      `Cannot use the backend's answer: it names ${address.length} peers, more than ${mostAddresses}`,
+    );
+  }
+  throw new TypeError(
+    "Cannot use the backend's answer: its address is no string, and no list of some",
+  );
 }
 
 /** The most characters of a user's name. */
@@ -219,10 +242,13 @@ function checkSession({ expires, user }: PeerInfo): void {
   }
 }
 
-function checkTls(info: PeerInfo): void {
-  const { address, tlsCa, tlsFingerprint, tlsName } = info;
+function checkTls(info: PeerInfo, addresses: readonly string[]): void {
+  const { tlsCa, tlsFingerprint, tlsName } = info;
   if ((tlsCa ?? tlsFingerprint ?? tlsName) === undefined) return;
-  if (parseAddress(address).transport !== "tls") {
+  const address = addresses.find((each) =>
+    parseAddress(each).transport !== "tls"
+  );
+  if (address !== undefined) {
     throw new TypeError(
       `Cannot use tls-ca, tls-fingerprint or tls-name with peer "${address}": it is none with TLS; write tls://HOST:PORT`,
     );

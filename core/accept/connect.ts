@@ -28,6 +28,7 @@ import { chooseProtocol, listProtocols } from "../websocket/handshake.ts";
 import { hostOf } from "../websocket/request.ts";
 import { openPeer, type OpenPeerOptions } from "../peers/open.ts";
 import type { Peer } from "../peers/peer.ts";
+import { openOneOf, type OpenOneOfOptions } from "../peers/several.ts";
 import { encodeProxyHeader } from "../peers/proxy_protocol.ts";
 import {
   type HandshakeTelemetry,
@@ -110,6 +111,10 @@ export interface ConnectOptions {
   readonly backendName?: string;
   /** Pattern of the route that it is of, for the telemetry. */
   readonly route?: string | undefined;
+  /**
+   * How one of several peers is chosen; absent: the first one is taken.
+   */
+  readonly several?: SeveralPeers;
   /** Measures each step. */
   readonly telemetry?: HandshakeTelemetry;
   /** Called with a warning of the backend. */
@@ -134,7 +139,15 @@ export interface Connection {
   readonly expires?: number | undefined;
   /** A note for the log. */
   readonly note: string | undefined;
+  /** Called when the peer is closed, if it was one of several. */
+  readonly release: (() => void) | undefined;
 }
+
+/** How one of several peers is chosen. */
+export type SeveralPeers = Pick<
+  OpenOneOfOptions,
+  "states" | "balance" | "retry" | "timeout"
+>;
 
 /**
  * Finds and opens the peer of a WebSocket that a client wants to open.
@@ -159,7 +172,8 @@ export async function connect(
   );
   if (info.warning !== undefined) options.onWarning?.(info.warning);
   const protocol = chooseProtocol(query.protocols, info.protocol);
-  const address = parsePeerAddress(info);
+  const addresses = [info.address].flat();
+  const parsed = addresses.map(parsePeerAddress);
   const preface = info.proxyProtocol === undefined
     ? new Uint8Array()
     : encodeProxyHeader(info.proxyProtocol, {
@@ -167,28 +181,29 @@ export async function connect(
       destination: options.local,
     });
   const framer = await makeFramer(info, options);
-  const peer = await telemetry.connectPeer(
-    address.transport,
+  const { peer, index = 0, release } = await telemetry.connectPeer(
+    parsed[0]!.transport,
     () =>
-      openPeerFor(framer, address, {
+      openPeerFor(framer, parsed, {
         signal,
         allowed,
         preface,
         keepAlive,
         trust: info,
-      }),
+      }, options.several),
   );
   return {
     peer,
-    address: formatAddress(address),
+    address: formatAddress(parsed[index]!),
     framer,
     framing: info.framing ?? defaultFraming,
     protocol,
     user: info.user,
     expires: info.expires,
-    note: hasScheme(info.address)
+    note: hasScheme(addresses[index]!)
       ? undefined
-      : `peer address "${info.address}" names no scheme, tcp is assumed`,
+      : `peer address "${addresses[index]}" names no scheme, tcp is assumed`,
+    release,
   };
 }
 
@@ -221,11 +236,16 @@ async function askBackend(
 
 async function openPeerFor(
   framer: StreamFramer,
-  address: PeerAddress,
+  addresses: readonly PeerAddress[],
   options: OpenPeerOptions,
-): Promise<Peer> {
+  several: SeveralPeers | undefined,
+): Promise<Pick<Connection, "peer" | "release"> & { readonly index?: number }> {
   try {
-    return await openPeer(address, options);
+    const [first] = addresses;
+    if (addresses.length === 1 || several === undefined) {
+      return { peer: await openPeer(first!, options), release: undefined };
+    }
+    return await openOneOf(addresses, { ...options, ...several });
   } catch (error) {
     framer.close();
     options.signal.throwIfAborted();
@@ -233,12 +253,12 @@ async function openPeerFor(
   }
 }
 
-function parsePeerAddress(info: PeerInfo): PeerAddress {
+function parsePeerAddress(text: string): PeerAddress {
   try {
-    const address = parseAddress(info.address);
+    const address = parseAddress(text);
     if ("hostname" in address && address.port === undefined) {
       throw new TypeError(
-        `Cannot use peer address "${info.address}": it names no port`,
+        `Cannot use peer address "${text}": it names no port`,
       );
     }
     return address;

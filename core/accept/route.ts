@@ -29,6 +29,8 @@ export interface Route {
   readonly origin: CoreConfig["origin"];
   /** How hard their messages are compressed; absent: as those of all others. */
   readonly compression?: number | undefined;
+  /** The order in which several peers are tried. */
+  readonly balance: CoreConfig["balance"];
 }
 
 /** The route of a request. */

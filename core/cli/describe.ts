@@ -122,15 +122,16 @@ export function describeConfig(
 /** A line for each route, in the order in which they are tried. */
 function describeRoutes(routes: readonly RouteConfig[]): string[] {
   return routes.flatMap(({ pattern, backendName, backend, fields }) => {
-    const { origin, compression } = fields;
+    const { origin, balance, compression } = fields;
     const origins = origin === undefined
       ? ""
       : `, origin ${origin === "*" ? "*" : origin.join(", ")}`;
+    const balanced = balance === undefined ? "" : `, balance ${balance}`;
     const compressed = compression === undefined
       ? ""
       : `, compression ${compression === 0 ? "off" : compression}`;
     return describeBackend(
-      `route ${pattern.text}${origins}${compressed}: `,
+      `route ${pattern.text}${origins}${balanced}${compressed}: `,
       backendName,
       backend,
     );

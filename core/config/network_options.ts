@@ -10,10 +10,16 @@ import {
   parseAllowedPeers,
 } from "../net/allowed_peers.ts";
 import type { CoreOption } from "./option.ts";
+import { parseChoice, parseSeconds } from "./option_values.ts";
 import {
   parseTrustedProxies,
   type TrustedProxies,
 } from "../net/trusted_proxies.ts";
+
+/** The order in which several peers of one answer are tried. */
+export type Balance = typeof balances[number];
+
+const balances = ["order", "random", "least"] as const;
 
 /** These options, parsed. */
 export interface NetworkConfig {
@@ -21,6 +27,10 @@ export interface NetworkConfig {
   readonly trustedProxy: TrustedProxies;
   /** The peers that may be opened, whatever a backend answers. */
   readonly allowPeer: AllowedPeers;
+  /** The order in which several peers of one answer are tried. */
+  readonly balance: Balance;
+  /** Seconds for which one of several peers that has failed is tried last. */
+  readonly peerRetry: number;
 }
 
 /** These options. */
@@ -51,5 +61,28 @@ export const networkOptions: readonly CoreOption<NetworkConfig>[] = [
     join: ({ allowPeer }, { allowPeer: more = "*" }) => ({
       allowPeer: joinAllowedPeers(allowPeer, more),
     }),
+  },
+  {
+    name: "balance",
+    placeholder: "ORDER",
+    value: balances,
+    default: "order",
+    help:
+      "order in which the peers of an answer that names several are tried: order (as the backend names them), random, or least (fewest open connections first)",
+    details:
+      "[Several peers](../backends/README.md#several-peers) describes how one of them is chosen. `least` counts the connections of this process, of all its threads, and only those that were opened with `least`.",
+    example: "least",
+    parse: (value) => ({ balance: parseChoice(value, balances) }),
+  },
+  {
+    name: "peer-retry",
+    placeholder: "SECONDS",
+    default: "10",
+    help:
+      "seconds for which one of several peers that has failed is tried last",
+    details:
+      "After that, one client tries it again; if it fails, for as long again. The log has a line when a peer fails and one when it is back.",
+    example: "30",
+    parse: (value) => ({ peerRetry: parseSeconds(value, 0.001) }),
   },
 ];

@@ -54,6 +54,7 @@ export interface GivenRouteOption {
 export const routeOptions = [
   "access",
   "backend",
+  "balance",
   "compression",
   "origin",
 ] as const;

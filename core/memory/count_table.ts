@@ -6,9 +6,6 @@
 
 import { createHash } from "node:crypto";
 
-/** Most keys that can have a count at once; a power of two. */
-const capacity = 2 ** 17;
-
 // Places in the memory: the lock, the sum of all counts, the number of
 // entries, and the entries, of four numbers each.
 const lockAt = 0;
@@ -21,8 +18,17 @@ const entrySize = 4;
 const kindAt = 2;
 const countAt = 3;
 
-/** Bytes that a table takes. */
-export const countTableBytes = 4 * (tableAt + capacity * entrySize);
+/**
+ * Bytes that a table takes.
+ *
+ * @param capacity Most keys that can have a count at once; a power of two.
+ */
+export function bytesOfTable(capacity: number): number {
+  return 4 * (tableAt + capacity * entrySize);
+}
+
+/** Bytes that a table of addresses or users takes. */
+export const countTableBytes: number = bytesOfTable(2 ** 17);
 
 /** A key: the halves of a number, and its kind, which is not 0. */
 export type CountKey = readonly [high: number, low: number, kind: number];
@@ -59,16 +65,18 @@ export class CountTable<
   /** The memory, to pass to other threads. */
   readonly memory: Memory;
   #numbers: Int32Array;
+  #capacity: number;
 
   /**
    * Constructs a new instance.
    *
    * @param memory The memory of another thread's counts, or zeros of
-   * {@linkcode countTableBytes}.
+   * {@linkcode bytesOfTable}.
    */
   constructor(memory: Memory) {
     this.memory = memory;
     this.#numbers = new Int32Array(memory);
+    this.#capacity = (this.#numbers.length - tableAt) / entrySize;
   }
 
   /** The sum of all counts. */
@@ -111,6 +119,31 @@ export class CountTable<
     }
   }
 
+  /**
+   * Changes a number of a key, which is in no sum.
+   *
+   * @param key Whose.
+   * @param change Makes the new number of the one before, 0 if there is none; it
+   * is called once.
+   * @returns The one before. Where there is no room, it stays as it is.
+   */
+  change(key: CountKey, change: (before: number) => number): number {
+    this.#lock();
+    try {
+      const entry = this.#find(key);
+      const before = this.#numbers[entry + countAt]!;
+      const after = change(before);
+      if (after === before || before === 0 && !this.#enter(entry, key)) {
+        return before;
+      }
+      this.#numbers[entry + countAt] = after;
+      if (after === 0) this.#free(entry);
+      return before;
+    } finally {
+      this.#unlock();
+    }
+  }
+
   #add(
     key: CountKey | undefined,
     { total, each }: CountLimits,
@@ -121,22 +154,33 @@ export class CountTable<
       const entry = this.#find(key);
       const count = numbers[entry + countAt]!;
       if (each > 0 && count >= each) return "each";
-      if (count === 0) {
-        // A nearly full table is slow, so it accepts no more.
-        if (numbers[usedAt]! >= capacity * 7 / 8) return "total";
-        numbers[usedAt]!++;
-        [numbers[entry], numbers[entry + 1], numbers[entry + kindAt]] = key;
-      }
+      if (count === 0 && !this.#enter(entry, key)) return "total";
       numbers[entry + countAt] = count + 1;
     }
     numbers[totalAt]!++;
     return undefined;
   }
 
+  /** Gives a free entry to a key, if there is room. */
+  #enter(entry: number, [high, low, kind]: CountKey): boolean {
+    const numbers = this.#numbers;
+    // A nearly full table is slow, so it accepts no more.
+    if (numbers[usedAt]! >= this.#capacity * 7 / 8) return false;
+    numbers[usedAt]!++;
+    numbers[entry] = high;
+    numbers[entry + 1] = low;
+    numbers[entry + kindAt] = kind;
+    return true;
+  }
+
   /** Finds the entry of a key, or the free entry for it. */
   #find([high, low, kind]: CountKey): number {
     const numbers = this.#numbers;
-    for (let slot = slotOf(high, low);; slot = (slot + 1) % capacity) {
+    const capacity = this.#capacity;
+    for (
+      let slot = slotOf(high, low, capacity);;
+      slot = (slot + 1) % capacity
+    ) {
       const entry = tableAt + slot * entrySize;
       const found = numbers[entry + kindAt];
       if (found === 0) return entry;
@@ -151,7 +195,12 @@ export class CountTable<
   #leave(entry: number): void {
     const numbers = this.#numbers;
     numbers[entry + countAt]!--;
-    if (numbers[entry + countAt]! > 0) return;
+    if (numbers[entry + countAt]! === 0) this.#free(entry);
+  }
+
+  #free(entry: number): void {
+    const numbers = this.#numbers;
+    const capacity = this.#capacity;
     numbers[usedAt]!--;
     // The entries after it, up to the next gap, move up, unless that would put
     // them before the slot at which a search for them starts.
@@ -159,7 +208,7 @@ export class CountTable<
     for (let slot = (gap + 1) % capacity;; slot = (slot + 1) % capacity) {
       const from = tableAt + slot * entrySize;
       if (numbers[from + kindAt] === 0) break;
-      const first = slotOf(numbers[from]!, numbers[from + 1]!);
+      const first = slotOf(numbers[from]!, numbers[from + 1]!, capacity);
       const distance = (slot - first + capacity) % capacity;
       if (distance < (slot - gap + capacity) % capacity) continue;
       numbers.copyWithin(tableAt + gap * entrySize, from, from + entrySize);
@@ -182,7 +231,7 @@ export class CountTable<
   }
 }
 
-function slotOf(high: number, low: number): number {
+function slotOf(high: number, low: number, capacity: number): number {
   let hash = Math.imul(high ^ 0x9e3779b9, 0x85ebca6b) ^ low;
   hash = Math.imul(hash ^ hash >>> 15, 0x2c1b3c6d);
   hash = Math.imul(hash ^ hash >>> 12, 0x297a2d39);

@@ -11,7 +11,7 @@ import type { TlsTrust } from "../net/tls_trust.ts";
 import { openDatagramPeer } from "./datagram.ts";
 import type { Peer } from "./peer.ts";
 import { locatePeer } from "./locate.ts";
-import { openStreamPeer } from "./stream.ts";
+import { connectStream, openStreamPeer } from "./stream.ts";
 
 /** Options for {@linkcode openPeer}. */
 export interface OpenPeerOptions {
@@ -45,6 +45,66 @@ export interface OpenPeerOptions {
   readonly trust?: TlsTrust;
 }
 
+/** A peer that a connection was made to, and nothing sent. */
+export interface ReachedPeer {
+  /**
+   * Begins: sends what comes before everything else, TLS included.
+   *
+   * @param signal Aborts it; the connection is closed then.
+   * @returns The peer.
+   * @throws {Error} If it fails; the connection is closed then.
+   */
+  open(signal: AbortSignal): Promise<Peer>;
+  /** Closes it in place of opening it. */
+  close(): void;
+}
+
+/**
+ * Connects to a peer, and sends nothing.
+ *
+ * @param given Its address, with a port where the transport has one.
+ * @param options How to connect, and when to give up.
+ * @returns What is connected; the caller opens or closes it.
+ * @throws {Error} As {@linkcode openPeer}.
+ */
+export async function reachPeer(
+  given: PeerAddress,
+  options: OpenPeerOptions,
+): Promise<ReachedPeer> {
+  const address = withAbsolutePath(given);
+  const { signal, allowed = "*" } = options;
+  signal.throwIfAborted();
+  try {
+    const place = await locatePeer(address, allowed, signal);
+    if (place.transport === "udp" || place.transport === "unix-dgram") {
+      const peer = await openDatagramPeer(place, signal);
+      return { open: () => Promise.resolve(peer), close: () => peer.close() };
+    }
+    const connection = await connectStream(place, signal);
+    return {
+      async open(signal: AbortSignal): Promise<Peer> {
+        const { preface, keepAlive, trust } = withDefaults(options);
+        try {
+          return await openStreamPeer(place, {
+            signal,
+            preface,
+            keepAlive,
+            trust,
+            connection,
+          });
+        } catch (error) {
+          signal.throwIfAborted();
+          throw explain(error, address);
+        }
+      },
+      close: () => connection.close(),
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw explain(error, address);
+  }
+}
+
 /**
  * Opens a connection to a peer.
  *
@@ -58,16 +118,8 @@ export async function openPeer(
   given: PeerAddress,
   options: OpenPeerOptions,
 ): Promise<Peer> {
-  const address = "path" in given
-    ? { ...given, path: absolutePath(given.path) }
-    : given;
-  const {
-    signal,
-    allowed = "*",
-    preface = new Uint8Array(),
-    keepAlive = 0,
-    trust = {},
-  } = options;
+  const address = withAbsolutePath(given);
+  const { signal, allowed, preface, keepAlive, trust } = withDefaults(options);
   signal.throwIfAborted();
   try {
     const place = await locatePeer(address, allowed, signal);
@@ -76,8 +128,28 @@ export async function openPeer(
       : await openStreamPeer(place, { signal, preface, keepAlive, trust });
   } catch (error) {
     signal.throwIfAborted();
-    throw new Error(`Cannot open peer ${formatAddress(address)}`, {
-      cause: error,
-    });
+    throw explain(error, address);
   }
+}
+
+function withDefaults(
+  {
+    signal,
+    allowed = "*",
+    preface = new Uint8Array(),
+    keepAlive = 0,
+    trust = {},
+  }: OpenPeerOptions,
+): Required<OpenPeerOptions> {
+  return { signal, allowed, preface, keepAlive, trust };
+}
+
+function withAbsolutePath(address: PeerAddress): PeerAddress {
+  return "path" in address
+    ? { ...address, path: absolutePath(address.path) }
+    : address;
+}
+
+function explain(cause: unknown, address: PeerAddress): Error {
+  return new Error(`Cannot open peer ${formatAddress(address)}`, { cause });
 }

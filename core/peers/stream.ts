@@ -50,6 +50,27 @@ export interface OpenStreamPeerOptions {
   readonly keepAlive: number;
   /** Which certificates are trusted beside those of the public authorities. */
   readonly trust: TlsTrust;
+  /** A connection that is already made, over which nothing was sent. */
+  readonly connection?: StreamConnection | undefined;
+}
+
+/** A connection to a stream peer, without TLS. */
+export type StreamConnection = Deno.TcpConn | Deno.UnixConn;
+
+/**
+ * Connects to a stream peer, and sends nothing.
+ *
+ * @param address Its address.
+ * @param signal Aborts the attempt. @returns The connection.
+ * @throws {Error} If there is none.
+ */
+export async function connectStream(
+  address: PeerPlace<StreamAddress>,
+  signal: AbortSignal,
+): Promise<StreamConnection> {
+  return address.transport === "unix"
+    ? await connectUnix(toSystemPath(address.path), signal)
+    : await connectInternet(address, signal);
 }
 
 /**
@@ -68,7 +89,8 @@ export async function openStreamPeer(
   const { signal, preface } = options;
   switch (address.transport) {
     case "unix": {
-      const connection = await connectUnix(toSystemPath(address.path), signal);
+      const connection = options.connection ??
+        await connectUnix(toSystemPath(address.path), signal);
       return new StreamPeer(await begin(connection, preface), unix);
     }
     case "tcp": {
@@ -77,13 +99,26 @@ export async function openStreamPeer(
       return new StreamPeer(connection, tcp, timer);
     }
     case "tls":
-      return new StreamPeer(
-        await openTls(address.hostname, {
-          ...options,
-          connect: () => connectBelowTls(address, options),
-        }),
-        tls,
-      );
+      return new StreamPeer(await openTlsOver(address, options), tls);
+  }
+}
+
+async function openTlsOver(
+  address: PeerPlace<InternetAddress>,
+  options: OpenStreamPeerOptions,
+): Promise<ByteConnection> {
+  let { connection } = options;
+  function connect(): Promise<Deno.TcpConn> {
+    const made = connection;
+    // TLS may have to begin anew.
+    connection = undefined;
+    return connectBelowTls(address, { ...options, connection: made });
+  }
+  try {
+    return await openTls(address.hostname, { ...options, connect });
+  } finally {
+    // It failed before it needed one.
+    connection?.close();
   }
 }
 
@@ -101,15 +136,23 @@ async function connectBelowTls(
 
 async function connectTcp(
   address: PeerPlace<InternetAddress>,
-  { signal, preface }: OpenStreamPeerOptions,
+  { signal, preface, connection: made }: OpenStreamPeerOptions,
 ): Promise<Deno.TcpConn> {
-  const { hostname, port, resolved = [hostname] } = address;
-  if (port === undefined) throw new TypeError("the address names no port");
-  const connection = await connectToOne(resolved, port, signal);
+  const connection = made === undefined
+    ? await connectInternet(address, signal)
+    : made as Deno.TcpConn;
   // Messages are written as they come: Nagle's algorithm would only delay the
   // last of several.
   connection.setNoDelay(true);
   return await begin(connection, preface);
+}
+
+function connectInternet(
+  { hostname, port, resolved = [hostname] }: PeerPlace<InternetAddress>,
+  signal: AbortSignal,
+): Promise<Deno.TcpConn> {
+  if (port === undefined) throw new TypeError("the address names no port");
+  return connectToOne(resolved, port, signal);
 }
 
 /** Connects to the first host that answers. */

@@ -10,6 +10,7 @@ import { formatRemote } from "../net/address.ts";
 import type { BridgeSummary } from "../bridge/bridge.ts";
 import type { Client, Connection } from "../accept/connect.ts";
 import { describeError, type RequestError } from "../errors.ts";
+import type { PeerChange } from "../peers/states.ts";
 import type { Log } from "../log/log.ts";
 
 /** Logs that a request was not accepted. */
@@ -36,6 +37,14 @@ export function logRefusal(
 /** Logs what a backend warns of when it answers a request. */
 export function logWarning(log: Log, { id }: Client, why: string): void {
   log("warn", "backend", { id, why });
+}
+
+/** Logs that one of several peers has failed, or is back. */
+export function logPeer(log: Log, peer: string, change: PeerChange): void {
+  const { state } = change;
+  if (state !== "down") return log("info", "peer", { peer, state });
+  const { why, seconds } = change;
+  log("warn", "peer", { peer, state, why, "retry-seconds": seconds });
 }
 
 /** Logs that a client was gone before its WebSocket was open. */

@@ -79,6 +79,8 @@ export interface ServerOptions extends ServerConfig {
   readonly counts?: ConnectionCounts;
   /** Counts of the accepted connections, shared in the same way. */
   readonly sockets?: ConnectionCounts;
+  /** Memory of what is known of peers, which threads share. */
+  readonly peerMemory?: SharedArrayBuffer | undefined;
   /**
    * Which of several threads that listen on the same port it is.
    *

@@ -14,6 +14,7 @@ import {
   logAbandon,
   logClose,
   logOpen,
+  logPeer,
   logRefusal,
   logWarning,
 } from "./connection_log.ts";
@@ -48,6 +49,7 @@ import {
   type ThreadPlace,
 } from "./options.ts";
 import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
+import { PeerStates } from "../peers/states.ts";
 import { noTelemetry } from "../telemetry/telemetry.ts";
 import type {
   EngineServer,
@@ -80,6 +82,7 @@ export class Server {
   #counts: ConnectionCounts;
   /** Accepted connections, by the client's address. */
   #sockets: ConnectionCounts;
+  #peers: PeerStates;
   #bridges = new Set<Bridge>();
   /** What holds for those who had to satisfy an access section. */
   #sessions = new Map<Bridge, Session>();
@@ -98,6 +101,14 @@ export class Server {
       (() => Promise.resolve([]));
     this.#counts = options.counts ?? new LocalCounts();
     this.#sockets = options.sockets ?? new LocalCounts();
+    this.#peers = new PeerStates({
+      memory: options.peerMemory,
+      onChange: (peer, change): void => {
+        this.#config.current.telemetry
+          ?.peersDown(change.state === "down" ? 1 : -1);
+        logPeer(options.log, peer, change);
+      },
+    });
     this.#thread = options.thread ?? { index: 0, count: 1 };
     this.#lastId = this.#thread.index + 1 - this.#thread.count;
   }
@@ -205,6 +216,7 @@ export class Server {
       this.#log("warn", "drain-timeout", { open: this.#connections });
       for (const bridge of this.#bridges) bridge.abort();
     }
+    this.#peers.close();
     await Promise.race([this.#engine!.close(), timeout]);
     await Promise.race([this.#config.retire(), timeout]);
     this.#config.current.access?.close();
@@ -379,6 +391,7 @@ export class Server {
         this.#release(client.remote, session);
         connection?.peer.close();
         connection?.framer.close();
+        connection?.release?.();
       }
     }
     if (socket === undefined) {
@@ -418,6 +431,12 @@ export class Server {
         keepAlive: core.keepAlive,
         local: client.request.local,
         telemetry: client.telemetry,
+        several: {
+          states: this.#peers,
+          balance: route?.balance ?? core.balance,
+          retry: core.peerRetry * 1000,
+          timeout: core.connectTimeout * 1000,
+        },
         onWarning: (why) => logWarning(this.#log, client, why),
       });
     } finally {
@@ -447,6 +466,7 @@ export class Server {
       this.#bridges.delete(bridge);
       cancel?.();
       this.#release(remote, session);
+      connection.release?.();
       logClose(this.#log, id, performance.now() - opened, summary);
       telemetry.close(summary.end);
       if (line !== undefined) {

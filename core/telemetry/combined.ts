@@ -43,6 +43,11 @@ class Both implements Telemetry {
     this.#one.pluginRestart(name, outcome);
     this.#other.pluginRestart(name, outcome);
   }
+
+  peersDown(change: number): void {
+    this.#one.peersDown(change);
+    this.#other.peersDown(change);
+  }
 }
 
 class BothHandshakes implements HandshakeTelemetry {

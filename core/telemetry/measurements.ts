@@ -30,6 +30,7 @@ export class Measurements implements Telemetry {
     this.#connections = new OpenConnections(instruments);
     // What has not happened yet is 0, not unknown: its first time counts, too.
     instruments.open.add(0);
+    instruments.peersDown.add(0);
     instruments.handshakes.add(0, {
       [attributes.outcome]: "accepted",
       [attributes.status]: 101,
@@ -53,6 +54,10 @@ export class Measurements implements Telemetry {
       [attributes.plugin]: name,
       [attributes.outcome]: outcome,
     });
+  }
+
+  peersDown(change: number): void {
+    this.#instruments.peersDown.add(change);
   }
 
   /** Adds what has gone through the open connections since the last time. */

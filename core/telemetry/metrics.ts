@@ -95,6 +95,13 @@ export const metrics = {
     attributes: [transport, error],
     buckets: waits,
   },
+  peersDown: {
+    name: "websocksy.peers.down",
+    kind: "updowncounter",
+    unit: "{peer}",
+    description: "Peers, of several for one request, that have failed.",
+    attributes: [],
+  },
   connectionDuration: {
     name: "websocksy.connection.duration",
     kind: "histogram",

@@ -104,6 +104,8 @@ class Traces implements Telemetry {
   }
 
   pluginRestart(): void {}
+
+  peersDown(): void {}
 }
 
 /** A step of a handshake. */

@@ -44,6 +44,12 @@ export interface Telemetry {
    * @param outcome Whether it runs.
    */
   pluginRestart(name: string, outcome: "running" | "failed"): void;
+  /**
+   * Records that one of several peers has failed, or is back.
+   *
+   * @param change 1 or -1.
+   */
+  peersDown(change: number): void;
 }
 
 /** What Deno exports. */
@@ -124,4 +130,5 @@ export const unwatchedHandshake = {
 export const noTelemetry: Telemetry = {
   handshake: () => unwatchedHandshake,
   pluginRestart(): void {},
+  peersDown(): void {},
 };

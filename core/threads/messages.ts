@@ -25,6 +25,8 @@ export type ThreadOrder =
     readonly sockets: SharedArrayBuffer;
     /** Memory in which they count what access sections limit. */
     readonly accessMemory: AccessMemory;
+    /** Memory of what they know of peers. */
+    readonly peerMemory: SharedArrayBuffer;
     /** The thread's number. */
     readonly place: ThreadPlace;
   }

@@ -27,6 +27,8 @@ export interface ThreadsOptions {
   readonly sockets: SharedArrayBuffer;
   /** Memory in which they count what access sections limit. */
   readonly accessMemory: AccessMemory;
+  /** Memory of what they know of peers. */
+  readonly peerMemory: SharedArrayBuffer;
   /** Gives the metrics of all threads to one of them. */
   readonly gatherMetrics: () => Promise<readonly MetricsSnapshot[]>;
   /** Called when a thread has ended unexpectedly. */

@@ -58,7 +58,8 @@ export function runThread(
   ): Promise<Answers[keyof Answers] | undefined> {
     switch (order.kind) {
       case "start": {
-        const { options, port, memory, sockets, accessMemory, place } = order;
+        const { options, port, memory, sockets, place } = order;
+        const { accessMemory, peerMemory } = order;
         program = await Program.load(options, parts);
         outliveErrors(program.log);
         const counts = new SharedCounts(memory);
@@ -67,6 +68,7 @@ export function runThread(
           counts,
           sockets: new SharedCounts(sockets),
           accessMemory,
+          peerMemory,
           thread: place,
           gatherMetrics,
         });

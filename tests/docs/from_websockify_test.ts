@@ -204,7 +204,7 @@ Deno.test(needing(["websockify"], {
       );
       assert(line !== undefined && !("error" in line), name);
       assertEquals([others, line.framing, line.protocol], [[], "binary", "*"]);
-      const address = parseAddress(line.address);
+      const address = parseAddress([line.address].flat()[0]!);
       const found = "path" in address
         ? ["unix_socket", address.path.replace(/^\.\/@/, "@")]
         : [address.hostname, String(address.port)];

@@ -11,6 +11,7 @@ function makeRoute(pattern: string): Route {
     backend: { query: () => undefined },
     backendName: "",
     origin: "*",
+    balance: "order",
   };
 }
 

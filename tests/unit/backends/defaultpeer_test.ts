@@ -125,14 +125,25 @@ Deno.test("createDefaultPeer() takes the last value of an option", {
   permissions,
 }, async () => {
   assertEquals(
-    await ask([["host", "a"], ["host", "tcp://b"], ["port", "1"], [
-      "port",
-      "2",
-    ]]),
-    {
-      address: "tcp://b:2",
-    },
+    await ask([["host", "tcp://b"], ["port", "1"], ["port", "2"]]),
+    { address: "tcp://b:2" },
   );
+});
+
+Deno.test("createDefaultPeer() has several peers for several hosts", {
+  permissions,
+}, async () => {
+  const hosts: [string, string][] = [
+    ["host", "a"],
+    ["host", "tls://b:3"],
+    ["host", "unix:///run/x"],
+  ];
+  assertEquals(await ask(hosts), {
+    address: ["a:5900", "tls://b:3", "unix:///run/x"],
+  });
+  assertEquals(await ask([...hosts, ["port", "2"]]), {
+    address: ["a:2", "tls://b:2", "unix:///run/x"],
+  });
 });
 
 Deno.test(

@@ -53,6 +53,12 @@ Deno.test("parsePeerFile() parses lines", { permissions }, () => {
       framing: "separator",
       framingConfig: "a\u2028b\u00a0",
     }],
+    ["h:1,tcp://g:2,unix:///run/a,b,tls://f:3 *", {
+      address: ["h:1", "tcp://g:2", "unix:///run/a,b", "tls://f:3"],
+      protocol: "*",
+    }],
+    ["unix:///run/a,b *", { address: "unix:///run/a,b", protocol: "*" }],
+    ["unix:///run/a,h:1 *", { address: "unix:///run/a,h:1", protocol: "*" }],
     ["h:1 # auto", { address: "h:1", protocol: "#", framing: "auto" }],
   ];
   for (const [line, expected] of cases) {
