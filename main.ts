@@ -30,6 +30,7 @@ import { LogOutput } from "./core/log/output.ts";
 import { outliveErrors } from "./core/log/uncaught_errors.ts";
 import { peerStatesBytes } from "./core/peers/states.ts";
 import { Program, type ProgramParts } from "./core/program.ts";
+import { isTelemetryOn } from "./core/telemetry/load.ts";
 import type { MetricsSnapshot } from "./core/telemetry/snapshot.ts";
 import { rateTableBytes } from "./core/access/rate_table.ts";
 import { countTableBytes } from "./core/memory/count_table.ts";
@@ -284,12 +285,15 @@ function handleSignals(
     state = "stopping";
     log("info", "shutdown", { signal });
     const end = Date.now() + program.config.core.drainTimeout * 1000;
-    killAt(end + lastEnd);
-    setTimeout(() => exit(0), end + lateEnd - Date.now());
+    const killer = killAt(end + lastEnd);
+    Deno.unrefTimer(setTimeout(() => exit(0), end + lateEnd - Date.now()));
     try {
       await Promise.all([program.end(), threads?.end()]);
     } finally {
-      await exit(0);
+      if (isTelemetryOn()) {
+        killer.terminate();
+        endByItself(listeners);
+      } else await exit(0);
     }
   }
   async function reload(): Promise<void> {
@@ -308,28 +312,46 @@ function handleSignals(
     await threads?.reload(options);
     log("info", "reload");
   }
-  Deno.addSignalListener("SIGINT", () => stop("SIGINT", 130));
+  const listeners = new Map<Deno.Signal, () => void>();
+  function listen(signal: Deno.Signal, listener: () => void): void {
+    listeners.set(signal, listener);
+    Deno.addSignalListener(signal, listener);
+  }
+  listen("SIGINT", () => stop("SIGINT", 130));
   if (Deno.build.os === "windows") return;
-  Deno.addSignalListener("SIGTERM", () => stop("SIGTERM", 143));
-  Deno.addSignalListener("SIGHUP", reload);
+  listen("SIGTERM", () => stop("SIGTERM", 143));
+  listen("SIGHUP", reload);
 }
 
 /**
  * Kills the process if it has not ended by then. Another thread does it: this
- * one may be too busy, or wait in `Deno.exit` until a receiver of telemetry
- * answers.
+ * one may be too busy.
  *
  * @param time When, as of `Date.now()`.
+ * @returns The thread, which keeps the process from ending by itself.
  */
-function killAt(time: number): void {
+function killAt(time: number): Worker {
   const source = `setTimeout(
     () => Deno.kill(Deno.pid, "SIGKILL"),
     ${time} - Date.now(),
   );`;
-  new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
+  return new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
     type: "module",
     name: "end",
   });
+}
+
+/**
+ * Ends the process as soon as nothing keeps it. Before the end, Deno exports
+ * the rest of the telemetry. If `Deno.exit` caused that export while metrics
+ * were being collected, Deno would wait for this thread without an end.
+ */
+function endByItself(listeners: ReadonlyMap<Deno.Signal, () => void>): void {
+  for (const [signal, listener] of listeners) {
+    Deno.removeSignalListener(signal, listener);
+  }
+  Deno.exitCode = 0;
+  Deno.unrefTimer(setTimeout(() => exit(0), 1000));
 }
 
 function isPermissionMissing(error: unknown): boolean {

@@ -134,7 +134,7 @@ export class Program {
       const loaded = await load(config, parts, log, telemetry);
       return new Program(parts, log, accessLog, telemetry, loaded);
     } catch (error) {
-      await telemetry.end();
+      telemetry.end();
       await accessLog?.end();
       throw error;
     }
@@ -279,7 +279,7 @@ export class Program {
     }
     await this.#loaded.plugins.end();
     await this.#accessLog?.end();
-    await this.#telemetry.end();
+    this.#telemetry.end();
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { describeError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
-import { type ExportedTelemetry, noTelemetry } from "./telemetry.ts";
+import { noTelemetry, type Telemetry } from "./telemetry.ts";
 
 /**
  * Where Deno registers its providers for the OpenTelemetry API if `OTEL_DENO`
@@ -20,13 +20,8 @@ const providers = Symbol.for("opentelemetry.js.api.1");
  */
 const api = "@opentelemetry/api";
 
-const nothing: ExportedTelemetry = {
-  telemetry: noTelemetry,
-  settle: () => Promise.resolve(),
-};
-
 /** Whether Deno exports telemetry. */
-function isTelemetryOn(): boolean {
+export function isTelemetryOn(): boolean {
   return providers in globalThis;
 }
 
@@ -36,8 +31,8 @@ function isTelemetryOn(): boolean {
  * @param log Logs if it cannot be loaded; the server runs without it. @returns
  * Records metrics and traces, or nothing.
  */
-export async function loadTelemetry(log: Log): Promise<ExportedTelemetry> {
-  if (!isTelemetryOn()) return nothing;
+export async function loadTelemetry(log: Log): Promise<Telemetry> {
+  if (!isTelemetryOn()) return noTelemetry;
   try {
     const { openTelemetry } = await import("./opentelemetry.ts");
     return openTelemetry(await import(api));
@@ -45,6 +40,6 @@ export async function loadTelemetry(log: Log): Promise<ExportedTelemetry> {
     log("warn", "telemetry", {
       error: `cannot load ${api}: ${describeError(error)}`,
     });
-    return nothing;
+    return noTelemetry;
   }
 }

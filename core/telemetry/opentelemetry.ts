@@ -25,7 +25,6 @@ import { errorType, Measurements } from "./measurements.ts";
 import { attributes, type Metric } from "./metrics.ts";
 import {
   type ConnectionTelemetry,
-  type ExportedTelemetry,
   type HandshakeTelemetry,
   type Telemetry,
   unwatchedHandshake,
@@ -33,9 +32,6 @@ import {
 
 /** The package `@opentelemetry/api`. */
 export type Api = typeof OpenTelemetryApi;
-
-/** Milliseconds in which metrics that were collected have arrived, most likely. */
-const exportTime = 250;
 
 /** Name of the instrumentation scope. */
 const scope = "websocksy";
@@ -46,7 +42,7 @@ const scope = "websocksy";
  * @param api The package `@opentelemetry/api`.
  * @returns Takes the events.
  */
-export function openTelemetry(api: Api): ExportedTelemetry {
+export function openTelemetry(api: Api): Telemetry {
   const meter = api.metrics.getMeter(scope);
   const measurements = new Measurements(
     createInstruments((metric) => createInstrument(meter, metric)),
@@ -54,25 +50,8 @@ export function openTelemetry(api: Api): ExportedTelemetry {
   // The callback runs at each collection, which includes what it adds. Deno's
   // last export, at the end of the process, would lack observable counters,
   // and so the traffic since the export before.
-  let collected = -Infinity;
-  let interval = Infinity;
-  meter.addBatchObservableCallback(() => {
-    const now = performance.now();
-    interval = now - collected;
-    collected = now;
-    measurements.collect();
-  }, []);
-  return {
-    telemetry: combine([measurements, new Traces(api)]),
-    async settle(): Promise<void> {
-      for (;;) {
-        const pause = Math.min(exportTime, interval / 2);
-        const rest = collected + pause - performance.now();
-        if (rest <= 0) return;
-        await new Promise((resolve) => setTimeout(resolve, rest));
-      }
-    },
-  };
+  meter.addBatchObservableCallback(() => measurements.collect(), []);
+  return combine([measurements, new Traces(api)]);
 }
 
 function createInstrument(

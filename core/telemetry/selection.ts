@@ -10,17 +10,17 @@ import { combine } from "./combined.ts";
 import { loadTelemetry } from "./load.ts";
 import type { Recorder } from "./recorder.ts";
 import type { MetricsSnapshot } from "./snapshot.ts";
-import type { ExportedTelemetry, Telemetry } from "./telemetry.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** The same one whatever is loaded anew. */
-let exporting: Promise<ExportedTelemetry> | undefined;
+let exporting: Promise<Telemetry> | undefined;
 
 /** The telemetry of a program. */
 export class TelemetrySelection {
-  #exported: ExportedTelemetry;
+  #exported: Telemetry;
   #recorder: Recorder | undefined;
 
-  private constructor(exported: ExportedTelemetry) {
+  private constructor(exported: Telemetry) {
     this.#exported = exported;
   }
 
@@ -47,8 +47,8 @@ export class TelemetrySelection {
       this.#recorder = new Recorder();
     }
     return this.#recorder === undefined
-      ? this.#exported.telemetry
-      : combine([this.#exported.telemetry, this.#recorder]);
+      ? this.#exported
+      : combine([this.#exported, this.#recorder]);
   }
 
   /**
@@ -61,12 +61,8 @@ export class TelemetrySelection {
       { origin: performance.timeOrigin, series: {} };
   }
 
-  /**
-   * Ends what is kept, before the end of the process. Deno exports the rest
-   * then; if it is just exporting, it hangs.
-   */
-  async end(): Promise<void> {
+  /** Ends what is kept. */
+  end(): void {
     this.#recorder?.end();
-    await this.#exported.settle();
   }
 }

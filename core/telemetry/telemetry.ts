@@ -52,17 +52,6 @@ export interface Telemetry {
   peersDown(change: number): void;
 }
 
-/** What Deno exports. */
-export interface ExportedTelemetry {
-  /** Takes the events. */
-  readonly telemetry: Telemetry;
-  /**
-   * Waits until no metrics are on their way to their receiver, as far as that
-   * can be known.
-   */
-  settle(): Promise<void>;
-}
-
 /** Records the steps of a handshake, and its end, which is one of three. */
 export interface HandshakeTelemetry {
   /**
