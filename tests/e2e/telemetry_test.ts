@@ -70,6 +70,7 @@ testEngines(
         file,
         [
           ...["[core]", "backend = finder"],
+          ...["[route /dead]", "backend = finder"],
           ...["[plugin finder]", `url = ${module}`, `read = ${health}`, ""],
         ].join("\n"),
       );
