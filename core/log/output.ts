@@ -13,6 +13,12 @@ import { ConfigError, describeError } from "../errors.ts";
  */
 const chunkLimit = 2048;
 
+/**
+ * Milliseconds after a write in which further lines are collected: a write costs
+ * more than making ten lines, and a busy server makes thousands in a second.
+ */
+const gathering = 10;
+
 /** Milliseconds before a write that failed is tried again. */
 const retryPause = 50;
 
@@ -46,8 +52,8 @@ interface Chunk {
 }
 
 /**
- * Writes lines, those of one turn of the event loop together, with one write at
- * a time. It blocks no caller: if the reader stops, or a disk hangs, lines wait
+ * Writes lines: those of one turn of the event loop together, and those that
+ * come soon after a write together, with one write at a time. It blocks no caller: if the reader stops, or a disk hangs, lines wait
  * as long as there is room, and further ones are dropped.
  */
 export class LogOutput implements AsyncDisposable {
@@ -60,8 +66,12 @@ export class LogOutput implements AsyncDisposable {
   #dropped = 0;
   #tell: (lines: number) => void = () => {};
   #isScheduled = false;
-  /** Resolves when no line waits any more; absent: none does. */
+  /** Resolves when no line waits any more, and none is collected; absent: that is so. */
   #writing: Promise<void> | undefined;
+  /** Ends the collecting of lines. */
+  #goOn: (() => void) | undefined;
+  /** The lines are waited for. */
+  #isHurried = false;
 
   /**
    * Constructs a new instance.
@@ -110,7 +120,9 @@ export class LogOutput implements AsyncDisposable {
   async reopen(): Promise<void> {
     if (this.#file === undefined) return;
     const handle = await openFile(this.#file.path);
+    this.#hurry();
     await this.#writing;
+    this.#isHurried = false;
     const old = this.#file.handle;
     this.#file.handle = handle;
     this.#writer = handle;
@@ -160,6 +172,7 @@ export class LogOutput implements AsyncDisposable {
    */
   async flush(milliseconds: number): Promise<void> {
     this.#tellDropped();
+    this.#hurry();
     this.#start();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<void>((resolve) => {
@@ -167,12 +180,20 @@ export class LogOutput implements AsyncDisposable {
     });
     await Promise.race([this.#writing, timeout]);
     clearTimeout(timer);
+    this.#isHurried = false;
   }
 
   /** Closes the file after the last write. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#hurry();
     await this.#writing;
     this.#file?.handle.close();
+  }
+
+  /** Collects no lines until those that wait are written. */
+  #hurry(): void {
+    this.#isHurried = true;
+    this.#goOn?.();
   }
 
   #start(): void {
@@ -185,16 +206,25 @@ export class LogOutput implements AsyncDisposable {
   }
 
   async #writeAll(): Promise<void> {
-    for (
-      let chunk = this.#waiting.shift();
-      chunk !== undefined;
-      chunk = this.#waiting.shift()
-    ) {
-      const isWritten = await this.#write(chunk.text);
-      this.#length -= chunk.text.length;
-      if (!isWritten) this.#dropped += chunk.lines;
-      else this.#tellDropped();
+    while (this.#waiting.length > 0) {
+      for (const { text, lines } of this.#waiting.splice(0)) {
+        const isWritten = await this.#write(text);
+        this.#length -= text.length;
+        if (!isWritten) this.#dropped += lines;
+        else this.#tellDropped();
+      }
+      if (!this.#isHurried) await this.#gather();
     }
+  }
+
+  /** Waits while lines are collected. */
+  async #gather(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#goOn = resolve;
+    const timer = setTimeout(resolve, gathering);
+    await promise;
+    clearTimeout(timer);
+    this.#goOn = undefined;
   }
 
   /** Writes a batch, and returns whether that succeeded. */

@@ -46,6 +46,32 @@ Deno.test("LogOutput writes the lines of a turn together, and in order", async (
   assertEquals([pipe.text, pipe.writes.length], ["one\ntwo\n", 1]);
 });
 
+Deno.test("LogOutput collects lines for a while after a write", async () => {
+  const texts: string[] = [];
+  const { promise: second, resolve } = Promise.withResolvers<void>();
+  const output = new LogOutput({
+    write(bytes): Promise<number> {
+      texts.push(new TextDecoder().decode(bytes));
+      if (texts.length === 2) resolve();
+      return Promise.resolve(bytes.length);
+    },
+  });
+  output.add("one\n");
+  await turn();
+  await turn();
+  assertEquals(texts, ["one\n"]);
+  output.add("two\n");
+  await turn();
+  await turn();
+  output.add("three\n");
+  await second;
+  assertEquals(texts[1], "two\nthree\n");
+  // Those that are waited for are written at once.
+  output.add("four\n");
+  await output.flush(10_000);
+  assertEquals(texts[2], "four\n");
+});
+
 Deno.test("LogOutput cuts no line, and writes no more than a pipe takes at once", async () => {
   const pipe = new Pipe();
   const output = new LogOutput(pipe);
