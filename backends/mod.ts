@@ -39,6 +39,10 @@ export const backends: Readonly<
     const { createRedis } = await import("./redis/redis.ts");
     return createRedis();
   },
+  async dns(): Promise<Backend> {
+    const { createDns } = await import("./dns/dns.ts");
+    return createDns();
+  },
   async jwt(): Promise<Backend> {
     const { createJwt } = await import("./jwt/jwt.ts");
     return createJwt();

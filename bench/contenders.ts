@@ -8,6 +8,11 @@
 import { join } from "node:path";
 import { installWs } from "../tools/ws.ts";
 import {
+  directories,
+  type DirectoryName,
+  startDirectory,
+} from "./directories.ts";
+import {
   type Framing,
   framingConfig,
   type Service,
@@ -27,6 +32,8 @@ export interface Contender {
   readonly framings: readonly Framing[];
   /** How it can connect to its peer. */
   readonly transports: readonly Transport[];
+  /** The directory that it asks for its peer, if it asks one. */
+  readonly asks?: DirectoryName;
   /** Prepares its files, once, before the first start. */
   prepare?(directory: string): Promise<void>;
   /** The command that starts it. */
@@ -43,6 +50,8 @@ export interface Place {
   readonly peer: ServiceAddress;
   /** A directory for its files. */
   readonly directory: string;
+  /** Options that let it ask for its peer; absent: it is told which. */
+  readonly asking?: readonly string[];
 }
 
 /** What the user said about starting websocksy. */
@@ -216,6 +225,8 @@ export function isWebsocksy(name: string): boolean {
 
 function websocksy(engine: string, options: readonly string[]): Contender {
   const isolation = options.find((option) => option.startsWith("isolation="));
+  const asked = options.find((option) => option.startsWith("directory="));
+  const asks = directories.find((name) => asked === `directory=${name}`);
   return {
     name: [engine, ...options].join(":"),
     websocket: true,
@@ -227,8 +238,9 @@ function websocksy(engine: string, options: readonly string[]): Contender {
       ]
       : ["binary", "fixedlength"],
     transports: ["tcp", "tls", "unix", "udp", "unix-dgram"],
+    ...(asks !== undefined && { asks }),
     command: (
-      { port, peer, service: { framing, size }, directory },
+      { port, peer, service: { framing, size }, directory, asking },
       given,
     ) => [
       Deno.execPath(),
@@ -248,16 +260,16 @@ function websocksy(engine: string, options: readonly string[]): Contender {
       `--listen=${HOST}`,
       `--port=${port}`,
       `--engine=${engine}`,
-      "-c",
-      `host=${peer.address}`,
+      ...(asking ?? ["-c", `host=${peer.address}`]),
       "-c",
       `framing=${framing}`,
       "-c",
       `framing-config=${framingConfig(framing, size)}`,
       ...given.websocksyArguments,
-      ...options.filter((option) => option !== isolation).flatMap((option) =>
-        /^framing/.test(option) ? ["-c", option] : [`--${option}`]
-      ),
+      ...options.filter((option) => option !== isolation && option !== asked)
+        .flatMap((option) =>
+          /^framing/.test(option) ? ["-c", option] : [`--${option}`]
+        ),
     ],
   };
 }
@@ -307,7 +319,17 @@ export async function startContender(
 ): Promise<RunningContender> {
   const port = freePort();
   const log = `${options.directory}/${contender.name.replace(/\W/g, "-")}.log`;
-  const command = contender.command({ ...options, port }, options);
+  await using support = new AsyncDisposableStack();
+  const asking = contender.asks === undefined ? undefined : support.use(
+    await startDirectory(contender.asks, {
+      peer: new URL(options.peer.address).host,
+      directory: options.directory,
+    }),
+  ).options;
+  const command = contender.command(
+    { ...options, port, ...(asking !== undefined && { asking }) },
+    options,
+  );
   const start = performance.now();
   // The shell replaces itself with the program, which writes its log to a file,
   // so that reading the log costs no time.
@@ -320,11 +342,15 @@ export async function startContender(
   }).spawn();
   try {
     await accepts(port, child, options.signal);
+    const services = support.move();
     return {
       pid: child.pid,
       port,
       startTime: performance.now() - start,
-      [Symbol.asyncDispose]: () => stop(child),
+      async [Symbol.asyncDispose](): Promise<void> {
+        await stop(child);
+        await services.disposeAsync();
+      },
     };
   } catch (error) {
     await stop(child);

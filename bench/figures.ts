@@ -15,6 +15,7 @@ import {
   type RunningContender,
   startContender,
 } from "./contenders.ts";
+import { directories } from "./directories.ts";
 import type { Generator, LoadRequest, Measurement } from "./loads.ts";
 import type { Framing, Service, Transport } from "./peer.ts";
 
@@ -434,6 +435,17 @@ function growthFigures(): readonly Figure[] {
       unit: "connections",
       rivals: false,
       variants: LOG_LEVELS,
+    },
+    {
+      ...defaults,
+      name: "directories",
+      title: "Connections opened, 16 at a time, by the directory that is asked",
+      load: "connections",
+      service: { ...service, kind: "greet" },
+      clients: 16,
+      unit: "connections",
+      rivals: false,
+      variants: directories.map((name) => `directory=${name}`),
     },
     {
       ...roundTrips(100),

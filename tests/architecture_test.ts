@@ -28,6 +28,7 @@ interface Import {
 /** These touch no system, no clock and no promise: bytes and texts in and out. */
 const pure = [
   "backends/directory/answer.ts",
+  "backends/dns/service_order.ts",
   "backends/redis/location.ts",
   "backends/redis/resp.ts",
   "backends/sqlite/parameters.ts",

@@ -137,8 +137,9 @@ function othersOf(fields: Fields): Omit<PeerInfo, "address"> {
 export function withAddresses(
   addresses: readonly string[],
 ): PeerInfo | undefined {
-  const [address] = addresses;
-  return address === undefined ? undefined : { address };
+  const [first, ...others] = addresses.slice(0, maxPeers);
+  if (first === undefined) return undefined;
+  return { address: others.length === 0 ? first : [first, ...others] };
 }
 
 /** A path may have commas: one that comes first is the only peer. */

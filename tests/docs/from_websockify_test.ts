@@ -1,26 +1,16 @@
 /** What `docs/from-websockify.md` says, beside the real websockify. */
 
-import {
-  assert,
-  assertEquals,
-  assertGreater,
-  assertStringIncludes,
-} from "@std/assert";
+import { assert, assertEquals, assertGreater } from "@std/assert";
 import { join } from "node:path";
 import { coreOptions } from "../../core/config/options.ts";
-import { fileOf, parsePage, replaceOnce } from "../support/docs_pages.ts";
-import { RawClient, request } from "../support/client.ts";
-import { Command, root, runCommand } from "../support/command.ts";
-import { echo, TestPeer } from "../support/peer.ts";
-import { parsePeerFile } from "../../backends/file/lines.ts";
-import { parseAddress } from "../../core/net/address.ts";
+import { RawClient } from "../support/client.ts";
+import { Command, root, runCommand, Service } from "../support/command.ts";
+import { echo, freePort, TestPeer, writeAll } from "../support/peer.ts";
 import { python } from "../../tools/programs.ts";
-import { needing } from "../support/needing.ts";
+import { type Need, needing } from "../support/needing.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 
-const name = "docs/from-websockify.md";
-const text = await Deno.readTextFile(join(root, name));
-const page = parsePage(name, text);
+const text = await Deno.readTextFile(join(root, "docs/from-websockify.md"));
 
 /** The options in the first column of the page's table. */
 function optionsOfPage(): Set<string> {
@@ -50,20 +40,6 @@ function answersOfPage(): Set<string> {
   );
 }
 
-/** What comes back of a message, as a client with that token gets it. */
-async function ask(command: Command, token: string): Promise<string> {
-  using client = await RawClient.connect(command.port);
-  const headers = await client.upgrade({
-    target: `/websockify?token=${token}`,
-    headers: { "Sec-WebSocket-Protocol": "binary" },
-  });
-  assertEquals(headers.get("sec-websocket-protocol"), "binary");
-  await client.send("hello");
-  const answer = await client.read();
-  assert(answer instanceof Uint8Array);
-  return new TextDecoder().decode(answer);
-}
-
 Deno.test(
   needing(["websockify"], {
     name: "websockify page has each option of the one that is installed",
@@ -91,175 +67,302 @@ Deno.test("websockify page answers with options that there are", () => {
   assertEquals(unknown, ["--file-only", "--token-plugin"]);
 });
 
-/** Lets the page's script make peer files of `tokens.cfg` in a directory. */
-async function convert(cwd: string): Promise<string> {
-  const [script] = page.blocks.filter(({ language }) => language === "sh");
-  const { success, stderr } = await new Deno.Command("sh", {
-    args: ["-e", "-c", script!.text],
-    cwd,
-    stdin: "null",
-  }).output();
-  const said = new TextDecoder().decode(stderr);
-  assert(success, said);
-  return said;
+/** A peer that says its name, and then sends back what it gets. */
+function namedPeer(name: string): TestPeer {
+  return TestPeer.tcp(async (connection) => {
+    await writeAll(connection, name);
+    await echo(connection);
+  });
 }
 
-Deno.test(needing(["unix"], {
-  name: "websockify page's token files lead where those of websockify did",
-  async fn(t: Deno.TestContext): Promise<void> {
-    await using directory = new TemporaryDirectory();
-    await using first = TestPeer.tcp(echo);
-    const host = first.host.replace("tcp://", "");
-    const socket = join(directory.path, "socket");
-    const listener = Deno.listen({ transport: "unix", path: socket });
-    await using _unix = TestPeer.on(listener, "", echo);
-    await directory.write(
-      "tokens.cfg",
-      [
-        `# tokens`,
-        ``,
-        `one: ${host}`,
-        `  two:\t${host}`,
-        `a/b: ${host}  `,
-        `dead: 127.0.0.1:1`,
-        `local: unix_socket:${socket}`,
-        ``,
-      ].join("\n"),
-    );
-    assertEquals(await convert(directory.path), "");
-    const file = await directory.write(
-      "tokens.ini",
-      fileOf(page, "tokens.ini"),
-    );
-    await using command = await Command.start({ file, cwd: directory.path });
-    for (const token of ["one", "two", "a%2Fb", "a/b", "local"]) {
-      await t.step(`token ${token}`, async () => {
-        assertEquals(await ask(command, token), "hello");
-      });
-    }
-    for (const [token, status] of [["none", 404], ["dead", 502]] as const) {
-      await t.step(`token ${token}: ${status}`, async () => {
-        const target = `/websockify?token=${token}`;
-        assertEquals((await request(command.port, { target })).status, status);
-      });
-    }
-    await t.step("no token", async () => {
-      assertEquals((await request(command.port)).status, 404);
-    });
-  },
-}));
-
-/** Lines that websockify takes, and some that it does not. */
-const tokenLines = [
-  "plain: host.test:5900",
-  "  spaced:   host.test:5901\t ",
-  "windows: host.test:5902\r",
-  "two words: host.test:5903",
-  "with:colon: host.test:5904",
-  "six: ::1:5905",
-  "long: 2001:db8::7:5906",
-  "bracketed: [::1]:5907",
-  "socket: unix_socket:/run/vnc/1.sock",
-  "relative: unix_socket:run/1.sock",
-  "at: unix_socket:@1.sock",
-  "twice: host.test:1",
-  "twice: host.test:2",
-  "# comment: host.test:3",
-  "no target",
-  "tight:host.test:4",
-  "spaced socket: unix_socket: /run/1.sock",
-  "portless: host",
-];
-
-Deno.test(needing(["websockify"], {
-  name:
-    "websockify page's token files say what websockify reads in the same lines",
-  async fn(): Promise<void> {
-    await using directory = new TemporaryDirectory();
-    await directory.write("tokens.cfg", tokenLines.join("\n"));
-    const reading = [
-      "import json",
-      "from websockify.token_plugins import ReadOnlyTokenFile",
-      "plugin = ReadOnlyTokenFile('tokens.cfg')",
-      "plugin._load_targets()",
-      "print(json.dumps(plugin._targets))",
-    ].join("\n");
-    const { stdout, success, stderr } = await new Deno.Command(python, {
-      args: ["-W", "ignore", "-c", reading],
-      cwd: directory.path,
-      stdin: "null",
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-    const targets: Record<string, string[]> = JSON.parse(
-      new TextDecoder().decode(stdout),
-    );
-    assertEquals(Object.keys(targets).length, 13);
-    const said = await convert(directory.path);
-    const made: string[] = [];
-    for await (const { name } of Deno.readDir(join(directory.path, "peers"))) {
-      made.push(name);
-      const [line, ...others] = parsePeerFile(
-        await Deno.readFile(join(directory.path, "peers", name)),
-        name,
-      );
-      assert(line !== undefined && !("error" in line), name);
-      assertEquals([others, line.framing, line.protocol], [[], "binary", "*"]);
-      const address = parseAddress([line.address].flat()[0]!);
-      const found = "path" in address
-        ? ["unix_socket", address.path.replace(/^\.\/@/, "@")]
-        : [address.hostname, String(address.port)];
-      // The C library takes no brackets, and so websockify does not reach it.
-      const [host, port] = targets[name]!;
-      assertEquals(found, [host!.replace(/^\[(.*)\]$/, "$1"), port], name);
-    }
-    // What websockify finds no port in cannot be reached.
-    delete targets.portless;
-    assertEquals(made.sort(), Object.keys(targets).sort());
-    assertEquals(
-      said.match(/(?<=^tokens\.cfg:)\d+(?=: left out)/gm),
-      ["15", "16", "17", "18"],
-    );
-  },
-}));
-
-Deno.test("websockify page's plugin asks a service for the token's target", async () => {
-  await using directory = new TemporaryDirectory();
-  await using peer = TestPeer.tcp(echo);
-  const { hostname, port } = new URL(peer.host.replace("tcp:", "http:"));
-  const service = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    ({ url }) =>
-      new URL(url).pathname === "/lookup/a%20b"
-        ? Response.json({ host: hostname, port })
-        : new Response("unknown", { status: 404 }),
-  );
+/** What a client with a token is connected to; `undefined`: it is refused. */
+async function peerOf(
+  port: number,
+  token: string | undefined,
+): Promise<string | undefined> {
+  using client = await RawClient.connect(port);
+  const query = token === undefined ? "" : `?${new URLSearchParams({ token })}`;
   try {
-    await directory.write("token_api.ts", fileOf(page, "token_api.ts"));
-    const address = `127.0.0.1:${service.addr.port}`;
-    let config = fileOf(page, "token_api.ini");
-    config = replaceOnce(config, "tokens.example.org:443", address);
-    config = replaceOnce(
-      config,
-      "https://tokens.example.org",
-      `http://${address}`,
-    );
-    const file = await directory.write("token_api.ini", config);
-    const cwd = directory.path;
-    {
-      await using command = await Command.start({ file, cwd });
-      assertEquals(await ask(command, "a%20b"), "hello");
-      for (const target of ["/?token=none", "/"]) {
-        assertEquals((await request(command.port, { target })).status, 404);
-      }
-    }
-    await directory.write("token_api.ini", replaceOnce(config, "/%s", ""));
-    const { code, stderr } = await runCommand([file, "--check"], { cwd });
-    assertEquals(code, 2);
-    assertStringIncludes(stderr, "source = URL with %s in it");
-  } finally {
-    await service.shutdown();
+    await client.upgrade({
+      target: `/websockify${query}`,
+      headers: { "Sec-WebSocket-Protocol": "binary" },
+    });
+  } catch {
+    // websockify ends the connection without an answer.
+    return undefined;
   }
-});
+  const answer = await client.read();
+  assert(answer instanceof Uint8Array);
+  return new TextDecoder().decode(answer);
+}
+
+/** Starts websockify with a plugin for tokens. */
+async function startWebsockify(
+  plugin: string,
+  source: string,
+): Promise<Service & { readonly port: number }> {
+  const port = freePort();
+  const service = await Service.start([
+    "websockify",
+    ...["--token-plugin", plugin, "--token-source", source],
+    `127.0.0.1:${port}`,
+  ], /proxying from|Targets in/);
+  return Object.assign(service, { port });
+}
+
+/** The rows of the page's table of plugins. */
+const tokenRows = Array.from(
+  text.matchAll(/^\| `(\w+)` +\| `([^`]+)` +\| `(-b [^`]+)` +\|$/gm),
+  ([, plugin, source, options]) => ({
+    plugin: plugin!,
+    source: source!,
+    options: options!,
+  }),
+);
+
+/** What both programs are run with, and what clients ask. */
+interface TokenBed extends AsyncDisposable {
+  /** What the words of the table stand for. */
+  readonly words: Readonly<Record<string, string>>;
+  /** Tokens, of which some lead to peers. */
+  readonly tokens: readonly (string | undefined)[];
+}
+
+const asked = ["one", "two words", "with:colon", "six", "none", "", undefined];
+
+async function makeTokenFile(
+  directory: TemporaryDirectory,
+  [one, two]: readonly [string, string],
+): Promise<TokenBed> {
+  const socket = join(directory.path, "socket");
+  const listener = Deno.listen({ transport: "unix", path: socket });
+  const peer = TestPeer.on(listener, "", async (connection) => {
+    await writeAll(connection, "socket");
+    await echo(connection);
+  });
+  const file = await directory.write(
+    "tokens.cfg",
+    [
+      "# comment: 127.0.0.1:1",
+      `one:   ${one} `,
+      `two words: ${one}`,
+      `twice: ${one}`,
+      `twice: ${two}`,
+      `with:colon:\t${two}\r`,
+      `local: unix_socket:${socket}`,
+      "tight:127.0.0.1:1",
+      "no target",
+      "",
+    ].join("\n"),
+  );
+  return {
+    words: { FILE: file },
+    tokens: [...asked, "twice", "local", "tight", "# comment"],
+    [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
+  };
+}
+
+async function makeTokenNames(
+  directory: TemporaryDirectory,
+  [one, two]: readonly [string, string],
+): Promise<TokenBed> {
+  const names = join(directory.path, "names");
+  await Deno.mkdir(names);
+  await directory.write("names/one", `${one}\n`);
+  await directory.write("names/two words", two);
+  return {
+    words: { DIRECTORY: names },
+    tokens: asked,
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+function makeApi(
+  answer: (address: string) => Response,
+  [one, two]: readonly [string, string],
+): TokenBed {
+  const end = new AbortController();
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {}, signal: end.signal },
+    ({ url }) => {
+      const { pathname, searchParams } = new URL(url);
+      const token = searchParams.get("t") ??
+        decodeURIComponent(pathname.slice("/lookup/".length));
+      if (token === "one") return answer(one);
+      if (token === "two words") return answer(two);
+      return new Response("unknown", { status: 404 });
+    },
+  );
+  return {
+    words: { HOST: `127.0.0.1:${server.addr.port}` },
+    tokens: ["one", "two words", "none", undefined],
+    async [Symbol.asyncDispose](): Promise<void> {
+      end.abort();
+      await server.finished;
+    },
+  };
+}
+
+/** Makes keys and tokens with websockify's own library. */
+async function makeJwt(
+  directory: TemporaryDirectory,
+  peers: readonly [string, string],
+): Promise<TokenBed> {
+  const source = `
+import json, sys
+from jwcrypto import jwk, jwt
+key, other = [jwk.JWK.generate(kty="RSA", size=2048) for _ in range(2)]
+[host, port], now = sys.argv[1].rsplit(":", 1), int(sys.argv[2])
+def sign(claims, key=key):
+    token = jwt.JWT(header={"alg": "RS256"}, claims={"host": host, "port": port, **claims})
+    token.make_signed_token(key)
+    return token.serialize()
+def seal(claims):
+    token = jwt.JWT(header={"alg": "RSA-OAEP", "enc": "A256CBC-HS512"}, claims=claims)
+    token.make_encrypted_token(key)
+    return token.serialize()
+tokens = [sign({}), sign({"exp": now + 600}), sign({"exp": now - 600}),
+          sign({"nbf": now + 600}), sign({}, other), seal(sign({})), "none", ""]
+print(json.dumps([key.export_to_pem(private_key=True, password=None).decode(), tokens]))
+`;
+  const { success, stdout, stderr } = await new Deno.Command(python, {
+    args: ["-c", source, peers[0], `${Math.floor(Date.now() / 1000)}`],
+    stdin: "null",
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  const [key, tokens]: [string, string[]] = JSON.parse(
+    new TextDecoder().decode(stdout),
+  );
+  return {
+    words: { FILE: await directory.write("key.pem", key) },
+    tokens: [...tokens, undefined],
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/** Redis, with and without a password, as websockify 0.10 and later ones have it. */
+async function makeRedis(
+  directory: TemporaryDirectory,
+  [one, two]: readonly [string, string],
+  options: { readonly isPlain: boolean },
+): Promise<TokenBed> {
+  const port = freePort();
+  const password = options.isPlain ? [] : ["--requirepass", "PASS"];
+  const service = await Service.start([
+    "redis-server",
+    ...["--bind", "127.0.0.1", "--port", `${port}`, "--dir", directory.path],
+    ...["--save", "", "--appendonly", "no", ...password],
+  ], /eady to accept connections/);
+  const login = options.isPlain
+    ? []
+    : ["-a", "PASS", "--no-auth-warning", "-n", "1"];
+  const space = options.isPlain ? "" : "SPACE:";
+  for (
+    const [key, value] of [
+      ["one", JSON.stringify({ host: one })],
+      ["two words", JSON.stringify({ host: two })],
+      ...options.isPlain ? [] : [["six", ` ${two} `]],
+    ]
+  ) {
+    const { success } = await new Deno.Command("redis-cli", {
+      args: ["-e", "-p", `${port}`, ...login, "SET", `${space}${key}`, value!],
+      stdin: "null",
+      stdout: "null",
+    }).output();
+    assert(success);
+  }
+  return {
+    words: { "HOST:PORT": `127.0.0.1:${port}` },
+    tokens: asked,
+    [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
+  };
+}
+
+function addressOf({ host }: TestPeer): string {
+  return host.replace("tcp://", "");
+}
+
+function replaceWords(text: string, words: TokenBed["words"]): string {
+  let replaced = text;
+  for (const [word, value] of Object.entries(words)) {
+    replaced = replaced.replaceAll(word, value);
+  }
+  return replaced;
+}
+
+/** The plugins of later versions; their answers are known. */
+const laterPlugins: Readonly<Record<string, readonly (string | undefined)[]>> =
+  {
+    "TokenFileName DIRECTORY": ["one", "two", ...Array(5).fill(undefined)],
+    "TokenRedis HOST:PORT:1:PASS:SPACE": [
+      ...["one", "two", undefined, "two"],
+      ...Array(3).fill(undefined),
+    ],
+  };
+
+Deno.test(needing(
+  [
+    ...["websockify", "redis-server", "python3 jwcrypto"],
+    ...["python3 redis", "python3 requests", "python3 simplejson"],
+  ] as Need[],
+  {
+    name: "websockify page's options lead to the peers of websockify itself",
+    async fn(t: Deno.TestContext): Promise<void> {
+      await using one = namedPeer("one");
+      await using two = namedPeer("two");
+      const peers = [addressOf(one), addressOf(two)] as const;
+      await using directory = new TemporaryDirectory();
+      const beds: Record<string, () => TokenBed | Promise<TokenBed>> = {
+        "TokenFile FILE": () => makeTokenFile(directory, peers),
+        "TokenFileName DIRECTORY": () => makeTokenNames(directory, peers),
+        "JSONTokenApi http://HOST/lookup/%s": () =>
+          makeApi((address) => {
+            const [host, port] = address.split(":");
+            return Response.json({ host, port });
+          }, peers),
+        "BaseTokenAPI http://HOST/lookup?t=%s": () =>
+          makeApi((address) => new Response(address), peers),
+        "JWTTokenApi FILE": () => makeJwt(directory, peers),
+        "TokenRedis HOST:PORT": () =>
+          makeRedis(directory, peers, { isPlain: true }),
+        "TokenRedis HOST:PORT:1:PASS:SPACE": () =>
+          makeRedis(directory, peers, { isPlain: false }),
+      };
+      // What it reads once, this reads as often as with the other.
+      const rows = tokenRows.filter(({ plugin }) =>
+        plugin !== "ReadOnlyTokenFile"
+      );
+      assertEquals(
+        rows.map(({ plugin, source }) => `${plugin} ${source}`).sort(),
+        Object.keys(beds).sort(),
+      );
+      for (const { plugin, source, options } of rows) {
+        const name = `${plugin} ${source}`;
+        await t.step(name, async () => {
+          await using bed = await beds[name]!();
+          await using ours = await Command.start({
+            args: replaceWords(options, bed.words).split(" ")
+              .concat("-c", "framing=binary", "-c", "protocol=*"),
+          });
+          async function ask(port: number): Promise<(string | undefined)[]> {
+            return await Promise.all(
+              bed.tokens.map((token) => peerOf(port, token)),
+            );
+          }
+          const found = await ask(ours.port);
+          const known = laterPlugins[name];
+          if (known !== undefined) return assertEquals(found, [...known]);
+          await using theirs = await startWebsockify(
+            plugin,
+            replaceWords(source, bed.words),
+          );
+          assertEquals(found, await ask(theirs.port));
+          assert(new Set(found).size > 1);
+        });
+      }
+    },
+  },
+));
 
 Deno.test(
   needing(["openssl"], {

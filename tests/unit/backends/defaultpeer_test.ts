@@ -39,6 +39,7 @@ Deno.test("backends holds the built-in backends and nothing else", {
     "tokenfile",
     "http",
     "redis",
+    "dns",
     "jwt",
     "sqlite",
   ]);

@@ -14,6 +14,19 @@ Deno.test("parseAnswer() reads texts and JSON", { permissions }, () => {
     [" 127.0.0.1:1\n", { address: "tcp://127.0.0.1:1" }],
     ["::1:5905", { address: "tcp://[::1]:5905" }],
     ["[::1]:5907", { address: "tcp://[::1]:5907" }],
+    ["one.test:1, two.test:2", {
+      address: ["tcp://one.test:1", "tcp://two.test:2"],
+    }],
+    ['["one.test:1", {"host": "two.test", "port": 2}]', {
+      address: ["tcp://one.test:1", "tcp://two.test:2"],
+    }],
+    ['{"address": ["one.test:1", "two.test:2"], "framing": "json"}', {
+      address: ["tcp://one.test:1", "tcp://two.test:2"],
+      framing: "json",
+    }],
+    [JSON.stringify(Array(40).fill("one.test:1")), {
+      address: Array(16).fill("tcp://one.test:1"),
+    }],
     ["unix_socket:/run/vnc/1.sock", { address: "unix:///run/vnc/1.sock" }],
     ["unix_socket:run/1.sock", { address: "unix://run/1.sock" }],
     ["unix_socket:@1.sock", { address: "unix://./@1.sock" }],
