@@ -27,6 +27,10 @@ export const backends: Readonly<
 > = Object.freeze({
   defaultpeer: createDefaultPeer,
   file: createFile,
+  async template(): Promise<Backend> {
+    const { createTemplate } = await import("./template.ts");
+    return createTemplate();
+  },
   async tokenfile(): Promise<Backend> {
     const { createTokenFile } = await import("./tokenfile/tokenfile.ts");
     return createTokenFile();

@@ -42,6 +42,13 @@ export const apiVersion = 1;
  */
 export interface Backend {
   /**
+   * Whether clients choose their peers, so that the option `allow-peer` has to
+   * limit them: without it, the backend is a configuration error.
+   *
+   * @default {false}
+   */
+  readonly needsAllowPeer?: boolean;
+  /**
    * Takes one configuration option. It is called once for each, in the order
    * given, before the first query.
    *

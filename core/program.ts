@@ -321,11 +321,13 @@ async function loadBackends(
   plugins: Plugins,
 ): Promise<Pick<Loaded, "backend" | "routes">> {
   const routes: Route[] = [];
+  const { backends, framings } = plugins;
+  const options = { backends, framings, allowed: core.allowPeer };
   try {
     for (const { pattern, backend, backendName, fields } of configs) {
       routes.push({
         pattern,
-        backend: await loadBackend(backend, plugins),
+        backend: await loadBackend(backend, options),
         backendName,
         access: fields.access,
         origin: fields.origin ?? core.origin,
@@ -335,7 +337,7 @@ async function loadBackends(
     }
     const backend = steps.length === 0
       ? undefined
-      : await loadBackend(steps, plugins);
+      : await loadBackend(steps, options);
     return { backend, routes };
   } catch (error) {
     await cleanUp({ backend: undefined, routes });

@@ -6,6 +6,7 @@
 
 import { untilAborted } from "../time/abortable.ts";
 import { isStreamAddress, parseAddress } from "../net/address.ts";
+import type { AllowedPeers } from "../net/allowed_peers.ts";
 import { checkTlsTrust } from "../net/tls_trust.ts";
 import type { Backend, BackendQuery, PeerInfo, Refusal } from "../api.ts";
 import { peerFields } from "./answer_fields.ts";
@@ -25,6 +26,12 @@ export interface LoadBackendOptions {
   readonly backends: BackendTable;
   /** The framing functions that a backend may name. */
   readonly framings: FramingTable;
+  /**
+   * The peers that may be opened.
+   *
+   * @default {"*"}
+   */
+  readonly allowed?: AllowedPeers;
 }
 
 /**
@@ -54,7 +61,13 @@ export async function loadBackend(
         await configure(backend!, step.option, step.value);
       }
     }
-    origin = steps.findLast(({ step }) => step === "load")?.origin;
+    const load = steps.findLast((step) => step.step === "load");
+    origin = load?.origin;
+    if (backend!.needsAllowPeer === true && (options.allowed ?? "*") === "*") {
+      throw new TypeError(
+        `backend "${load?.name}" needs allow-peer: its clients name their peers, and without that option each of them could reach whatever this machine can`,
+      );
+    }
     const info = await start(backend!, steps);
     origin = originOfFraming(steps) ?? origin;
     await checkFraming(info, options.framings);

@@ -44,7 +44,7 @@ export const routeOption = {
   name: "route",
   placeholder: "PATTERN",
   help:
-    "begin a route, such as /mqtt or /vnc/*, to which the options -b, -c, --origin and --balance behind it belong",
+    "begin a route, such as /mqtt or /vnc/*, to which -b, -c and the options of a route behind it belong",
   details:
     "Requests that match the pattern get the backend that follows; see [routes](../backends/README.md#routes). In a file, it is a section `[route PATTERN]`.",
   example: "/vnc/*",

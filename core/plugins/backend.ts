@@ -20,9 +20,16 @@ export class PluginBackend implements Backend {
   /** Tells it from others that the plugin has made. */
   #number: number;
 
-  private constructor(process: PluginSupervisor, number: number) {
+  readonly needsAllowPeer: boolean;
+
+  private constructor(
+    process: PluginSupervisor,
+    number: number,
+    needsAllowPeer: boolean,
+  ) {
     this.#process = process;
     this.#number = number;
+    this.needsAllowPeer = needsAllowPeer;
   }
 
   /**
@@ -34,8 +41,8 @@ export class PluginBackend implements Backend {
    */
   static async create(process: PluginSupervisor): Promise<PluginBackend> {
     const number = ++lastBackend;
-    await process.step("create", [number]);
-    return new PluginBackend(process, number);
+    const needsAllowPeer = await process.step("create", [number]);
+    return new PluginBackend(process, number, needsAllowPeer === true);
   }
 
   async configure(option: string, value: string): Promise<void> {

@@ -16,8 +16,11 @@ export interface SandboxCalls {
   strip(text: string, url: string): string;
   /** Import the plugin's module. */
   load(sources: ModuleSources): LoadedExports;
-  /** Make a backend, under a number: there may be one for each route. */
-  create(backend: number): void;
+  /**
+   * Make a backend, under a number: there may be one for each route. Answers
+   * whether it needs `allow-peer`.
+   */
+  create(backend: number): unknown;
   /** Pass an option to a backend. */
   configure(backend: number, option: string, value: string): void;
   /** Start a backend. */

@@ -128,10 +128,11 @@ export function createSandbox(
     }
   }
 
-  async function create(number: number): Promise<void> {
+  async function create(number: number): Promise<boolean> {
     const created: unknown = await plugin!.createBackend!();
     checkBackend(created);
     backends.set(number, created);
+    return created.needsAllowPeer === true;
   }
 
   async function configure(

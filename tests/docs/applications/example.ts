@@ -211,13 +211,14 @@ export class Example implements AsyncDisposable {
   }
 
   /**
-   * Imports the page's `client.js`. What it imports by the name of a package is
+   * Imports a module of the page. What it imports by the name of a package is
    * what `deno.json` has under it.
    *
+   * @param file Its name.
    * @returns What it exports.
    */
-  async client<Exports>(): Promise<Exports> {
-    return await import(pathToFileURL(join(this.path, "client.js")).href);
+  async client<Exports>(file = "client.js"): Promise<Exports> {
+    return await import(pathToFileURL(join(this.path, file)).href);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -64,5 +64,14 @@ export const postgres: ClientApplication = {
     await pool.end();
     const { code } = await bridge.event("close");
     assertEquals(code, 1000);
+    for (const [file, route] of [["address.js", "/v1"], ["path.js", "/pg/*"]]) {
+      const { pool } = await example.client<PageClient>(file);
+      const { rows } = await pool.query("select 6 * 7 as answer");
+      assertEquals(rows, [{ answer: 42 }]);
+      await pool.end();
+      const opened = await bridge.event("open", (open) => open.route === route);
+      assertEquals(opened.peer, bridge.logged("open")[0]!.peer);
+      await bridge.event("close", ({ id }) => id === opened.id);
+    }
   },
 };
