@@ -51,6 +51,8 @@ export const packages = {
   fish: "fish",
   man: "man-db",
   mandoc: "mandoc",
+  "dpkg-deb": "dpkg",
+  lintian: "lintian",
   script: "bsdutils",
   shellcheck: "shellcheck",
   "systemd-analyze": "systemd",
@@ -66,6 +68,13 @@ export const packages = {
 
 /** A program that tests start. */
 export type Program = keyof typeof packages;
+
+/** A command, as root runs it. */
+export function asRoot(
+  command: readonly [string, ...string[]],
+): readonly [string, ...string[]] {
+  return Deno.uid() === 0 ? command : ["sudo", "--non-interactive", ...command];
+}
 
 /** The system's Python: a `python3` before it on the path may lack its modules. */
 export const python = "/usr/bin/python3";
@@ -111,6 +120,18 @@ const abilities = {
   },
   /** Network namespaces with names, and virtual devices between them. */
   networks: { lack: "network namespaces", has: canMakeNetworks },
+  /** The rights of root, and file systems that lie over others. */
+  overlay: {
+    lack: "overlay file systems, as root",
+    has: () =>
+      Deno.build.os === "linux" && runs(asRoot([
+        ...["unshare", "--mount", "--net", "sh", "-ec"] as const,
+        `
+        mount -t tmpfs overlay /mnt && cd /mnt && mkdir upper work system
+        mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work system
+        `,
+      ])),
+  },
   /** Unix sockets, pipes and permissions of files. */
   unix: { lack: "Unix", has: () => Deno.build.os !== "windows" },
 } as const;
