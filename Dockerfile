@@ -3,7 +3,7 @@
 # The program for one architecture is compiled on any other.
 FROM --platform=$BUILDPLATFORM denoland/deno:2.9.6 AS build
 WORKDIR /build
-COPY deno.json main.ts ./
+COPY deno.json deno.lock main.ts ./
 COPY backends backends
 COPY core core
 COPY fallback fallback

@@ -18,6 +18,7 @@
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import manifest from "../deno.json" with { type: "json" };
+import { LockCopy } from "./lock.ts";
 import { formatLicenses } from "./licenses.ts";
 import { lazyPackages, startedModules } from "./modules.ts";
 import { stdArguments } from "./std.ts";
@@ -28,9 +29,23 @@ const root = join(import.meta.dirname!, "..");
  * Makes the bundle.
  *
  * @param directory Where; it is emptied first.
+ * @param lock What packages of npm it takes, and what it has taken from jsr.io;
+ * absent: it begins with `deno.lock`.
  * @throws {Error} If Deno cannot make it, or it would lack a module.
  */
-export async function bundle(directory: string): Promise<void> {
+export async function bundle(
+  directory: string,
+  lock?: LockCopy,
+): Promise<void> {
+  if (lock !== undefined) return await bundleLocked(directory, lock);
+  await using copy = await LockCopy.make();
+  await bundleLocked(directory, copy);
+}
+
+async function bundleLocked(
+  directory: string,
+  lock: LockCopy,
+): Promise<void> {
   await Deno.mkdir(directory, { recursive: true });
   for await (const { name } of Deno.readDir(directory)) {
     await Deno.remove(join(directory, name), { recursive: true });
@@ -42,16 +57,17 @@ export async function bundle(directory: string): Promise<void> {
   }
   for (const path of [join(root, "main.ts"), ...started]) {
     const output = join(directory, toJs(path));
-    await bundleModule(path, output);
+    await bundleModule(path, output, lock);
     await renameStarted(output, names);
   }
   await checkStarted(directory, names);
   const imports: Record<string, string> = {};
   for (const [name, specifier] of lazyPackages) {
     const file = `${name.replace("@", "").replaceAll("/", "_")}.package.js`;
-    await bundlePackage(specifier, join(directory, file));
+    await bundlePackage(specifier, join(directory, file), lock);
     imports[name] = `./${file}`;
   }
+  await lock.check();
   await writeJson(join(directory, "deno.json"), {
     imports,
     unstable: manifest.unstable,
@@ -68,11 +84,16 @@ function toJs(path: string): string {
   return basename(path).replace(/\.ts$/, ".js");
 }
 
-async function bundleModule(path: string, output: string): Promise<void> {
+async function bundleModule(
+  path: string,
+  output: string,
+  lock: LockCopy,
+): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["bundle", "--quiet", "--no-check"],
       `--config=${join(root, "deno.json")}`,
+      ...lock.arguments,
       ...await stdArguments(),
       `--output=${output}`,
       path,
@@ -134,6 +155,7 @@ async function checkStarted(
 async function bundlePackage(
   specifier: string,
   output: string,
+  lock: LockCopy,
 ): Promise<void> {
   const names = Object.keys(await import(specifier)).filter((name) =>
     name !== "default" && name !== "module.exports"
@@ -150,7 +172,7 @@ async function bundlePackage(
     ].join("\n"),
   );
   try {
-    await bundleModule(entry, output);
+    await bundleModule(entry, output, lock);
   } finally {
     await Deno.remove(entry);
   }

@@ -24,6 +24,7 @@ import { archiveName, formatChecksums, pack } from "./archive.ts";
 import { compile, targets } from "./compile.ts";
 import { lazyPackages, startedModules } from "./modules.ts";
 import { formatLicenses } from "./licenses.ts";
+import { LockCopy, lockPath, readLock } from "./lock.ts";
 import { makeSbom, readModuleGraph } from "./sbom.ts";
 
 const root = join(import.meta.dirname!, "..");
@@ -57,6 +58,7 @@ export async function release(args: readonly string[]): Promise<number> {
   const { targets, output } = readArguments(args);
   const time = sourceTime();
   await makeEmptyDirectory(output);
+  await using lock = await LockCopy.make();
   const made: string[] = [];
   for (const target of targets) {
     const name = archiveName(manifest.version, target);
@@ -68,15 +70,21 @@ export async function release(args: readonly string[]): Promise<number> {
     const code = await compile([
       ...["--target", target],
       ...["--output", join(directory, program)],
-    ]);
+    ], lock);
     if (code !== 0) return code;
     await addFiles(directory);
     made.push(await pack(output, name, time));
     await Deno.remove(directory, { recursive: true });
   }
   const bill = "websocksy.cdx.json";
-  await Deno.writeTextFile(join(output, bill), await formatSbom(time));
-  const sums = await formatChecksums(output, [...made, bill]);
+  await Deno.writeTextFile(join(output, bill), await formatSbom(time, lock));
+  // With what was taken from jsr.io: it makes the same programs again.
+  await Deno.copyFile(lock.path, join(output, "deno.lock"));
+  const sums = await formatChecksums(output, [
+    ...made,
+    bill,
+    "deno.lock",
+  ]);
   await Deno.writeTextFile(join(output, "SHA256SUMS"), sums);
   return 0;
 }
@@ -139,15 +147,22 @@ async function addFiles(directory: string): Promise<void> {
   }
 }
 
-async function formatSbom(time: Date): Promise<string> {
+async function formatSbom(time: Date, lock: LockCopy): Promise<string> {
   const entries = [
     join(root, "main.ts"),
     ...await startedModules(),
     ...lazyPackages.values(),
   ];
-  const graphs = await Promise.all(entries.map(readModuleGraph));
+  const graphs = await Promise.all(
+    entries.map((entry) => readModuleGraph(entry, lock)),
+  );
   const { version } = manifest;
-  const bill = makeSbom(graphs, { version, time, runtime: Deno.version });
+  const bill = makeSbom(graphs, {
+    version,
+    time,
+    runtime: Deno.version,
+    lock: await readLock(lockPath),
+  });
   return `${JSON.stringify(bill, null, 2)}\n`;
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { hashOf, type Lock, type LockCopy } from "./lock.ts";
 import { stdArguments } from "./std.ts";
 
 /** The output of `deno info --json` for a program. */
@@ -46,6 +47,8 @@ export interface SbomOptions {
   readonly time: Date;
   /** Versions of the runtime in a compiled program. */
   readonly runtime: { readonly deno: string; readonly v8: string };
+  /** The lock that the program was built from: it has the hashes of packages. */
+  readonly lock: Lock;
 }
 
 /** A piece of software, as CycloneDX describes it. */
@@ -54,6 +57,10 @@ interface Component {
   readonly "bom-ref": string;
   readonly name: string;
   readonly version: string;
+  readonly hashes?: readonly {
+    readonly alg: "SHA-512";
+    readonly content: string;
+  }[];
   readonly purl?: string;
   readonly licenses?: readonly { readonly license: { readonly id: string } }[];
 }
@@ -62,12 +69,22 @@ interface Component {
  * Asks Deno for the modules of a program.
  *
  * @param entry Path of its first module, or the specifier of a package.
+ * @param lock What it is resolved with.
  * @returns The graph of its modules.
  * @throws {Error} If Deno cannot load it.
  */
-export async function readModuleGraph(entry: string): Promise<ModuleGraph> {
+export async function readModuleGraph(
+  entry: string,
+  lock?: LockCopy,
+): Promise<ModuleGraph> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", ...await stdArguments(), entry],
+    args: [
+      "info",
+      "--json",
+      ...lock?.arguments ?? [],
+      ...await stdArguments(),
+      entry,
+    ],
     stdin: "null",
   }).output();
   const decoder = new TextDecoder();
@@ -90,7 +107,7 @@ export async function readModuleGraph(entry: string): Promise<ModuleGraph> {
  */
 export function makeSbom(
   graphs: readonly ModuleGraph[],
-  { version, time, runtime }: SbomOptions,
+  { version, time, runtime, lock }: SbomOptions,
 ): Record<string, unknown> {
   const program: Component = {
     type: "application",
@@ -114,7 +131,7 @@ export function makeSbom(
     return ref;
   }
   for (const graph of graphs) {
-    addGraph(graph, { add, edges, own: program["bom-ref"] });
+    addGraph(graph, { add, edges, own: program["bom-ref"], lock });
   }
   return {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -136,9 +153,10 @@ interface Bill {
   readonly edges: ReadonlyMap<string, Set<string>>;
   /** The program's own reference. */
   readonly own: string;
+  readonly lock: Lock;
 }
 
-function addGraph(graph: ModuleGraph, { add, edges, own }: Bill): void {
+function addGraph(graph: ModuleGraph, { add, edges, own, lock }: Bill): void {
   const { roots, modules, redirects, npmPackages = {} } = graph;
   const bySpecifier = new Map(modules.map((one) => [one.specifier, one]));
   function refOf({ specifier, error, npmPackage }: Module): string | undefined {
@@ -158,7 +176,7 @@ function addGraph(graph: ModuleGraph, { add, edges, own }: Bill): void {
   function addNpm(key: string): string {
     const { name, version, dependencies } = npmPackages[key]!;
     const known = edges.has(`npm:${name}@${version}`);
-    const ref = add(fromNpm(name, version));
+    const ref = add(fromNpm(name, version, hashOf(lock, name, version)));
     if (!known) {
       for (const other of dependencies) edges.get(ref)!.add(addNpm(other));
     }
@@ -200,12 +218,13 @@ function platform(
   };
 }
 
-function fromNpm(name: string, version: string): Component {
+function fromNpm(name: string, version: string, hash: string): Component {
   return {
     type: "library",
     "bom-ref": `npm:${name}@${version}`,
     name,
     version,
+    hashes: [{ alg: "SHA-512", content: hash }],
     purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
   };
 }

@@ -163,7 +163,7 @@ Deno.test(
       await t.step("What is installed is there", async () => {
         assertEquals(
           outputs.get("sha256sum --check --ignore-missing SHA256SUMS"),
-          `${name}.tar.gz: OK\nwebsocksy.cdx.json: OK\n`,
+          `deno.lock: OK\n${name}.tar.gz: OK\nwebsocksy.cdx.json: OK\n`,
         );
         assertStringIncludes(
           outputs.get("man websocksy")!,

@@ -11,6 +11,7 @@ import manifest from "../../deno.json" with { type: "json" };
 import { archiveName, formatChecksums, pack } from "../../tools/archive.ts";
 import { targets } from "../../tools/compile.ts";
 import { lazyPackages, startedModules } from "../../tools/modules.ts";
+import { lockPath, readLock } from "../../tools/lock.ts";
 import { release } from "../../tools/release.ts";
 import {
   makeSbom,
@@ -22,7 +23,12 @@ import { TemporaryDirectory } from "../support/service.ts";
 import { needing } from "../support/needing.ts";
 
 const time = new Date("2025-01-02T03:04:06Z");
-const options = { version: "1.2.3", time, runtime: Deno.version };
+const options = {
+  version: "1.2.3",
+  time,
+  runtime: Deno.version,
+  lock: await readLock(lockPath),
+};
 
 async function run(
   cwd: string,
@@ -143,7 +149,9 @@ Deno.test("makeSbom() names every package of the program", async () => {
     ...await startedModules(),
     ...lazyPackages.values(),
   ];
-  const graphs = await Promise.all(entries.map(readModuleGraph));
+  const graphs = await Promise.all(
+    entries.map((entry) => readModuleGraph(entry)),
+  );
   const bill = makeSbom(graphs, options) as unknown as Bill;
   await assertValidSbom(bill);
   const purls = bill.components.map(({ purl }) => purl);
