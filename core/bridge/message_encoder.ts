@@ -163,7 +163,8 @@ class MessageAppender implements StreamEncoder {
   }
 
   encode(messages: IncomingMessages): EncodedMessages {
-    const { data, ends } = messages;
+    const { data, ends, ended } = messages;
+    if (ended === true) return messages;
     const ending = this.append;
     const most = this.#maxMessage;
     const last = ending[ending.length - 1]!;

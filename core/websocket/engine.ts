@@ -29,6 +29,13 @@ export interface IncomingMessages {
    * @default {[]}
    */
   readonly turns?: readonly number[];
+  /**
+   * Whether the engine has seen to it that each message ends with the bytes of
+   * {@linkcode WebSocketHandler.append}, and is no larger than it may be.
+   *
+   * @default {false}
+   */
+  readonly ended?: boolean;
 }
 
 /** Messages for a client, in order. */

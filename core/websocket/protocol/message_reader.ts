@@ -25,6 +25,10 @@ const MIN_HEADER = 6;
 /** The turns of a batch of texts. */
 const ALL_TEXT: readonly number[] = Object.freeze([0]);
 
+type Batch = {
+  -readonly [Key in keyof IncomingMessages]: IncomingMessages[Key];
+};
+
 /** Reads the messages of one connection. Its methods do nothing more after a failure. */
 export class MessageReader {
   /** How the client broke the protocol; those messages that were complete before are still given. */
@@ -65,6 +69,8 @@ export class MessageReader {
   #turns: number[] | undefined;
   #lastOpcode = OPCODE_BINARY;
   #unchecked = -1;
+  /** Whether each message so far ends with `#ending`. */
+  #ended = true;
   /** Where the payload ends that was taken last: bytes before it are free from `#out` on. */
   #taken = 0;
 
@@ -250,13 +256,13 @@ export class MessageReader {
     const start = this.#bytes.byteOffset + this.#batchStart;
     const data = new Uint8Array(this.#bytes.buffer, start, length);
     const turns = this.#turns;
-    this.#batches.push(
-      turns === undefined
-        ? { data, ends: this.#ends }
-        : { data, ends: this.#ends, turns },
-    );
+    const batch: Batch = { data, ends: this.#ends };
+    if (turns !== undefined) batch.turns = turns;
+    if (this.#ending.length > 0 && this.#ended) batch.ended = true;
+    this.#batches.push(batch);
     this.#ends = [];
     this.#turns = undefined;
+    this.#ended = true;
     this.#lastOpcode = OPCODE_BINARY;
   }
 
@@ -279,12 +285,18 @@ export class MessageReader {
     const { length } = ending;
     const bytes = this.#bytes;
     const end = this.#out;
-    if (this.#taken - end < length) return;
     let same = end - this.#start < length ? -1 : length;
     while (same > 0 && bytes[end - length + same - 1] === ending[same - 1]) {
       same--;
     }
     if (same === 0) return;
+    if (
+      this.#taken - end < length ||
+      end + length - this.#start > this.#maxMessage
+    ) {
+      this.#ended = false;
+      return;
+    }
     for (let at = 0; at < length; at++) bytes[end + at] = ending[at]!;
     this.#out = end + length;
   }

@@ -208,3 +208,23 @@ Deno.test("openEncoder() does not copy messages that have their end", {
   append.fill(0x58);
   assertEquals(textsOf(other.encode(batch("a")) as EncodedMessages), ["a\n"]);
 });
+
+Deno.test(
+  "openEncoder() leaves messages alone to which the engine gave their end",
+  {
+    permissions,
+  },
+  () => {
+    const encoder = openEncoder({ append: encode("\n") }, { maxMessage })!;
+    const messages: IncomingMessages = { ...batch("a\n", "b\n"), ended: true };
+    assertStrictEquals(encoder.encode(messages), messages);
+    // Of others it looks at each.
+    assertEquals(
+      textsOf(encoder.encode(batch("a\n", "b")) as EncodedMessages),
+      [
+        "a\n",
+        "b\n",
+      ],
+    );
+  },
+);

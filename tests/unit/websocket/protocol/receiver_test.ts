@@ -553,11 +553,16 @@ function readWithEnding(
   const receiver = new Receiver({ maxMessage: 4000 });
   receiver.addEnding(utf8(ending));
   return chunks.flatMap((chunk) =>
-    receiver.receive(chunk).messages.flatMap(({ data, ends }) =>
-      ends.map((end, index) =>
+    receiver.receive(chunk).messages.flatMap(({ data, ends, ended }) => {
+      const messages = ends.map((end, index) =>
         new TextDecoder().decode(data.subarray(ends[index - 1] ?? 0, end))
-      )
-    )
+      );
+      // It is said of all or none, and never of one that lacks its end.
+      if (ended === true) {
+        assert(messages.every((message) => message.endsWith(ending)));
+      }
+      return messages;
+    })
   );
 }
 
@@ -601,6 +606,39 @@ Deno.test({
         }
       }
     }
+  },
+});
+
+Deno.test({
+  name:
+    "Receiver.addEnding() says whether all messages of a read have their end",
+  permissions,
+  fn(): void {
+    const whole = binary("a\n");
+    const cases: [input: Uint8Array, ended: (boolean | undefined)[]][] = [
+      [join(binary("a"), text("b\n"), binary("")), [true]],
+      // With its end, it would be larger than it may be.
+      [join(binary("123456789"), whole), [undefined]],
+      [join(whole, binary("123456789")), [undefined]],
+      [join(binary("12345678\n"), whole), [true]],
+      // It came in two reads.
+      [join(whole, binary("a").slice(0, 7)), [true]],
+    ];
+    for (const [input, ended] of cases) {
+      const receiver = new Receiver({ maxMessage: 9 });
+      receiver.addEnding(utf8("\n"));
+      const { messages } = receiver.receive(input.slice());
+      assertEquals(messages.map((batch) => batch.ended), ended);
+    }
+    const receiver = new Receiver({ maxMessage: 9 });
+    const { messages } = receiver.receive(whole.slice());
+    assertEquals(messages.map((batch) => batch.ended), [undefined]);
+    receiver.addEnding(utf8("\n"));
+    receiver.receive(binary("a").slice(0, 6));
+    const { messages: cut } = receiver.receive(
+      join(binary("a").slice(6), whole),
+    );
+    assertEquals(cut.map((batch) => batch.ended), [undefined, true]);
   },
 });
 
