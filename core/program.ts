@@ -11,7 +11,9 @@ import type { Backend } from "./api.ts";
 import type { Route } from "./accept/route.ts";
 import { type BackendTable, loadBackend } from "./accept/backend.ts";
 import type { AccessLog } from "./server/access_log.ts";
-import { readCertificate } from "./server/certificate.ts";
+import { expiriesOf, readCertificate } from "./server/certificate.ts";
+import { CertificateExpiry } from "./server/certificate_expiry.ts";
+import type { CertificateWatch } from "./server/certificate_watch.ts";
 import {
   type Config,
   type GivenOption,
@@ -95,6 +97,9 @@ export class Program {
   #reloading = Promise.resolve();
   #isEnding = false;
   #accessMemory: AccessMemory | undefined;
+  #certificateWatch: CertificateWatch | undefined;
+  /** Of the first thread alone. */
+  #certificateExpiry: CertificateExpiry | undefined;
 
   private constructor(
     parts: ProgramParts,
@@ -212,6 +217,52 @@ export class Program {
       log: this.log,
       accessLog: this.#accessLog,
     });
+    if ((others.thread?.index ?? 0) === 0) {
+      this.#certificateExpiry = new CertificateExpiry(this.log);
+    }
+    await this.#watchCertificates();
+  }
+
+  /** Takes certificates up when their files are replaced, and warns of their end. */
+  async #watchCertificates(): Promise<void> {
+    this.#certificateWatch?.[Symbol.dispose]();
+    this.#certificateWatch = undefined;
+    this.#lookAtExpiry();
+    const { tlsCert, tlsKey } = withAbsolutePaths(this.#loaded.config.core);
+    if (tlsCert.length === 0) return;
+    const { CertificateWatch } = await import("./server/certificate_watch.ts");
+    this.#certificateWatch = new CertificateWatch({
+      files: [...tlsCert, ...tlsKey],
+      use: () => this.#inTurn(() => this.#renewCertificate()),
+      onFailure: (error) => this.log("error", "certificate", { error }),
+      onLook: () => this.#certificateExpiry?.look(),
+    });
+  }
+
+  /** Uses the certificates that the files have now; tells why they cannot be used. */
+  async #renewCertificate(): Promise<string | undefined> {
+    if (this.#isEnding) return undefined;
+    try {
+      const { core } = this.#loaded.config;
+      const certificate = await readCertificate(withAbsolutePaths(core));
+      this.#loaded = { ...this.#loaded, certificate };
+      this.#server!.useCertificate(toServerConfig(this.#loaded).certificate!);
+      this.#lookAtExpiry();
+      return undefined;
+    } catch (error) {
+      return describeFailure(error);
+    }
+  }
+
+  #lookAtExpiry(): void {
+    const { certificate, config, telemetry } = this.#loaded;
+    const ends = certificate === undefined
+      ? []
+      : expiriesOf(certificate).map((time, index) => ({
+        file: config.core.tlsCert[index]!,
+        time,
+      }));
+    this.#certificateExpiry?.watch(ends, telemetry);
   }
 
   /**
@@ -237,15 +288,24 @@ export class Program {
   async reload(
     read: () => readonly GivenOption[] | Promise<readonly GivenOption[]>,
   ): Promise<boolean> {
+    return await this.#inTurn(async () => {
+      try {
+        return !this.#isEnding && await this.#replace(await read());
+      } catch (error) {
+        this.log("error", "reload", { error: describeFailure(error) });
+        return false;
+      }
+    });
+  }
+
+  /** Makes a change when those before it are over. */
+  async #inTurn<T>(change: () => Promise<T>): Promise<T> {
     const before = this.#reloading;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#reloading = promise;
     await before;
     try {
-      return !this.#isEnding && await this.#replace(await read());
-    } catch (error) {
-      this.log("error", "reload", { error: describeFailure(error) });
-      return false;
+      return await change();
     } finally {
       resolve();
     }
@@ -264,6 +324,7 @@ export class Program {
     const { retired } = await this.#server!.reconfigure(toServerConfig(loaded));
     const { plugins } = this.#loaded;
     this.#loaded = loaded;
+    await this.#watchCertificates();
     // It waits for the queries and connections that use them.
     retired.then(() => plugins.retire());
     return true;
@@ -272,6 +333,7 @@ export class Program {
   /** Shuts down; connections have the time that the configuration sets. */
   async end(): Promise<void> {
     this.#isEnding = true;
+    this.#certificateWatch?.[Symbol.dispose]();
     if (this.#server !== undefined) await this.#server.shutDown();
     else {
       this.#loaded.access?.close();
@@ -391,8 +453,8 @@ function withAbsolutePaths(core: CoreConfig): CoreConfig {
   const { tlsCert, tlsKey, web, listen } = core;
   return {
     ...core,
-    tlsCert: tlsCert && absolutePath(tlsCert),
-    tlsKey: tlsKey && absolutePath(tlsKey),
+    tlsCert: tlsCert.map(absolutePath),
+    tlsKey: tlsKey.map(absolutePath),
     web: web && absolutePath(web),
     listen: listen.transport === "unix"
       ? { ...listen, path: absolutePath(listen.path) }

@@ -61,6 +61,8 @@ export const packages = {
   zip: "zip",
   zsh: "zsh",
   // Programs that make certificates and namespaces.
+  certbot: "certbot",
+  pebble: "pebble",
   ip: "iproute2",
   openssl: "openssl",
   unshare: "util-linux",

@@ -84,7 +84,7 @@ export function formatUrl(core: CoreConfig, port: number): string {
 }
 
 function schemeOf({ tlsCert }: CoreConfig): "ws" | "wss" {
-  return tlsCert === undefined ? "ws" : "wss";
+  return tlsCert.length === 0 ? "ws" : "wss";
 }
 
 /**
@@ -98,7 +98,7 @@ export function describeConfig(
   { core, backend, routes, plugins }: Config,
   isolations: ReadonlyMap<string, string> = new Map(),
 ): string {
-  const where = core.tlsCert === undefined
+  const where = core.tlsCert.length === 0
     ? formatListen(core.listen, core.port)
     : formatUrl(core, core.port);
   return [

@@ -164,7 +164,7 @@ function checkAccess(
     if (certificate === undefined) continue;
     const why = engine !== "stream"
       ? "engine native asks for no certificate"
-      : tlsCert === undefined
+      : tlsCert.length === 0
       ? "it needs tls-cert, too"
       : undefined;
     if (why === undefined) continue;
@@ -176,15 +176,19 @@ function checkAccess(
 }
 
 function checkTls(
-  { tlsCert, tlsKey, listen }: CoreConfig,
+  { tlsCert, tlsKey, listen, engine }: CoreConfig,
   origins: Readonly<Record<string, string>>,
 ): void {
-  if (tlsCert === undefined && tlsKey === undefined) return;
-  const given = tlsCert === undefined ? "tls-key" : "tls-cert";
-  const why = tlsKey === undefined
+  if (tlsCert.length === 0 && tlsKey.length === 0) return;
+  const given = tlsCert.length === 0 ? "tls-key" : "tls-cert";
+  const why = tlsKey.length === 0
     ? "it needs tls-key, too"
-    : tlsCert === undefined
+    : tlsCert.length === 0
     ? "it needs tls-cert, too"
+    : tlsCert.length !== tlsKey.length
+    ? `it is given ${tlsCert.length} times, and tls-key ${tlsKey.length} times`
+    : tlsCert.length > 1 && engine === "native"
+    ? "engine native has only one certificate"
     : listen.transport === "unix"
     ? "a Unix socket has no TLS"
     : undefined;

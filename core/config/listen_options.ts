@@ -18,10 +18,10 @@ export interface ListenConfig {
   readonly threads: number | "auto";
   /** Permissions of the Unix socket; absent: what the umask leaves. */
   readonly listenMode: number | undefined;
-  /** File of the certificate for clients, PEM; absent: no TLS. */
-  readonly tlsCert: string | undefined;
-  /** File of its private key, PEM. */
-  readonly tlsKey: string | undefined;
+  /** Files of certificates for clients, PEM; none: no TLS. */
+  readonly tlsCert: readonly string[];
+  /** Files of their private keys, PEM, in the same order. */
+  readonly tlsKey: readonly string[];
 }
 
 /** These options. */
@@ -82,22 +82,31 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     value: "file",
     default: "",
     help:
-      "certificate for clients, PEM, followed by its intermediate certificates",
+      "certificate for clients, PEM, followed by its intermediate certificates; given again: another one, for other names",
     details:
-      "With `tls-cert` and `tls-key`, the server accepts only `wss://` connections. With `engine = stream`, a client that speaks HTTP without TLS gets 400, and the log a line. The server reads both files at the start, and checks that they belong together. After you have replaced them, SIGHUP reads them again with `engine = stream`: new connections use the new certificate, and open ones go on. `engine = native` keeps the old certificate, logs a warning, and needs a restart. Switching TLS on or off needs a restart, and Unix sockets have no TLS.",
+      "With `tls-cert` and `tls-key`, the server accepts only `wss://` connections. With `engine = stream`, a client that speaks HTTP without TLS gets 400, and the log a line. The server reads both files at the start, and checks that they belong together.\n\n" +
+      "The files may be replaced at any time, also by another link to them: within a few seconds, the server reads them, and if they are valid and belong together, new connections use them, and open ones go on; if not, the log says why, and the old certificate stays. SIGHUP reads them at once. `engine = native` keeps the old certificate, logs a warning, and needs a restart. Fourteen days before a certificate expires, and each day from then on, the log warns.\n\n" +
+      "Given several times, with as many keys, in the same order, the options name several certificates: a client gets the first one that is valid for the name that it asks for (SNI), or else the first of all. `engine = native` takes only one. An empty value removes those before it. Switching TLS on or off needs a restart, and Unix sockets have no TLS. OCSP responses are not attached.",
     example: "/etc/websocksy/cert.pem",
-    parse: (value) => ({ tlsCert: value === "" ? undefined : value }),
+    parse: (value) => ({ tlsCert: value === "" ? [] : [value] }),
+    join: ({ tlsCert: before }, { tlsCert: added = [] }) => ({
+      tlsCert: added.length === 0 ? [] : [...before, ...added],
+    }),
   },
   {
     name: "tls-key",
     placeholder: "FILE",
     value: "file",
     default: "",
-    help: "private key of the certificate, PEM",
+    help:
+      "private key of the certificate, PEM; given again: that of the next one",
     details:
       "It must not have a passphrase. `tls-cert` and `tls-key` need each other.",
     example: "/etc/websocksy/key.pem",
-    parse: (value) => ({ tlsKey: value === "" ? undefined : value }),
+    parse: (value) => ({ tlsKey: value === "" ? [] : [value] }),
+    join: ({ tlsKey: before }, { tlsKey: added = [] }) => ({
+      tlsKey: added.length === 0 ? [] : [...before, ...added],
+    }),
   },
 ];
 

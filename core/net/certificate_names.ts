@@ -134,3 +134,24 @@ const decoder = new TextDecoder();
 function malformed(): SyntaxError {
   return new SyntaxError("it is no certificate");
 }
+
+/**
+ * Reports whether a server's certificate is valid for the name of a host, RFC
+ * 6125 section 6.4.
+ *
+ * @param names The names in the certificate.
+ * @param host The name.
+ */
+export function isValidFor(
+  { common, others }: Pick<CertificateNames, "common" | "others">,
+  host: string,
+): boolean {
+  const asked = host.toLowerCase().replace(/\.$/, "");
+  const parent = asked.slice(asked.indexOf("."));
+  // The common name counts only where there is no other.
+  return (others.length > 0 ? others : common).some((name) => {
+    const lower = name.toLowerCase();
+    return lower === asked ||
+      lower.startsWith("*.") && lower.slice(1) === parent && parent !== asked;
+  });
+}

@@ -1,5 +1,5 @@
 /**
- * Reads and checks the certificate for clients.
+ * Reads and checks the certificates for clients.
  *
  * @module
  */
@@ -8,20 +8,47 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { ConfigError, describeError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
 import type { CoreConfig } from "../config/options.ts";
-import type { EngineServer, ServerCertificate } from "../websocket/engine.ts";
+import type {
+  CertifiedKey,
+  EngineServer,
+  ServerCertificate,
+} from "../websocket/engine.ts";
 
 /**
- * Reads the certificate that `tls-cert` and `tls-key` name.
+ * Reads the certificates that `tls-cert` and `tls-key` name.
  *
  * @param core The options.
- * @returns The certificate; `undefined` if the server does not use TLS.
+ * @returns The certificates; `undefined` if the server does not use TLS.
  * @throws {ConfigError} If a file cannot be read, is not what it should be, or
- * the key is not that of the certificate.
+ * a key is not that of its certificate.
  */
 export async function readCertificate(
   { tlsCert, tlsKey }: Pick<CoreConfig, "tlsCert" | "tlsKey">,
 ): Promise<ServerCertificate | undefined> {
-  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  const [first, ...others] = await Promise.all(
+    tlsCert.map((file, index) => readCertifiedKey(file, tlsKey[index]!)),
+  );
+  return first && { ...first, ...others.length > 0 && { others } };
+}
+
+/**
+ * Finds when certificates expire.
+ *
+ * @param certificate The certificates.
+ * @returns When each of them does, in their order, in milliseconds since 1970.
+ */
+export function expiriesOf(
+  { others = [], ...first }: ServerCertificate,
+): number[] {
+  return [first, ...others].map(({ cert }) =>
+    Date.parse(new X509Certificate(cert).validTo)
+  );
+}
+
+async function readCertifiedKey(
+  tlsCert: string,
+  tlsKey: string,
+): Promise<CertifiedKey> {
   // One file may contain both, in any order, which not every parser supports.
   const cert = blocksOf(await readPem("tls-cert", tlsCert), /^CERTIFICATE$/)
     .join("");
@@ -111,10 +138,8 @@ export function replaceCertificate(
   certificate: ServerCertificate | undefined,
   { engine, log }: ReplaceCertificateOptions,
 ): ServerCertificate | undefined {
-  const isSame = old?.cert === certificate?.cert &&
-    old?.key === certificate?.key &&
-    old?.clientAuthorities === certificate?.clientAuthorities;
-  if (isSame) return old;
+  // They are texts, and lists of texts.
+  if (JSON.stringify(old) === JSON.stringify(certificate)) return old;
   if (old === undefined || certificate === undefined) {
     log("warn", "certificate", {
       error: "TLS is switched on or off by a restart",

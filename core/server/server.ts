@@ -164,7 +164,7 @@ export class Server {
     const { core } = config;
     let { certificate, pages } = config;
     // Nothing else is waited for: a client that connects after the call gets the new configuration.
-    if (core.tlsCert !== undefined) {
+    if (core.tlsCert.length > 0) {
       certificate ??= await readCertificate(core);
     }
     if (Pages.areIn(core)) pages ??= await Pages.load(core, this.#log);
@@ -180,6 +180,18 @@ export class Server {
     const retired = previous.retire();
     retired.then(() => previous.current.access?.close());
     return { retired };
+  }
+
+  /**
+   * Uses another certificate for new connections, if the engine can.
+   *
+   * @param certificate The certificate.
+   */
+  useCertificate(certificate: ServerCertificate): void {
+    this.#certificate = replaceCertificate(this.#certificate, certificate, {
+      engine: this.#engine!,
+      log: this.#log,
+    });
   }
 
   /** Ends the connections of those who could no longer come in, where that is asked for. */

@@ -48,6 +48,11 @@ class Both implements Telemetry {
     this.#one.peersDown(change);
     this.#other.peersDown(change);
   }
+
+  certificateExpiry(file: string, time: number): void {
+    this.#one.certificateExpiry(file, time);
+    this.#other.certificateExpiry(file, time);
+  }
 }
 
 class BothHandshakes implements HandshakeTelemetry {

@@ -23,6 +23,8 @@ export class Measurements implements Telemetry {
   #instruments: Instruments;
   #connections: OpenConnections;
   #looking: ReturnType<typeof setInterval>;
+  /** What was recorded last for each file. */
+  #expiries = new Map<string, number>();
 
   /** @param instruments Take the values. */
   constructor(instruments: Instruments) {
@@ -58,6 +60,14 @@ export class Measurements implements Telemetry {
 
   peersDown(change: number): void {
     this.#instruments.peersDown.add(change);
+  }
+
+  certificateExpiry(file: string, time: number): void {
+    const before = this.#expiries.get(file) ?? 0;
+    this.#expiries.set(file, time);
+    this.#instruments.certificateExpiry.add(time - before, {
+      [attributes.certificate]: file,
+    });
   }
 
   /** Adds what has gone through the open connections since the last time. */

@@ -44,6 +44,8 @@ export const attributes = {
   closedBy: "websocksy.close.by",
   /** Name of the plugin. */
   plugin: "websocksy.plugin.name",
+  /** File of a certificate, as configured. */
+  certificate: "websocksy.certificate.file",
 } as const;
 
 /** From a peer on the same machine to the default `connect-timeout`. */
@@ -53,7 +55,7 @@ const waits = [
 ];
 
 const { outcome, status, error, backend, route, transport } = attributes;
-const { direction, closeCode, closedBy, plugin } = attributes;
+const { direction, closeCode, closedBy, plugin, certificate } = attributes;
 
 /** The metrics. */
 export const metrics = {
@@ -137,6 +139,13 @@ export const metrics = {
     unit: "{restart}",
     description: "Restarts of a plugin after it failed.",
     attributes: [plugin, outcome],
+  },
+  certificateExpiry: {
+    name: "websocksy.certificate.expiry",
+    kind: "updowncounter",
+    unit: "s",
+    description: "When a certificate for clients expires, since 1970.",
+    attributes: [certificate],
   },
   loopDelay: {
     name: "websocksy.eventloop.delay",

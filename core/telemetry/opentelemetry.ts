@@ -85,6 +85,8 @@ class Traces implements Telemetry {
   pluginRestart(): void {}
 
   peersDown(): void {}
+
+  certificateExpiry(): void {}
 }
 
 /** A step of a handshake. */

@@ -45,6 +45,13 @@ export interface Telemetry {
    */
   pluginRestart(name: string, outcome: "running" | "failed"): void;
   /**
+   * Records when a certificate for clients expires.
+   *
+   * @param file The file that it is in.
+   * @param time When: seconds since 1970.
+   */
+  certificateExpiry(file: string, time: number): void;
+  /**
    * Records that one of several peers has failed, or is back.
    *
    * @param change 1 or -1.
@@ -120,4 +127,5 @@ export const noTelemetry: Telemetry = {
   handshake: () => unwatchedHandshake,
   pluginRestart(): void {},
   peersDown(): void {},
+  certificateExpiry(): void {},
 };

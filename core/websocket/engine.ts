@@ -264,12 +264,21 @@ export interface EngineOptions {
   readonly onError: (error: Error) => void;
 }
 
-/** The certificate of a server, and its key. */
-export interface ServerCertificate {
+/** A certificate of a server, and its key. */
+export interface CertifiedKey {
   /** The certificate, and those that lead to its authority, PEM. */
   readonly cert: string;
   /** Its private key, PEM. */
   readonly key: string;
+}
+
+/** What a server shows to clients that use TLS. */
+export interface ServerCertificate extends CertifiedKey {
+  /**
+   * Further certificates, where the engine can choose: the first one that is
+   * valid for the name that a client asks for is used, of this and of these.
+   */
+  readonly others?: readonly CertifiedKey[];
   /**
    * The certificates of authorities, PEM: clients are asked for certificates of
    * theirs. Absent: they are asked for none.

@@ -11,7 +11,7 @@ import type { Page } from "../page.ts";
 import { type Asked, formatFile } from "./file.ts";
 import { loadWebLibraries, type WebLibraries } from "./libraries.ts";
 import { formatListing } from "./listing.ts";
-import { isPlainName, parseWebPath, type WebPath } from "./path.ts";
+import { arePlainNames, parseWebPath, type WebPath } from "./path.ts";
 
 /** A folder that is served, and how. */
 interface Folder {
@@ -150,7 +150,7 @@ async function find(
     reach(Deno.realPath(join(root, ...names))),
   ]);
   const inside = relative(folder, path);
-  if (inside !== "" && !inside.split(sep).every(isPlainName)) throw notFound();
+  if (inside !== "" && !arePlainNames(inside.split(sep))) throw notFound();
   return { path, info: await reach(Deno.stat(path)) };
 }
 

@@ -30,9 +30,22 @@ export function parseWebPath(target: string): WebPath | undefined {
   const isFolder = sent.at(-1) === "";
   if (isFolder) sent.pop();
   const names = sent.map(decode);
-  return names.every(isPlainName)
+  return arePlainNames(names)
     ? { names, isFolder, last: sent.at(-1) ?? "", query: query! }
     : undefined;
+}
+
+/**
+ * Reports whether what lies below a folder may be served.
+ *
+ * @param names The names on the way to it.
+ */
+export function arePlainNames(
+  names: readonly (string | undefined)[],
+): names is readonly string[] {
+  // The only hidden folder that is for visitors (RFC 8615), as of ACME.
+  const isWellKnown = names[0] === ".well-known";
+  return (isWellKnown ? names.slice(1) : names).every(isPlainName);
 }
 
 /**

@@ -7,7 +7,12 @@
 
 import { createServer, type Server } from "node:http";
 import type { Duplex } from "node:stream";
-import { createSecureContext } from "node:tls";
+import { X509Certificate } from "node:crypto";
+import { createSecureContext, type SecureContext } from "node:tls";
+import {
+  isValidFor,
+  readCertificateNames,
+} from "../../net/certificate_names.ts";
 import { ClientAuthorities } from "./client_certificate.ts";
 import type { HttpConnection } from "./http_connection.ts";
 import { dropRest, endSoon, formatResponse } from "./http_answer.ts";
@@ -21,6 +26,7 @@ import { RequestGate } from "./request_gate.ts";
 import { startTls, type StartTlsOptions } from "./tls.ts";
 import { RequestError } from "../../errors.ts";
 import type {
+  CertifiedKey,
   EngineOptions,
   RequestHandler,
   ServerCertificate,
@@ -234,13 +240,31 @@ async function refuse(
 
 /** What a server's side of TLS needs. */
 function toTls(
-  { cert, key, clientAuthorities: ca }: ServerCertificate,
-): Pick<StartTlsOptions, "secureContext" | "authorities"> {
-  if (ca === undefined) {
-    return { secureContext: createSecureContext({ cert, key }) };
+  { cert, key, others = [], clientAuthorities: ca }: ServerCertificate,
+): Pick<StartTlsOptions, "secureContext" | "chooseContext" | "authorities"> {
+  function toContext({ cert, key }: CertifiedKey): SecureContext {
+    return createSecureContext({ cert, key, ...ca !== undefined && { ca } });
   }
+  const secureContext = toContext({ cert, key });
   return {
-    secureContext: createSecureContext({ cert, key, ca }),
-    authorities: new ClientAuthorities(ca),
+    secureContext,
+    ...others.length > 0 && {
+      chooseContext: chooserOf([
+        [cert, secureContext],
+        ...others.map((one) => [one.cert, toContext(one)] as const),
+      ]),
+    },
+    ...ca !== undefined && { authorities: new ClientAuthorities(ca) },
   };
+}
+
+/** Makes a function that finds the first context whose certificate is valid for a name. */
+function chooserOf(
+  contexts: readonly (readonly [cert: string, context: SecureContext])[],
+): (name: string) => SecureContext | undefined {
+  const named = contexts.map(([cert, context]) => ({
+    names: readCertificateNames(new X509Certificate(cert).raw),
+    context,
+  }));
+  return (name) => named.find(({ names }) => isValidFor(names, name))?.context;
 }

@@ -12,6 +12,8 @@ import type { HttpConnection } from "./http_connection.ts";
 export interface StartTlsOptions {
   /** The certificate and its key. */
   readonly secureContext: SecureContext;
+  /** Finds another certificate for the name that a client asks for (SNI); absent: there is none. */
+  readonly chooseContext?: (name: string) => SecureContext | undefined;
   /** Clients are asked for certificates of these; absent: for none. */
   readonly authorities?: ClientAuthorities | undefined;
   /** Milliseconds for the handshake. */
@@ -36,7 +38,8 @@ export async function startTls(
   connection: HttpConnection,
   options: StartTlsOptions,
 ): Promise<void> {
-  const { secureContext, authorities, timeout, onSecure, onPlain } = options;
+  const { secureContext, chooseContext, authorities } = options;
+  const { timeout, onSecure, onPlain } = options;
   const timer = setTimeout(() => connection.destroy(), timeout);
   connection.once("close", () => clearTimeout(timer));
   const first = await connection.peek();
@@ -57,6 +60,11 @@ export async function startTls(
     ALPNProtocols: ["http/1.1"],
     // What a request needs is decided when its path is known.
     ...authorities && { requestCert: true, rejectUnauthorized: false },
+    ...chooseContext && {
+      SNICallback(name, choose): void {
+        choose(null, chooseContext(name));
+      },
+    },
   });
   function fail(): void {
     socket.destroy();

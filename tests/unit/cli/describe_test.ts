@@ -105,7 +105,7 @@ Deno.test("formatUrl() names what clients connect to", { permissions }, () => {
   assertEquals(formatUrl(defaultCoreConfig, 1), "ws://[::]:1/");
   assertEquals(formatUrl(listening("h"), 65535), "ws://h:65535/");
   assertEquals(formatUrl(unix, 0), "unix:/run/x.sock");
-  const tls = { ...listening("h"), tlsCert: "c.pem", tlsKey: "k.pem" };
+  const tls = { ...listening("h"), tlsCert: ["c.pem"], tlsKey: ["k.pem"] };
   assertEquals(formatUrl(tls, 443), "wss://h:443/");
 });
 
@@ -206,7 +206,7 @@ Deno.test("describeDemo() gives a URL to connect to and a command to try", {
     new Function(script);
     assertEquals(text.includes("browser"), false);
   }
-  const tls = { ...defaultCoreConfig, tlsCert: "c.pem", tlsKey: "k.pem" };
+  const tls = { ...defaultCoreConfig, tlsCert: ["c.pem"], tlsKey: ["k.pem"] };
   assertStringIncludes(
     describeDemo({ ...defaultCoreConfig, console: "/" }, 9001, "deno"),
     "Open http://localhost:9001/ in a browser",

@@ -377,14 +377,27 @@ Deno.test("resolveConfig() takes a certificate and its key together", {
   });
   const both = [set("tls-key", "k"), set("tls-cert", "c")];
   const { tlsCert, tlsKey } = resolveConfig(both).core;
-  assertEquals({ tlsCert, tlsKey }, { tlsCert: "c", tlsKey: "k" });
+  assertEquals({ tlsCert, tlsKey }, { tlsCert: ["c"], tlsKey: ["k"] });
   // An empty value takes back what a file says.
   const none = resolveConfig([
     ...both,
     set("tls-cert", ""),
     set("tls-key", ""),
   ]);
-  assertEquals(none.core.tlsCert, undefined);
+  assertEquals(none.core.tlsCert, []);
+  const two = [...both, set("tls-cert", "c2"), set("tls-key", "k2")];
+  assertEquals(resolveConfig(two).core.tlsCert, ["c", "c2"]);
+  assertEquals(resolveConfig(two).core.tlsKey, ["k", "k2"]);
+  assertConfigError(
+    () => resolveConfig([...both, set("tls-cert", "c2")]),
+    "f:tls-cert",
+    "cannot use tls-cert: it is given 2 times, and tls-key 1 times",
+  );
+  assertConfigError(
+    () => resolveConfig([...two, set("engine", "native")]),
+    "f:tls-cert",
+    "cannot use tls-cert: engine native has only one certificate",
+  );
   assertConfigError(
     () => resolveConfig([set("tls-cert", "c")]),
     "f:tls-cert",

@@ -41,6 +41,23 @@ Deno.test("parseWebPath() finds no place elsewhere", { permissions }, () => {
   }
 });
 
+Deno.test(
+  "parseWebPath() finds what ACME asks for, and nothing else that is hidden",
+  {
+    permissions,
+  },
+  () => {
+    assertEquals(parseWebPath("/.well-known/acme-challenge/a_b")?.names, [
+      ...[".well-known", "acme-challenge", "a_b"],
+    ]);
+    for (
+      const target of ["/a/.well-known/b", "/.well-known/.a", "/.well-knowna"]
+    ) {
+      assertEquals(parseWebPath(target), undefined, target);
+    }
+  },
+);
+
 Deno.test("isPlainName() leaves out what is hidden or no name", {
   permissions,
 }, () => {
