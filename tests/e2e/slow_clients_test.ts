@@ -6,10 +6,11 @@
  * take as much, as what users have reported.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertLess } from "@std/assert";
 import { join } from "node:path";
 import { opcodes, RawClient, type RawConnection } from "../support/client.ts";
-import { Command, testEngines } from "../support/command.ts";
+import { Command, type EngineName, testEngines } from "../support/command.ts";
+import { scrape } from "../support/metrics.ts";
 import { readAll, TestPeer, writeAll } from "../support/peer.ts";
 import {
   type Certificate,
@@ -81,6 +82,23 @@ async function openPaced(
   return { client, connection };
 }
 
+/** Bytes that a command says, on its page, that clients were given. */
+async function countedBytes(port: number): Promise<number> {
+  const metrics = await scrape(port);
+  return metrics.sum("websocksy_connection_io_bytes_total", {
+    websocksy_direction: "to_client",
+  });
+}
+
+/** Bytes that the systems of both ends may hold of what was sent. */
+function systemBuffers(): number {
+  const [read, write] = ["rmem", "wmem"].map((name) => {
+    const limits = Deno.readTextFileSync(`/proc/sys/net/ipv4/tcp_${name}`);
+    return Number(limits.trim().split(/\s+/).at(-1));
+  });
+  return read! + write!;
+}
+
 /** Starts a peer that says some bytes, ends its stream and waits for the other end. */
 function peerThatSays(total: number): TestPeer {
   return TestPeer.tcp(async (connection) => {
@@ -143,46 +161,81 @@ const slowClients: Readonly<Record<string, SlowClient>> = isLong
     },
   };
 
-for (const [name, slow] of Object.entries(slowClients)) {
-  const { total, ping, rate, seconds, tls = false } = slow;
-  testEngines(
-    `bridge gives a client that reads ${name} all, however late it answers a ping`,
-    async (_, engine) => {
-      await using directory = new TemporaryDirectory();
-      const certificate = tls
-        ? await createCertificate(directory.path)
-        : undefined;
-      await using peer = peerThatSays(total);
-      await using command = await Command.start({
-        engine,
-        host: peer.host,
-        args: [
-          ...["-k", `${ping}`, "-c", "framing=binary"],
-          ...certificate === undefined ? [] : [
-            ...["--tls-cert", certificate.certFile],
-            ...["--tls-key", join(directory.path, "key.pem")],
-          ],
-        ],
-      });
-      const paced = await openPaced(command.port, rate, certificate);
-      using client = paced.client;
-      const timer = setTimeout(
-        () => paced.connection.rate = Infinity,
-        seconds * 1000,
-      );
-      const taken = await takeAll(client);
-      clearTimeout(timer);
-      assertEquals(taken, { bytes: total, code: 1000 });
-      await client.sendClose(1000);
-      const closed = await command.event("close");
-      assertEquals([closed.code, closed["to-client-bytes"]], [1000, total]);
-    },
-    {
-      needs: tls ? ["openssl"] : [],
-      timeout: isLong ? 900_000 : 90_000,
-    },
+/** Asserts that a client gets all, and that the log and the metrics say so. */
+async function assertGetsAll(
+  engine: EngineName,
+  name: string,
+  { total, ping, rate, seconds, tls = false }: SlowClient,
+): Promise<void> {
+  await using directory = new TemporaryDirectory();
+  const certificate = tls ? await createCertificate(directory.path) : undefined;
+  await using peer = peerThatSays(total);
+  await using command = await Command.start({
+    engine,
+    host: peer.host,
+    args: [
+      ...["-k", `${ping}`, "-c", "framing=binary", "--metrics", "/metrics"],
+      ...certificate === undefined ? [] : [
+        ...["--tls-cert", certificate.certFile],
+        ...["--tls-key", join(directory.path, "key.pem")],
+      ],
+    ],
+  });
+  const paced = await openPaced(command.port, rate, certificate);
+  using client = paced.client;
+  const timer = setTimeout(
+    () => paced.connection.rate = Infinity,
+    seconds * 1000,
   );
+  const taken = await takeAll(client);
+  clearTimeout(timer);
+  assertEquals(taken, { bytes: total, code: 1000 }, name);
+  await client.sendClose(1000);
+  const closed = await command.event("close");
+  assertEquals([closed.code, closed["to-client-bytes"]], [1000, total], name);
+  if (!tls) assertEquals(await countedBytes(command.port), total, name);
 }
+
+testEngines(
+  "bridge gives slow clients all, however late they answer a ping",
+  async (_, engine) => {
+    await Promise.all(
+      Object.entries(slowClients)
+        .map(([name, slow]) => assertGetsAll(engine, name, slow)),
+    );
+  },
+  { needs: ["openssl"], timeout: isLong ? 900_000 : 120_000 },
+);
+
+testEngines(
+  "bridge logs and counts, for a client that is cut off, no more than it may have got",
+  async (_, engine) => {
+    const total = 64 * MiB;
+    await using peer = peerThatSays(total);
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: ["-c", "framing=binary", "--metrics", "/metrics"],
+    });
+    let got = 0;
+    {
+      using client = await RawClient.open(command.port);
+      while (got < 4 * MiB) {
+        const frame = await client.readFrame();
+        if (frame!.opcode === opcodes.binary) got += frame!.payload.length;
+      }
+      // What has come and is not read makes its system reset the connection.
+    }
+    const closed = await command.event("close");
+    assertEquals(closed.code, 1006);
+    const logged = Number(closed["to-client-bytes"]);
+    assertEquals(await countedBytes(command.port), logged);
+    assert(logged >= got, `${logged} of ${got} bytes`);
+    // The server and its runtime may hold some more themselves.
+    assertLess(logged, got + systemBuffers() + 4 * MiB);
+  },
+  { needs: ["linux"] },
+);
 
 testEngines(
   "bridge goes on to ping a client that was sent much",
