@@ -48,8 +48,12 @@ export const alone: readonly string[] = [
   "tests/e2e/soak_test.ts",
 ];
 
-/** Folders whose tests are quick; all of them run in one process. */
+/** The folder whose tests are quick: they run in few processes. */
 const quick = "tests/unit/";
+const quickProcesses = 2;
+
+/** Runs its arguments as one file of tests. */
+const together = "tests/support/together.ts";
 
 const root = join(import.meta.dirname!, "..");
 const isWindows = Deno.build.os === "windows";
@@ -124,25 +128,26 @@ export function planUnits(
   const tests = files.filter((file) => file.endsWith("_test.ts"));
   const others = files.filter((file) => !file.endsWith("_test.ts"));
   const unchecked = ["test", "-A", "--no-check", ...flags];
-  const together = tests.filter((file) => file.startsWith(quick));
+  const units = tests.filter((file) => file.startsWith(quick));
   const rest = tests.filter((file) => !file.startsWith(quick));
   function unit(name: string, args: readonly string[]): Unit {
     return { name, args, isAlone: alone.includes(name) };
   }
-  const units = rest.toSorted(compareLength)
+  const runs = rest.toSorted(compareLength)
     .map((file) => unit(file, [...unchecked, file]));
   // The processes that take longest are started first.
-  const begun = units.filter(({ isAlone }) => !isAlone);
+  const begun = runs.filter(({ isAlone }) => !isAlone);
   return [
     ...isChecked && tests.length > 0 ? [unit(types, ["check", ...tests])] : [],
     ...begun.slice(0, 2),
-    ...together.length === 0
-      ? []
-      : [unit(together.length === 1 ? together[0]! : "unit tests", [
-        ...unchecked,
-        ...together.length === 1 ? [] : ["--parallel"],
-        ...together,
-      ])],
+    ...units.length < 2
+      ? units.map((file) => unit(file, [...unchecked, file]))
+      : deal(units, quickProcesses).map((files, index) =>
+        unit(
+          `unit tests, ${index + 1}`,
+          [...unchecked, together, "--", ...files],
+        )
+      ),
     ...others.length === 0 ? [] : [
       unit("examples", [
         ...["test", "-A", "--doc", ...isChecked ? [] : ["--no-check"]],
@@ -152,8 +157,16 @@ export function planUnits(
       ]),
     ],
     ...begun.slice(2),
-    ...units.filter(({ isAlone }) => isAlone),
+    ...runs.filter(({ isAlone }) => isAlone),
   ];
+}
+
+/** Distributes files among so many lists. */
+function deal(files: readonly string[], lists: number): string[][] {
+  return Array.from(
+    { length: lists },
+    (_, list) => files.filter((_, index) => index % lists === list),
+  );
 }
 
 function compareLength(a: string, b: string): number {

@@ -180,7 +180,7 @@ Deno.test("makeSbom() names every package of the program", async () => {
 
 Deno.test("makeSbom() follows packages of npm to those that they need", async () => {
   const graph = await readModuleGraph(
-    join(root, "tests/unit/bridge/property_test.ts"),
+    join(root, "tests/e2e/property_test.ts"),
   );
   const bill = makeSbom([graph], options) as unknown as Bill;
   await assertValidSbom(bill);

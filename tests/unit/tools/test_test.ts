@@ -38,7 +38,7 @@ Deno.test("planUnits() begins long files first, and has some alone at the end", 
     ...["core", "tests/docs/a_test.ts", longer, "tests/unit/b_test.ts"],
   ], { flags: ["--filter=x"], isChecked: true });
   assertEquals(units.map(({ name }) => name), [
-    ...["types", longer, long, "unit tests", "examples"],
+    ...["types", longer, long, "unit tests, 1", "unit tests, 2", "examples"],
     ...["tests/docs/a_test.ts", "tests/e2e/a_test.ts", alone[0]],
   ]);
   assertEquals(

@@ -195,29 +195,29 @@ function fuzz(
 }
 
 Deno.test({
-  name: "Receiver.receive() takes 50,000 random byte strings, cut anywhere",
+  name: "Receiver.receive() takes 12,000 random byte strings, cut anywhere",
   permissions,
   fn(): void {
-    const ends = fuzz(50_000, 0x6455, randomBytes);
+    const ends = fuzz(12_000, 0x6455, randomBytes);
     // The generator has to reach each of them, or it shows nothing.
     for (const end of ["open", "closed", 1002, 1007, 1009]) {
-      assert((ends[end] ?? 0) >= 100, `${end}: ${ends[end]}`);
+      assert((ends[end] ?? 0) >= 20, `${end}: ${ends[end]}`);
     }
   },
 });
 
 Deno.test({
   name:
-    "Receiver.receive() takes 50,000 changed streams of frames, cut anywhere",
+    "Receiver.receive() takes 12,000 changed streams of frames, cut anywhere",
   permissions,
   fn(): void {
     const ends = fuzz(
-      50_000,
+      12_000,
       0x1eaf,
       (random) => mutate(random, randomStream(random)),
     );
     for (const end of ["open", "closed", 1002, 1007, 1009]) {
-      assert((ends[end] ?? 0) >= 100, `${end}: ${ends[end]}`);
+      assert((ends[end] ?? 0) >= 20, `${end}: ${ends[end]}`);
     }
   },
 });

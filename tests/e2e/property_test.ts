@@ -7,22 +7,22 @@
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { defaultCoreConfig } from "../../../core/config/options.ts";
-import { createLog } from "../../../core/log/log.ts";
-import { Server } from "../../../core/server/server.ts";
-import { nativeEngine } from "../../../core/websocket/native/engine.ts";
-import { streamEngine } from "../../../core/websocket/stream/engine.ts";
-import { framings } from "../../../framing/mod.ts";
-import { type EngineName, engines } from "../../support/command.ts";
-import { Feed } from "../../support/feed.ts";
-import { NetListener } from "../../support/net_connection.ts";
+import { defaultCoreConfig } from "../../core/config/options.ts";
+import { createLog } from "../../core/log/log.ts";
+import { Server } from "../../core/server/server.ts";
+import { nativeEngine } from "../../core/websocket/native/engine.ts";
+import { streamEngine } from "../../core/websocket/stream/engine.ts";
+import { framings } from "../../framing/mod.ts";
+import { type EngineName, engines } from "../support/command.ts";
+import { Feed } from "../support/feed.ts";
+import { NetListener } from "../support/net_connection.ts";
 import {
   assertOutcome,
   type ClientStep,
   type PeerStep,
   playScenario,
   type Scenario,
-} from "../../support/scenario.ts";
+} from "../support/scenario.ts";
 
 /** Sizes at which the header of a frame changes its form, and others. */
 const size = fc.oneof(
@@ -77,7 +77,7 @@ const scenario: fc.Arbitrary<Scenario> = fc.record({
 const framingCases: readonly (readonly [string, string, number])[] = [
   ["auto", "", 1],
   ["binary", "", 1],
-  ["fixedlength", "7", 7],
+  ["fixedlength", "97", 97],
 ];
 
 /** How long an interrupted search for the smallest scenario goes on, and all runs. */
