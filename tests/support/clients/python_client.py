@@ -14,17 +14,22 @@ def say(line):
     print(json.dumps(line), flush=True)
 
 
-def pieces_of(message):
+def decoded(message):
     for piece, times in message["pieces"]:
         if message["type"] == "binary":
             piece = base64.b64decode(piece)
+        yield piece, times
+
+
+def pieces_of(message):
+    for piece, times in decoded(message):
         for _ in range(times):
             yield piece
 
 
 def content_of(message):
     empty = "" if message["type"] == "text" else b""
-    return empty.join(pieces_of(message))
+    return empty.join(piece * times for piece, times in decoded(message))
 
 
 def digest(message):

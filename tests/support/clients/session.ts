@@ -7,6 +7,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 
 /** A message, put together of pieces. */
@@ -92,24 +93,13 @@ export function concat(first: Message, ...others: Message[]): Message {
  * their number and SHA-256 instead.
  */
 export function digest({ type, pieces }: Message): string {
-  const hash = createHash("sha256");
-  const content: Uint8Array[] = [];
-  let length = 0;
-  for (const [piece, times] of pieces) {
-    const bytes = type === "text"
-      ? new TextEncoder().encode(piece)
-      : Uint8Array.fromBase64(piece);
-    for (let time = 0; time < times; time++) {
-      hash.update(bytes);
-      length += bytes.length;
-      if (length <= 64) content.push(bytes);
-    }
+  const content = Buffer.concat(pieces.map(([piece, times]) => {
+    const bytes = Buffer.from(piece, type === "text" ? "utf8" : "base64");
+    return Buffer.alloc(bytes.length * times, bytes);
+  }));
+  if (content.length > 64) {
+    const hash = createHash("sha256").update(content).digest("hex");
+    return `${type} of ${content.length} ${hash}`;
   }
-  if (length > 64) return `${type} of ${length} ${hash.digest("hex")}`;
-  if (type === "text") {
-    return `text ${
-      pieces.map(([piece, times]) => piece.repeat(times)).join("")
-    }`;
-  }
-  return `binary ${content.map((bytes) => bytes.toHex()).join("")}`;
+  return `${type} ${content.toString(type === "text" ? "utf8" : "hex")}`;
 }

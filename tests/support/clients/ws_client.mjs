@@ -24,11 +24,22 @@ function say(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
+function decode(piece, type) {
+  return Buffer.from(piece, type === "text" ? "utf8" : "base64");
+}
+
 function piecesOf({ type, pieces }) {
-  const encoding = type === "text" ? "utf8" : "base64";
   return pieces.flatMap(([piece, times]) =>
-    Array(times).fill(Buffer.from(piece, encoding))
+    Array(times).fill(decode(piece, type))
   );
+}
+
+/** Pieces may be millions. */
+function contentOf({ type, pieces }) {
+  return Buffer.concat(pieces.map(([piece, times]) => {
+    const bytes = decode(piece, type);
+    return Buffer.alloc(bytes.length * times, bytes);
+  }));
 }
 
 function digest(data, isBinary) {
@@ -70,7 +81,7 @@ class Session {
     const socket = this.#socket;
     if ("send" in step) {
       const { send } = step;
-      socket.send(Buffer.concat(piecesOf(send)), {
+      socket.send(contentOf(send), {
         binary: send.type === "binary",
       });
     } else if ("fragments" in step) {
