@@ -95,7 +95,9 @@ export function concat(first: Message, ...others: Message[]): Message {
 export function digest({ type, pieces }: Message): string {
   const content = Buffer.concat(pieces.map(([piece, times]) => {
     const bytes = Buffer.from(piece, type === "text" ? "utf8" : "base64");
-    return Buffer.alloc(bytes.length * times, bytes);
+    return bytes.length === 0
+      ? bytes
+      : Buffer.alloc(bytes.length * times, bytes);
   }));
   if (content.length > 64) {
     const hash = createHash("sha256").update(content).digest("hex");
