@@ -21,8 +21,8 @@ import { chooseSeed, Random } from "../support/random.ts";
 
 const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
 /** Inputs after which the server's memory has reached its size. */
-const warmUp = 2500;
-const count = isLong ? 60_000 : 10_000;
+const warmUp = 1500;
+const count = isLong ? 60_000 : 4000;
 /** Hostile clients at a time. */
 const concurrency = 32;
 /**

@@ -33,15 +33,18 @@ const honest = "honest";
 /** Clients that flood. */
 const flooders = 20;
 /** Honest clients, one after another, while the others flood. */
-const manyRounds = 20;
+const manyRounds = 8;
 const fewRounds = 5;
 /**
  * Milliseconds in which most honest clients are served, and all of them; bytes
  * that may be resident more than before.
  */
 const requestLimits = { median: 1000, worst: 3000, growth: 90e6 };
-/** A message takes longer than a request that waits in line: a thousand come with one read. */
-const frameLimits = { median: 5000, worst: 10_000, growth: 200e6 };
+/**
+ * On a machine that does nothing else, the median is 0.2 s; it has to hold on
+ * one that is busy, too.
+ */
+const frameLimits = { median: 2000, worst: 5000, growth: 200e6 };
 /** Seconds that a shutdown may take, and milliseconds that its end may be late. */
 const drainTimeout = 1;
 const slack = 1000;
@@ -191,6 +194,13 @@ for (const flood of frameFloods) {
   testFlood(flood, "TCP", [], options);
   testFlood(flood, "TLS", ["openssl"], options);
 }
+testFlood(frameFloods[0]!, "two threads", [], {
+  ...{ rounds: fewRounds, serve: sink },
+  limits: { ...frameLimits, growth: 300e6 },
+});
+testFlood(frameFloods[0]!, "a Unix socket", [], {
+  ...{ rounds: fewRounds, serve: sink, limits: frameLimits },
+});
 testFlood(pipelined!, "two threads");
 testFlood(pipelined!, "TLS", ["openssl"]);
 testFlood(pipelined!, "a Unix socket");
