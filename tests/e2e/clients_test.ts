@@ -417,7 +417,7 @@ async function checkAll(t: Deno.TestContext, stage: Stage): Promise<void> {
 }
 
 for (const program of clients) {
-  const { can, needs } = program;
+  const { needs } = program;
 
   testEngines(
     `${program.name} and the bridge understand each other`,
