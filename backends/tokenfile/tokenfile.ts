@@ -45,6 +45,7 @@ type Layout = "lines" | "names";
  *
  * const backend = createTokenFile();
  * await backend.configure?.("path", path);
+ * await backend.start?.();
  *
  * const peer = await backend.query({
  *   endpoint: "/websockify",

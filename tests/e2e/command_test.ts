@@ -314,7 +314,10 @@ testEngines(
     await using command = await Command.start({
       engine,
       host: peer.host,
-      args: ["-c", "framing=newline", "-c", "framing-config=lf"],
+      args: [
+        ...["-c", "framing=newline", "-c", "framing-config=lf"],
+        ...["--drain-timeout", "60"],
+      ],
     });
     using client = await RawClient.open(command.port);
     await written.promise;
