@@ -27,13 +27,22 @@ const PATIENCE = 900_000;
 
 /** The files that take longest; they are started first. */
 export const longest: readonly string[] = [
+  "tests/e2e/clients_test.ts",
   "tests/e2e/console_test.ts",
   "tests/docs/applications_test.ts",
-  "tests/e2e/tls_test.ts",
-  "tests/e2e/clients_test.ts",
+  "tests/e2e/lockout_test.ts",
   "tests/e2e/abuse_test.ts",
+  "tests/e2e/plugin_backend_test.ts",
+  "tests/docs/application_clients_test.ts",
+  "tests/e2e/shutdown_test.ts",
+  "tests/e2e/tls_test.ts",
+  "tests/e2e/plugin_test.ts",
+  "tests/e2e/handshake_test.ts",
+  "tests/docs/service_examples_test.ts",
+  "tests/e2e/vanished_test.ts",
+  "tests/docs/guide_test.ts",
+  "tests/e2e/dying_peers_test.ts",
   "tests/e2e/command_test.ts",
-  "tests/e2e/bridge_test.ts",
 ];
 
 /**
@@ -82,7 +91,8 @@ export interface TestOptions {
 export function parseTestArguments(args: readonly string[]): TestOptions {
   const paths: string[] = [];
   const flags: string[] = [];
-  let jobs = Math.max(2, navigator.hardwareConcurrency);
+  // Tests wait for others about a third of their time.
+  let jobs = Math.max(2, Math.ceil(navigator.hardwareConcurrency * 1.5));
   let isChecked = true;
   let isTimed = false;
   for (let index = 0; index < args.length; index++) {
