@@ -85,14 +85,14 @@ json.dump(
             "peer": signed(
                 rsa,
                 "RS256",
-                {"peer": "tls://db.test:5432", "address": {"street": "x"}, "exp": now + 9},
+                {"peer": "tls://db.test:5432", "address": {"street": "x"}, "exp": now + 599},
             ),
             "custom": signed(
-                rsa, "RS256", {"https://desks.test/": "10.0.0.9:1", "exp": now + 9}
+                rsa, "RS256", {"https://desks.test/": "10.0.0.9:1", "exp": now + 599}
             ),
             "nameless": signed(rsa, "RS256", {"exp": now + 600}),
             "evil": signed(
-                rsa, "RS256", {"host": "10.0.0.1@evil.test", "port": 1, "exp": now + 9}
+                rsa, "RS256", {"host": "10.0.0.1@evil.test", "port": 1, "exp": now + 599}
             ),
         },
     },
