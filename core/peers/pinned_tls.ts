@@ -7,8 +7,8 @@
  */
 
 import type { Buffer } from "node:buffer";
-import { Duplex } from "node:stream";
 import { checkServerIdentity, connect, type TLSSocket } from "node:tls";
+import { ConnectionDuplex } from "../net/connection_duplex.ts";
 import { isVersion3, parseCertificates } from "../net/tls_trust.ts";
 
 /** Bytes that are read at a time. */
@@ -154,16 +154,14 @@ export async function fingerprintsOf(pem: string): Promise<string[]> {
  * A connection as a Node.js stream, for TLS. Deno's TLS sockets continue to
  * read while they are paused, so this stream reads only when the peer is read.
  */
-class Ciphertext extends Duplex {
-  #connection: Deno.TcpConn;
+class Ciphertext extends ConnectionDuplex<Deno.TcpConn> {
   #memory = new Uint8Array(readSize);
   #isWanted = true;
   #isAsked = false;
   #isReading = false;
 
   constructor(connection: Deno.TcpConn) {
-    super({ allowHalfOpen: true });
-    this.#connection = connection;
+    super(connection);
   }
 
   /** Whether a read is requested now. */
@@ -177,35 +175,17 @@ class Ciphertext extends Duplex {
     if (this.#isReading || !this.#isWanted || this.destroyed) return;
     this.#isReading = true;
     this.#isAsked = false;
-    this.#connection.read(this.#memory).then((count) => {
+    this.conn.read(this.#memory).then((count) => {
       this.#isReading = false;
       this.push(count === null ? null : this.#memory.slice(0, count));
     }, (error) => this.destroy(error));
-  }
-
-  override _write(
-    chunk: Uint8Array,
-    _encoding: BufferEncoding,
-    done: (error?: Error | null) => void,
-  ): void {
-    this.#writeAll(chunk).then(() => done(), done);
-  }
-
-  async #writeAll(bytes: Uint8Array): Promise<void> {
-    for (let rest = bytes; rest.length > 0;) {
-      rest = rest.subarray(await this.#connection.write(rest));
-    }
-  }
-
-  override _final(done: (error?: Error | null) => void): void {
-    this.#connection.closeWrite().then(() => done(), done);
   }
 
   override _destroy(
     error: Error | null,
     done: (error?: Error | null) => void,
   ): void {
-    this.#connection.close();
+    this.conn.close();
     done(error);
   }
 }

@@ -21,6 +21,7 @@ import { withoutSecrets } from "../log/target.ts";
 import { LogOutput } from "../log/output.ts";
 import { formatRemote } from "../net/address.ts";
 import type { RequestHead } from "../websocket/engine.ts";
+import { closeFields } from "./connection_log.ts";
 
 /** Milliseconds that the end waits for the last lines. */
 const flushTimeout = 300;
@@ -164,21 +165,14 @@ export class AccessLog {
       Connection,
       "address" | "framing" | "protocol"
     >,
-    { toPeer, toClient, end, error }: BridgeSummary,
+    summary: BridgeSummary,
   ): void {
     this.#write(start, client, {
       status: 101,
       protocol,
       peer: address,
       framing,
-      "to-peer-messages": toPeer.messages,
-      "to-peer-bytes": toPeer.bytes,
-      "to-client-messages": toClient.messages,
-      "to-client-bytes": toClient.bytes,
-      code: end.code,
-      by: end.by,
-      reason: end.reason === "" ? undefined : end.reason,
-      error: error === undefined ? undefined : describeError(error),
+      ...closeFields(summary),
     });
   }
 

@@ -76,11 +76,36 @@ export function logClose(
   log: Log,
   id: number,
   milliseconds: number,
-  { toPeer, toClient, end, error }: BridgeSummary,
+  summary: BridgeSummary,
 ): void {
-  log(error === undefined ? "info" : "warn", "close", {
+  log(summary.error === undefined ? "info" : "warn", "close", {
     id,
     seconds: Math.round(milliseconds) / 1000,
+    ...closeFields(summary),
+  });
+}
+
+/** What went through a bridge, and how it ended. */
+interface CloseFields {
+  readonly "to-peer-messages": number;
+  readonly "to-peer-bytes": number;
+  readonly "to-client-messages": number;
+  readonly "to-client-bytes": number;
+  readonly code: number;
+  readonly by: string;
+  readonly reason: string | undefined;
+  readonly error: string | undefined;
+}
+
+/**
+ * Makes the fields of a bridge that has ended, for a line of a log.
+ *
+ * @param summary What went through it, and how it ended.
+ */
+export function closeFields(
+  { toPeer, toClient, end, error }: BridgeSummary,
+): CloseFields {
+  return {
     "to-peer-messages": toPeer.messages,
     "to-peer-bytes": toPeer.bytes,
     "to-client-messages": toClient.messages,
@@ -89,7 +114,7 @@ export function logClose(
     by: end.by,
     reason: end.reason === "" ? undefined : end.reason,
     error: error === undefined ? undefined : describeError(error),
-  });
+  };
 }
 
 /**

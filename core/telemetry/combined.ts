@@ -25,28 +25,14 @@ export function combine(all: readonly Telemetry[]): Telemetry {
   return others.reduce((one, other) => new Both(one, other), first);
 }
 
-class Both implements Telemetry {
-  #one: Telemetry;
-  #other: Telemetry;
+/** Two records of the same events. */
+class Pair<Each> {
+  protected readonly one: Each;
+  protected readonly other: Each;
 
-  constructor(one: Telemetry, other: Telemetry) {
-    this.#one = one;
-    this.#other = other;
-  }
-
-  handshake(headers: RequestHeaders): HandshakeTelemetry {
-    const one = this.#one.handshake(headers);
-    return new BothHandshakes(one, this.#other.handshake(headers));
-  }
-
-  pluginRestart(name: string, outcome: "running" | "failed"): void {
-    this.#one.pluginRestart(name, outcome);
-    this.#other.pluginRestart(name, outcome);
-  }
-
-  peersDown(change: number): void {
-    this.#one.peersDown(change);
-    this.#other.peersDown(change);
+  constructor(one: Each, other: Each) {
+    this.one = one;
+    this.other = other;
   }
 
   certificateExpiry(file: string, time: number): void {
@@ -55,47 +41,57 @@ class Both implements Telemetry {
   }
 }
 
-class BothHandshakes implements HandshakeTelemetry {
-  #one: HandshakeTelemetry;
-  #other: HandshakeTelemetry;
-
-  constructor(one: HandshakeTelemetry, other: HandshakeTelemetry) {
-    this.#one = one;
-    this.#other = other;
+class Both extends Pair<Telemetry> implements Telemetry {
+  handshake(headers: RequestHeaders): HandshakeTelemetry {
+    const one = this.one.handshake(headers);
+    return new BothHandshakes(one, this.other.handshake(headers));
   }
 
+  pluginRestart(name: string, outcome: "running" | "failed"): void {
+    this.one.pluginRestart(name, outcome);
+    this.other.pluginRestart(name, outcome);
+  }
+
+  peersDown(change: number): void {
+    this.one.peersDown(change);
+    this.other.peersDown(change);
+  }
+}
+
+class BothHandshakes extends Pair<HandshakeTelemetry>
+  implements HandshakeTelemetry {
   queryBackend<T>(
     backend: string,
     query: () => Promise<T>,
     route?: string,
   ): Promise<T> {
-    return this.#one.queryBackend(
+    return this.one.queryBackend(
       backend,
-      () => this.#other.queryBackend(backend, query, route),
+      () => this.other.queryBackend(backend, query, route),
       route,
     );
   }
 
   connectPeer<T>(transport: string, connect: () => Promise<T>): Promise<T> {
-    return this.#one.connectPeer(
+    return this.one.connectPeer(
       transport,
-      () => this.#other.connectPeer(transport, connect),
+      () => this.other.connectPeer(transport, connect),
     );
   }
 
   refuse(status: number): void {
-    this.#one.refuse(status);
-    this.#other.refuse(status);
+    this.one.refuse(status);
+    this.other.refuse(status);
   }
 
   abandon(): void {
-    this.#one.abandon();
-    this.#other.abandon();
+    this.one.abandon();
+    this.other.abandon();
   }
 
   open(traffic: ConnectionTraffic): ConnectionTelemetry {
-    const one = this.#one.open(traffic);
-    const other = this.#other.open(traffic);
+    const one = this.one.open(traffic);
+    const other = this.other.open(traffic);
     return {
       close(end: WebSocketEnd): void {
         one.close(end);

@@ -10,23 +10,27 @@ import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
 import type { GivenOption } from "../config/config.ts";
 import type { ThreadPlace } from "../server/options.ts";
 
+/** What each thread loads and shares. */
+export interface ThreadStart {
+  /** The options, in order. */
+  readonly options: readonly GivenOption[];
+  /** The port that all threads listen on. */
+  readonly port: number;
+  /** Memory of the counts that the threads share. */
+  readonly memory: SharedArrayBuffer;
+  /** Memory of the counts of connections that are accepted. */
+  readonly sockets: SharedArrayBuffer;
+  /** Memory in which they count what access sections limit. */
+  readonly accessMemory: AccessMemory;
+  /** Memory of what they know of peers. */
+  readonly peerMemory: SharedArrayBuffer;
+}
+
 /** An order of the first thread to another one. */
 export type ThreadOrder =
-  | {
+  | ThreadStart & {
     /** Load a configuration, and listen. */
     readonly kind: "start";
-    /** The options, in order. */
-    readonly options: readonly GivenOption[];
-    /** The port that all threads listen on. */
-    readonly port: number;
-    /** Memory of the counts that the threads share. */
-    readonly memory: SharedArrayBuffer;
-    /** Memory of the counts of connections that are accepted. */
-    readonly sockets: SharedArrayBuffer;
-    /** Memory in which they count what access sections limit. */
-    readonly accessMemory: AccessMemory;
-    /** Memory of what they know of peers. */
-    readonly peerMemory: SharedArrayBuffer;
     /** The thread's number. */
     readonly place: ThreadPlace;
   }

@@ -4,31 +4,23 @@
  * @module
  */
 
-import type { AccessMemory } from "../access/access.ts";
 import type { GivenOption } from "../config/config.ts";
 import type { CoreConfig } from "../config/options.ts";
 import type { Answers, QuestionOf } from "../server/questions.ts";
 import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
-import type { FromThread, ThreadOrder, ToThread } from "./messages.ts";
+import type {
+  FromThread,
+  ThreadOrder,
+  ThreadStart,
+  ToThread,
+} from "./messages.ts";
 
 /** Options for {@linkcode Threads.start}. */
-export interface ThreadsOptions {
+export interface ThreadsOptions extends ThreadStart {
   /** URL of the module that calls `runThread`. */
   readonly module: string;
   /** Number of threads, including the first one. */
   readonly count: number;
-  /** The options, in order. */
-  readonly options: readonly GivenOption[];
-  /** The port that the first one listens on. */
-  readonly port: number;
-  /** Memory of the counts that the threads share. */
-  readonly memory: SharedArrayBuffer;
-  /** Memory of the counts of connections that are accepted. */
-  readonly sockets: SharedArrayBuffer;
-  /** Memory in which they count what access sections limit. */
-  readonly accessMemory: AccessMemory;
-  /** Memory of what they know of peers. */
-  readonly peerMemory: SharedArrayBuffer;
   /** Gives the metrics of all threads to one of them. */
   readonly gatherMetrics: () => Promise<readonly MetricsSnapshot[]>;
   /** Called when a thread has ended unexpectedly. */

@@ -38,7 +38,8 @@ export function unmask(
   mask: number,
 ): void {
   if (length >= ALIGNED_LIMIT) {
-    unmaskAligned(view, from, to, length, mask);
+    if (from !== to) move(view, from, to, length);
+    unmaskInPlace(view, to, length, mask);
     return;
   }
   // Each word is read before anything from its place on is written, as `to` is not above `from`.
@@ -64,23 +65,25 @@ export function unmask(
   }
 }
 
-/** {@linkcode unmask} for many bytes: one move by the engine, then aligned words. */
-function unmaskAligned(
+function move(view: DataView, from: number, to: number, length: number): void {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  bytes.copyWithin(to, from, from + length);
+}
+
+/** Unmasks many bytes where they are, by aligned words. */
+function unmaskInPlace(
   view: DataView,
-  from: number,
-  to: number,
+  at: number,
   length: number,
   mask: number,
 ): void {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  if (from !== to) bytes.copyWithin(to, from, from + length);
-  const head = -(view.byteOffset + to) & 3;
-  unmask(view, to, to, head, mask);
+  const head = -(view.byteOffset + at) & 3;
+  unmask(view, at, at, head, mask);
   mask = rotateMask(mask, head);
   // The words are in the machine's byte order: little-endian wherever Deno runs.
   const words = new Int32Array(
     view.buffer,
-    view.byteOffset + to + head,
+    view.byteOffset + at + head,
     (length - head) >>> 2,
   );
   const unrolled = words.length & ~3;
@@ -92,7 +95,7 @@ function unmaskAligned(
     words[index + 3] = words[index + 3]! ^ mask;
   }
   const rest = head + 4 * index;
-  unmask(view, to + rest, to + rest, length - rest, mask);
+  unmask(view, at + rest, at + rest, length - rest, mask);
 }
 
 /**

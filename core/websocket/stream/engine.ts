@@ -118,12 +118,12 @@ async function answer(
   response: ServerResponse,
   handle: RequestHandler,
 ): Promise<void> {
-  const answer = await handle({
-    ...readRequest(request),
-    ...notUpgradable(response),
-  });
-  if (answer === undefined) response.destroy();
-  else await sendAnswer(request, response, answer);
+  await answerPlain(
+    readRequest(request),
+    response,
+    handle,
+    (answer) => sendAnswer(request, response, answer),
+  );
 }
 
 /**
@@ -137,9 +137,24 @@ async function answerOther(
 ): Promise<void> {
   // The `close` event tells that the client has left, too.
   socket.on("error", () => {});
-  const answer = await handle({ ...head, ...notUpgradable(socket) });
-  if (answer === undefined) socket.destroy();
-  else await sendLastAnswer(head, socket, answer);
+  await answerPlain(
+    head,
+    socket,
+    handle,
+    (answer) => sendLastAnswer(head, socket, answer),
+  );
+}
+
+/** Answers a request on whose connection no WebSocket can be opened. */
+async function answerPlain(
+  head: RequestHead,
+  to: ServerResponse | Duplex,
+  handle: RequestHandler,
+  send: (answer: Response) => Promise<void>,
+): Promise<void> {
+  const answer = await handle({ ...head, ...notUpgradable(to) });
+  if (answer === undefined) to.destroy();
+  else await send(answer);
 }
 
 /** Answers a request for a WebSocket. */

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { Duplex } from "node:stream";
 import type { RequestError } from "../../errors.ts";
 import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
 import { giveWay, type Reader } from "../../memory/read_budget.ts";
 import { ReadSize } from "../../memory/read_size.ts";
+import { ConnectionDuplex } from "../../net/connection_duplex.ts";
 import {
   cancelSharedTimer,
   type SharedTimer,
@@ -41,7 +41,7 @@ export interface BegunRead {
 }
 
 /** A `Deno.Conn` as a `Duplex` of Node.js, read only on request. */
-export class HttpConnection extends Duplex {
+export class HttpConnection extends ConnectionDuplex {
   /** The client's IP address; absent on a Unix socket. */
   readonly remoteAddress: string | undefined;
   /** The client's port. */
@@ -56,7 +56,6 @@ export class HttpConnection extends Duplex {
   readonly reader: Reader;
   /** Milliseconds in which a write has to make progress; 0: no limit. */
   writeTimeout = 0;
-  #connection: Deno.Conn;
   #onReleased: () => void;
   #begun: BegunRead | undefined;
   #keepAlive: SharedTimer | undefined;
@@ -76,8 +75,7 @@ export class HttpConnection extends Duplex {
     { connection, begun, keepAlive, reader, onReleased }: DetachedConnection,
   ) {
     // One chunk of any size may wait, so that an end after it is noticed.
-    super({ allowHalfOpen: true, readableHighWaterMark: 1 });
-    this.#connection = connection;
+    super(connection, { readableHighWaterMark: 1 });
     this.reader = reader;
     this.#onReleased = onReleased;
     this.#begun = begun;
@@ -103,7 +101,7 @@ export class HttpConnection extends Duplex {
     this.#isDetached = true;
     this.destroy();
     return {
-      connection: this.#connection,
+      connection: this.conn,
       begun: this.#begun,
       keepAlive: this.#keepAlive,
       reader: this.reader,
@@ -165,7 +163,7 @@ export class HttpConnection extends Duplex {
 
   #begin(): BegunRead {
     const memory = takeMemory(this.#readSize.bytes);
-    return this.#begun = { memory, count: this.#connection.read(memory) };
+    return this.#begun = { memory, count: this.conn.read(memory) };
   }
 
   async #finishRead({ memory, count }: BegunRead): Promise<void> {
@@ -199,32 +197,18 @@ export class HttpConnection extends Duplex {
     }
   }
 
-  override _write(
-    chunk: Uint8Array,
-    _encoding: BufferEncoding,
-    done: (error?: Error | null) => void,
-  ): void {
-    this.#writeAll(chunk).then(() => done(), done);
-  }
-
-  async #writeAll(bytes: Uint8Array): Promise<void> {
-    for (let rest = bytes; rest.length > 0;) {
-      const timer = this.writeTimeout > 0
-        ? startSharedTimer(
-          () => this.destroy(new Error("The client takes nothing")),
-          this.writeTimeout,
-        )
-        : undefined;
-      try {
-        rest = rest.subarray(await this.#connection.write(rest));
-      } finally {
-        cancelSharedTimer(timer);
-      }
+  protected override async writeOnce(bytes: Uint8Array): Promise<number> {
+    const timer = this.writeTimeout > 0
+      ? startSharedTimer(
+        () => this.destroy(new Error("The client takes nothing")),
+        this.writeTimeout,
+      )
+      : undefined;
+    try {
+      return await this.conn.write(bytes);
+    } finally {
+      cancelSharedTimer(timer);
     }
-  }
-
-  override _final(done: (error?: Error | null) => void): void {
-    this.#connection.closeWrite().then(() => done(), done);
   }
 
   override _destroy(
@@ -235,7 +219,7 @@ export class HttpConnection extends Duplex {
     this.#readSize.release();
     if (!this.#isDetached) {
       cancelSharedTimer(this.#keepAlive);
-      this.#connection.close();
+      this.conn.close();
       this.#onReleased();
     }
     done(error);
