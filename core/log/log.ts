@@ -92,7 +92,8 @@ function formatText(
   fields: LogFields,
 ): string {
   let line = `${time} ${level} ${event}`;
-  for (const [name, value] of Object.entries(fields)) {
+  for (const name in fields) {
+    const value = fields[name];
     if (value !== undefined) line += ` ${name}=${formatValue(value)}`;
   }
   return line;

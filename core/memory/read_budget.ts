@@ -116,7 +116,8 @@ export function charge(reader: Reader, bytes: number): void {
  * @param start When it began, as of `performance.now()`.
  */
 export function chargeSince(reader: Reader, start: number): void {
-  charge(reader, (performance.now() - start) * costOfTime);
+  // Whole numbers are not allocated.
+  charge(reader, Math.round((performance.now() - start) * costOfTime));
 }
 
 /**

@@ -66,6 +66,9 @@ interface Going {
   readonly session: Session | undefined;
 }
 
+/** What ends a connection that is not counted: nothing. */
+function admitted(): void {}
+
 /** A server that bridges WebSockets to peers. */
 export class Server {
   #config: ConfigInUse;
@@ -246,7 +249,7 @@ export class Server {
     if (
       maxConnectionsPerAddress === 0 || ip === undefined ||
       isTrusted(ip, trustedProxy)
-    ) return () => {};
+    ) return admitted;
     const limits = { maxConnections: 0, maxConnectionsPerAddress };
     const tooMany = this.#sockets.add(remote, limits);
     return tooMany === undefined

@@ -32,6 +32,8 @@ import { readRequestHead } from "./request_head.ts";
  */
 const firstRead = 4 * 1024;
 
+const nothing = new Uint8Array();
+
 /** Options for {@linkcode Arrivals}. */
 export interface ArrivalsOptions
   extends Pick<EngineOptions, "admit" | "limits" | "headTimeout"> {
@@ -151,7 +153,7 @@ export class Arrivals {
       head === undefined || !head.asksForWebSocket ||
       !names(head.headers, "connection", "upgrade")
     ) return this.#handOver(arrival, this.#options.onOther);
-    const rest = read.slice(text!.length);
+    const rest = text!.length === length ? nothing : read.slice(text!.length);
     giveMemory(memory);
     const reader = createReader();
     const turn = giveWay(reader, length);

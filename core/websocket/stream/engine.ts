@@ -5,9 +5,9 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { acceptKey } from "../protocol/accept_key.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { ConnectionStream } from "./connection_stream.ts";
@@ -187,9 +187,7 @@ function formatUpgrade(
   protocol: string | undefined,
   extensions: string | undefined,
 ): string {
-  const accept = createHash("sha1")
-    .update(`${headers.get("sec-websocket-key")}${handshakeGuid}`)
-    .digest("base64");
+  const accept = acceptKey(headers.get("sec-websocket-key")!);
   const chosen = protocol === undefined
     ? ""
     : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
@@ -200,6 +198,3 @@ function formatUpgrade(
     "Upgrade: websocket\r\nConnection: Upgrade\r\n" +
     `Sec-WebSocket-Accept: ${accept}\r\n${chosen}${agreed}\r\n`;
 }
-
-/** From RFC 6455 section 1.3. */
-const handshakeGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
