@@ -7,6 +7,7 @@
 
 import type { RemoteAddress } from "../api.ts";
 import type { AccessConfig, Rate } from "../config/access_options.ts";
+import type { Throttle, Throttles } from "../bridge/pace.ts";
 import { RequestError } from "../errors.ts";
 import {
   type CountKey,
@@ -58,6 +59,8 @@ export interface Session extends Pick<Admission, "protocols"> {
   readonly user: string | undefined;
   /** When it is to end; absent: never. */
   readonly expiry: Expiry | undefined;
+  /** How fast it is read and written; absent: as fast as can be. */
+  readonly throttles: Throttles | undefined;
   /** Counts the connection no longer. */
   readonly release: () => void;
   /**
@@ -237,9 +240,39 @@ export class Access {
       user,
       protocols: admission.protocols,
       expiry: this.#expiryOf(admission),
+      throttles: this.#throttlesOf(admission),
       release,
       isKept: (access) => access.#keeps(admission),
     };
+  }
+
+  /** How fast a connection is read: as slowly as one of its sections says. */
+  #throttlesOf({ passed }: Admission): Throttles | undefined {
+    const makers = passed.flatMap(({ section, proof }) => {
+      const { name, bandwidth, bandwidthUser } = section.config;
+      const user = proof?.user;
+      return [
+        ...bandwidth === undefined ? [] : [() => createThrottle(bandwidth)],
+        ...bandwidthUser === undefined || user === undefined ? [] : [
+          (way: string): Throttle => {
+            const key = `${name} bandwidth ${way} ${user}`;
+            return (bytes) =>
+              this.#rates.spend(
+                key,
+                toBytes(bytes, bandwidthUser),
+                timeOfAll(),
+              );
+          },
+        ],
+      ];
+    });
+    if (makers.length === 0) return undefined;
+    const all = (way: string): Throttle => {
+      const throttles = makers.map((make) => make(way));
+      return (bytes) =>
+        Math.max(...throttles.map((throttle) => throttle(bytes)));
+    };
+    return { toPeer: all("to peer"), toClient: all("to client") };
   }
 
   /** The first time at which a connection is to end. */
@@ -282,8 +315,7 @@ export class Access {
 
   #count(rate: Rate | undefined, key: string, user?: string): void {
     if (rate === undefined) return;
-    const now = performance.timeOrigin + performance.now();
-    const wait = this.#rates.take(key, toShare(rate), now);
+    const wait = this.#rates.take(key, toShare(rate), timeOfAll());
     if (wait === 0) return;
     throw new RequestError(429, "too many requests", {
       headers: { "retry-after": `${Math.ceil(wait / 1000)}` },
@@ -292,6 +324,34 @@ export class Access {
         : `the option rate-user of its access section, user "${user}"`,
     });
   }
+}
+
+/** Milliseconds, the same in all threads. */
+function timeOfAll(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/**
+ * Milliseconds' worth of bytes that may come at once: a timer of a busy machine
+ * may be so late, and what was missed is made up for. A connection begins with
+ * less, of which no timer was late.
+ */
+const bandwidthBurst = 400;
+const firstBurst = 100;
+
+function toBytes(bytes: number, bandwidth: number): Share {
+  return { cost: bytes / bandwidth * 1000, burst: bandwidthBurst };
+}
+
+/** Makes a throttle for one way of a connection. */
+function createThrottle(bandwidth: number): Throttle {
+  let time = performance.now() + bandwidthBurst - firstBurst;
+  return function throttle(bytes): number {
+    const now = performance.now();
+    const { cost, burst } = toBytes(bytes, bandwidth);
+    time = Math.max(time, now) + cost;
+    return Math.max(0, time - burst - now);
+  };
 }
 
 function toShare({ count, seconds }: Rate): Share {

@@ -9,6 +9,7 @@ import type { EncodedMessages } from "./message_encoder.ts";
 import type { FramedRead, StreamFramer } from "./message_framer.ts";
 import { chargeSince, createReader, giveWay } from "../memory/read_budget.ts";
 import { IdleWatch } from "../time/idle_watch.ts";
+import { Pace, type Throttles } from "./pace.ts";
 import { PeerReader } from "./peer_reader.ts";
 import type { Peer } from "../peers/peer.ts";
 import {
@@ -23,6 +24,9 @@ import type {
   WebSocketEnd,
   WebSocketHandler,
 } from "../websocket/engine.ts";
+
+/** Most bytes of a read from a peer that is throttled: a larger one would come all at once. */
+const throttledRead = 64 * 1024;
 
 /** What a bridge connects. The bridge owns all three from then on. */
 export interface BridgeEnds {
@@ -50,6 +54,10 @@ export interface BridgeOptions {
    * @default {0}
    */
   readonly idleTimeout?: number;
+  /**
+   * How fast each side is read; absent: as fast as the other side takes it.
+   */
+  readonly throttles?: Throttles | undefined;
 }
 
 /** What went through a bridge, and how it ended. */
@@ -119,6 +127,9 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   #error: unknown;
   #lingerTimer: SharedTimer | undefined;
   #idleWatch: IdleWatch | undefined;
+  /** How fast the client and the peer are read; absent: as fast as can be. */
+  #toPeerPace: Pace | undefined;
+  #toClientPace: Pace | undefined;
   /** Number of reads from the peer, which show its progress. */
   #reads = 0;
   /** Identifies the peer to the read budget. */
@@ -134,9 +145,18 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     this.#socket = ends.socket;
     this.#peer = ends.peer;
     this.#framer = ends.framer;
-    this.#reader = new PeerReader(ends.peer, ends.framer);
+    this.#reader = new PeerReader(
+      ends.peer,
+      ends.framer,
+      options.throttles && throttledRead,
+    );
     this.#lingerTimeout = options.lingerTimeout ?? 5000;
     if (options.idleTimeout) this.#watchIdle(options.idleTimeout);
+    const { throttles } = options;
+    if (throttles !== undefined) {
+      this.#toPeerPace = new Pace(throttles.toPeer);
+      this.#toClientPace = new Pace(throttles.toClient);
+    }
     this.#peerEnded = this.#pump();
     this.finished = this.#finish();
   }
@@ -151,7 +171,11 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
 
   receive(messages: IncomingMessages): void | Promise<void> {
     if (this.#output === "failed") return;
-    return this.#write(messages);
+    const written = this.#write(messages);
+    const pace = this.#toPeerPace;
+    return pace === undefined
+      ? written
+      : written.then(() => pace.spend(messages.data.length));
   }
 
   ending(): void {
@@ -188,6 +212,9 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
 
   #beginEnd(): void {
     if (!this.#isEnding) this.#client = "ending";
+    // What is left is little, and delivered without a wait.
+    this.#toPeerPace?.stop();
+    this.#toClientPace?.stop();
   }
 
   #watchIdle(timeout: number): void {
@@ -276,6 +303,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       if (room !== undefined) await room;
       if (this.#client === "full") this.#client = "open";
       if (framed.failure !== undefined) throw framed.failure;
+      const pause = this.#toClientPace?.spend(count);
+      if (pause !== undefined) await pause;
     }
   }
 

@@ -26,6 +26,7 @@ const patience = 1;
 export class PeerReader {
   #peer: Peer;
   #framer: StreamFramer;
+  #most: number;
   /** Room that the read under way, or the last one, was given. */
   #room = 0;
   /** A read that found nothing when it began. */
@@ -36,10 +37,12 @@ export class PeerReader {
    *
    * @param peer The peer.
    * @param framer Offers the memory.
+   * @param most Most bytes of a read.
    */
-  constructor(peer: Peer, framer: StreamFramer) {
+  constructor(peer: Peer, framer: StreamFramer, most = Infinity) {
     this.#peer = peer;
     this.#framer = framer;
+    this.#most = most;
   }
 
   /**
@@ -54,7 +57,10 @@ export class PeerReader {
       this.#begun = undefined;
       return begun;
     }
-    const room = this.#framer.room(this.#peer.minimumRead);
+    const offered = this.#framer.room(this.#peer.minimumRead);
+    const room = offered.length > this.#most
+      ? offered.subarray(0, this.#most)
+      : offered;
     this.#room = room.length;
     return this.#peer.read(room);
   }

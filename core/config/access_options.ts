@@ -485,8 +485,8 @@ function parseBandwidth(value: string): number {
   const [, count, unit] =
     /^(\d{1,9}(?:\.\d{1,3})?)(k|M|G|Ki|Mi|Gi|)\/s$/.exec(value) ?? [];
   const bytes = Number(count ?? 0) * unitsOf[unit ?? ""]!;
-  if (bytes >= 1000) return bytes;
+  if (bytes >= 10_000) return bytes;
   throw new SyntaxError(
-    `it is 1000 bytes a second or more, as 500k/s or 1M/s, not "${value}"`,
+    `it is 10000 bytes a second or more, as 500k/s or 1M/s, not "${value}"`,
   );
 }

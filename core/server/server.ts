@@ -472,7 +472,10 @@ export class Server {
     const user = connection.user ?? client.user;
     const { address, framing, protocol } = connection;
     const line = access && { access, address, framing, protocol };
-    const bridge = new Bridge({ socket, ...connection }, { idleTimeout });
+    const bridge = new Bridge({ socket, ...connection }, {
+      idleTimeout,
+      throttles: session?.throttles,
+    });
     logOpen(this.#log, client, connection);
     const telemetry = client.telemetry.open(bridge);
     this.#bridges.add(bridge);
