@@ -56,6 +56,11 @@ class Both extends Pair<Telemetry> implements Telemetry {
     this.one.peersDown(change);
     this.other.peersDown(change);
   }
+
+  certificateExpiry(file: string, time: number): void {
+    this.one.certificateExpiry(file, time);
+    this.other.certificateExpiry(file, time);
+  }
 }
 
 class BothHandshakes extends Pair<HandshakeTelemetry>
