@@ -1,5 +1,5 @@
 /**
- * A file of settings that is read again when it has changed.
+ * A file that an option names, read again when it has changed.
  *
  * @module
  */

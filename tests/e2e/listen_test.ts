@@ -62,7 +62,7 @@ class SocketDirectory extends TemporaryDirectory {
   }
 }
 
-testEngines("websocksy replaces a Unix socket that nobody listens on", async (
+testEngines("websocksy replaces a Unix socket without a listener", async (
   _,
   engine,
 ) => {

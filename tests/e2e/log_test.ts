@@ -1,4 +1,4 @@
-/** The log, where nobody reads it, and where files are moved away. */
+/** The log when it is not read, and when its file is moved. */
 
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { join } from "node:path";
@@ -41,7 +41,7 @@ async function assertServes(client: RawClient): Promise<void> {
 
 for (const threads of [1, 2]) {
   testEngines(
-    `websocksy with ${threads} threads serves while nobody reads its log, and tells what it has dropped`,
+    `websocksy with ${threads} threads serves while its log is not read, and logs how many lines were dropped`,
     async (_, engine) => {
       await using peer = TestPeer.tcp(echo);
       const port = freePort();
@@ -105,7 +105,7 @@ function isRunning(child: Deno.ChildProcess): Promise<boolean> {
 }
 
 testEngines(
-  "websocksy ends in time while nobody reads its log",
+  "websocksy ends in time while its log is not read",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
     const port = freePort();

@@ -1,5 +1,5 @@
 /**
- * Clients and peers that vanish without a word: their cable is cut, and no
+ * Clients and peers that vanish: their cable is cut, and no
  * packet tells of it.
  */
 

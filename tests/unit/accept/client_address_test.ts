@@ -14,26 +14,30 @@ function resolve(name: string, value: string): RemoteAddress {
   return resolveRemote(proxy, new Headers({ [name]: value }), trusted);
 }
 
-Deno.test("resolveRemote() believes nobody who is not trusted", {
-  permissions,
-}, () => {
-  const headers = new Headers({
-    forwarded: "for=192.0.2.7",
-    "x-forwarded-for": "192.0.2.8",
-  });
-  const none = parseTrustedProxies("none");
-  const cases: [remote: RemoteAddress, proxies: typeof none][] = [
-    [{ address: "192.0.2.1", port: 5 }, trusted],
-    [{ address: "2001:db8::1", port: 5 }, trusted],
-    [{ address: "127.0.0.1", port: 5 }, none],
-    [{ address: "::1", port: 5 }, trusted],
-    [{ address: "unix" }, trusted],
-    [{ address: "/run/x.sock" }, none],
-  ];
-  for (const [remote, proxies] of cases) {
-    assertStrictEquals(resolveRemote(remote, headers, proxies), remote);
-  }
-});
+Deno.test(
+  "resolveRemote() ignores header fields of clients that are not trusted",
+  {
+    permissions,
+  },
+  () => {
+    const headers = new Headers({
+      forwarded: "for=192.0.2.7",
+      "x-forwarded-for": "192.0.2.8",
+    });
+    const none = parseTrustedProxies("none");
+    const cases: [remote: RemoteAddress, proxies: typeof none][] = [
+      [{ address: "192.0.2.1", port: 5 }, trusted],
+      [{ address: "2001:db8::1", port: 5 }, trusted],
+      [{ address: "127.0.0.1", port: 5 }, none],
+      [{ address: "::1", port: 5 }, trusted],
+      [{ address: "unix" }, trusted],
+      [{ address: "/run/x.sock" }, none],
+    ];
+    for (const [remote, proxies] of cases) {
+      assertStrictEquals(resolveRemote(remote, headers, proxies), remote);
+    }
+  },
+);
 
 Deno.test("resolveRemote() believes the clients of a Unix socket if told to", {
   permissions,

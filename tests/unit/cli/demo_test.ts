@@ -60,7 +60,7 @@ Deno.test("startDemoService() serves several clients at once, on loopback", asyn
   }
 });
 
-Deno.test("startDemoService() takes nobody once it is disposed of", async () => {
+Deno.test("startDemoService() accepts no client after it is disposed of", async () => {
   const service = startDemoService();
   const { port } = service;
   service[Symbol.dispose]();

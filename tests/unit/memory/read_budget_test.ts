@@ -85,7 +85,7 @@ Deno.test(
 );
 
 Deno.test(
-  "giveWay() gives each of those who read much its turn, whoever reads little",
+  "giveWay() gives each connection that reads much its turn beside those that read little",
   { permissions },
   async () => {
     const modest = new Readers(500, 1000);
@@ -104,7 +104,7 @@ Deno.test(
   },
 );
 
-Deno.test("giveWay() delays nobody as long as there is little to do", {
+Deno.test("giveWay() delays no read while there is little to do", {
   permissions,
 }, async () => {
   // What was counted before ends with a turn.

@@ -1,4 +1,4 @@
-/** Whoever reads much leaves its place to others when it ends. */
+/** A connection that reads much frees its place when it ends. */
 
 import { assertEquals } from "@std/assert";
 import { once } from "node:events";

@@ -90,7 +90,7 @@ for (const [name, create] of Object.entries(kinds)) {
     assertEquals(counts.total, 1);
   });
 
-  Deno.test(`${name} agrees with a map, whoever comes and goes`, {
+  Deno.test(`${name} agrees with a map, in any order of clients`, {
     permissions: "none",
   }, () => {
     const random = new Random(7);

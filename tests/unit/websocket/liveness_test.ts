@@ -36,7 +36,7 @@ function looks(
 }
 
 const stories: Readonly<Record<string, readonly Step[]>> = {
-  "an idle client that answers is pinged for good": [
+  "an idle client that answers is pinged again and again": [
     { at: 30, sent: 0, expect: "ping", wait: 30 },
     { at: 30.1, hear: true },
     { at: 30.1, pong: true },

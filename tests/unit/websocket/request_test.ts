@@ -98,7 +98,7 @@ Deno.test("isHost() knows hosts", { permissions }, () => {
 });
 
 Deno.test(
-  "parseRequest() finds what nobody can answer",
+  "parseRequest() finds malformed requests",
   { permissions },
   () => {
     const path = "the target of the request is no path";

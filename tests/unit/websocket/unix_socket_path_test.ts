@@ -24,7 +24,7 @@ class SocketDirectory extends TemporaryDirectory {
   }
 }
 
-Deno.test("UnixSocketPath.prepare() removes a socket that nobody listens on", {
+Deno.test("UnixSocketPath.prepare() removes a socket without a listener", {
   ignore,
 }, async () => {
   await using directory = new SocketDirectory();

@@ -48,7 +48,7 @@ Deno.test("streamFile() gives so many bytes and closes the file", async () => {
   assertClosed(file);
 });
 
-Deno.test("streamFile() reads nothing that nobody has asked for", async () => {
+Deno.test("streamFile() reads nothing before it is requested", async () => {
   await using directory = new TemporaryDirectory();
   const { file, reader } = await open(directory, 200_000);
   assertEquals(await file.seek(0, Deno.SeekMode.Current), 0);
