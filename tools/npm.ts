@@ -14,6 +14,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import manifest from "../deno.json" with { type: "json" };
 import { bundle } from "./bundle.ts";
+import type { LockCopy } from "./lock.ts";
 
 const root = join(import.meta.dirname!, "..");
 
@@ -39,12 +40,16 @@ const description = {
  * Makes the package.
  *
  * @param output Where.
+ * @param lock What the bundle is made with; absent: `deno.lock`.
  * @returns Path of the tarball.
  * @throws {Error} If the bundle cannot be made, or npm fails.
  */
-export async function makeNpmPackage(output: string): Promise<string> {
+export async function makeNpmPackage(
+  output: string,
+  lock?: LockCopy,
+): Promise<string> {
   const directory = join(resolve(output), "package");
-  await bundle(join(directory, "lib"));
+  await bundle(join(directory, "lib"), lock);
   const copies: Readonly<Record<string, string>> = {
     "LICENSE": "LICENSE",
     "tools/npm/README.md": "README.md",

@@ -2,11 +2,13 @@
  * Makes the files of a release:
  *
  *     deno task release [--tag vVERSION] [--target TARGET|all] [--output DIRECTORY]
+ *         [--maintainer "NAME <ADDRESS>"]
  *
  * For each target an archive with the program, its license, manual page,
  * completions, systemd unit and an example of a configuration; a bill of
  * materials; and `SHA256SUMS` over all of them. They go to `dist/release`,
- * which must be empty. Without a target, they are for this machine.
+ * which must be empty. With a maintainer, the packages for npm and, of Linux's
+ * programs, for Debian are among them. Without a target, they are for this machine.
  *
  * With a tag, it fails unless that is the version in `deno.json`. The time in the
  * archives is SOURCE_DATE_EPOCH, in seconds, if that is set.
@@ -14,7 +16,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { backends } from "../backends/mod.ts";
 import { framings } from "../framing/mod.ts";
@@ -23,8 +25,10 @@ import manifest from "../deno.json" with { type: "json" };
 import { archiveName, formatChecksums, pack } from "./archive.ts";
 import { compile, targets } from "./compile.ts";
 import { lazyPackages, startedModules } from "./modules.ts";
+import { makeDeb } from "./deb.ts";
 import { formatLicenses } from "./licenses.ts";
 import { LockCopy, lockPath, readLock } from "./lock.ts";
+import { makeNpmPackage } from "./npm.ts";
 import { makeSbom, readModuleGraph } from "./sbom.ts";
 
 const root = join(import.meta.dirname!, "..");
@@ -39,10 +43,18 @@ const files: readonly string[] = [
   "examples/systemd/websocksy.service",
 ];
 
+/** Debian's names of the architectures. */
+const debian: Readonly<Record<string, string>> = {
+  "x86_64-unknown-linux-gnu": "amd64",
+  "aarch64-unknown-linux-gnu": "arm64",
+};
+
 /** The parsed arguments of the tool. */
 interface ReleaseOptions {
   readonly targets: readonly string[];
   readonly output: string;
+  /** Who makes the packages; absent: none are made. */
+  readonly maintainer: string | undefined;
 }
 
 /**
@@ -55,7 +67,7 @@ interface ReleaseOptions {
  * version, or the directory is in use.
  */
 export async function release(args: readonly string[]): Promise<number> {
-  const { targets, output } = readArguments(args);
+  const { targets, output, maintainer } = readArguments(args);
   const time = sourceTime();
   await makeEmptyDirectory(output);
   await using lock = await LockCopy.make();
@@ -73,8 +85,22 @@ export async function release(args: readonly string[]): Promise<number> {
     ], lock);
     if (code !== 0) return code;
     await addFiles(directory);
+    const arch = debian[target];
+    if (maintainer !== undefined && arch !== undefined) {
+      const path = await makeDeb({
+        program: join(directory, program),
+        ...{ maintainer, arch, output, time },
+      });
+      made.push(basename(path));
+    }
     made.push(await pack(output, name, time));
     await Deno.remove(directory, { recursive: true });
+  }
+  if (maintainer !== undefined) {
+    const packed = await makeNpmPackage(join(output, "npm"), lock);
+    made.push(basename(packed));
+    await Deno.rename(packed, join(output, basename(packed)));
+    await Deno.remove(join(output, "npm"), { recursive: true });
   }
   const bill = "websocksy.cdx.json";
   await Deno.writeTextFile(join(output, bill), await formatSbom(time, lock));
@@ -95,10 +121,11 @@ function readArguments(args: readonly string[]): ReleaseOptions {
     options: {
       tag: { type: "string" },
       target: { type: "string", default: Deno.build.target },
+      maintainer: { type: "string" },
       output: { type: "string", default: join(root, "dist", "release") },
     },
   });
-  const { tag, target, output } = values;
+  const { tag, target, output, maintainer } = values;
   if (tag !== undefined && tag !== `v${manifest.version}`) {
     throw new RangeError(
       `Cannot release: the tag is "${tag}", and the version in deno.json ${manifest.version}`,
@@ -107,7 +134,11 @@ function readArguments(args: readonly string[]): ReleaseOptions {
   if (target !== "all" && !targets.includes(target)) {
     throw new RangeError(`Cannot release: unknown target "${target}"`);
   }
-  return { targets: target === "all" ? targets : [target], output };
+  return {
+    targets: target === "all" ? targets : [target],
+    output,
+    maintainer,
+  };
 }
 
 function sourceTime(): Date {

@@ -14,6 +14,10 @@ import { needing } from "../support/needing.ts";
 /** Commands that are not run here, and why. */
 const skipped: readonly (readonly [start: string, reason: string])[] = [
   ["gh attestation verify ", "asks GitHub"],
+  ["sudo apt ", "deb_test.ts installs the package"],
+  ["sudoedit ", "it is for an editor"],
+  ["npm install ", "npm_test.ts installs the package"],
+  ["npx websocksy ", "npm_test.ts runs it"],
   ["docker ", "there need be no engine; its arguments are tested below"],
   ["npx deno@2.9.6 task demo", "e2e_command_test.ts runs --demo"],
   ["sudo systemctl ", "there is no systemd that runs services"],
