@@ -47,6 +47,11 @@ class Both extends Pair<Telemetry> implements Telemetry {
     return new BothHandshakes(one, this.other.handshake(headers));
   }
 
+  certificateExpiry(file: string, time: number): void {
+    this.one.certificateExpiry(file, time);
+    this.other.certificateExpiry(file, time);
+  }
+
   pluginRestart(name: string, outcome: "running" | "failed"): void {
     this.one.pluginRestart(name, outcome);
     this.other.pluginRestart(name, outcome);
