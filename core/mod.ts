@@ -30,7 +30,13 @@ import { type BridgeServer, type ServeOptions, startServer } from "./serve.ts";
 export type * from "./api.ts";
 export { apiVersion } from "./api.ts";
 export { ConfigError } from "./errors.ts";
-export type { BridgeServer, OptionValue, ServeOptions } from "./serve.ts";
+export type {
+  BridgeServer,
+  OptionValue,
+  ServeBackend,
+  ServeOptions,
+  ServeRoute,
+} from "./serve.ts";
 
 /**
  * Starts a bridge with the built-in backends, framing functions and engines.

@@ -7,32 +7,21 @@
 
 import type { Backend, CreateFraming } from "./api.ts";
 import type { GivenOption } from "./config/config.ts";
+import { isRouteOption, parsePattern } from "./config/route_options.ts";
 import { ConfigError } from "./errors.ts";
 import { LineBuffer } from "./log/line_buffer.ts";
 import { Program, type ProgramParts } from "./program.ts";
 
-/** Options for {@linkcode serve}. */
-export interface ServeOptions {
-  /**
-   * Listen port; 0: any free one.
-   *
-   * @default {8001}
-   */
-  readonly port?: number;
-  /**
-   * Listen host; `unix:PATH` listens on a Unix socket.
-   *
-   * @default {"::"}
-   */
-  readonly hostname?: string;
+/** Which peers clients get, and how they are talked to. */
+export interface ServeBackend {
   /**
    * Which peer a client gets: the address of one peer for all clients, such as
-   * `tcp://127.0.0.1:6379`; an object that answers each request; or the name of
+   * `tcp://127.0.0.1:6379`, or of several, of which it gets one; an object that answers each request; or the name of
    * a built-in backend, a declared plugin, or the path or URL of a plugin.
    *
    * @default {"defaultpeer"}
    */
-  readonly backend?: string | Backend;
+  readonly backend?: string | readonly string[] | Backend;
   /** Options of a backend that is named, such as `{ path: "peers" }` of `file`. */
   readonly backendOptions?: Readonly<
     Record<string, string | readonly string[]>
@@ -48,6 +37,37 @@ export interface ServeOptions {
   readonly framingConfig?: string;
   /** Subprotocol of the one peer; `*` takes the first that a client offers. */
   readonly protocol?: string;
+}
+
+/** Options for the requests of a route. */
+export interface ServeRoute extends ServeBackend {
+  /**
+   * The `[core]` options that a route may set for its own requests, such as
+   * `{ origin: "https://example.com" }`.
+   */
+  readonly core?: Readonly<Record<string, OptionValue>>;
+}
+
+/** Options for {@linkcode serve}. */
+export interface ServeOptions extends ServeBackend {
+  /**
+   * Listen port; 0: any free one.
+   *
+   * @default {8001}
+   */
+  readonly port?: number;
+  /**
+   * Listen host; `unix:PATH` listens on a Unix socket.
+   *
+   * @default {"::"}
+   */
+  readonly hostname?: string;
+  /**
+   * Other backends for the requests of some paths or hosts, by the pattern of
+   * their route, in order, such as `{ "/mqtt": { backend: "tcp://127.0.0.1:1883" } }`.
+   * If there are some and no `backend`, all other requests get 404.
+   */
+  readonly routes?: Readonly<Record<string, ServeRoute>>;
   /**
    * The program's own framing functions, which a backend may name in its
    * answers.
@@ -165,38 +185,55 @@ export async function startServer(
   };
 }
 
+/** Each backend that the options describe, and the name of what is its own. */
+function backendsOf(
+  { routes = {}, ...options }: ServeOptions,
+): (readonly [name: string, given: ServeBackend])[] {
+  return [
+    [own, options],
+    // A slash in a name would make it a path.
+    ...Object.values(routes).map((route, index) =>
+      [`${own}, of route ${index + 1}`, route] as const
+    ),
+  ];
+}
+
 /** The tables of built-in parts, with the program's own ones. */
 function withOwn(
-  { backend, framing, framings }: ServeOptions,
+  options: ServeOptions,
   parts: ServeParts,
 ): Pick<ServeParts, "backends" | "framings"> {
-  for (const name of Object.keys(framings ?? {})) {
+  for (const name of Object.keys(options.framings ?? {})) {
     if (Object.hasOwn(parts.framings, name)) {
       throw new ConfigError(`framing function "${name}" is a built-in one`);
     }
   }
-  return {
-    backends: typeof backend === "object"
-      ? { ...parts.backends, [own]: () => backend }
-      : parts.backends,
-    framings: {
-      ...parts.framings,
-      ...framings,
-      ...(typeof framing === "function" && { [own]: framing }),
-    },
-  };
+  const backends = { ...parts.backends };
+  const framings = { ...parts.framings, ...options.framings };
+  for (const [name, { backend, framing }] of backendsOf(options)) {
+    if (isBackend(backend)) backends[name] = () => backend;
+    if (typeof framing === "function") framings[name] = framing;
+  }
+  return { backends, framings };
+}
+
+function isBackend(
+  backend: ServeBackend["backend"],
+): backend is Backend {
+  return typeof backend === "object" && !Array.isArray(backend);
 }
 
 /** The options as a configuration file would have them. */
 function toOptions(options: ServeOptions): GivenOption[] {
-  const { port, hostname, backend, core = {}, plugins = {} } = options;
+  const { port, hostname, core = {}, plugins = {}, routes = {} } = options;
   const given: GivenOption[] = [];
+  const origin = "serve()";
   function add(
     section: "core" | "backend",
     option: string,
     value: OptionValue,
   ): void {
-    given.push({ section, option, value: `${value}`, origin: "serve()" });
+    given.push({ section, option, value: `${value}`, origin });
   }
   for (const [option, value] of Object.entries(core)) {
     const why = refused[option];
@@ -209,29 +246,79 @@ function toOptions(options: ServeOptions): GivenOption[] {
   if (hostname !== undefined) add("core", "listen", hostname);
   for (const [name, pairs] of Object.entries(plugins)) {
     for (const [option, value] of Object.entries(pairs)) {
-      given.push({ section: "plugin", name, option, value, origin: "serve()" });
+      given.push({ section: "plugin", name, option, value, origin });
     }
   }
-  addBackend(options, add);
-  if (typeof backend === "object") refuseOptions(options);
+  const [all, ...others] = backendsOf(options);
+  addBackend(all!, add);
+  for (const [index, pattern] of Object.keys(routes).entries()) {
+    given.push(...toRouteOptions(pattern, routes[pattern]!, others[index]!));
+  }
   return given;
 }
 
+function toRouteOptions(
+  pattern: string,
+  { core = {} }: ServeRoute,
+  backend: readonly [name: string, given: ServeBackend],
+): GivenOption[] {
+  checkPattern(pattern);
+  const given: GivenOption[] = [];
+  function add(option: string, value: OptionValue): void {
+    given.push({
+      section: "route",
+      name: pattern,
+      option,
+      value: `${value}`,
+      origin: "serve()",
+    });
+  }
+  addBackend(backend, (_section, option, value) => add(option, value));
+  for (const [option, value] of Object.entries(core)) {
+    if (option === "backend" || !isRouteOption(option)) {
+      throw new ConfigError(
+        `cannot use ${option} of route "${pattern}": it is none that a route may set`,
+      );
+    }
+    add(option, value);
+  }
+  if (given.length > 0) return given;
+  throw new ConfigError(
+    `cannot use route "${pattern}": it has no option, such as backend`,
+  );
+}
+
+function checkPattern(pattern: string): void {
+  try {
+    parsePattern(pattern);
+  } catch (error) {
+    throw new ConfigError((error as Error).message, undefined, {
+      cause: error,
+    });
+  }
+}
+
 function addBackend(
-  { backend, backendOptions = {}, framing, framingConfig, protocol }:
-    ServeOptions,
+  [name, options]: readonly [name: string, given: ServeBackend],
   add: (section: "core" | "backend", option: string, value: string) => void,
 ): void {
-  const isAddress = typeof backend === "string" &&
+  const { backend, backendOptions = {}, framing, framingConfig, protocol } =
+    options;
+  if (isBackend(backend)) {
+    refuseOptions(options);
+    return add("core", "backend", name);
+  }
+  const isAddress = typeof backend !== "string" ||
     /^(?:tcp|tls|udp|unix|unix-dgram):\/\//.test(backend);
-  if (typeof backend === "object") add("core", "backend", own);
-  else if (isAddress) add("backend", "host", backend);
-  else if (backend !== undefined) add("core", "backend", backend);
+  for (const each of backend === undefined ? [] : [backend].flat()) {
+    if (isAddress) add("backend", "host", each);
+    else add("core", "backend", each);
+  }
   for (const [option, value] of Object.entries(backendOptions)) {
     for (const each of toArray(value)) add("backend", option, each);
   }
   if (framing !== undefined) {
-    add("backend", "framing", typeof framing === "string" ? framing : own);
+    add("backend", "framing", typeof framing === "string" ? framing : name);
   }
   if (framingConfig !== undefined) {
     add("backend", "framing-config", framingConfig);
@@ -240,7 +327,7 @@ function addBackend(
 }
 
 /** What a backend that is an object says in each answer is not said beside it. */
-function refuseOptions(options: ServeOptions): void {
+function refuseOptions(options: ServeBackend): void {
   for (
     const name of [
       "backendOptions",

@@ -122,7 +122,8 @@ export function describeConfig(
 /** A line for each route, in the order in which they are tried. */
 function describeRoutes(routes: readonly RouteConfig[]): string[] {
   return routes.flatMap(({ pattern, backendName, backend, fields }) => {
-    const { origin, balance, compression } = fields;
+    const { access, origin, balance, compression } = fields;
+    const entry = access === undefined ? "" : `, access ${access}`;
     const origins = origin === undefined
       ? ""
       : `, origin ${origin === "*" ? "*" : origin.join(", ")}`;
@@ -131,7 +132,7 @@ function describeRoutes(routes: readonly RouteConfig[]): string[] {
       ? ""
       : `, compression ${compression === 0 ? "off" : compression}`;
     return describeBackend(
-      `route ${pattern.text}${origins}${balanced}${compressed}: `,
+      `route ${pattern.text}${entry}${origins}${balanced}${compressed}: `,
       backendName,
       backend,
     );

@@ -24,6 +24,7 @@ const directory = plugin(`
     return {
       configure(option: string, value: string): void { peer = value; },
       query({ rest, host }: { rest: string; host: string }) {
+        if (rest === "crash") setTimeout(() => { throw new Error("crash"); });
         if (peer === "never") return new Promise(() => {});
         return rest === "which"
           ? { refuse: 403, why: \`backend \${number} for \${host}\` }
@@ -80,7 +81,10 @@ testEngines(
     await using command = await Command.start({
       engine,
       file,
-      args: ["--threads", "2", "--connect-timeout", "30"],
+      args: [
+        ...["--threads", engine === "stream" ? "2" : "1"],
+        ...["--connect-timeout", "30"],
+      ],
     });
 
     async function assertPeer(
@@ -178,6 +182,13 @@ testEngines(
         "not allowed: backend 1 for bridge.test",
         "not allowed: backend 2 for bridge.test",
       ]);
+    });
+
+    await t.step("a plugin that fails makes all of them again", async () => {
+      await request(command.port, { target: "/one/crash" });
+      await command.event("plugin", ({ what }) => what === "it runs again");
+      await assertPeer({ target: "/two/x" }, "two");
+      await assertPeer({ target: "/one/x" }, "one");
     });
 
     await t.step("another table", async () => {

@@ -132,3 +132,64 @@ for (const [what, options] of wrong) {
     assertStringIncludes(error.message, what);
   });
 }
+
+Deno.test("serve() has routes, and several peers for one", async () => {
+  await using peer = TestPeer.tcp(echo);
+  const gone = TestPeer.tcp(echo);
+  await gone[Symbol.asyncDispose]();
+  const framing = {
+    frame: (data: Uint8Array) =>
+      data.length < 2 ? null : { length: 2, type: "text" as const },
+  };
+  await using server = await serve({
+    port: 0,
+    hostname,
+    routes: {
+      "/two": { backend: [gone.host, peer.host], framing: () => framing },
+      "/own/*": {
+        backend: {
+          query: ({ rest }) =>
+            rest === "a"
+              ? { address: [gone.host, peer.host], framing: "newline" }
+              : undefined,
+        },
+        core: { origin: "https://a.example" },
+      },
+    },
+  });
+  const port = portOf(server);
+  using client = await RawClient.open(port, { target: "/two" });
+  await client.send("abcd");
+  assertEquals([await client.read(), await client.read()], ["ab", "cd"]);
+  const headers = { Origin: "https://a.example" };
+  using own = await RawClient.open(port, { target: "/own/a", headers });
+  await own.send("x\r\n");
+  assertEquals(await own.read(), "x\r\n");
+  for (
+    const [options, status] of [
+      [{ target: "/own/b", headers }, 404],
+      [{ target: "/own/a" }, 403],
+      [{ target: "/" }, 404],
+      [{ target: "/two/../own/a", headers }, 400],
+    ] as const
+  ) assertEquals((await request(port, options)).status, status);
+  const refused: [routes: ServeOptions["routes"], message: string][] = [
+    [{ "two": { backend: "file" } }, 'cannot use route "two"'],
+    [{ "/two": {} }, 'cannot use route "/two": it has no option'],
+    [
+      { "/two": { backend: peer.host, core: { port: 1 } } },
+      'cannot use port of route "/two"',
+    ],
+    [
+      { "/two": { backend: { query: () => undefined }, protocol: "x" } },
+      "cannot use protocol: the backend is an object",
+    ],
+  ];
+  for (const [routes, message] of refused) {
+    const error = await assertRejects(
+      () => serve({ port: 0, hostname, routes: routes! }),
+      ConfigError,
+    );
+    assertStringIncludes(error.message, message);
+  }
+});
