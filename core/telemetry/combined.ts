@@ -37,11 +37,6 @@ class Pair<Each> {
 }
 
 class Both extends Pair<Telemetry> implements Telemetry {
-  certificateExpiry(file: string, time: number): void {
-    this.one.certificateExpiry(file, time);
-    this.other.certificateExpiry(file, time);
-  }
-
   handshake(headers: RequestHeaders): HandshakeTelemetry {
     const one = this.one.handshake(headers);
     return new BothHandshakes(one, this.other.handshake(headers));
