@@ -37,14 +37,14 @@ class Pair<Each> {
 }
 
 class Both extends Pair<Telemetry> implements Telemetry {
-  handshake(headers: RequestHeaders): HandshakeTelemetry {
-    const one = this.one.handshake(headers);
-    return new BothHandshakes(one, this.other.handshake(headers));
-  }
-
   certificateExpiry(file: string, time: number): void {
     this.one.certificateExpiry(file, time);
     this.other.certificateExpiry(file, time);
+  }
+
+  handshake(headers: RequestHeaders): HandshakeTelemetry {
+    const one = this.one.handshake(headers);
+    return new BothHandshakes(one, this.other.handshake(headers));
   }
 
   pluginRestart(name: string, outcome: "running" | "failed"): void {
@@ -55,11 +55,6 @@ class Both extends Pair<Telemetry> implements Telemetry {
   peersDown(change: number): void {
     this.one.peersDown(change);
     this.other.peersDown(change);
-  }
-
-  certificateExpiry(file: string, time: number): void {
-    this.one.certificateExpiry(file, time);
-    this.other.certificateExpiry(file, time);
   }
 }
 
