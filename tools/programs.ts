@@ -53,6 +53,7 @@ export const packages = {
   mandoc: "mandoc",
   "dpkg-deb": "dpkg",
   lintian: "lintian",
+  ruby: "ruby",
   script: "bsdutils",
   shellcheck: "shellcheck",
   "systemd-analyze": "systemd",
