@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { absolutePath } from "../../core/absolute_path.ts";
 import type { Backend, BackendQuery } from "../../core/api.ts";
 import { toPeer } from "../directory/answer.ts";
@@ -108,18 +108,15 @@ export function createSqlite(): Backend {
   let looked = 0;
 
   /** Opens the database, and again when another file has taken its name. */
-  async function open(): Promise<StatementSync> {
+  async function refresh(): Promise<void> {
     const now = performance.now();
-    if (opened !== undefined && now - looked < LOOK_AFTER) {
-      return opened.statement;
-    }
+    if (opened !== undefined && now - looked < LOOK_AFTER) return;
     looked = now;
     const file = await identify(path!);
-    if (opened?.file === file) return opened.statement;
-    const before = opened;
-    opened = openDatabase(path!, sql!, file);
-    before?.database.close();
-    return opened.statement;
+    if (opened?.file === file) return;
+    const next = await openDatabase(path!, sql!, file);
+    opened?.database.close();
+    opened = next;
   }
 
   return {
@@ -181,7 +178,7 @@ export function createSqlite(): Backend {
       for (const name of expressions.keys()) {
         if (!names.includes(name)) expressions.delete(name);
       }
-      await untilUnlocked(open, { timeout, signal: undefined });
+      await untilUnlocked(refresh, { timeout, signal: undefined });
     },
     async query(request: BackendQuery): Promise<Answer> {
       const values = bind(expressions, request);
@@ -189,7 +186,10 @@ export function createSqlite(): Backend {
       try {
         // Not by iterate(), for which a database that is locked has no rows.
         const rows = await untilUnlocked(
-          async () => (await open()).all(values),
+          async () => {
+            await refresh();
+            return opened!.statement.all(values);
+          },
           { timeout, signal: request.signal },
         );
         const peer = toPeer(rows);
@@ -244,10 +244,16 @@ async function identify(path: string): Promise<string> {
   }
 }
 
-function openDatabase(path: string, sql: string, file: string): Opened {
+async function openDatabase(
+  path: string,
+  sql: string,
+  file: string,
+): Promise<Opened> {
+  // Also in a bundle of the program, SQLite is not loaded before it is needed.
+  const sqlite = await import("node:sqlite");
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path, { readOnly: true });
+    database = new sqlite.DatabaseSync(path, { readOnly: true });
     // Its default is seconds, in which the thread would do nothing else.
     database.exec("PRAGMA busy_timeout = 0");
     return { database, statement: database.prepare(sql), file };

@@ -147,12 +147,21 @@ function describeBackend(
   if (steps.length === 0) return [`${before}404`];
   const loaded = steps.findLastIndex(({ step }) => step === "load");
   const options = steps.slice(loaded + 1).map((step) =>
-    step.step === "configure" ? `  ${step.option} = ${step.value}` : ""
+    step.step === "configure"
+      ? `  ${step.option} = ${withoutSecrets(step.option, step.value)}`
+      : ""
   );
   return [
     `${before}backend ${name}${options.length === 0 ? "" : ", with"}`,
     ...options,
   ];
+}
+
+/** What is printed may end in the log of a build: no password is in it. */
+function withoutSecrets(option: string, value: string): string {
+  return /^(?:password|bearer)$/.test(option)
+    ? "(not shown)"
+    : value.replace(/(:\/\/)[^/@\s]*:[^/@\s]*@/g, "$1(not shown)@");
 }
 
 function describePages(

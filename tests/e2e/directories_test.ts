@@ -1,6 +1,7 @@
 /** Backends that ask real directories, all of them in one process. */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { RawClient, request } from "../support/client.ts";
@@ -149,6 +150,9 @@ Deno.test(needing(["redis-server", "dnsmasq", "nginx", "openssl"], {
       backend = dns
       name = _vnc._tcp.%rest%.test
       resolver = 127.0.0.1:${dnsPort}
+      [route /jwt]
+      backend = jwt
+      key = ${await directory.write("secret", "s".repeat(43))}
       [route /database/*]
       backend = sqlite
       database = ${path}
@@ -177,6 +181,39 @@ Deno.test(needing(["redis-server", "dnsmasq", "nginx", "openssl"], {
         ({ target }) => target === "/distrusted/desk",
       );
       assertMatch(String(why), /UnknownIssuer/);
+    });
+
+    await t.step("peers come and go while clients connect", async () => {
+      assertEquals(await ask(port, "/redis/seven"), 404);
+      for (const name of ["tokens", "dns"] as const) {
+        await redisCli(redisPort, "SET", "seven", addressOf(name));
+        assertEquals(await ask(port, "/redis/seven"), name);
+      }
+      await redisCli(redisPort, "DEL", "seven");
+      assertEquals(await ask(port, "/redis/seven"), 404);
+    });
+
+    await t.step("a token ends its WebSocket when it expires", async () => {
+      const { SignJWT } = await import("jose");
+      const expires = Math.floor(Date.now() / 1000) + 2;
+      const token = await new SignJWT({
+        peer: addressOf("tokens"),
+        sub: "ada",
+      }).setExpirationTime(expires).setProtectedHeader({ alg: "HS256" })
+        .sign(Buffer.from("s".repeat(43), "base64url"));
+      using client = await RawClient.open(port, {
+        target: `/jwt?token=${token}`,
+      });
+      assertEquals(await client.read(), "tokens");
+      const { user } = await command.event(
+        "open",
+        ({ route }) => route === "/jwt",
+      );
+      assertEquals(user, "ada");
+      assertEquals((await client.readClose()).code, 1008);
+      assert(Date.now() / 1000 >= expires);
+      assertEquals(await ask(port, `/jwt?token=${token}`), 401);
+      assertEquals(await ask(port, "/jwt"), 401);
     });
 
     await t.step("a service that hangs delays no other", async () => {

@@ -141,6 +141,21 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
       ],
     ],
     [
+      [
+        core("backend", "redis"),
+        backend("url", "redis://user:s3cret@host/1"),
+        backend("password", "s3cret"),
+        backend("key", "desk:%endpoint%"),
+      ],
+      [
+        "listen on [::]:8001, engine stream",
+        "backend redis, with",
+        "  url = redis://(not shown)@host/1",
+        "  password = (not shown)",
+        "  key = desk:%endpoint%",
+      ],
+    ],
+    [
       [core("web", "www"), core("web-listing", "true")],
       [
         "listen on [::]:8001, engine stream",
