@@ -1,12 +1,19 @@
 /**
  * Reads the answers of directories: which peer they name. Nothing in them is
- * trusted; what they name is checked once more where it is opened.
+ * trusted; what they name is checked once more where it is opened. No error
+ * quotes an answer: a client may have asked for what is none of its business, and
+ * errors are logged.
  *
  * @module
  */
 
 import type { PeerInfo } from "../../core/api.ts";
-import { formatHost, hasScheme, parseAddress } from "../../core/net/address.ts";
+import {
+  formatHost,
+  hasScheme,
+  parseAddress,
+  type PeerAddress,
+} from "../../core/net/address.ts";
 
 /** Most peers of one answer; further ones are left out. */
 export const maxPeers = 16;
@@ -52,8 +59,8 @@ export function parseAnswer(text: string): PeerInfo | undefined {
   let value: unknown;
   try {
     value = JSON.parse(trimmed);
-  } catch (cause) {
-    throw new SyntaxError("the answer is no JSON", { cause });
+  } catch {
+    throw new SyntaxError("the answer is no JSON");
   }
   return toPeer(value);
 }
@@ -156,7 +163,7 @@ function parsePeer(text: string): string {
   const peer = text.trim();
   if (hasScheme(peer)) return checkAddress(peer);
   const colon = peer.lastIndexOf(":");
-  if (colon <= 0) throw new SyntaxError(`"${peer}" is not HOST:PORT`);
+  if (colon <= 0) throw new SyntaxError("the answer is not HOST:PORT");
   return toAddress(peer.slice(0, colon), peer.slice(colon + 1));
 }
 
@@ -173,9 +180,14 @@ function toAddress(host: string, port: string): string {
 }
 
 function checkAddress(address: string): string {
-  const parsed = parseAddress(address);
+  let parsed: PeerAddress;
+  try {
+    parsed = parseAddress(address);
+  } catch {
+    throw new SyntaxError("the answer has an address that is none");
+  }
   if ("hostname" in parsed && parsed.port === undefined) {
-    throw new SyntaxError(`"${address}" has no port`);
+    throw new SyntaxError("the answer has an address without a port");
   }
   return address;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Backend, BackendQuery, Refusal } from "../../core/api.ts";
+import { describeError } from "../../core/errors.ts";
 import { isToken } from "../../core/websocket/token.ts";
 import { parseAnswer } from "../directory/answer.ts";
 import { type Answer, parseSeconds, Questions } from "../directory/question.ts";
@@ -46,6 +47,12 @@ const OWN_FIELDS = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
+
+/** What a service is asked with. */
+interface Question {
+  readonly headers: readonly [name: string, value: string][];
+  readonly signal: AbortSignal;
+}
 
 /** How a service is asked. */
 interface Service {
@@ -217,30 +224,35 @@ function toHeaders(
 async function askService(
   client: Deno.HttpClient,
   url: string,
-  options: {
-    readonly headers: readonly (readonly [string, string])[];
-    readonly signal: AbortSignal;
-  },
+  options: Question,
 ): Promise<Answer> {
-  const { signal } = options;
-  const response = await fetch(url, {
-    client,
-    signal,
-    // Neither the client's fields nor the token are for another address.
-    redirect: "manual",
-    headers: [
-      ["accept", "application/json, text/plain"],
-      ...options.headers.map(([name, value]): [string, string] => [
-        name,
-        value,
-      ]),
-    ],
-  });
+  const response = await send(client, url, options);
   if (response.status !== 200) {
     await response.body?.cancel();
     return toRefusal(response);
   }
   return parseAnswer(await readText(response));
+}
+
+async function send(
+  client: Deno.HttpClient,
+  url: string,
+  { headers, signal }: Question,
+): Promise<Response> {
+  try {
+    return await fetch(url, {
+      client,
+      signal,
+      // Neither the client's fields nor the token are for another address.
+      redirect: "manual",
+      headers: [["accept", "application/json, text/plain"], ...headers],
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    // The URL may have a secret of the client in it.
+    const why = describeError(error).replace(/ for url \(.*?\)(?=:|$)/gs, "");
+    throw new Error(why.replaceAll(url, "the URL"));
+  }
 }
 
 /** What other statuses than 200 mean for the client. */

@@ -190,9 +190,14 @@ Deno.test("http does not use what is no answer", async () => {
 
 Deno.test("http gives a service up that is down, slow, or no longer needed", async () => {
   {
-    await using backend = await start(`http://127.0.0.1:${freePort()}/`);
-    const answer = await backend.ask();
+    const url = `http://127.0.0.1:${freePort()}/%query:token%`;
+    await using backend = await start(url);
+    const answer = await backend.ask({ query: "token=s3cret" });
     assertEquals(statusOf(answer), 502);
+    const { why } = answer as Refusal;
+    assertMatch(why!, /^the service: .*refused/);
+    // The log is not for the client's token.
+    assert(!why!.includes("s3cret"), why);
   }
   const arrived = Promise.withResolvers<void>();
   const over: Promise<void>[] = [];
