@@ -7,7 +7,6 @@
 import { join } from "node:path";
 import { absolutePath } from "../../core/absolute_path.ts";
 import type { Backend, BackendQuery, PeerInfo } from "../../core/api.ts";
-import { describeError } from "../../core/errors.ts";
 import { parseAnswer } from "../directory/answer.ts";
 import { PeerOptions, peerOptions, unknownOption } from "../peer_options.ts";
 import {
@@ -185,7 +184,5 @@ function explain(cause: unknown, path: string): Error {
       { cause },
     );
   }
-  return new Error(`Cannot use path "${path}": ${describeError(cause)}`, {
-    cause,
-  });
+  return new Error(`Cannot use path "${path}"`, { cause });
 }
