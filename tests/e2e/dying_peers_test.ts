@@ -151,6 +151,8 @@ async function startDyingPeers(
           let frame = await client.readFrame();
           // On a machine that is busy, this may take as long as to a ping.
           while (frame?.opcode === opcodes.ping) {
+            const { payload } = frame;
+            await client.sendFrame({ opcode: opcodes.pong, payload });
             frame = await client.readFrame();
           }
           assertEquals(frame?.payload, byte);
