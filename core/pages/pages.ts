@@ -115,9 +115,11 @@ export class Pages {
       method: request.method,
       target: withoutSecrets(request.target, guard?.secretParameters),
     };
+    let isAdmitted = false;
     try {
       checkMethod(request);
       await guard?.admit();
+      isAdmitted = true;
       const response = await page(request, state);
       const { status, headers } = response;
       this.#log("debug", "page", { ...fields, status, user: guard?.user });
@@ -130,7 +132,7 @@ export class Pages {
       const why = describeError(refusal);
       // The client is not to blame for an error with a cause, unless it has
       // shown no credentials that are right.
-      const isFault = status >= 500;
+      const isFault = isAdmitted || status >= 500;
       this.#log(
         refusal.cause === undefined ? "debug" : isFault ? "warn" : "info",
         "page",
