@@ -53,7 +53,6 @@ export const alone: readonly string[] = [
   "tests/e2e/bulk_test.ts",
   "tests/e2e/hostile_test.ts",
   "tests/e2e/load_test.ts",
-  "tests/e2e/scarcity_test.ts",
   "tests/e2e/soak_test.ts",
 ];
 
