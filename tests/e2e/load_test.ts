@@ -83,7 +83,7 @@ testEngines(
     }
     await descriptorsReturn(command.pid, descriptors);
   },
-  { needs: ["linux"], timeout: 120_000 },
+  { needs: ["linux"], timeout: 300_000 },
 );
 
 testEngines(
