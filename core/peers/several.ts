@@ -6,15 +6,10 @@
 
 import { describeError, RequestError } from "../errors.ts";
 import { formatAddress, type PeerAddress } from "../net/address.ts";
+import { NoneReached, reachFirst } from "./first.ts";
 import { type OpenPeerOptions, type ReachedPeer, reachPeer } from "./open.ts";
 import type { Peer } from "./peer.ts";
 import type { ArrangeOptions, PeerStates } from "./states.ts";
-
-/**
- * Milliseconds until the next peer is tried while the one before has not
- * answered, as RFC 8305 section 5 advises.
- */
-const headStart = 250;
 
 /** Options for {@linkcode openOneOf}. */
 export interface OpenOneOfOptions extends OpenPeerOptions, ArrangeOptions {
@@ -77,6 +72,7 @@ export async function openOneOf(
         signal,
         reach: (index, signal) =>
           reach(addresses[index]!, { ...options, signal }),
+        close: (late) => late.close(),
         fail,
       });
       left = left.filter((each) => !failed.has(each) && each !== index);
@@ -116,84 +112,6 @@ export async function openOneOf(
 
 function isTimeout(reason: unknown): boolean {
   return reason instanceof RequestError && reason.status === 504;
-}
-
-/** None of the peers could be reached; why was told for each. */
-class NoneReached extends Error {}
-
-interface ReachFirstOptions {
-  readonly signal: AbortSignal;
-  /** Reaches one of them. */
-  readonly reach: (index: number, signal: AbortSignal) => Promise<ReachedPeer>;
-  /** Told why one cannot be reached. */
-  readonly fail: (index: number, error: unknown) => void;
-}
-
-/** The first peer that was reached. */
-interface First {
-  readonly index: number;
-  readonly reached: ReachedPeer;
-  /** Those that could not be reached. */
-  readonly failed: ReadonlySet<number>;
-  /** Those that were tried before it and had not answered. */
-  readonly overtaken: readonly number[];
-}
-
-/** Reaches the first one that can be, and gives up the others. */
-function reachFirst(
-  indexes: readonly number[],
-  { signal, reach, fail }: ReachFirstOptions,
-): Promise<First> {
-  return new Promise((resolve, reject) => {
-    /** In the order in which they were started. */
-    const running = new Map<number, AbortController>();
-    const failed = new Set<number>();
-    let next = 0;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let isOver = false;
-
-    function end(): void {
-      isOver = true;
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-      for (const controller of running.values()) controller.abort();
-    }
-
-    function abort(): void {
-      end();
-      for (const index of running.keys()) fail(index, signal.reason);
-      reject(signal.reason);
-    }
-
-    function startNext(): void {
-      clearTimeout(timer);
-      const index = indexes[next++]!;
-      const controller = new AbortController();
-      running.set(index, controller);
-      if (next < indexes.length) timer = setTimeout(startNext, headStart);
-      reach(index, controller.signal).then((reached) => {
-        if (isOver) return reached.close();
-        const started = [...running.keys()];
-        running.delete(index);
-        end();
-        const overtaken = started.slice(0, started.indexOf(index));
-        resolve({ index, reached, failed, overtaken });
-      }, (error) => {
-        if (isOver) return;
-        running.delete(index);
-        failed.add(index);
-        fail(index, error);
-        if (next < indexes.length) return startNext();
-        if (running.size > 0) return;
-        end();
-        reject(new NoneReached());
-      });
-    }
-
-    if (signal.aborted) return reject(signal.reason);
-    signal.addEventListener("abort", abort);
-    startNext();
-  });
 }
 
 /** Opens a peer that was reached, within a time. */

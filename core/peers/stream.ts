@@ -15,6 +15,7 @@ import type { TlsTrust } from "../net/tls_trust.ts";
 import type { Peer } from "./peer.ts";
 import { cancelSharedTimer, type SharedTimer } from "../time/shared_timers.ts";
 import { type ByteConnection, openTls } from "./tls.ts";
+import { NoneReached, reachFirst } from "./first.ts";
 import type { PeerPlace } from "./locate.ts";
 import type { IncomingMessages } from "../websocket/engine.ts";
 
@@ -75,7 +76,7 @@ export async function connectStream(
 
 /**
  * Opens a connection to a stream peer. If its name has several addresses, they
- * are tried one after another until one answers.
+ * are tried one after another, each with a head start, until one answers.
  *
  * @param address Its address.
  * @param options When to give up, and what is written first.
@@ -155,22 +156,31 @@ function connectInternet(
   return connectToOne(resolved, port, signal);
 }
 
-/** Connects to the first host that answers. */
+/** Connects to the first host that answers; one that hangs does not take all the time. */
 async function connectToOne(
   hostnames: readonly string[],
   port: number,
   signal: AbortSignal,
 ): Promise<Deno.TcpConn> {
-  let failure: unknown;
-  for (const hostname of hostnames) {
-    try {
-      return await connectUntilAborted({ hostname, port }, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      failure = error;
-    }
+  const [first] = hostnames;
+  if (hostnames.length === 1) {
+    return await connectUntilAborted({ hostname: first!, port }, signal);
   }
-  throw failure;
+  let failure: unknown;
+  try {
+    const { reached } = await reachFirst([...hostnames.keys()], {
+      signal,
+      reach: (index, signal) =>
+        connectUntilAborted({ hostname: hostnames[index]!, port }, signal),
+      close: (late) => late.close(),
+      fail: (_, error): void => {
+        failure = error;
+      },
+    });
+    return reached;
+  } catch (error) {
+    throw error instanceof NoneReached ? failure : error;
+  }
 }
 
 /** Milliseconds for an aborted attempt to connect, and then to be closed. */

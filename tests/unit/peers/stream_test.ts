@@ -7,6 +7,7 @@ import {
 } from "@std/assert";
 import { describeError } from "../../../core/errors.ts";
 import { openPeer } from "../../../core/peers/open.ts";
+import { openStreamPeer } from "../../../core/peers/stream.ts";
 import type { Peer } from "../../../core/peers/peer.ts";
 import type { IncomingMessages } from "../../../core/websocket/engine.ts";
 import { decode, encode } from "../../support/framing_driver.ts";
@@ -228,4 +229,32 @@ Deno.test("openPeer() fails at once where the queue of a Unix peer is full", {
   assertInstanceOf(error.cause, Deno.errors.WouldBlock);
   assert(opened.length > 0);
   for (const peer of opened) peer.close();
+});
+
+Deno.test("openStreamPeer() goes on where the first address of a name hangs", {
+  // Others answer where the queue of a listener is full.
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  using full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
+  const { port } = full.addr;
+  using _one = await Deno.connect({ hostname: "127.0.0.1", port });
+  using _two = await Deno.connect({ hostname: "127.0.0.1", port });
+  using listener = Deno.listen({ hostname: "127.0.0.2", port });
+  const accepted = listener.accept();
+  const peer = await openStreamPeer({
+    transport: "tcp",
+    hostname: "name.test",
+    port,
+    resolved: ["127.0.0.1", "127.0.0.2"],
+  }, {
+    signal: AbortSignal.timeout(30_000),
+    preface: encode("first"),
+    keepAlive: 0,
+    trust: {},
+  });
+  using connection = await accepted;
+  const buffer = new Uint8Array(16);
+  const count = await connection.read(buffer);
+  assertEquals(decode(buffer.subarray(0, count!)), "first");
+  peer.close();
 });
