@@ -7,6 +7,7 @@ import { accessFields } from "../../core/log/access_format.ts";
 import { type Metric, metrics } from "../../core/telemetry/metrics.ts";
 import { RawClient } from "../support/client.ts";
 import { Command } from "../support/command.ts";
+import { needing } from "../support/needing.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { OtlpReceiver } from "../support/otlp_receiver.ts";
 
@@ -108,7 +109,7 @@ function variablesOnPage(): Record<string, string> {
   return variables;
 }
 
-Deno.test({
+Deno.test(needing(["deno run"], {
   name: "The variables on operations.md let the command export",
   timeout: 30_000,
   async fn(): Promise<void> {
@@ -136,7 +137,7 @@ Deno.test({
     assertEquals(receiver.value(metrics.handshakes.name), 1);
     assertEquals(receiver.services, new Set([variables["OTEL_SERVICE_NAME"]]));
   },
-});
+}));
 
 /** What Prometheus makes of a name: the rules of OpenTelemetry's translation. */
 function toPrometheus(name: string): string {

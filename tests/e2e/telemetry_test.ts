@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type Metric, metrics } from "../../core/telemetry/metrics.ts";
 import { formatRequest, RawClient, request } from "../support/client.ts";
 import { Command, testEngines } from "../support/command.ts";
+import { needing } from "../support/needing.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
 import { OtlpReceiver, otlpVariables } from "../support/otlp_receiver.ts";
 import { plugin } from "../support/plugin_bed.ts";
@@ -318,7 +319,7 @@ function assertNothingOfClients({ series, spans }: OtlpReceiver): void {
   }
 }
 
-Deno.test({
+Deno.test(needing(["deno run"], {
   name: "The package for telemetry is looked for only where Deno exports any",
   timeout: 60_000,
   async fn(): Promise<void> {
@@ -362,7 +363,7 @@ Deno.test({
       await Deno.remove(directory, { recursive: true });
     }
   },
-});
+}));
 
 testEngines(
   "A receiver that is down disturbs no connection and no shutdown",
@@ -406,4 +407,5 @@ testEngines(
     await client.sendClose(1001);
     assertEquals((await command.status).code, 0);
   },
+  { needs: ["deno run"] },
 );
