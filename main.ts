@@ -5,8 +5,10 @@
  */
 
 import { absolutePath } from "./core/absolute_path.ts";
+import type { AdminListener } from "./core/admin/listener.ts";
 import manifest from "./deno.json" with { type: "json" };
 import { backends } from "./backends/mod.ts";
+import { type AdminCommand, parseAdminCommand } from "./core/cli/admin_text.ts";
 import { type Arguments, parseArguments } from "./core/cli/arguments.ts";
 import type { Shell } from "./core/cli/command_options.ts";
 import {
@@ -22,6 +24,7 @@ import {
   explainListenError,
   formatUrl,
 } from "./core/cli/describe.ts";
+import { formatListen } from "./core/config/options.ts";
 import { formatHelp } from "./core/cli/help.ts";
 import { ConfigError, describeError } from "./core/errors.ts";
 import { nativeEngine } from "./core/websocket/native/engine.ts";
@@ -35,6 +38,7 @@ import type { MetricsSnapshot } from "./core/telemetry/snapshot.ts";
 import { rateTableBytes } from "./core/access/rate_table.ts";
 import { countTableBytes } from "./core/memory/count_table.ts";
 import { SharedCounts } from "./core/threads/shared_counts.ts";
+import { type AllThreads, askAll } from "./core/server/questions.ts";
 import { isThread, runThread } from "./core/threads/worker.ts";
 import { countThreads, Threads } from "./core/threads/pool.ts";
 import { framings } from "./framing/mod.ts";
@@ -78,6 +82,8 @@ async function main(): Promise<void> {
   let options: readonly GivenOption[];
   let program: Program;
   try {
+    const command = parseAdminCommand(Deno.args);
+    if (command !== undefined) return await operate(command);
     args = parseArguments(Deno.args);
     if (args.help) return print(formatHelp(Object.keys(backends)));
     if (args.version) return print(`websocksy ${manifest.version}`);
@@ -113,6 +119,18 @@ function hideSignalWarning(): void {
       warn.apply(console, data);
     }
   };
+}
+
+/** Has a server that runs carry out a command. */
+async function operate(command: AdminCommand): Promise<void> {
+  const { runAdminCommand } = await import("./core/cli/admin_client.ts");
+  let answer: string;
+  try {
+    answer = await runAdminCommand(command);
+  } catch (error) {
+    return await exit(error instanceof ConfigError ? 2 : 1, error);
+  }
+  print(answer);
 }
 
 async function printCompletions(shell: Shell): Promise<void> {
@@ -178,9 +196,10 @@ async function serve(
   const { log } = program;
   const { count, why } = countThreads(program.config.core);
   if (why !== undefined) log("warn", "threads", { count, why });
-  const started = Promise.withResolvers<Threads | undefined>();
-  handleSignals(args, program, started.promise);
+  const started = Promise.withResolvers<Started>();
+  const reload = handleSignals(args, program, started.promise);
   let threads: Threads | undefined;
+  let admin: AdminListener | undefined;
   try {
     const { port } = program.config.core;
     if (count === 1) await program.listen({ port });
@@ -188,9 +207,20 @@ async function serve(
   } catch (error) {
     return await exit(1, explainListenError(error, program.config.core));
   }
+  try {
+    admin = await listenForOperators(program, {
+      count,
+      ask: (index, question) =>
+        index === 0 ? program.answer(question) : threads!.ask(index, question),
+    }, reload);
+  } catch (error) {
+    const { address: listen, port } = program.config.core.admin!;
+    const names = { host: "--admin", port: "--admin" };
+    return await exit(1, explainListenError(error, { listen, port }, names));
+  }
   // Without IPv6, the address differs from that of the configuration.
   const { core } = program.config;
-  started.resolve(threads);
+  started.resolve({ threads, admin });
   outliveErrors(log);
   const address = formatUrl(core, program.port);
   log("info", "listening", {
@@ -205,6 +235,37 @@ async function serve(
     const deno = Deno.build.standalone ? "deno" : Deno.execPath();
     print(describeDemo(core, program.port, deno));
   }
+}
+
+/** What listens beside the first thread. */
+interface Started {
+  readonly threads: Threads | undefined;
+  readonly admin: AdminListener | undefined;
+}
+
+async function listenForOperators(
+  program: Program,
+  threads: AllThreads,
+  reload: () => Promise<string | undefined>,
+): Promise<AdminListener | undefined> {
+  const { config: { core }, log } = program;
+  if (core.admin === undefined) return undefined;
+  const { AdminListener } = await import("./core/admin/listener.ts");
+  const admin = await AdminListener.listen({
+    core,
+    engine: parts.engines.stream,
+    log,
+    threads,
+    state: () => program.state,
+    reload,
+  });
+  const { address } = core.admin;
+  log("info", "admin", {
+    address: address.transport === "unix"
+      ? formatListen(address, 0)
+      : `http://${formatListen(address, admin.port)}/`,
+  });
+  return admin;
 }
 
 /**
@@ -225,12 +286,11 @@ async function listenInThreads(
   const thread = { index: 0, count };
   let threads: Threads | undefined = undefined;
   async function gatherMetrics(): Promise<MetricsSnapshot[]> {
-    const question = { kind: "metrics" } as const;
-    const others = Array.from(
-      { length: threads === undefined ? 0 : count - 1 },
-      (_, index) => threads!.ask(index + 1, question),
-    );
-    return await Promise.all([program.answer(question), ...others]);
+    return await askAll<"metrics">({
+      count: threads === undefined ? 1 : count,
+      ask: (index, question) =>
+        index === 0 ? program.answer(question) : threads!.ask(index, question),
+    }, { kind: "metrics" });
   }
   await program.listen({
     port: core.port,
@@ -265,17 +325,20 @@ async function listenInThreads(
  * @param args The arguments, whose file is read again.
  * @param program What runs.
  * @param started Gives the other threads, once all of them listen.
+ * @returns Reads the configuration again, as SIGHUP does; gives why it is not
+ * used, if so.
  */
 function handleSignals(
   args: Arguments,
   program: Program,
-  started: Promise<Threads | undefined>,
-): void {
+  started: Promise<Started>,
+): () => Promise<string | undefined> {
   const { log } = program;
   let threads: Threads | undefined;
+  let admin: AdminListener | undefined;
   let state: "starting" | "running" | "stopping" = "starting";
-  started.then((others) => {
-    threads = others;
+  started.then((listening) => {
+    ({ threads, admin } = listening);
     state = "running";
   });
   async function stop(signal: Deno.Signal, status: number): Promise<void> {
@@ -289,6 +352,8 @@ function handleSignals(
     Deno.unrefTimer(setTimeout(() => exit(0), end + lateEnd - Date.now()));
     try {
       await Promise.all([program.end(), threads?.end()]);
+      // Until then, it tells who is left.
+      await admin?.close();
     } finally {
       if (isTelemetryOn()) {
         killer.terminate();
@@ -296,7 +361,7 @@ function handleSignals(
       } else await exit(0);
     }
   }
-  async function reload(): Promise<void> {
+  async function reload(): Promise<string | undefined> {
     await started;
     try {
       await Promise.all([program.reopenLogs(), threads?.reopenLogs()]);
@@ -304,13 +369,14 @@ function handleSignals(
       log("error", "log", { error: describeError(error) });
     }
     let options: readonly GivenOption[] = [];
-    const isValid = await program.reload(async () => {
+    const why = await program.reload(async () => {
       options = await readOptions(args);
       return options;
     });
-    if (!isValid || state === "stopping") return;
+    if (why !== undefined || state === "stopping") return why;
     await threads?.reload(options);
     log("info", "reload");
+    return undefined;
   }
   const listeners = new Map<Deno.Signal, () => void>();
   function listen(signal: Deno.Signal, listener: () => void): void {
@@ -318,9 +384,11 @@ function handleSignals(
     Deno.addSignalListener(signal, listener);
   }
   listen("SIGINT", () => stop("SIGINT", 130));
-  if (Deno.build.os === "windows") return;
-  listen("SIGTERM", () => stop("SIGTERM", 143));
-  listen("SIGHUP", reload);
+  if (Deno.build.os !== "windows") {
+    listen("SIGTERM", () => stop("SIGTERM", 143));
+    listen("SIGHUP", reload);
+  }
+  return reload;
 }
 
 /**

@@ -23,13 +23,20 @@ import { describeFailure } from "./cli/describe.ts";
 import { type CoreConfig, formatListen } from "./config/options.ts";
 import type { ConnectionCounts } from "./server/connection_counts.ts";
 import type { FramingTable } from "./bridge/framing_table.ts";
-import { createLog, type Log, type LogLines } from "./log/log.ts";
+import {
+  createLog,
+  type Log,
+  type LogLevel,
+  type LogLines,
+} from "./log/log.ts";
 import { Pages } from "./pages/pages.ts";
 import { Plugins } from "./plugins/plugins.ts";
 import { checkPort, findIpv4Instead } from "./server/listen_address.ts";
 import { Server } from "./server/server.ts";
 import type { ServerConfig, ThreadPlace } from "./server/options.ts";
-import type { Answers, QuestionOf } from "./server/questions.ts";
+import type { Roster } from "./server/roster.ts";
+import type { ServerState } from "./pages/page.ts";
+import type { Answers, Question, QuestionOf } from "./server/questions.ts";
 import { TelemetrySelection } from "./telemetry/selection.ts";
 import type { MetricsSnapshot } from "./telemetry/snapshot.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
@@ -81,13 +88,26 @@ interface Loaded {
   readonly access: Access | undefined;
 }
 
+/** What a program has from its start to its end. */
+interface ProgramState {
+  readonly log: Log;
+  /** What the log looks at for each event. */
+  readonly logOptions: { level: LogLevel };
+  readonly accessLog: AccessLog | undefined;
+  readonly telemetry: TelemetrySelection;
+  readonly roster: Roster | undefined;
+  readonly loaded: Loaded;
+}
+
 /** A loaded configuration, and the server that runs with it. */
 export class Program {
   /** The log; it stays as it is when the configuration changes. */
   readonly log: Log;
   #parts: ProgramParts;
   #accessLog: AccessLog | undefined;
+  #logOptions: { level: LogLevel };
   #telemetry: TelemetrySelection;
+  #roster: Roster | undefined;
   #loaded: Loaded;
   #server: Server | undefined;
   /**
@@ -103,15 +123,14 @@ export class Program {
 
   private constructor(
     parts: ProgramParts,
-    log: Log,
-    accessLog: AccessLog | undefined,
-    telemetry: TelemetrySelection,
-    loaded: Loaded,
+    { log, logOptions, accessLog, telemetry, roster, loaded }: ProgramState,
   ) {
     this.#parts = parts;
     this.log = log;
+    this.#logOptions = logOptions;
     this.#accessLog = accessLog;
     this.#telemetry = telemetry;
+    this.#roster = roster;
     this.#loaded = loaded;
   }
 
@@ -131,13 +150,21 @@ export class Program {
     const { log: level, logFormat: format, logFile } = config.core;
     if (logFile !== undefined) await parts.log.open?.(absolutePath(logFile));
     const write = (line: string): void => parts.log.add(line);
-    const log = createLog({ level, format, write });
+    const logOptions = { level, format, write };
+    const log = createLog(logOptions);
     parts.log.tellDropped?.((lines) => log("warn", "log", { dropped: lines }));
     const accessLog = await openAccessLog(config.core, log);
     const telemetry = await TelemetrySelection.load(log);
     try {
       const loaded = await load(config, parts, log, telemetry);
-      return new Program(parts, log, accessLog, telemetry, loaded);
+      return new Program(parts, {
+        log,
+        logOptions,
+        accessLog,
+        telemetry,
+        loaded,
+        roster: await createRoster(config.core),
+      });
     } catch (error) {
       telemetry.end();
       await accessLog?.end();
@@ -166,13 +193,37 @@ export class Program {
    * @param question The question.
    * @returns The answer.
    */
-  answer<Kind extends keyof Answers>(
+  async answer<Kind extends keyof Answers>(
     question: QuestionOf<Kind>,
-  ): Answers[Kind] {
+  ): Promise<Answers[Kind]> {
+    // Each case answers as the table of answers says.
+    return await this.#answer(question) as Answers[Kind];
+  }
+
+  #answer(
+    question: Question,
+  ): Answers[keyof Answers] | Promise<Answers[keyof Answers]> {
     switch (question.kind) {
       case "metrics":
         return this.#telemetry.snapshot();
+      case "find":
+        return this.#roster?.find(question.filter) ?? [];
+      case "describe":
+        return this.#roster?.describe(question.ids) ?? [];
+      case "close":
+        return this.#roster?.close(question.filter) ?? 0;
+      case "admit":
+        this.#server?.admitNew(question.isOpen);
+        return undefined;
+      case "log":
+        this.#logOptions.level = question.level;
+        return undefined;
     }
+  }
+
+  /** What pages may tell of the server, which listens. */
+  get state(): ServerState {
+    return this.#server!.state;
   }
 
   /**
@@ -209,13 +260,14 @@ export class Program {
     // Several threads could share the port with another program unnoticed.
     if (others.thread?.index === 0) checkPort({ ...config.core, port });
     this.#server = await Server.listen({
-      gatherMetrics: () => Promise.resolve([this.answer({ kind: "metrics" })]),
+      gatherMetrics: () => Promise.resolve([this.#telemetry.snapshot()]),
       ...config,
       ...others,
       core: { ...config.core, port },
       engine: this.#parts.engines[config.core.engine],
       log: this.log,
       accessLog: this.#accessLog,
+      roster: this.#roster,
     });
     if ((others.thread?.index ?? 0) === 0) {
       this.#certificateExpiry = new CertificateExpiry(this.log);
@@ -283,17 +335,20 @@ export class Program {
    * the log says why, and nothing changes.
    *
    * @param read Returns its options.
-   * @returns Whether it was valid.
+   * @returns Why nothing has changed; `undefined` if it was valid.
    */
   async reload(
     read: () => readonly GivenOption[] | Promise<readonly GivenOption[]>,
-  ): Promise<boolean> {
+  ): Promise<string | undefined> {
     return await this.#inTurn(async () => {
       try {
-        return !this.#isEnding && await this.#replace(await read());
+        if (this.#isEnding) return "server is shutting down";
+        await this.#replace(await read());
+        return undefined;
       } catch (error) {
-        this.log("error", "reload", { error: describeFailure(error) });
-        return false;
+        const why = describeFailure(error);
+        this.log("error", "reload", { error: why });
+        return why;
       }
     });
   }
@@ -311,7 +366,7 @@ export class Program {
     }
   }
 
-  async #replace(options: readonly GivenOption[]): Promise<boolean> {
+  async #replace(options: readonly GivenOption[]): Promise<void> {
     const loaded = await load(
       resolveConfig(options),
       this.#parts,
@@ -327,7 +382,6 @@ export class Program {
     await this.#watchCertificates();
     // It waits for the queries and connections that use them.
     retired.then(() => plugins.retire());
-    return true;
   }
 
   /** Shuts down; connections have the time that the configuration sets. */
@@ -354,7 +408,9 @@ async function load(
   const core = withAbsolutePaths(config.core);
   const certificate = await readCertificate(core);
   const pages = await Pages.load(core, log);
-  const telemetry = await selection.select(core.metrics !== undefined);
+  const telemetry = await selection.select(
+    core.metrics !== undefined || core.admin !== undefined,
+  );
   const builtIn = { backends, framings, log, telemetry };
   const plugins = await Plugins.load(config, builtIn);
   let access: Access | undefined;
@@ -412,6 +468,14 @@ async function cleanUp(
 ): Promise<void> {
   await backend?.cleanup?.();
   for (const { backend } of routes) await backend.cleanup?.();
+}
+
+async function createRoster(
+  { admin }: CoreConfig,
+): Promise<Roster | undefined> {
+  if (admin === undefined) return undefined;
+  const { Roster } = await import("./server/roster.ts");
+  return new Roster();
 }
 
 async function openAccessLog(

@@ -130,6 +130,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   /** How fast the client and the peer are read; absent: as fast as can be. */
   #toPeerPace: Pace | undefined;
   #toClientPace: Pace | undefined;
+  /** Bytes of the write under way. */
+  #unwritten = 0;
   /** Number of reads from the peer, which show its progress. */
   #reads = 0;
   /** Identifies the peer to the read budget. */
@@ -163,6 +165,11 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
 
   get toClient(): Readonly<Traffic> {
     return this.#socket.sent;
+  }
+
+  /** Bytes that either side was given and has not yet taken. */
+  get waiting(): { readonly toPeer: number; readonly toClient: number } {
+    return { toPeer: this.#unwritten, toClient: this.#socket.pending };
   }
 
   get append(): Uint8Array | undefined {
@@ -236,7 +243,9 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       const given: EncodedMessages = encoding instanceof Promise
         ? await encoding
         : encoding ?? messages;
+      this.#unwritten = given.data.length;
       await this.#peer.write(given);
+      this.#unwritten = 0;
       this.toPeer.messages += given.ends.length;
       this.toPeer.bytes += given.data.length;
       encoder?.written();

@@ -33,40 +33,58 @@ export function describeFailure(error: unknown): string {
  *
  * @param error What listening threw.
  * @param core Where it should have listened.
+ * @param options The options that say where.
  * @returns An error with a message for the user.
  */
-export function explainListenError(error: unknown, core: CoreConfig): Error {
-  const where = formatListen(core.listen, core.port);
-  const isPath = core.listen.transport === "unix";
-  const why = isPath && whyNoPath(error) || whyNotListening(error);
+export function explainListenError(
+  error: unknown,
+  { listen, port }: Pick<CoreConfig, "listen" | "port">,
+  options: ListenOptionNames = { host: "-l", port: "-p" },
+): Error {
+  const where = formatListen(listen, port);
+  const isPath = listen.transport === "unix";
+  const why = isPath && whyNoPath(error, options) ||
+    whyNotListening(error, options);
   return new Error(`Cannot listen on ${where}: ${why}`);
 }
 
-function whyNoPath(error: unknown): string | undefined {
+function whyNoPath(
+  error: unknown,
+  { host }: ListenOptionNames,
+): string | undefined {
   if (error instanceof Deno.errors.AddrInUse) {
-    return "it is in use; stop the program that uses it, or choose another path with -l";
+    return `it is in use; stop the program that uses it, or choose another path with ${host}`;
   }
   if (error instanceof Deno.errors.PermissionDenied) {
-    return "the system denies it; choose a path with -l where this user may create files, or run with the privilege for it";
+    return `the system denies it; choose a path with ${host} where this user may create files, or run with the privilege for it`;
   }
   return undefined;
 }
 
-function whyNotListening(error: unknown): string {
+function whyNotListening(
+  error: unknown,
+  { host, port }: ListenOptionNames,
+): string {
   if (error instanceof Deno.errors.AddrInUse) {
-    return "it is in use; stop the program that uses it, or choose another port with -p";
+    return `it is in use; stop the program that uses it, or choose another port with ${port}`;
   }
   if (lacksIpv6(error)) {
-    return "this system has no IPv6; listen on 0.0.0.0, or another IPv4 address, with -l";
+    return `this system has no IPv6; listen on 0.0.0.0, or another IPv4 address, with ${host}`;
   }
   if (error instanceof Deno.errors.AddrNotAvailable) {
-    return "this machine has no such address; choose one that it has with -l";
+    return `this machine has no such address; choose one that it has with ${host}`;
   }
   if (error instanceof Deno.errors.PermissionDenied) {
-    return "the system denies it; choose a port of 1024 or more with -p, or run with the privilege for it";
+    return `the system denies it; choose a port of 1024 or more with ${port}, or run with the privilege for it`;
   }
   // Deno's message for a missing permission names the flag to add.
   return describeError(error);
+}
+
+/** The options that say where to listen. */
+interface ListenOptionNames {
+  readonly host: string;
+  readonly port: string;
 }
 
 /**

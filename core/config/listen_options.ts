@@ -110,7 +110,14 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
   },
 ];
 
-function parseListen(value: string): ListenAddress {
+/**
+ * Parses where to listen.
+ *
+ * @param value A host, or `unix:PATH`.
+ * @returns The address.
+ * @throws {SyntaxError} If it is neither.
+ */
+export function parseListen(value: string): ListenAddress {
   if (value.startsWith("unix:")) {
     const path = value.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
     if (path === "" || path === "@" || path.includes("\0")) {

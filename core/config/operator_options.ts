@@ -5,7 +5,11 @@
  */
 
 import { type AccessFormat, parseAccessFormat } from "../log/access_format.ts";
+import type { ListenAddress } from "../net/address.ts";
+import { parseIp } from "../net/ip_address.ts";
+import { parseListen } from "./listen_options.ts";
 import type { CoreOption } from "./option.ts";
+import { parseInteger, parseMode } from "./option_values.ts";
 
 /** These options, parsed. */
 export interface OperatorConfig {
@@ -13,6 +17,18 @@ export interface OperatorConfig {
   readonly accessLog: string | undefined;
   /** What its lines look like. */
   readonly accessLogFormat: AccessFormat;
+  /** Where operators connect; absent: nowhere. */
+  readonly admin: AdminAddress | undefined;
+  /** Permissions of the Unix socket there. */
+  readonly adminMode: number;
+}
+
+/** Where the admin listener listens. */
+export interface AdminAddress {
+  /** The host, or the path. */
+  readonly address: ListenAddress;
+  /** The port; 0: any free one, or on a Unix socket. */
+  readonly port: number;
 }
 
 /** These options. */
@@ -41,6 +57,29 @@ export const operatorOptions: readonly CoreOption<OperatorConfig>[] = [
       '%remote% - %user% [%time%] "%method% %endpoint%" %status% %seconds% %to-client-bytes%',
     parse: (value) => ({ accessLogFormat: parseAccessFormat(value) }),
   },
+  {
+    name: "admin",
+    placeholder: "HOST:PORT",
+    default: "",
+    help:
+      "where operators see and steer the server over HTTP: HOST:PORT of this machine, or unix:PATH",
+    details:
+      "It is a second listener, with a page of all open connections, and with answers for programs: [operators](admin.md). Who reaches it may end every connection, so it is an address of this machine alone, such as `127.0.0.1:9001` or `[::1]:9001`, or a Unix socket. `websocksy --admin ADDRESS COMMAND` is a client for it. A reload cannot change it. With `deno run`, a Unix socket needs `--allow-read` and `--allow-write` for its path.",
+    example: "127.0.0.1:9001",
+    parse: (value) => ({
+      admin: value === "" ? undefined : parseAdmin(value),
+    }),
+  },
+  {
+    name: "admin-mode",
+    placeholder: "MODE",
+    default: "600",
+    help: "permissions of the Unix socket of admin, in octal",
+    details:
+      "As with `listen-mode`, it is set right after the socket is bound: a directory that others cannot enter keeps them out from the first moment.",
+    example: "660",
+    parse: (value) => ({ adminMode: parseMode(value) ?? 0o600 }),
+  },
 ];
 
 /**
@@ -50,9 +89,45 @@ export const operatorOptions: readonly CoreOption<OperatorConfig>[] = [
  * @returns Its name, and why.
  */
 export function findOperatorConflict(
-  { accessLog, accessLogFormat }: OperatorConfig,
+  { accessLog, accessLogFormat, admin, adminMode }: OperatorConfig,
 ): readonly [name: string, why: string] | undefined {
-  return accessLog === undefined && accessLogFormat !== "json"
-    ? ["access-log-format", "it needs access-log, too"]
-    : undefined;
+  if (accessLog === undefined && accessLogFormat !== "json") {
+    return ["access-log-format", "it needs access-log, too"];
+  }
+  if (adminMode !== 0o600 && admin?.address.transport !== "unix") {
+    return ["admin-mode", "it needs admin = unix:PATH, too"];
+  }
+  if (admin !== undefined && !isLocal(admin.address)) {
+    return [
+      "admin",
+      "others can reach that address, and who reaches it may end every connection: use 127.0.0.1, [::1] or unix:PATH",
+    ];
+  }
+  return undefined;
+}
+
+/**
+ * Parses where operators connect.
+ *
+ * @param value `HOST:PORT` or `unix:PATH`.
+ * @returns The address.
+ * @throws {SyntaxError | RangeError} If it is neither.
+ */
+export function parseAdmin(value: string): AdminAddress {
+  if (value.startsWith("unix:")) {
+    return { address: parseListen(value), port: 0 };
+  }
+  const [, host, port] = /^(\[[^\]]+\]|[^:]+):(\d+)$/.exec(value) ?? [];
+  if (host === undefined) {
+    throw new SyntaxError(`it is HOST:PORT or unix:PATH, not "${value}"`);
+  }
+  return { address: parseListen(host), port: parseInteger(port!, 0, 65535) };
+}
+
+/** Whether only programs of this machine can connect. */
+function isLocal(address: ListenAddress): boolean {
+  if (address.transport === "unix") return true;
+  const ip = parseIp(address.hostname);
+  if (ip === undefined) return address.hostname.toLowerCase() === "localhost";
+  return ip.family === 4 ? ip.value >> 24n === 127n : ip.value === 1n;
 }

@@ -51,7 +51,8 @@ export interface CoreConfig
 export type CoreOption = Option<CoreConfig>;
 
 const engines = ["stream", "native"] as const;
-const logLevels = ["error", "warn", "info", "debug"] as const;
+/** The levels of the log, the most severe first. */
+export const logLevels = ["error", "warn", "info", "debug"] as const;
 const logFormats = ["text", "json"] as const;
 
 /** All `[core]` options, in the order of the documentation. */

@@ -32,7 +32,7 @@ export interface LogLines {
 
 /** Options for {@linkcode createLog}. */
 export interface LogOptions {
-  /** Least severe level that is written. */
+  /** Least severe level that is written; it is looked at for each event. */
   readonly level: LogLevel;
   /** Format of a line. */
   readonly format: "text" | "json";
@@ -77,10 +77,10 @@ const severity: Readonly<Record<LogLevel, number>> = {
  * ```
  */
 export function createLog(options: LogOptions): Log {
-  const { level: least, format, write, now = (): Date => new Date() } = options;
+  const { format, write, now = (): Date => new Date() } = options;
   const formatLine = format === "json" ? formatJson : formatText;
   return function log(level, event, fields = {}): void {
-    if (severity[level] > severity[least]) return;
+    if (severity[level] > severity[options.level]) return;
     write(`${formatLine(now().toISOString(), level, event, fields)}\n`);
   };
 }

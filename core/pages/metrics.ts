@@ -4,8 +4,6 @@
  * @module
  */
 
-import { untilAborted } from "../time/abortable.ts";
-import { RequestError } from "../errors.ts";
 import {
   chooseFormat,
   formatMetrics as formatExposition,
@@ -14,11 +12,9 @@ import {
 import { measureProcess } from "../telemetry/process.ts";
 import { addUp } from "../telemetry/snapshot.ts";
 import type { RequestHead } from "../websocket/engine.ts";
+import { answerInTime } from "./patience.ts";
 import type { ServerState } from "./page.ts";
 import { formatText } from "./text.ts";
-
-/** Milliseconds in which all threads have to answer: Prometheus waits for 10 seconds. */
-const patience = 5000;
 
 /**
  * Answers with the metrics of all threads together.
@@ -34,25 +30,11 @@ export async function formatMetrics(
   { gatherMetrics }: Pick<ServerState, "gatherMetrics">,
 ): Promise<Response> {
   const format = chooseFormat(headers.get("accept"));
-  const sum = addUp(await soon(gatherMetrics()));
+  const sum = addUp(await answerInTime(gatherMetrics()));
   const process = await measureProcess(sum.origin);
   return formatText(formatExposition(sum, process, format), {
     "content-type": mediaTypes[format],
     "cache-control": "no-store",
     "vary": "accept",
   });
-}
-
-async function soon<T>(gathering: Promise<T>): Promise<T> {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), patience);
-  try {
-    return await untilAborted(gathering, late.signal, () => {});
-  } catch (error) {
-    throw new RequestError(503, "a thread does not answer", {
-      cause: late.signal.aborted ? undefined : error,
-    });
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -7,6 +7,7 @@
 import type { Route } from "../accept/route.ts";
 import type { Access } from "../access/access.ts";
 import type { Backend } from "../api.ts";
+import type { Roster } from "./roster.ts";
 import type { AccessLog } from "./access_log.ts";
 import { describeError } from "../errors.ts";
 import type { FramingTable } from "../bridge/framing_table.ts";
@@ -65,6 +66,8 @@ export interface ServerOptions extends ServerConfig {
   readonly log: Log;
   /** Takes a line for each request; absent: there is none. */
   readonly accessLog?: AccessLog | undefined;
+  /** Lists the connections for operators; absent: nobody asks. */
+  readonly roster?: Roster | undefined;
   /**
    * Gives the metrics of each thread, for the page that shows them.
    *

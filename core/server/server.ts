@@ -24,6 +24,7 @@ import {
   describeLimit,
   LocalCounts,
 } from "./connection_counts.ts";
+import type { Roster } from "./roster.ts";
 import {
   type Client,
   connect,
@@ -37,6 +38,7 @@ import { checkHandshake } from "../websocket/handshake.ts";
 import type { Log } from "../log/log.ts";
 import { withoutSecrets } from "../log/target.ts";
 import { type PageGuard, Pages } from "../pages/pages.ts";
+import type { ServerState } from "../pages/page.ts";
 import { formatRefusal } from "../pages/text.ts";
 import { toRefusal, unavailable } from "../accept/refusal.ts";
 import { ipOf, isTrusted } from "../net/trusted_proxies.ts";
@@ -89,6 +91,10 @@ export class Server {
   #bridges = new Set<Bridge>();
   /** What holds for those who had to satisfy an access section. */
   #sessions = new Map<Bridge, Session>();
+  /** What operators may ask for; absent: there is nobody who could. */
+  readonly #roster: Roster | undefined;
+  /** Whether an operator lets new connections in. */
+  #isOpen = true;
   #draining = new AbortController();
   /** Aborted when the server waits no longer. */
   #over = new AbortController();
@@ -112,6 +118,7 @@ export class Server {
         logPeer(options.log, peer, change);
       },
     });
+    this.#roster = options.roster;
     this.#thread = options.thread ?? { index: 0, count: 1 };
     this.#lastId = this.#thread.index + 1 - this.#thread.count;
   }
@@ -144,6 +151,26 @@ export class Server {
       onError: createAcceptReport(options.log),
     });
     return server;
+  }
+
+  /** What pages may tell of it. */
+  get state(): ServerState {
+    return {
+      connections: this.#counts.total,
+      isDraining: !this.#isOpen || this.#draining.signal.aborted,
+      over: this.#over.signal,
+      gatherMetrics: this.#gatherMetrics,
+      uptime: Math.floor((performance.now() - this.#started) / 1000),
+    };
+  }
+
+  /**
+   * Takes new connections from now on, or none; those that are open go on.
+   *
+   * @param isOpen Whether they are taken.
+   */
+  admitNew(isOpen: boolean): void {
+    this.#isOpen = isOpen;
   }
 
   /** The port that it listens on; 0 on a Unix socket. */
@@ -276,13 +303,7 @@ export class Server {
     const guard = this.#guardPage(request);
     const page = fault !== undefined
       ? undefined
-      : this.#pages?.answer(request, {
-        connections: this.#counts.total,
-        isDraining: this.#draining.signal.aborted,
-        over: this.#over.signal,
-        gatherMetrics: this.#gatherMetrics,
-        uptime: Math.floor((performance.now() - this.#started) / 1000),
-      }, guard);
+      : this.#pages?.answer(request, this.state, guard);
     const accessLog = this.#accessLog;
     const { access: sections } = this.#config.current;
     const secrets = sections?.secretParameters;
@@ -316,6 +337,7 @@ export class Server {
         if (session !== undefined) ({ protocols } = session);
       }
       this.#draining.signal.throwIfAborted();
+      if (!this.#isOpen) throw unavailable("no new connections are taken now");
       const tooMany = this.#counts.add(remote, core);
       if (tooMany !== undefined) {
         throw unavailable(tooMany, describeLimit(tooMany, core));
@@ -480,6 +502,17 @@ export class Server {
     const telemetry = client.telemetry.open(bridge);
     this.#bridges.add(bridge);
     const cancel = this.#limit(bridge, session, connection);
+    this.#roster?.add({
+      id,
+      remote,
+      user,
+      endpoint: client.request.endpoint,
+      route: client.match?.route.pattern.text,
+      protocol,
+      peer: address,
+      framing,
+      bridge,
+    });
     bridge.finished.then((summary) => {
       this.#bridges.delete(bridge);
       cancel?.();

@@ -1,0 +1,315 @@
+/**
+ * The admin listener: what operators see and steer, over HTTP, for all threads
+ * together.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers/promises";
+import { toRefusal } from "../accept/refusal.ts";
+import type { CoreConfig, LogLevel } from "../config/options.ts";
+import { logLevels } from "../config/options.ts";
+import { describeError, RequestError } from "../errors.ts";
+import type { Log } from "../log/log.ts";
+import { formatRemote } from "../net/address.ts";
+import { formatHealth } from "../pages/health.ts";
+import { formatMetrics } from "../pages/metrics.ts";
+import { answerInTime } from "../pages/patience.ts";
+import type { ServerState } from "../pages/page.ts";
+import { formatRefusal, formatText } from "../pages/text.ts";
+import {
+  type AllThreads,
+  askAll,
+  type ConnectionFilter,
+} from "../server/questions.ts";
+import type {
+  EngineServer,
+  HttpRequest,
+  WebSocketEngine,
+} from "../websocket/engine.ts";
+import { checkSender } from "./guard.ts";
+
+/** Connections that are described at a time. */
+const sliceLength = 100;
+
+/** Options for {@linkcode AdminListener.listen}. */
+export interface AdminOptions {
+  /** The configuration: where it listens, and how. */
+  readonly core: CoreConfig;
+  /** Speaks HTTP. */
+  readonly engine: WebSocketEngine;
+  /** Logs who has changed what. */
+  readonly log: Log;
+  /** The threads. */
+  readonly threads: AllThreads;
+  /** Gives what the pages tell. */
+  readonly state: () => ServerState;
+  /** Reads the configuration again; gives why it is not used, if so. */
+  readonly reload: () => Promise<string | undefined>;
+}
+
+/** A request to it, and what its path and query say. */
+interface Call {
+  readonly request: HttpRequest;
+  /** The number in the path; NaN if there is none. */
+  readonly id: number;
+  readonly query: URLSearchParams;
+}
+
+/** Answers a call. */
+type Answer = (call: Call) => Response | Promise<Response>;
+
+/** Listens for operators. */
+export class AdminListener {
+  #options: AdminOptions;
+  #server: EngineServer | undefined;
+  /** What is answered, by path and method. */
+  #routes: Readonly<Record<string, Readonly<Record<string, Answer>>>> = {
+    "/health": {
+      GET: ({ request }) => formatHealth(request, this.#options.state()),
+    },
+    "/metrics": {
+      GET: ({ request }) => formatMetrics(request, this.#options.state()),
+    },
+    "/connections": {
+      GET: ({ query }) => this.#list(toFilter(query)),
+      DELETE: (call) => this.#closeMatching(call),
+    },
+    "/connections/ID": {
+      GET: ({ id }) => this.#show(id),
+      DELETE: (call) => this.#closeOne(call),
+    },
+    "/drain": { POST: (call) => this.#admit(call, false) },
+    "/resume": { POST: (call) => this.#admit(call, true) },
+    "/reload": { POST: (call) => this.#reload(call) },
+    "/log": { POST: (call) => this.#setLevel(call) },
+  };
+
+  private constructor(options: AdminOptions) {
+    const { count, ask } = options.threads;
+    // One that is stuck must not make operators wait for ever.
+    const threads: AllThreads = {
+      count,
+      ask: (index, question) => answerInTime(ask(index, question)),
+    };
+    this.#options = { ...options, threads };
+  }
+
+  /**
+   * Starts listening.
+   *
+   * @param options Where, and what for.
+   * @returns The listener.
+   * @throws {Error} If it cannot listen there.
+   */
+  static async listen(options: AdminOptions): Promise<AdminListener> {
+    const listener = new AdminListener(options);
+    const { core, engine, log } = options;
+    const { address, port } = core.admin!;
+    listener.#server = await engine.listen({
+      listen: address,
+      port,
+      listenMode: core.adminMode,
+      headTimeout: core.headTimeout,
+      limits: () => core,
+      handle: (request) => listener.#handle(request),
+      onError: (error) =>
+        log("error", "accept", { error: describeError(error) }),
+    });
+    return listener;
+  }
+
+  /** The port that it listens on; 0 on a Unix socket. */
+  get port(): number {
+    return this.#server!.port;
+  }
+
+  /** Stops listening, and ends what is open. */
+  async close(): Promise<void> {
+    await this.#server!.close();
+  }
+
+  async #handle(request: HttpRequest): Promise<Response> {
+    try {
+      if (request.fault !== undefined) throw request.fault;
+      const { address } = this.#options.core.admin!;
+      checkSender(
+        request,
+        address.transport === "tcp" ? address.hostname : undefined,
+      );
+      const response = await this.#answer(request);
+      if (request.method !== "HEAD") return response;
+      await response.body?.cancel();
+      return new Response(null, response);
+    } catch (error) {
+      const refusal = toRefusal(error, request);
+      this.#options.log("warn", "admin", {
+        remote: formatRemote(request.remote),
+        method: request.method,
+        target: request.target,
+        status: refusal.status,
+        why: describeError(refusal),
+      });
+      return formatRefusal(refusal);
+    }
+  }
+
+  async #answer(request: HttpRequest): Promise<Response> {
+    const id = /^\/connections\/([1-9]\d{0,15})(?=\/|$)/.exec(request.endpoint)
+      ?.[1];
+    const path = id === undefined
+      ? request.endpoint
+      : request.endpoint.replace(id, "ID");
+    const methods = Object.hasOwn(this.#routes, path)
+      ? this.#routes[path]!
+      : undefined;
+    if (methods === undefined) throw new RequestError(404, "no such page");
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    const answer = Object.hasOwn(methods, method) ? methods[method] : undefined;
+    if (answer === undefined) {
+      const allow = Object.keys(methods).join(", ");
+      throw new RequestError(405, `method not allowed: use ${allow}`, {
+        headers: { allow },
+      });
+    }
+    const query = new URLSearchParams(request.query);
+    return await answer({ request, id: Number(id), query });
+  }
+
+  /** All connections that match, described a few at a time. */
+  #list(filter: ConnectionFilter): Response {
+    const { threads } = this.#options;
+    const head = JSON.stringify(this.#summary()).slice(0, -1);
+    async function* text(): AsyncGenerator<string> {
+      yield `${head},"connections":[`;
+      let isFirst = true;
+      for (let index = 0; index < threads.count; index++) {
+        const ids = await threads.ask<"find">(index, { kind: "find", filter });
+        for (let start = 0; start < ids.length; start += sliceLength) {
+          const rows = await threads.ask<"describe">(index, {
+            kind: "describe",
+            ids: ids.slice(start, start + sliceLength),
+          });
+          if (rows.length === 0) continue;
+          const json = JSON.stringify(rows).slice(1, -1);
+          yield isFirst ? json : `,${json}`;
+          isFirst = false;
+          await setImmediate();
+        }
+      }
+      yield "]}\n";
+    }
+    return new Response(
+      ReadableStream.from(text()).pipeThrough(new TextEncoderStream()),
+      { headers: { ...jsonHeaders, "x-content-type-options": "nosniff" } },
+    );
+  }
+
+  async #show(id: number): Promise<Response> {
+    const [row] = await this.#options.threads.ask<"describe">(
+      this.#threadOf(id),
+      { kind: "describe", ids: [id] },
+    );
+    if (row === undefined) throw noConnection(id);
+    return formatJson(row);
+  }
+
+  async #closeOne({ request, id }: Call): Promise<Response> {
+    const closed = await this.#options.threads.ask<"close">(
+      this.#threadOf(id),
+      { kind: "close", filter: { id } },
+    );
+    if (closed === 0) throw noConnection(id);
+    this.#tell(request, "close", { id });
+    return formatJson({ closed });
+  }
+
+  async #closeMatching({ request, query }: Call): Promise<Response> {
+    const filter = toFilter(query);
+    if (Object.keys(filter).length === 0) {
+      throw new RequestError(
+        400,
+        "which connections? name a user, peer or remote",
+      );
+    }
+    const counts = await askAll<"close">(this.#options.threads, {
+      kind: "close",
+      filter,
+    });
+    const closed = counts.reduce((sum, count) => sum + count, 0);
+    const { remote: client, ...others } = filter;
+    this.#tell(request, "close", { ...others, client, closed });
+    return formatJson({ closed });
+  }
+
+  async #admit({ request }: Call, isOpen: boolean): Promise<Response> {
+    await askAll<"admit">(this.#options.threads, { kind: "admit", isOpen });
+    this.#tell(request, isOpen ? "resume" : "drain");
+    return formatJson(this.#summary());
+  }
+
+  async #reload({ request }: Call): Promise<Response> {
+    this.#tell(request, "reload");
+    const why = await this.#options.reload();
+    if (why !== undefined) {
+      throw new RequestError(422, `the configuration stays as it was: ${why}`);
+    }
+    return formatJson({ reloaded: true });
+  }
+
+  async #setLevel({ request, query }: Call): Promise<Response> {
+    const level = logLevels.find((one) => one === query.get("level"));
+    if (level === undefined) {
+      throw new RequestError(400, `level is one of ${logLevels.join(", ")}`);
+    }
+    await askAll<"log">(this.#options.threads, { kind: "log", level });
+    this.#tell(request, "log", { level });
+    return formatJson({ level } satisfies { level: LogLevel });
+  }
+
+  #summary(): Readonly<Record<string, string | number | boolean>> {
+    const { isDraining, connections, uptime } = this.#options.state();
+    return { draining: isDraining, open: connections, uptime };
+  }
+
+  #threadOf(id: number): number {
+    return (id - 1) % this.#options.threads.count;
+  }
+
+  #tell(
+    { remote }: HttpRequest,
+    action: string,
+    fields: Readonly<Record<string, string | number | undefined>> = {},
+  ): void {
+    this.#options.log("info", "admin", {
+      remote: formatRemote(remote),
+      action,
+      ...fields,
+    });
+  }
+}
+
+const jsonHeaders = {
+  "content-type": "application/json",
+  "cache-control": "no-store",
+};
+
+function formatJson(value: unknown): Response {
+  return formatText(`${JSON.stringify(value)}\n`, jsonHeaders);
+}
+
+function noConnection(id: number): RequestError {
+  return new RequestError(404, `no connection has the number ${id}`);
+}
+
+/** What a query says of connections; a name that is not known is not ignored. */
+function toFilter(query: URLSearchParams): ConnectionFilter {
+  const filter: { user?: string; peer?: string; remote?: string } = {};
+  for (const [name, value] of query) {
+    if (name !== "user" && name !== "peer" && name !== "remote") {
+      throw new RequestError(400, "connections have a user, peer and remote");
+    }
+    filter[name] = value;
+  }
+  return filter;
+}

@@ -1,0 +1,178 @@
+/**
+ * The connections that are open in a thread, as those who operate the server
+ * ask for them.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers/promises";
+import type { RemoteAddress } from "../api.ts";
+import type { Bridge } from "../bridge/bridge.ts";
+import { formatRemote } from "../net/address.ts";
+import type { Traffic } from "../telemetry/telemetry.ts";
+import type { ConnectionFilter, ConnectionRow } from "./questions.ts";
+
+/** Connections that are looked at before others have a turn of the event loop. */
+const sliceLength = 100;
+
+/** Milliseconds: a rate is that of at least so long. */
+const rateSpan = 1000;
+
+/** What is kept of a connection. */
+export interface RosterEntry {
+  /** Number of the connection. */
+  readonly id: number;
+  /** Who the client is, behind the proxies that are trusted. */
+  readonly remote: RemoteAddress;
+  /** Name of the user, if it is known. */
+  readonly user?: string | undefined;
+  /** The path of its request. */
+  readonly endpoint: string;
+  /** The route that it took. */
+  readonly route?: string | undefined;
+  /** The subprotocol. */
+  readonly protocol?: string | undefined;
+  /** The peer's address. */
+  readonly peer: string;
+  /** The framing function. */
+  readonly framing: string;
+  /** Connects it. */
+  readonly bridge: Bridge;
+}
+
+/** The connections of a thread. */
+export class Roster {
+  #connections = new Map<number, Listed>();
+
+  /**
+   * Adds a connection until its end.
+   *
+   * @param entry What is known of it.
+   */
+  add(entry: RosterEntry): void {
+    const { id, bridge } = entry;
+    this.#connections.set(id, new Listed(entry));
+    bridge.finished.then(() => this.#connections.delete(id));
+  }
+
+  /**
+   * Finds connections.
+   *
+   * @param filter Which ones.
+   * @returns Their numbers.
+   */
+  async find(filter: ConnectionFilter): Promise<number[]> {
+    const found: number[] = [];
+    let looked = 0;
+    for (const [id, { entry }] of this.#connections) {
+      if (matches(entry, filter)) found.push(id);
+      if (++looked % (10 * sliceLength) === 0) await setImmediate();
+    }
+    return found;
+  }
+
+  /**
+   * Describes connections.
+   *
+   * @param ids Their numbers; those that have ended are left out.
+   */
+  describe(ids: readonly number[]): ConnectionRow[] {
+    const rows: ConnectionRow[] = [];
+    for (const id of ids) {
+      const listed = this.#connections.get(id);
+      if (listed !== undefined) rows.push(listed.row());
+    }
+    return rows;
+  }
+
+  /**
+   * Closes connections, a few at a time.
+   *
+   * @param filter Which ones.
+   * @returns How many there were.
+   */
+  async close(filter: ConnectionFilter): Promise<number> {
+    let count = 0;
+    for (const id of await this.find(filter)) {
+      const listed = this.#connections.get(id);
+      if (listed === undefined) continue;
+      listed.entry.bridge.shutDown(1008, "closed by an operator");
+      if (++count % sliceLength === 0) await setImmediate();
+    }
+    return count;
+  }
+
+  /**
+   * Finds the bridge of a connection.
+   *
+   * @param id Its number.
+   * @returns What is known of it; `undefined` if it has ended.
+   */
+  get(id: number): RosterEntry | undefined {
+    return this.#connections.get(id)?.entry;
+  }
+}
+
+function matches(
+  { id, user, peer, remote }: RosterEntry,
+  filter: ConnectionFilter,
+): boolean {
+  return (filter.id === undefined || filter.id === id) &&
+    (filter.user === undefined || filter.user === user) &&
+    (filter.peer === undefined || filter.peer === peer) &&
+    (filter.remote === undefined || filter.remote === remote.address ||
+      filter.remote === formatRemote(remote));
+}
+
+/** A connection, and its traffic when it was last asked for. */
+class Listed {
+  readonly entry: RosterEntry;
+  #opened = performance.now();
+  #since = new Date();
+  #toPeer = new Rates();
+  #toClient = new Rates();
+  #measured = this.#opened;
+
+  constructor(entry: RosterEntry) {
+    this.entry = entry;
+  }
+
+  row(): ConnectionRow {
+    const { bridge, remote, ...known } = this.entry;
+    const now = performance.now();
+    const span = now - this.#measured;
+    if (span >= rateSpan) {
+      this.#measured = now;
+      this.#toPeer.measure(bridge.toPeer, span);
+      this.#toClient.measure(bridge.toClient, span);
+    }
+    return {
+      ...known,
+      remote: formatRemote(remote),
+      since: this.#since.toISOString(),
+      seconds: Math.round(now - this.#opened) / 1000,
+      toPeer: { ...bridge.toPeer, ...this.#toPeer.rates },
+      toClient: { ...bridge.toClient, ...this.#toClient.rates },
+      waiting: bridge.waiting,
+    };
+  }
+}
+
+/** The rates of one direction since they were asked for before, or since the opening. */
+class Rates {
+  rates = { messagesPerSecond: 0, bytesPerSecond: 0 };
+  #last: Readonly<Traffic> = { messages: 0, bytes: 0 };
+
+  measure({ messages, bytes }: Readonly<Traffic>, milliseconds: number): void {
+    const seconds = milliseconds / 1000;
+    this.rates = {
+      messagesPerSecond: round((messages - this.#last.messages) / seconds),
+      bytesPerSecond: round((bytes - this.#last.bytes) / seconds),
+    };
+    this.#last = { messages, bytes };
+  }
+}
+
+function round(rate: number): number {
+  return Math.round(rate * 10) / 10;
+}
