@@ -60,8 +60,8 @@ export function checkSender(
   if (site !== "none" && site !== "same-origin" && !isLink) {
     throw new RequestError(403, "asked for by a page of another site");
   }
-  const type = headers.get("content-type")?.split(";")[0]!.trim().toLowerCase();
-  if (method !== "GET" && type !== undefined && formTypes.includes(type)) {
+  const [type = ""] = headers.get("content-type")?.split(";") ?? [];
+  if (method !== "GET" && formTypes.includes(type.trim().toLowerCase())) {
     throw new RequestError(
       415,
       "what a form sends is not accepted: send no body, or JSON",
