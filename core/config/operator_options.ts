@@ -64,7 +64,7 @@ export const operatorOptions: readonly CoreOption<OperatorConfig>[] = [
     help:
       "where operators see and steer the server over HTTP: HOST:PORT of this machine, or unix:PATH",
     details:
-      "It is a second listener, with a page of all open connections, and with answers for programs: [operators](admin.md). Who reaches it may end every connection, so it is an address of this machine alone, such as `127.0.0.1:9001` or `[::1]:9001`, or a Unix socket. `websocksy --admin ADDRESS COMMAND` is a client for it. A reload cannot change it. With `deno run`, a Unix socket needs `--allow-read` and `--allow-write` for its path.",
+      "It is a second listener, with a page of all open connections, and with answers for programs: [operators](admin.md). Who reaches it may end every connection, so it is an address of this machine alone, such as `127.0.0.1:9001` or `[::1]:9001`, or a Unix socket. `websocksy --admin 127.0.0.1:9001 list` is [a client](admin.md#the-command) for it. A reload cannot change it. With `deno run`, a Unix socket needs `--allow-read` and `--allow-write` for its path.",
     example: "127.0.0.1:9001",
     parse: (value) => ({
       admin: value === "" ? undefined : parseAdmin(value),

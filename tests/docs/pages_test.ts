@@ -13,6 +13,7 @@ import {
 import { dirname, join, normalize } from "node:path";
 import { backends } from "../../backends/mod.ts";
 import type { Backend } from "../../core/api.ts";
+import { parseAdminCommand } from "../../core/cli/admin_text.ts";
 import { parseArguments } from "../../core/cli/arguments.ts";
 import {
   type BackendStep,
@@ -262,6 +263,7 @@ async function checkCommand(command: string, page: Page): Promise<void> {
     return assert(stdout.includes(command), "the help says otherwise");
   }
   const words = await argumentsOf(command);
+  if (parseAdminCommand(words) !== undefined) return;
   // "And so on" is no option.
   const { configFile, options } = parseArguments(
     words.filter((word) => word !== "\u2026"),

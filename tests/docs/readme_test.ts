@@ -92,7 +92,7 @@ async function bridgeSources(): Promise<string> {
     ) {
       const path = `${folder}${name}`;
       // What is answered beside WebSockets is no refusal of one.
-      if (path === "core/pages") continue;
+      if (path === "core/pages" || path === "core/admin") continue;
       if (isDirectory) await readFolder(`${path}/`);
       else if (name.endsWith(".ts")) {
         sources.push(await Deno.readTextFile(join(root, path)));
