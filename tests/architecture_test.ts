@@ -50,7 +50,6 @@ const pure = [
   "core/cli/admin_text.ts",
   "core/cli/arguments.ts",
   "core/admin/guard.ts",
-  "core/server/questions.ts",
   "core/cli/command_options.ts",
   "core/config/backend_step.ts",
   "core/config/access_options.ts",
