@@ -47,7 +47,6 @@ const pure = [
   "core/cli/completions/completions.ts",
   "core/cli/completions/fish.ts",
   "core/cli/completions/zsh.ts",
-  "core/cli/admin_text.ts",
   "core/cli/arguments.ts",
   "core/admin/guard.ts",
   "core/cli/command_options.ts",
