@@ -54,11 +54,13 @@ export class TokenFiles {
    * @throws {Error} If a file cannot be read.
    */
   async find(token: string): Promise<FoundTarget | undefined> {
-    const files = await this.#list();
+    const root = await Deno.stat(this.#path);
+    const files = root.isDirectory ? await this.#list() : [this.#path];
+    const known = root.isDirectory ? undefined : root;
     const malformed: string[] = [];
     let found: Omit<FoundTarget, "malformed"> | undefined;
     for (const file of files) {
-      const targets = await this.#update(file, malformed);
+      const targets = await this.#update(file, malformed, known);
       const target = targets?.get(token);
       if (target !== undefined) found = { ...target, file };
     }
@@ -74,7 +76,6 @@ export class TokenFiles {
   }
 
   async #list(): Promise<readonly string[]> {
-    if (!(await Deno.stat(this.#path)).isDirectory) return [this.#path];
     const names: string[] = [];
     for await (const { name } of Deno.readDir(this.#path)) {
       if (names.push(name) > MAX_FILES) {
@@ -87,8 +88,9 @@ export class TokenFiles {
   async #update(
     file: string,
     malformed: string[],
+    known: Deno.FileInfo | undefined,
   ): Promise<ReadonlyMap<string, TokenTarget> | undefined> {
-    const info = await stat(file);
+    const info = known ?? await stat(file);
     // FIFOs and devices could block the reader; websockify leaves them out, too.
     if (info === undefined || !info.isFile) return undefined;
     const state = describeState(info);
