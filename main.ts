@@ -85,6 +85,9 @@ async function main(): Promise<void> {
     const command = parseAdminCommand(Deno.args);
     if (command !== undefined) return await operate(command);
     args = parseArguments(Deno.args);
+    if (args.json && !args.check) {
+      throw new ConfigError("it goes with --check", "--json");
+    }
     if (args.help) return print(formatHelp(Object.keys(backends)));
     if (args.version) return print(`websocksy ${manifest.version}`);
     if (args.completions !== undefined) {
@@ -101,7 +104,11 @@ async function main(): Promise<void> {
   }
   if (args.check) {
     await program.end();
-    print(describeConfig(program.config, program.isolations));
+    const { config, isolations } = program;
+    if (args.json) {
+      const { describeAsJson } = await import("./core/cli/describe_json.ts");
+      print(describeAsJson(config, options, isolations));
+    } else print(describeConfig(config, isolations));
     return await exit(0);
   }
   await serve(args, options, program);

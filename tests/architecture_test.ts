@@ -79,6 +79,7 @@ const pure = [
   "core/config/page_options.ts",
   "core/config/plugin_options.ts",
   "core/config/route_options.ts",
+  "core/config/suggestion.ts",
   "core/config/text.ts",
   "core/peers/proxy_protocol.ts",
   "core/plugins/exports.ts",

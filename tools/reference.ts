@@ -3,7 +3,8 @@
  *
  *     deno task reference
  *
- * That is `docs/configuration.md` and the manual page `docs/websocksy.1`.
+ * That is `docs/configuration.md`, the schema of a configuration, and the manual
+ * page `docs/websocksy.1`.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { join } from "node:path";
 import { commandOptions } from "../core/cli/command_options.ts";
 import manifest from "../deno.json" with { type: "json" };
 import { formatConfigurationPage } from "./configuration_page.ts";
+import { formatConfigurationSchema } from "./configuration_schema.ts";
 import { formatManPage } from "./man_page.ts";
 
 const root = join(import.meta.dirname!, "..");
@@ -27,6 +29,7 @@ export async function makeReference(): Promise<ReadonlyMap<string, string>> {
       "docs/configuration.md",
       await format(formatConfigurationPage(commandOptions)),
     ],
+    ["docs/configuration.schema.json", formatConfigurationSchema()],
     ["docs/websocksy.1", formatManPage(commandOptions, manifest.version)],
   ]);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { suggest } from "../config/suggestion.ts";
 import { untilAborted } from "../time/abortable.ts";
 import { isStreamAddress, parseAddress } from "../net/address.ts";
 import type { AllowedPeers } from "../net/allowed_peers.ts";
@@ -85,8 +86,9 @@ function createBackend(
 ): Backend | Promise<Backend> {
   const create = Object.hasOwn(backends, name) ? backends[name] : undefined;
   if (create !== undefined) return create();
-  const names = Object.keys(backends).join(", ");
-  throw new TypeError(`unknown backend "${name}"; there is ${names}`);
+  const names = Object.keys(backends);
+  const meant = suggest(name, names) || `; there is ${names.join(", ")}`;
+  throw new TypeError(`unknown backend "${name}"${meant}`);
 }
 
 async function configure(

@@ -22,6 +22,7 @@ import { ConfigError } from "../errors.ts";
 import { type CommandOption, optionNames } from "../config/option.ts";
 import { parseChoice } from "../config/option_values.ts";
 import { checkPluginName } from "../config/plugin_options.ts";
+import { suggest } from "../config/suggestion.ts";
 import { isRouteOption, parsePattern } from "../config/route_options.ts";
 
 /** A parsed command line. */
@@ -134,6 +135,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     help: isSet("help"),
     version: isSet("version"),
     check: isSet("check"),
+    json: isSet("json"),
     demo: isSet("demo"),
   };
 }
@@ -143,7 +145,9 @@ function optionNamed(rawName: string, arg: string): CommandOption {
     optionNames(each).includes(rawName)
   );
   if (option !== undefined) return option;
-  throw new ConfigError("unknown option; see --help", quote(arg));
+  const names = commandOptions.flatMap(optionNames);
+  const meant = suggest(rawName, names.filter((name) => name.length > 2));
+  throw new ConfigError(`unknown option${meant || "; see --help"}`, quote(arg));
 }
 
 function checkFlag({ rawName, value }: WrittenOption): void {

@@ -79,7 +79,7 @@ export const lockOption = {
 } as const satisfies CommandOption;
 
 /** Name of an option that takes no value. */
-export type FlagName = "check" | "demo" | "help" | "version";
+export type FlagName = "check" | "demo" | "help" | "json" | "version";
 
 /** An option that takes no value. */
 export interface Flag extends CommandOption {
@@ -94,6 +94,12 @@ export const flags: readonly Flag[] = [
     help: "validate the configuration, print what it would do, and exit",
     details:
       "The program loads the backend and the plugins, but does not listen. The exit status is 0 if the configuration is valid; otherwise, a line on stderr names the error.",
+  },
+  {
+    name: "json",
+    help: "with --check: print the configuration as JSON, for other programs",
+    details:
+      "All options, with their defaults, under `configuration`, whose schema is [`configuration.schema.json`](configuration.schema.json).",
   },
   {
     name: "demo",

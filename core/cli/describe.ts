@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { AccessConfig } from "../config/access_options.ts";
 import { formatHost } from "../net/address.ts";
 import type { BackendStep, Config } from "../config/config.ts";
 import { ConfigError, describeError, lacksIpv6 } from "../errors.ts";
@@ -113,7 +114,7 @@ function schemeOf({ tlsCert }: CoreConfig): "ws" | "wss" {
  * @returns Lines for stdout.
  */
 export function describeConfig(
-  { core, backend, routes, plugins }: Config,
+  { core, backend, routes, plugins, access }: Config,
   isolations: ReadonlyMap<string, string> = new Map(),
 ): string {
   const where = core.tlsCert.length === 0
@@ -124,6 +125,10 @@ export function describeConfig(
     `listen on ${where}, engine ${core.engine}${
       core.threads === 1 ? "" : `, threads ${core.threads}`
     }`,
+    ...core.tlsCert.map((file, index) =>
+      `certificate ${file}, key ${core.tlsKey[index]}`
+    ),
+    ...core.access === undefined ? [] : [`all requests: access ${core.access}`],
     ...describeRoutes(routes),
     ...describeBackend(
       routes.length === 0 ? "" : "all other requests: ",
@@ -131,9 +136,11 @@ export function describeConfig(
       backend,
     ),
     ...describePages(core),
+    ...Array.from(access.values(), describeAccess),
     ...plugins.map((plugin) =>
       describePlugin(plugin, isolations.get(plugin.name))
     ),
+    ...core.accessLog === undefined ? [] : [`access log ${core.accessLog}`],
   ].join("\n");
 }
 
@@ -175,11 +182,46 @@ function describeBackend(
   ];
 }
 
-/** What is printed may end in the log of a build: no password is in it. */
-function withoutSecrets(option: string, value: string): string {
+/**
+ * Hides passwords: what is printed may end in the log of a build.
+ *
+ * @param option Name of an option of a backend.
+ * @param value Its value.
+ * @returns The value, without a password.
+ */
+export function withoutSecrets(option: string, value: string): string {
   return /^(?:password|bearer)$/.test(option)
     ? "(not shown)"
     : value.replace(/(:\/\/)[^/@\s]*:[^/@\s]*@/g, "$1(not shown)@");
+}
+
+function describeAccess(
+  { name, address, users, token, certificate, userHeader, ...limits }:
+    AccessConfig,
+): string {
+  const { rate, rateUser, maxConnectionsPerUser, bandwidth, bandwidthUser } =
+    limits;
+  const credentials = [
+    ...users === undefined ? [] : [`a password in ${users}`],
+    ...token === undefined ? [] : [`a token by ${token.key}`],
+    ...certificate === undefined ? [] : [`a certificate by ${certificate.ca}`],
+    ...userHeader === undefined ? [] : [`a proxy's ${userHeader}`],
+  ];
+  const limited = [
+    rate,
+    rateUser,
+    bandwidth,
+    bandwidthUser,
+    maxConnectionsPerUser,
+  ]
+    .some((limit) => limit !== undefined);
+  return `access ${name}: ${
+    [
+      ...address === undefined ? [] : ["some addresses"],
+      ...credentials.length === 0 ? [] : [credentials.join(" or ")],
+      ...limited ? ["limits"] : [],
+    ].join(", ")
+  }`;
 }
 
 function describePages(

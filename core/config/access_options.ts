@@ -12,6 +12,7 @@ import {
 } from "../net/trusted_proxies.ts";
 import { type OptionText } from "./option.ts";
 import { parseChoice, parseInteger, parseName } from "./option_values.ts";
+import { suggest } from "./suggestion.ts";
 
 /** A section `[access NAME]`. */
 export interface AccessConfig {
@@ -334,7 +335,11 @@ export function resolveAccess(
     const section = sections.get(name) ?? { partial: {}, origin };
     const known = accessOptions.find((each) => each.name === option);
     if (known === undefined) {
-      throw new ConfigError(`unknown option "${option}" in [access]`, origin);
+      const meant = suggest(option, accessOptions.map(({ name }) => name));
+      throw new ConfigError(
+        `unknown option "${option}" in [access]${meant}`,
+        origin,
+      );
     }
     try {
       const { partial } = section;

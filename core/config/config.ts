@@ -21,6 +21,7 @@ import {
 } from "./options.ts";
 import type { BackendStep } from "./backend_step.ts";
 import { isAbstract } from "../net/address.ts";
+import { suggest } from "./suggestion.ts";
 import { decodeText } from "./text.ts";
 import { findOperatorConflict } from "./operator_options.ts";
 import { findPageConflict } from "./page_options.ts";
@@ -232,7 +233,8 @@ function checkCompression(
 function coreOptionNamed(name: string, origin: string): CoreOption {
   const option = coreOptions.find((option) => option.name === name);
   if (option !== undefined) return option;
-  throw new ConfigError(`unknown option "${name}" in [core]`, origin);
+  const meant = suggest(name, coreOptions.map(({ name }) => name));
+  throw new ConfigError(`unknown option "${name}" in [core]${meant}`, origin);
 }
 
 function parseCoreOption(
@@ -394,8 +396,12 @@ function sectionNamed(
     }
     return { section: kind, name: own };
   }
-  throw new ConfigError(`unknown section [${section}]`, origin);
+  const meant = suggest(kind || section, sectionNames)
+    .replace(/"(.*)"/, "[$1]");
+  throw new ConfigError(`unknown section [${section}]${meant}`, origin);
 }
+
+const sectionNames = ["core", "backend", ...Object.keys(namedSections)];
 
 function isNamed(kind: string): kind is NamedSection {
   return Object.hasOwn(namedSections, kind);

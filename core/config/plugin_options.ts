@@ -5,6 +5,7 @@
  * @module
  */
 
+import { suggest } from "./suggestion.ts";
 import { ConfigError } from "../errors.ts";
 
 /** A plugin, as it is declared. */
@@ -135,11 +136,17 @@ function applyOption(
       return { isolation: value };
   }
   const kind = grantNames.find((kind) => kind === option);
-  if (kind === undefined) throw new TypeError("there is no such option");
+  if (kind === undefined) {
+    const names = [...ownOptions, ...grantNames];
+    throw new TypeError(`there is no such option${suggest(option, names)}`);
+  }
   const grants = before.grants ?? noGrants;
   const list = [...grants[kind], ...parseGrants(kind, value)];
   return { grants: { ...grants, [kind]: list } };
 }
+
+/** The options of a plugin that grant nothing. */
+const ownOptions = ["url", "integrity", "lock", "trust", "isolation"];
 
 /**
  * Checks the name of a plugin.

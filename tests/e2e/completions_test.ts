@@ -64,7 +64,7 @@ const cases: readonly (readonly [line: string, words: readonly string[]])[] = [
   ["-l unix:certs/", ["-l", "unix:certs/x.pem"]],
   ["--listen unix:a", ["--listen", "unix:a.ini"]],
   ["--listen=unix:certs/", ["--listen=unix:certs/x.pem"]],
-  ["-b d", ["-b", "defaultpeer"]],
+  ["-b def", ["-b", "defaultpeer"]],
   ["--backend=f", ["--backend=file"]],
   ["-b ./a", ["-b", "./a.ini"]],
   ["--tls-cert a", ["--tls-cert", "a.ini"]],

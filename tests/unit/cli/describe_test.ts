@@ -172,7 +172,11 @@ Deno.test("describeConfig() tells of the backend that is loaded at the end", {
     ],
     [
       [core("tls-cert", "c.pem"), core("tls-key", "k.pem")],
-      ["listen on wss://[::]:8001/, engine stream", "backend defaultpeer"],
+      [
+        "listen on wss://[::]:8001/, engine stream",
+        "certificate c.pem, key k.pem",
+        "backend defaultpeer",
+      ],
     ],
     [
       [
@@ -232,4 +236,32 @@ Deno.test("describeDemo() gives a URL to connect to and a command to try", {
   );
   const onPath = describeDemo({ ...unix, console: "/" }, 0, "deno");
   assertEquals(onPath.includes("browser"), false);
+});
+
+Deno.test("describeConfig() tells of access sections, and where they apply", {
+  permissions,
+}, () => {
+  const options: GivenOption[] = [
+    ...[["users", "u"], ["jwt-key", "k.pem"], ["rate", "10/s"]].map((
+      [option = "", value = ""],
+    ): GivenOption => ({
+      section: "access",
+      name: "a",
+      option,
+      value,
+      origin: "f",
+    })),
+    { section: "core", option: "access", value: "a", origin: "f" },
+    { section: "core", option: "access-log", value: "-", origin: "f" },
+    { section: "route", name: "/x", option: "access", value: "a", origin: "f" },
+  ];
+  assertEquals(describeConfig(resolveConfig(options)).split("\n"), [
+    "The configuration is valid.",
+    "listen on [::]:8001, engine stream",
+    "all requests: access a",
+    "route /x, access a: backend defaultpeer",
+    "all other requests: 404",
+    "access a: a password in u or a token by k.pem, limits",
+    "access log -",
+  ]);
 });

@@ -149,7 +149,7 @@ Deno.test("parseConfigFile() takes comments behind sections", {
   assertConfigError(
     () => parseConfigFile("[core]]\n", "f"),
     "f:1",
-    "unknown section [core]]",
+    "unknown section [core]]; did you mean [core]?",
   );
 });
 
@@ -244,7 +244,7 @@ Deno.test("parseConfigFile() names file and line of what it cannot read", {
     ["[core]\n[a] = b", 2, end],
     ["[]", 1, "unknown section []"],
     ["[ ]", 1, "unknown section []"],
-    ["[Core]", 1, "unknown section [Core]"],
+    ["[Core]", 1, "unknown section [Core]; did you mean [core]?"],
     ["[core]\nport=1\n[other]\nx=1", 3, "unknown section [other]"],
     ["[toString]", 1, "unknown section [toString]"],
   ];
@@ -348,8 +348,8 @@ Deno.test("resolveConfig() names the origin of what it cannot use", {
   permissions,
 }, () => {
   const cases: [option: string, value: string, message: string][] = [
-    ["prot", "1", 'unknown option "prot" in [core]'],
-    ["Port", "1", 'unknown option "Port" in [core]'],
+    ["prot", "1", 'unknown option "prot" in [core]; did you mean "port"?'],
+    ["Port", "1", 'unknown option "Port" in [core]; did you mean "port"?'],
     ["toString", "1", 'unknown option "toString" in [core]'],
     ["", "1", 'unknown option "" in [core]'],
     ["port", "x", 'cannot use port: it is a whole number, not "x"'],

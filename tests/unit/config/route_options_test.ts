@@ -181,5 +181,9 @@ Deno.test("resolveConfig() refuses routes that are mistakes", {
     "f:2",
     "cannot use backend: it is empty",
   );
-  assertRefused("[routes /a]\nhost = h", "f:1", "unknown section [routes /a]");
+  assertRefused(
+    "[routes /a]\nhost = h",
+    "f:1",
+    "unknown section [routes /a]; did you mean [route]?",
+  );
 });
