@@ -308,7 +308,7 @@ Deno.test("Pure files import pure files alone", () => {
     assert(source !== undefined, `${path} is gone`);
     for (const each of source.imports) {
       const isAllowed = pure.includes(each.path) ||
-        /^(@std\/|node:(buffer|util)$)/.test(each.path);
+        /^(@std\/|node:buffer$)/.test(each.path);
       assert(isAllowed, `${path} imports ${each.path}`);
     }
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
+import { parseArgs } from "@std/cli/parse-args";
 import {
   commandOptions,
   completionsOption,
@@ -37,27 +37,15 @@ export interface Arguments extends Readonly<Record<FlagName, boolean>> {
   readonly lockPlugin: string | undefined;
 }
 
-/** An option as it was written. */
-interface WrittenOption {
+/** An option with its value, as both were written. */
+interface Given {
+  /** The option. */
+  readonly option: CommandOption;
   /** `-p` or `--port`. */
-  readonly rawName: string;
-  /** Its value; absent: none was found. */
-  readonly value?: string | undefined;
-  /** Whether the value is in the same argument: `-p80`, `--port=80`. */
-  readonly inlineValue?: boolean | undefined;
+  readonly origin: string;
+  /** Its value. */
+  readonly value: string;
 }
-
-/** The options, as `parseArgs` is told of them. */
-const declared = Object.fromEntries(
-  commandOptions.map(({ name, short, placeholder }) => [
-    // An option that has only a letter needs a name here. It is refused below.
-    name ?? short!,
-    {
-      type: placeholder === undefined ? "boolean" : "string",
-      ...(short !== undefined && { short }),
-    } as const,
-  ]),
-);
 
 /**
  * Parses a command line.
@@ -76,56 +64,54 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const options: GivenOption[] = [];
   /** The route that what follows belongs to. */
   let route: string | undefined;
-  const set = new Set<CommandOption>();
   let configFile: string | undefined;
   let completions: Shell | undefined;
   let lockPlugin: string | undefined;
-  let isTerminated = false;
-  // The tokens keep the order of different options, which the values do not.
-  const { tokens } = parseArgs({
-    args: [...argv],
-    options: declared,
-    strict: false,
-    tokens: true,
+  const parsed = parseArgs(joinDashes(argv), {
+    boolean: flags.map(({ name }) => name),
+    alias: Object.fromEntries(
+      flags.flatMap(({ name, short }) =>
+        short === undefined ? [] : [[name, short]]
+      ),
+    ),
+    // Options with a value are not declared: parseArgs does not keep the order
+    // of those that it knows, and calls this function for the others in order.
+    unknown(arg, key, value): boolean {
+      if (key === undefined) {
+        if (options.length > 0 || configFile !== undefined) {
+          throw new ConfigError(
+            "unexpected argument; a configuration file comes first, options after it",
+            quote(arg),
+          );
+        }
+        configFile = arg;
+        return false;
+      }
+      const given = toGiven(arg, key, value);
+      switch (given.option) {
+        case completionsOption:
+          completions = toShell(given);
+          break;
+        case lockOption:
+          lockPlugin = given.value;
+          break;
+        case routeOption:
+          checkRoute(route, options);
+          route = toRoute(given);
+          break;
+        default:
+          options.push(toOption(given, route));
+      }
+      return false;
+    },
   });
-  for (const token of tokens) {
-    if (token.kind === "option-terminator") {
-      isTerminated = true;
-    } else if (token.kind === "positional") {
-      if (isTerminated) {
-        throw new ConfigError("unexpected argument", quote(token.value));
-      }
-      if (options.length > 0 || configFile !== undefined) {
-        throw new ConfigError(
-          "unexpected argument; a configuration file comes first, options after it",
-          quote(token.value),
-        );
-      }
-      configFile = token.value;
-    } else {
-      const arg = argv[token.index]!;
-      const option = optionNamed(token.rawName, arg);
-      if (option.placeholder === undefined) {
-        checkFlag(token);
-        set.add(option);
-        continue;
-      }
-      const value = valueOf(token, arg);
-      if (option === completionsOption) {
-        completions = toShell(token.rawName, value);
-      } else if (option === lockOption) {
-        lockPlugin = value;
-      } else if (option === routeOption) {
-        checkRoute(route, options);
-        route = toRoute(token.rawName, value);
-      } else {
-        options.push(toOption(option, { origin: token.rawName, value, route }));
-      }
-    }
-  }
   checkRoute(route, options);
+  const extra = parsed._[0];
+  if (extra !== undefined) {
+    throw new ConfigError("unexpected argument", quote(String(extra)));
+  }
   function isSet(name: FlagName): boolean {
-    return set.has(flags.find((flag) => flag.name === name)!);
+    return Reflect.get(parsed, name) === true;
   }
   return {
     configFile,
@@ -140,39 +126,51 @@ export function parseArguments(argv: readonly string[]): Arguments {
   };
 }
 
-function optionNamed(rawName: string, arg: string): CommandOption {
-  const option = commandOptions.find((each) =>
-    optionNames(each).includes(rawName)
+/** Joins `-` to the option before it: `parseArgs` would take it for another argument. */
+function joinDashes(argv: readonly string[]): string[] {
+  return argv.flatMap((arg, index) =>
+    arg === "-" && isLong(argv[index - 1] ?? "")
+      ? []
+      : argv[index + 1] === "-" && isLong(arg)
+      ? [`${arg}=-`]
+      : [arg]
   );
-  if (option !== undefined) return option;
-  const names = commandOptions.flatMap(optionNames);
-  const meant = suggest(rawName, names.filter((name) => name.length > 2));
-  throw new ConfigError(`unknown option${meant || "; see --help"}`, quote(arg));
 }
 
-function checkFlag({ rawName, value }: WrittenOption): void {
-  if (value === undefined) return;
-  throw new ConfigError("it takes no value", rawName);
+/** Whether an argument is a long option without a value in it. */
+function isLong(arg: string): boolean {
+  return /^--[^=]+$/.test(arg);
 }
 
-function valueOf(
-  { rawName, value, inlineValue = false }: WrittenOption,
-  arg: string,
-): string {
-  if (inlineValue && !rawName.startsWith("--") && /^[a-z=]/i.test(value!)) {
-    // "-port 80" is not the option -p with the value "ort".
+function toGiven(arg: string, key: string, value: unknown): Given {
+  const isLong = arg.startsWith("--");
+  const origin = isLong ? `--${key}` : `-${key}`;
+  const option = commandOptions.find((each) =>
+    each.placeholder !== undefined && key === (isLong ? each.name : each.short)
+  );
+  if (option === undefined) {
+    const names = commandOptions.flatMap(optionNames);
+    const written = /^[^=]*/.exec(arg)![0];
+    const meant = suggest(written, names.filter((name) => name.length > 2));
     throw new ConfigError(
-      `unknown option; if ${rawName} is meant, put a space before its value`,
+      `unknown option${meant || "; see --help"}`,
       quote(arg),
     );
   }
-  if (!value || !inlineValue && /^-./.test(value)) {
-    throw new ConfigError("it needs a value", rawName);
+  // In "-chost=x", parseArgs reads "x" as the value of -c.
+  if (!isLong && arg.length > 2 && arg.slice(2) !== value) {
+    throw new ConfigError(
+      `unknown option; if ${origin} is meant, put a space before its value`,
+      quote(arg),
+    );
   }
-  return value;
+  if (typeof value !== "string" || value === "") {
+    throw new ConfigError("it needs a value", origin);
+  }
+  return { option, origin, value };
 }
 
-function toShell(origin: string, value: string): Shell {
+function toShell({ origin, value }: Given): Shell {
   try {
     return parseChoice(value, shells);
   } catch (error) {
@@ -180,7 +178,7 @@ function toShell(origin: string, value: string): Shell {
   }
 }
 
-function toRoute(origin: string, value: string): string {
+function toRoute({ origin, value }: Given): string {
   try {
     return parsePattern(value).text;
   } catch (error) {
@@ -203,27 +201,21 @@ function checkRoute(
   );
 }
 
-/** The value of an option, where it stands, and the route that it stands behind. */
-interface Written {
-  readonly origin: string;
-  readonly value: string;
-  readonly route: string | undefined;
-}
-
-function toOption(option: CommandOption, written: Written): GivenOption {
-  const pair = pairOptions.find((each) => each === option);
-  if (pair !== undefined) return toPair(pair, written);
-  const { origin, value, route } = written;
-  const given = { option: option.name!, value, origin };
-  return route !== undefined && isRouteOption(given.option)
-    ? { section: "route", name: route, ...given }
-    : { section: "core", ...given };
+function toOption(given: Given, route: string | undefined): GivenOption {
+  const pair = pairOptions.find((each) => each === given.option);
+  if (pair !== undefined) return toPair(pair, given, route);
+  const { option, origin, value } = given;
+  const core = { option: option.name!, value, origin };
+  return route !== undefined && isRouteOption(core.option)
+    ? { section: "route", name: route, ...core }
+    : { section: "core", ...core };
 }
 
 /** `-c OPTION=VALUE` and `--plugin NAME=SPECIFIER`. */
 function toPair(
   { section, placeholder }: PairOption,
-  { origin, value: pair, route }: Written,
+  { origin, value: pair }: Given,
+  route: string | undefined,
 ): GivenOption {
   const equals = pair.indexOf("=");
   if (equals < 1) {

@@ -52,7 +52,6 @@ Deno.test("parseArguments() takes every short and long option", {
     [["--access-log", "-"], core("access-log", "-", "--access-log")],
     [["--access-log=-"], core("access-log", "-", "--access-log")],
     [["-k", "0"], core("ping", "0", "-k")],
-    [["-k30s"], core("ping", "30s", "-k")],
     [["-b", "file"], core("backend", "file", "-b")],
     [["-c", "host=h"], {
       section: "backend",
@@ -133,7 +132,6 @@ Deno.test("parseArguments() takes options without a value anywhere", {
     [["--check"], ["check"]],
     [["--demo"], ["demo"]],
     [["-hV"], ["help", "version"]],
-    [["-hk", "3"], ["help"]],
     [["-p", "1", "--check"], ["check"]],
     [["--check", "-p", "1", "--demo"], ["check", "demo"]],
   ];
@@ -183,6 +181,7 @@ Deno.test("parseArguments() names the culprit in one line", {
     [["-p=8001"], '"-p=8001"', space("-p")],
     [["-p="], '"-p="', space("-p")],
     [["-port", "80"], '"-port"', space("-p")],
+    [["-k30s"], '"-k30s"', space("-k")],
     [["-lhost"], '"-lhost"', space("-l")],
     [["-bfile"], '"-bfile"', space("-b")],
     [["-p"], "-p", missing],
@@ -193,8 +192,6 @@ Deno.test("parseArguments() names the culprit in one line", {
     [["--port"], "--port", missing],
     [["--port="], "--port", missing],
     [["--port", "--check"], "--port", missing],
-    [["--check=x"], "--check", "it takes no value"],
-    [["-c", "--", "a=b"], "-c", missing],
     [["-c", "host"], "-c", 'it takes OPTION=VALUE, not "host"'],
     [["-c", "=x"], "-c", 'it takes OPTION=VALUE, not "=x"'],
     [["-p", "1", "a.ini"], '"a.ini"', late],

@@ -20,6 +20,7 @@ import {
   fail,
   unreachable,
 } from "@std/assert";
+import { parseArgs } from "@std/cli/parse-args";
 import { parse } from "@std/ini/parse";
 import { TextLineStream } from "@std/streams/text-line-stream";
 
@@ -143,6 +144,126 @@ Deno.test({
     for (const [text, error] of cases) {
       expect(thrown(() => parse(text)), `SyntaxError: ${error}`, show(text));
     }
+  },
+});
+
+/** Options of the shape that the command uses. */
+function readArguments(argv: readonly string[]): unknown {
+  const calls: unknown[] = [];
+  const parsed = parseArgs(argv, {
+    boolean: ["help", "version", "check"],
+    alias: { help: "h", version: "V" },
+    unknown(...call): boolean {
+      calls.push(call);
+      return false;
+    },
+  });
+  const set = ["help", "h", "version", "V", "check"].filter((name) =>
+    Reflect.get(parsed, name) !== false
+  );
+  return { calls, set, rest: parsed._ };
+}
+
+Deno.test({
+  name: "parseArgs() hands undeclared options to unknown, raw and in order",
+  permissions: "none",
+  fn(): void {
+    const cases: readonly (readonly [argv: string[], calls: unknown[]])[] = [
+      [["-p", "8001"], [["-p", "p", "8001"]]],
+      [["-p8001"], [["-p8001", "p", "8001"]]],
+      [["-p=8001"], [["-p=8001", "p", "8001"]]],
+      [["--port", "0080"], [["--port", "port", "0080"]]],
+      [["--port=0x10"], [["--port=0x10", "port", "0x10"]]],
+      [["--port="], [["--port=", "port", ""]]],
+      [["-p="], [["-p=", "p", ""]]],
+      [["--port"], [["--port", "port", true]]],
+      [["-p"], [["-p", "p", true]]],
+      [["-p", "-k", "5"], [["-p", "p", true], ["-k", "k", "5"]]],
+      [["--port", "-k", "5"], [["--port", "port", true], ["-k", "k", "5"]]],
+      [["-k", "-5"], [["-k", "k", true], ["-5", "5", true]]],
+      [["-c", "-"], [["-c", "c", "-"]]],
+      [["--path", "-"], [["--path", "path", true], ["-"]]],
+      [["-c", ""], [["-c", "c", true], [""]]],
+      [["-c", "true"], [["-c", "c", "true"]]],
+      [["-c", "a=b"], [["-c", "c", "a=b"]]],
+      [["-c=a=b"], [["-c=a=b", "c", "a=b"]]],
+      [["--a-b=c=d"], [["--a-b=c=d", "a-b", "c=d"]]],
+      [["--a.b=c"], [["--a.b=c", "a.b", "c"]]],
+      [["--no-x"], [["--no-x", "no-x", true]]],
+      [["--no-x=1"], [["--no-x=1", "x", "1"]]],
+      [["-l::1"], [["-l::1", "l", "::1"]]],
+      [["-l::"], [["-l::", "l", "::"]]],
+      // The part before "=" is lost, and letters are taken one by one.
+      [["-cab=x"], [["-cab=x", "c", "x"]]],
+      [["-bx", "y"], [["-bx", "b", true], ["-bx", "x", "y"]]],
+      [["file", "-p", "1", "0x10"], [["file"], ["-p", "p", "1"], ["0x10"]]],
+      [
+        ["-c", "host=a", "-b", "file", "-c", "path=b", "--port=1", "-c", "c=d"],
+        [
+          ["-c", "c", "host=a"],
+          ["-b", "b", "file"],
+          ["-c", "c", "path=b"],
+          ["--port=1", "port", "1"],
+          ["-c", "c", "c=d"],
+        ],
+      ],
+    ];
+    for (const [argv, calls] of cases) {
+      expect(readArguments(argv), { calls, set: [], rest: [] }, show(argv));
+    }
+  },
+});
+
+Deno.test({
+  name: "parseArgs() sets boolean options under all their names",
+  permissions: "none",
+  fn(): void {
+    const help = ["help", "h"];
+    const version = ["version", "V"];
+    const cases: readonly (readonly [
+      argv: string[],
+      set: string[],
+      calls?: unknown[],
+    ])[] = [
+      [[], []],
+      [["--help"], help],
+      [["-h"], help],
+      [["-hV"], [...help, ...version]],
+      [["--help", "--help", "--check"], [...help, "check"]],
+      [["--help=true"], help],
+      [["--help=false"], []],
+      [["--help", "false"], []],
+      [["-h", "true"], help],
+      [["--help", "x"], help, [["x"]]],
+      [["-h", "x"], help, [["x"]]],
+      [["-hx", "1"], help, [["-hx", "x", "1"]]],
+      [["-p", "1", "-h"], help, [["-p", "p", "1"]]],
+      [["--no-help"], [], [["--no-help", "no-help", true]]],
+    ];
+    for (const [argv, set, calls = []] of cases) {
+      expect(readArguments(argv), { calls, set, rest: [] }, show(argv));
+    }
+  },
+});
+
+Deno.test({
+  name: "parseArgs() keeps what stands behind -- from unknown",
+  permissions: "none",
+  fn(): void {
+    expect(
+      readArguments(["-p", "1", "--", "-h", "0080", "--", "x"]),
+      {
+        calls: [["-p", "p", "1"]],
+        set: [],
+        rest: ["-h", "0080", "--", "x"],
+      },
+      "behind --",
+    );
+    expect(
+      readArguments(["-c", "--", "a=b"]),
+      { calls: [["-c", "c", true]], set: [], rest: ["a=b"] },
+      "-- for a value",
+    );
   },
 });
 
