@@ -7,7 +7,7 @@
 import type { Config, GivenOption } from "../config/config.ts";
 import { coreOptions } from "../config/options.ts";
 import { isRouteOption } from "../config/route_options.ts";
-import { formatUrl } from "./describe.ts";
+import { formatUrl, withoutSecrets } from "./describe.ts";
 
 /** Values of options by their names: the last one given, or all where they add up. */
 export type OptionValues = Readonly<Record<string, string | readonly string[]>>;
@@ -136,7 +136,10 @@ function toBackend(steps: Config["backend"]): BackendJson {
     name: load?.step === "load" ? load.name : "",
     options: steps.slice(loaded + 1).flatMap((step) =>
       step.step === "configure"
-        ? [{ option: step.option, value: step.value }]
+        ? [{
+          option: step.option,
+          value: withoutSecrets(step.option, step.value),
+        }]
         : []
     ),
   };

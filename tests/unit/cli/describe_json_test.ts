@@ -29,6 +29,7 @@ Deno.test("describeAsJson() gives the whole configuration, as its schema says", 
       compression = 9
       [backend]
       host = tcp://127.0.0.1:6379
+      password = secret
       `,
       "f.ini",
     ),
@@ -55,7 +56,10 @@ Deno.test("describeAsJson() gives the whole configuration, as its schema says", 
   assertEquals(others, {
     backend: {
       name: "defaultpeer",
-      options: [{ option: "host", value: "tcp://127.0.0.1:6379" }],
+      options: [
+        { option: "host", value: "tcp://127.0.0.1:6379" },
+        { option: "password", value: "(not shown)" },
+      ],
     },
     routes: [{
       pattern: "/vnc/*",
