@@ -136,6 +136,7 @@ Deno.test(
         const made = await Array.fromAsync(Deno.readDir(downloads.path));
         assertEquals(made.map(({ name }) => name).sort(), [
           "SHA256SUMS",
+          "deno.lock",
           `${name}.tar.gz`,
           "websocksy.cdx.json",
         ]);
