@@ -29,7 +29,10 @@ import { hostOf } from "../websocket/request.ts";
 import { openPeer, type OpenPeerOptions } from "../peers/open.ts";
 import type { Peer } from "../peers/peer.ts";
 import { openOneOf, type OpenOneOfOptions } from "../peers/several.ts";
-import { encodeProxyHeader } from "../peers/proxy_protocol.ts";
+import {
+  encodeProxyHeader,
+  type ProxiedClient,
+} from "../peers/proxy_protocol.ts";
 import {
   type HandshakeTelemetry,
   unwatchedHandshake,
@@ -107,6 +110,8 @@ export interface ConnectOptions {
   readonly keepAlive?: number;
   /** The address that the client has connected to, if it is known. */
   readonly local?: RemoteAddress | undefined;
+  /** Tells more of the client, to a peer that is to know it. */
+  readonly describeClient?: () => ProxiedClient;
   /** Name of the backend, for the telemetry. */
   readonly backendName?: string;
   /** Pattern of the route that it is of, for the telemetry. */
@@ -179,6 +184,7 @@ export async function connect(
     : encodeProxyHeader(info.proxyProtocol, {
       source: query.remote,
       destination: options.local,
+      client: options.describeClient?.(),
     });
   const framer = await makeFramer(info, options);
   const { peer, index = 0, release } = await telemetry.connectPeer(

@@ -21,6 +21,23 @@ export interface ProxiedConnection {
    * The address that the client has connected to; absent if it is not known.
    */
   readonly destination: RemoteAddress | undefined;
+  /** What else version 2 tells of the client; absent: nothing. */
+  readonly client?: ProxiedClient | undefined;
+}
+
+/** What version 2 tells of a client, each as a TLV (section 2.2). */
+export interface ProxiedClient {
+  /** The host that it has asked for: `PP2_TYPE_AUTHORITY`. */
+  readonly host?: string | undefined;
+  /** Names the connection: `PP2_TYPE_UNIQUE_ID`. */
+  readonly id?: string | undefined;
+  /** That it speaks TLS: `PP2_TYPE_SSL`; absent: it does not, or it is not known. */
+  readonly tls?: {
+    /** The common name of its certificate, which is right: `PP2_SUBTYPE_SSL_CN`; absent: it has none. */
+    readonly name?: string | undefined;
+  } | undefined;
+  /** Who it is: 0xE0, of the types that are free for all. */
+  readonly user?: string | undefined;
 }
 
 /** The signature of version 2, section 2.2. */
@@ -32,6 +49,20 @@ const proxy = 0x21;
 const unspecified = 0x00;
 const tcp4 = 0x11;
 const tcp6 = 0x21;
+
+/** Types of what follows the addresses, section 2.2. */
+const authorityType = 0x02;
+const uniqueIdType = 0x05;
+const sslType = 0x20;
+const sslNameType = 0x22;
+const userType = 0xe0;
+
+/** That a client speaks TLS, and that it has shown a certificate, section 2.2.6. */
+const hasTls = 0x01;
+const hasCertificate = 0x02 | 0x04;
+
+/** Bytes: the longest text that is told of a client. */
+const longestText = 1024;
 
 /**
  * Encodes the header that is sent before everything else.
@@ -66,7 +97,9 @@ export function encodeProxyHeader(
   connection: ProxiedConnection,
 ): Uint8Array<ArrayBuffer> {
   const pair = pairOf(connection);
-  return version === "v1" ? encodeText(pair) : encodeBinary(pair);
+  return version === "v1"
+    ? encodeText(pair)
+    : encodeBinary(pair, connection.client);
 }
 
 /** The addresses, both of one family, and their ports. */
@@ -102,10 +135,16 @@ function encodeText(pair: AddressPair | undefined): Uint8Array<ArrayBuffer> {
 }
 
 /** Version 2, section 2.2. */
-function encodeBinary(pair: AddressPair | undefined): Uint8Array<ArrayBuffer> {
+function encodeBinary(
+  pair: AddressPair | undefined,
+  client: ProxiedClient = {},
+): Uint8Array<ArrayBuffer> {
   const isKnown = pair !== undefined;
   const size = !isKnown ? 0 : pair.source.family === 4 ? 4 : 16;
-  const length = isKnown ? 2 * size + 4 : 0;
+  // What follows LOCAL is dropped by who reads it.
+  const more = isKnown ? encodeClient(client) : [];
+  const addresses = isKnown ? 2 * size + 4 : 0;
+  const length = addresses + more.length;
   const header = new Uint8Array(16 + length);
   encoder.encodeInto(signature, header);
   header[12] = isKnown ? proxy : local;
@@ -118,7 +157,33 @@ function encodeBinary(pair: AddressPair | undefined): Uint8Array<ArrayBuffer> {
     view.setUint16(16 + 2 * size, pair.ports[0]);
     view.setUint16(18 + 2 * size, pair.ports[1]);
   }
+  header.set(more, 16 + addresses);
   return header;
+}
+
+function encodeClient({ host, id, tls, user }: ProxiedClient): number[] {
+  return [
+    ...encodeField(authorityType, host),
+    ...encodeField(uniqueIdType, id),
+    ...tls === undefined ? [] : encodeValue(sslType, [
+      tls.name === undefined ? hasTls : hasTls | hasCertificate,
+      // Not 0: no certificate was shown that is right.
+      ...[0, 0, 0, tls.name === undefined ? 1 : 0],
+      ...encodeField(sslNameType, tls.name),
+    ]),
+    ...encodeField(userType, user),
+  ];
+}
+
+/** A text as a TLV; one that is too long, or empty, is left out. */
+function encodeField(type: number, text = ""): number[] {
+  const bytes = encoder.encode(text);
+  const isLeftOut = bytes.length === 0 || bytes.length > longestText;
+  return isLeftOut ? [] : encodeValue(type, [...bytes]);
+}
+
+function encodeValue(type: number, bytes: readonly number[]): number[] {
+  return [type, bytes.length >> 8, bytes.length & 0xff, ...bytes];
 }
 
 /** The bytes of an address, the most significant first. */

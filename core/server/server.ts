@@ -34,6 +34,7 @@ import {
 import { Deadline } from "../time/deadline.ts";
 import { RequestError } from "../errors.ts";
 import { findRoute, type RouteMatch } from "../accept/route.ts";
+import { hostOf } from "../websocket/request.ts";
 import { checkHandshake } from "../websocket/handshake.ts";
 import type { Log } from "../log/log.ts";
 import { withoutSecrets } from "../log/target.ts";
@@ -41,6 +42,7 @@ import { type PageGuard, Pages } from "../pages/pages.ts";
 import type { ServerState } from "../pages/page.ts";
 import { formatRefusal } from "../pages/text.ts";
 import { toRefusal, unavailable } from "../accept/refusal.ts";
+import type { ProxiedClient } from "../peers/proxy_protocol.ts";
 import { ipOf, isTrusted } from "../net/trusted_proxies.ts";
 import { resolveRemote } from "../accept/client_address.ts";
 import { startAlarm } from "../time/alarm.ts";
@@ -59,6 +61,9 @@ import type {
   ServerCertificate,
   ServerWebSocket,
 } from "../websocket/engine.ts";
+
+/** Seconds since 1970: the numbers of connections begin anew with each process. */
+const started = Math.floor(Date.now() / 1000);
 
 /** What a connection takes along from its request. */
 interface Going {
@@ -445,6 +450,20 @@ export class Server {
     }
   }
 
+  /** What a peer is told of a client in the PROXY protocol. */
+  #describe({ id, request, user }: Client): ProxiedClient {
+    const { certificate } = request;
+    const isRight = certificate !== undefined &&
+      certificate.fault === undefined;
+    return {
+      host: hostOf(request.headers),
+      id: `${started}-${id}`,
+      tls: this.#certificate &&
+        { name: isRight ? certificate.names[0] : undefined },
+      user,
+    };
+  }
+
   /** Finds and opens a client's peer, within the time for it. */
   async #connect(client: Client, signal: AbortSignal): Promise<Connection> {
     const config = this.#config;
@@ -467,6 +486,7 @@ export class Server {
         allowed: core.allowPeer,
         keepAlive: core.keepAlive,
         local: client.request.local,
+        describeClient: () => this.#describe(client),
         telemetry: client.telemetry,
         several: {
           states: this.#peers,

@@ -27,7 +27,12 @@ interface Bed {
 }
 
 async function withBridge(
-  options: { readonly access: string; readonly args?: readonly string[] },
+  options: {
+    readonly access: string;
+    readonly args?: readonly string[];
+    /** The peer; absent: one that echoes. */
+    readonly host?: string;
+  },
   use: (bed: Bed) => Promise<void>,
 ): Promise<void> {
   await using peer = TestPeer.tcp(echo);
@@ -48,8 +53,8 @@ health = /health
 client-ca = ${ca}
 ${options.access}`,
   );
-  const { args = [] } = options;
-  await using command = await Command.start({ host: peer.host, file, args });
+  const { args = [], host = peer.host } = options;
+  await using command = await Command.start({ host, file, args });
   await use({ command, authority, directory, cert, old });
 }
 
@@ -236,3 +241,32 @@ for (const threads of ["1", "2"]) {
     },
   }));
 }
+
+testEngines(
+  "client certificates: a peer is told the name of the certificate",
+  async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const args = ["-c", "proxy-protocol=v2"];
+    const host = `tcp://127.0.0.1:${listener.addr.port}`;
+    await withBridge({ access: "", args, host }, async (bed) => {
+      const pair = await bed.authority.sign("ada.example");
+      const [peer, status] = await Promise.all([
+        listener.accept(),
+        statusWith(bed, pair),
+      ]);
+      assertEquals(status, 101);
+      const [head] = await Array.fromAsync(peer.readable);
+      // Both the certificate and the user behind it have the name.
+      const text = new TextDecoder("latin1").decode(head);
+      assert(
+        text.includes("\x20\x00\x13\x07\0\0\0\0\x22\x00\x0bada.example"),
+        text,
+      );
+      assert(text.endsWith("\xe0\x00\x0bada.example"), text);
+      assert(text.includes("\x02\x00\x0bbridge.test"), text);
+      const id = text.split("bridge.test\x05\0")[1] ?? "";
+      assert(/^.\d+-1 /.test(id), text);
+    });
+  },
+  { only: ["stream"], needs: ["openssl"] },
+);

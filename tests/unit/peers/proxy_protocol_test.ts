@@ -1,6 +1,9 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import type { RemoteAddress } from "../../../core/api.ts";
-import { encodeProxyHeader } from "../../../core/peers/proxy_protocol.ts";
+import {
+  encodeProxyHeader,
+  type ProxiedClient,
+} from "../../../core/peers/proxy_protocol.ts";
 
 const permissions = "none";
 
@@ -110,5 +113,35 @@ Deno.test("encodeProxyHeader() encodes version 2", { permissions }, () => {
   for (const { source, destination, v2 } of cases) {
     const header = encodeProxyHeader("v2", { source, destination });
     assertEquals(header.toHex(), signature + v2.replaceAll(" ", ""));
+  }
+});
+
+Deno.test("encodeProxyHeader() tells more of a client in version 2", {
+  permissions: "none",
+}, () => {
+  const source = { address: "192.0.2.7", port: 9 };
+  const addresses = "c0000207 00000000 0009 0000";
+  const cases: [ProxiedClient, string][] = [
+    [{}, "000c"],
+    [{ host: "a.b", id: "1-2" }, "000c | 02 0003 612e62 | 05 0003 312d32"],
+    [{ host: "", user: "ß" }, "000c | e0 0002 c39f"],
+    [{ tls: {} }, "000c | 20 0005 01 00000001"],
+    [{ tls: { name: "ada" } }, "000c | 20 000b 07 00000000 22 0003 616461"],
+    [{ user: "x".repeat(1025) }, "000c"],
+  ];
+  for (const [client, expected] of cases) {
+    const destination = undefined;
+    const connection = { source, destination, client };
+    const [, ...fields] = expected.split("|");
+    const more = fields.join("").replaceAll(" ", "");
+    const length = (12 + more.length / 2).toString(16).padStart(4, "0");
+    assertEquals(
+      encodeProxyHeader("v2", connection).toHex(),
+      `${signature}2111${length}${addresses.replaceAll(" ", "")}${more}`,
+    );
+    assertEquals(
+      encodeProxyHeader("v1", connection),
+      encodeProxyHeader("v1", { source, destination }),
+    );
   }
 });
