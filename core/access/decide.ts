@@ -109,7 +109,11 @@ function refuse(proofs: readonly Proof[]): RequestError {
   const cause = wrong.length > 0
     ? wrong.map(({ why }) => why).join("; ")
     : `it shows none: ${proofs.map(({ kind }) => kind).join(", ")}`;
-  const fields = proofs.flatMap(({ kind, state }) => {
+  // Browsers look at the first scheme of a field alone, and know Basic only.
+  const inOrder = [...proofs].sort(({ kind: one }, { kind: other }) =>
+    Number(other === "password") - Number(one === "password")
+  );
+  const fields = inOrder.flatMap(({ kind, state }) => {
     const challenge = challenges[kind];
     if (challenge === undefined) return [];
     const isInvalid = kind === "token" && state === "wrong";

@@ -43,10 +43,10 @@ const cases: readonly [
   [[busy, right], "ada"],
   [[noToken], [401, bearer]],
   [[noPassword], [401, basic]],
-  [[noToken, noPassword], [401, `${bearer}, ${basic}`]],
+  [[noToken, noPassword], [401, `${basic}, ${bearer}`]],
   [[wrongToken], [401, invalid]],
-  [[wrongToken, noPassword], [401, `${invalid}, ${basic}`]],
-  [[noToken, wrongPassword], [401, `${bearer}, ${basic}`]],
+  [[wrongToken, noPassword], [401, `${basic}, ${invalid}`]],
+  [[noToken, wrongPassword], [401, `${basic}, ${bearer}`]],
   // There is no way to ask for these.
   [[noHeader], [403]],
   [[noCertificate], [403]],
