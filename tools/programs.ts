@@ -44,6 +44,7 @@ export const packages = {
   "python3 jwcrypto": "python3-jwcrypto",
   "python3 websockets": "python3-websockets",
   // Other programs that services need.
+  htpasswd: "apache2-utils",
   logrotate: "logrotate",
   ssh: "openssh-client",
   // Shells, and programs that check delivered files.
