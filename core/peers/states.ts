@@ -6,10 +6,18 @@
  */
 
 import type { Balance } from "../config/network_options.ts";
-import { bytesOfTable, CountTable, keyOfText } from "../memory/count_table.ts";
+import {
+  bytesOfTable,
+  type CountKey,
+  CountTable,
+  keyOfText,
+} from "../memory/count_table.ts";
 
 /** What is known of a peer: when it is tried again, and its connections. */
 const kinds = { down: 1, open: 2 } as const;
+
+/** Most peers whose keys are kept. */
+const mostKeys = 10_000;
 
 /** Bytes of memory in which threads share what they know. */
 export const peerStatesBytes: number = bytesOfTable(2 ** 13);
@@ -57,6 +65,10 @@ export interface ArrangeOptions {
 /** The states of peers. */
 export class PeerStates {
   #memory: SharedArrayBuffer | undefined;
+  #keys = {
+    down: new Map<string, CountKey>(),
+    open: new Map<string, CountKey>(),
+  } as const;
   /** Few need it. */
   #table: CountTable | undefined;
   #onChange: PeerStatesOptions["onChange"];
@@ -155,7 +167,19 @@ export class PeerStates {
     this.#table ??= new CountTable(
       this.#memory ?? new ArrayBuffer(peerStatesBytes),
     );
-    return this.#table.change(keyOfText(peer, kinds[kind]), change);
+    return this.#table.change(this.#keyOf(kind, peer), change);
+  }
+
+  /** A key costs more than all else that is done with it. */
+  #keyOf(kind: keyof typeof kinds, peer: string): CountKey {
+    const keys = this.#keys[kind];
+    let key = keys.get(peer);
+    if (key === undefined) {
+      if (keys.size >= mostKeys) keys.clear();
+      key = keyOfText(peer, kinds[kind]);
+      keys.set(peer, key);
+    }
+    return key;
   }
 
   #isDown(peer: string, retry: number): boolean {
