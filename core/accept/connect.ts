@@ -180,7 +180,7 @@ export async function connect(
   const addresses = [info.address].flat();
   const parsed = addresses.map(parsePeerAddress);
   const preface = info.proxyProtocol === undefined
-    ? new Uint8Array()
+    ? undefined
     : encodeProxyHeader(info.proxyProtocol, {
       source: query.remote,
       destination: options.local,
@@ -193,7 +193,7 @@ export async function connect(
       openPeerFor(framer, parsed, {
         signal,
         allowed,
-        preface,
+        ...preface !== undefined && { preface },
         keepAlive,
         trust: info,
       }, options.several),

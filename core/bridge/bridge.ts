@@ -120,7 +120,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   #lingerTimeout: number;
   /** Resolves when the peer's side has ended or failed, or was given up. */
   #peerEnded: Promise<void>;
-  #socketEnded = Promise.withResolvers<WebSocketEnd>();
+  /** Resolves it; absent: the WebSocket has ended. */
+  #finished: ((summary: Promise<BridgeSummary>) => void) | undefined;
   #client: ClientState = "open";
   #output: PeerOutput = "ready";
   #input: PeerInput = "open";
@@ -160,7 +161,9 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       this.#toClientPace = new Pace(throttles.toClient);
     }
     this.#peerEnded = this.#pump();
-    this.finished = this.#finish();
+    const { promise, resolve } = Promise.withResolvers<BridgeSummary>();
+    this.finished = promise;
+    this.#finished = resolve;
   }
 
   get toClient(): Readonly<Traffic> {
@@ -192,7 +195,9 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
 
   end(end: WebSocketEnd): void {
     this.#beginEnd();
-    this.#socketEnded.resolve(end);
+    const finished = this.#finished;
+    this.#finished = undefined;
+    finished?.(this.#finish(end));
   }
 
   /**
@@ -365,8 +370,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     }
   }
 
-  async #finish(): Promise<BridgeSummary> {
-    const end = await this.#socketEnded.promise;
+  async #finish(end: WebSocketEnd): Promise<BridgeSummary> {
     this.#idleWatch?.stop();
     if (this.#mayEndPeer) {
       await this.#endPeer();

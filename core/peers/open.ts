@@ -132,11 +132,13 @@ export async function openPeer(
   }
 }
 
+const nothing = new Uint8Array();
+
 function withDefaults(
   {
     signal,
     allowed = "*",
-    preface = new Uint8Array(),
+    preface = nothing,
     keepAlive = 0,
     trust = {},
   }: OpenPeerOptions,

@@ -512,7 +512,7 @@ export class Server {
     // Nothing else of the request is kept while the connection is open.
     const { id, remote } = client;
     const user = connection.user ?? client.user;
-    const { address, framing, protocol } = connection;
+    const { address, framing, protocol, release } = connection;
     const line = access && { access, address, framing, protocol };
     const bridge = new Bridge({ socket, ...connection }, {
       idleTimeout,
@@ -537,7 +537,7 @@ export class Server {
       this.#bridges.delete(bridge);
       cancel?.();
       this.#release(remote, session);
-      connection.release?.();
+      release?.();
       logClose(this.#log, id, performance.now() - opened, summary);
       telemetry.close(summary.end);
       if (line !== undefined) {

@@ -31,7 +31,8 @@ export class FrameHeader {
   /** Why the header is not valid, in words; `undefined` as long as it is. */
   problem: string | undefined;
 
-  readonly #pending = new Uint8Array(MAX_HEADER);
+  /** The bytes of a header that is not whole; most connections never need them. */
+  #pending: Uint8Array | undefined;
   #pendingLength = 0;
 
   /**
@@ -48,9 +49,10 @@ export class FrameHeader {
       const end = this.#parse(bytes, position, bytes.length);
       if (end >= 0 || this.problem !== undefined) return end;
     }
+    const pending = this.#pending ??= new Uint8Array(MAX_HEADER);
     while (position < bytes.length) {
-      this.#pending[this.#pendingLength++] = bytes[position++]!;
-      const end = this.#parse(this.#pending, 0, this.#pendingLength);
+      pending[this.#pendingLength++] = bytes[position++]!;
+      const end = this.#parse(pending, 0, this.#pendingLength);
       if (this.problem !== undefined) return -1;
       if (end >= 0) {
         this.#pendingLength = 0;

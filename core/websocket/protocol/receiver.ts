@@ -23,6 +23,9 @@ import { MessageReader } from "./message_reader.ts";
 
 export type { ProtocolFailure, ReceivedClose } from "./close.ts";
 
+const NO_BYTES = new Uint8Array();
+const NO_VIEW = new DataView(NO_BYTES.buffer);
+
 /** Options for {@linkcode Receiver}. */
 export interface ReceiverOptions {
   /** The largest message that is taken, in bytes. */
@@ -87,8 +90,9 @@ export class Receiver {
   #remaining = -1;
   #mask = 0;
 
-  readonly #control = new Uint8Array(MAX_CONTROL_PAYLOAD);
-  #controlView: DataView | undefined;
+  // The payload of a control frame: many connections have none for hours.
+  #control = NO_BYTES;
+  #controlView = NO_VIEW;
   #controlLength = 0;
   #pongs: Uint8Array[] | undefined;
   #ponged = false;
@@ -201,13 +205,21 @@ export class Receiver {
     if (this.#header.opcode < OPCODE_CLOSE) {
       this.#messages.takePayload(position, length, this.#mask);
     } else {
-      const control = this.#control;
+      const control = this.#roomForControl();
       for (let index = 0; index < length; index++) {
         control[this.#controlLength++] = bytes[position + index]!;
       }
     }
     this.#remaining -= length;
     if (this.#remaining > 0) this.#mask = rotateMask(this.#mask, length);
+  }
+
+  #roomForControl(): Uint8Array {
+    if (this.#control.length === 0) {
+      this.#control = new Uint8Array(MAX_CONTROL_PAYLOAD);
+      this.#controlView = new DataView(this.#control.buffer);
+    }
+    return this.#control;
   }
 
   #endFrame(): void {
@@ -226,7 +238,6 @@ export class Receiver {
       this.#ponged = true;
       return;
     }
-    this.#controlView ??= new DataView(this.#control.buffer);
     unmask(this.#controlView, 0, 0, this.#controlLength, mask);
     if (opcode === OPCODE_PING) {
       this.#addPing(this.#pongs ??= []);

@@ -215,19 +215,22 @@ export class ConnectionStream implements ByteStream {
     this.#handler?.onClose();
   }
 
-  async #read(): Promise<void> {
+  /** It is no async function, which would cost an idle connection more memory. */
+  #read(): Promise<void> {
     const { memory, count } = this.#begun ?? this.#begin();
     this.#begun = undefined;
-    let length: number | null;
-    try {
-      length = await count;
-    } catch (error) {
+    return count.then((length) => {
+      const turn = giveWay(this.reader, length ?? 0);
+      return turn === undefined
+        ? this.#take(memory, length)
+        : turn.then(() => this.#take(memory, length));
+    }, (error) => {
       giveMemory(memory);
       this.#fail(error);
-      return;
-    }
-    const turn = giveWay(this.reader, length ?? 0);
-    if (turn !== undefined) await turn;
+    });
+  }
+
+  #take(memory: Uint8Array<ArrayBuffer>, length: number | null): void {
     this.#reading = undefined;
     if (this.isClosed) {
       giveMemory(memory);
