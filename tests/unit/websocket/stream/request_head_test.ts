@@ -98,7 +98,7 @@ Deno.test("readRequestHead() takes 128 fields", { permissions }, () => {
 });
 
 Deno.test("readRequestHead() takes linear time", { permissions }, () => {
-  const size = 256 * 1024;
+  const size = 32 * 1024;
   const lines = [
     "A:" + " ".repeat(size),
     "A:" + " x".repeat(size),
@@ -111,7 +111,7 @@ Deno.test("readRequestHead() takes linear time", { permissions }, () => {
     readRequestHead(bytesOf(`${get}\r\n${line}`));
     readRequestHead(bytesOf(head(`GET /${line} HTTP/1.1`)));
   }
-  // It takes some milliseconds; if it were quadratic, hours.
+  // It takes milliseconds; if it were quadratic, half a minute.
   assertEquals(performance.now() - start < 10_000, true);
 });
 
