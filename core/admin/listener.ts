@@ -28,6 +28,7 @@ import type {
   WebSocketEngine,
 } from "../websocket/engine.ts";
 import { checkSender } from "./guard.ts";
+import { formatPage } from "./page.ts";
 
 /** Connections that are described at a time. */
 const sliceLength = 100;
@@ -65,6 +66,7 @@ export class AdminListener {
   #server: EngineServer | undefined;
   /** What is answered, by path and method. */
   #routes: Readonly<Record<string, Readonly<Record<string, Answer>>>> = {
+    "/": { GET: () => formatPage() },
     "/health": {
       GET: ({ request }) => formatHealth(request, this.#options.state()),
     },

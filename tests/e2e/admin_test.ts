@@ -125,7 +125,7 @@ expression = %endpoint%
 
     await t.step("refuses every request of another site", async () => {
       const everything = [
-        ...["GET /health", "GET /metrics", "GET /connections"],
+        ...["GET /", "GET /health", "GET /metrics", "GET /connections"],
         ...["GET /connections/1", "DELETE /connections/1"],
         ...[`DELETE /connections?peer=${one.host}`, "POST /drain"],
         ...["POST /resume", "POST /reload", "POST /log?level=error"],
