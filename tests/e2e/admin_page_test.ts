@@ -127,6 +127,7 @@ Deno.test(needing(["chromium"], {
     await page.locator("#yes").click();
     assertEquals((await clients[7]!.readClose()).code, 1008);
     await clients[7]!.sendClose(1008);
+    await page.locator("#open", { hasText: /^23$/ }).waitFor();
 
     // All that the filter leaves.
     await page.getByLabel("Filter").fill("/prices");
