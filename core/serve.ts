@@ -83,6 +83,16 @@ export interface ServeOptions extends ServeBackend {
   >;
   /** Plugins by name, each with the options of its section, such as `{ url: "…" }`. */
   readonly plugins?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /**
+   * Access sections by name, each with its options, such as
+   * `{ staff: { users: "users", rate: "10/s" } }`; `core` and routes name them.
+   */
+  readonly access?: Readonly<
+    Record<
+      string,
+      Readonly<Record<string, OptionValue | readonly OptionValue[]>>
+    >
+  >;
   /** Takes the lines of the log, each with its end; absent: there is no log. */
   readonly log?: (lines: string) => void;
   /** Ends the server when it is aborted, as {@linkcode BridgeServer.shutdown} does. */
@@ -227,6 +237,7 @@ function isBackend(
 /** The options as a configuration file would have them. */
 function toOptions(options: ServeOptions): GivenOption[] {
   const { port, hostname, core = {}, plugins = {}, routes = {} } = options;
+  const { access = {} } = options;
   const given: GivenOption[] = [];
   const origin = "serve()";
   function add(
@@ -248,6 +259,14 @@ function toOptions(options: ServeOptions): GivenOption[] {
   for (const [name, pairs] of Object.entries(plugins)) {
     for (const [option, value] of Object.entries(pairs)) {
       given.push({ section: "plugin", name, option, value, origin });
+    }
+  }
+  for (const [name, pairs] of Object.entries(access)) {
+    for (const [option, value] of Object.entries(pairs)) {
+      for (const each of toArray(value)) {
+        const text = `${each}`;
+        given.push({ section: "access", name, option, value: text, origin });
+      }
     }
   }
   const [all, ...others] = backendsOf(options);

@@ -133,6 +133,31 @@ for (const [what, options] of wrong) {
   });
 }
 
+Deno.test("serve() has access sections, for all requests or for those of a route", async () => {
+  await using server = await serve({
+    port: 0,
+    hostname,
+    backend: "tcp://127.0.0.1:1",
+    core: { console: "/console", health: "/health" },
+    access: {
+      here: { address: ["192.0.2.1", "127.0.0.1"] },
+      nobody: { address: "192.0.2.1" },
+    },
+    routes: {
+      "/console": { backend: "tcp://127.0.0.1:1", core: { access: "nobody" } },
+      "/health": { backend: "tcp://127.0.0.1:1", core: { access: "nobody" } },
+    },
+  });
+  const statuses: number[] = [];
+  for (const path of ["console", "health"]) {
+    const url = `http://127.0.0.1:${portOf(server)}/${path}`;
+    const response = await fetch(url);
+    await response.body?.cancel();
+    statuses.push(response.status);
+  }
+  assertEquals(statuses, [403, 200]);
+});
+
 Deno.test("serve() has routes, and several peers for one", async () => {
   await using peer = TestPeer.tcp(echo);
   const gone = TestPeer.tcp(echo);
