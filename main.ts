@@ -29,6 +29,7 @@ import { formatHelp } from "./core/cli/help.ts";
 import { ConfigError, describeError } from "./core/errors.ts";
 import { nativeEngine } from "./core/websocket/native/engine.ts";
 import { streamEngine } from "./core/websocket/stream/engine.ts";
+import type { Log } from "./core/log/log.ts";
 import { LogOutput } from "./core/log/output.ts";
 import { outliveErrors } from "./core/log/uncaught_errors.ts";
 import { peerStatesBytes } from "./core/peers/states.ts";
@@ -37,6 +38,10 @@ import { isTelemetryOn } from "./core/telemetry/load.ts";
 import type { MetricsSnapshot } from "./core/telemetry/snapshot.ts";
 import { rateTableBytes } from "./core/access/rate_table.ts";
 import { countTableBytes } from "./core/memory/count_table.ts";
+import {
+  ServiceManager,
+  type ServiceState,
+} from "./core/server/service_manager.ts";
 import { SharedCounts } from "./core/threads/shared_counts.ts";
 import { type AllThreads, askAll } from "./core/server/questions.ts";
 import { isThread, runThread } from "./core/threads/worker.ts";
@@ -204,7 +209,8 @@ async function serve(
   const { count, why } = countThreads(program.config.core);
   if (why !== undefined) log("warn", "threads", { count, why });
   const started = Promise.withResolvers<Started>();
-  const reload = handleSignals(args, program, started.promise);
+  const tell = toServiceManager(log);
+  const reload = handleSignals(args, program, started.promise, tell);
   let threads: Threads | undefined;
   let admin: AdminListener | undefined;
   try {
@@ -229,6 +235,7 @@ async function serve(
   const { core } = program.config;
   started.resolve({ threads, admin });
   outliveErrors(log);
+  tell("READY");
   const address = formatUrl(core, program.port);
   log("info", "listening", {
     address,
@@ -327,11 +334,30 @@ async function listenInThreads(
 }
 
 /**
+ * Finds the service manager that started the program.
+ *
+ * @returns Tells it, if there is one, how the program stands.
+ */
+function toServiceManager(log: Log): (state: ServiceState) => void {
+  function warn(error: unknown): void {
+    log("warn", "service-manager", { error: describeError(error) });
+  }
+  try {
+    const manager = ServiceManager.find();
+    return (state) => void manager?.tell(state).catch(warn);
+  } catch (error) {
+    warn(error);
+    return () => {};
+  }
+}
+
+/**
  * Handles signals, from the start on: SIGHUP would end the process otherwise.
  *
  * @param args The arguments, whose file is read again.
  * @param program What runs.
  * @param started Gives the other threads, once all of them listen.
+ * @param tell Tells the service manager.
  * @returns Reads the configuration again, as SIGHUP does; gives why it is not
  * used, if so.
  */
@@ -339,6 +365,7 @@ function handleSignals(
   args: Arguments,
   program: Program,
   started: Promise<Started>,
+  tell: (state: ServiceState) => void,
 ): () => Promise<string | undefined> {
   const { log } = program;
   let threads: Threads | undefined;
@@ -353,6 +380,7 @@ function handleSignals(
     // wait any longer.
     if (state !== "running") return await exit(status);
     state = "stopping";
+    tell("STOPPING");
     log("info", "shutdown", { signal });
     const end = Date.now() + program.config.core.drainTimeout * 1000;
     const killer = killAt(end + lastEnd);
@@ -370,6 +398,14 @@ function handleSignals(
   }
   async function reload(): Promise<string | undefined> {
     await started;
+    tell("RELOADING");
+    try {
+      return await readAgain();
+    } finally {
+      if (state !== "stopping") tell("READY");
+    }
+  }
+  async function readAgain(): Promise<string | undefined> {
     try {
       await Promise.all([program.reopenLogs(), threads?.reopenLogs()]);
     } catch (error) {
