@@ -122,7 +122,9 @@ export async function openPeer(
   const { signal, allowed, preface, keepAlive, trust } = withDefaults(options);
   signal.throwIfAborted();
   try {
-    const place = await locatePeer(address, allowed, signal);
+    const place = allowed === "*"
+      ? address
+      : await locatePeer(address, allowed, signal);
     return place.transport === "udp" || place.transport === "unix-dgram"
       ? await openDatagramPeer(place, signal)
       : await openStreamPeer(place, { signal, preface, keepAlive, trust });

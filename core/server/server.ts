@@ -141,8 +141,10 @@ export class Server {
     const { listen, port, listenMode, headTimeout } = options.core;
     server.#certificate = options.certificate ??
       await readCertificate(options.core);
-    server.#pages = options.pages ??
-      await Pages.load(options.core, options.log);
+    server.#pages = options.pages;
+    if (Pages.areIn(options.core)) {
+      server.#pages ??= await Pages.load(options.core, options.log);
+    }
     server.#engine = await options.engine.listen({
       listen,
       port,
@@ -277,11 +279,9 @@ export class Server {
   #admit(remote: RemoteAddress): (() => void) | RequestError {
     const { trustedProxy, maxConnectionsPerAddress } =
       this.#config.current.core;
+    if (maxConnectionsPerAddress === 0) return admitted;
     const ip = ipOf(remote);
-    if (
-      maxConnectionsPerAddress === 0 || ip === undefined ||
-      isTrusted(ip, trustedProxy)
-    ) return admitted;
+    if (ip === undefined || isTrusted(ip, trustedProxy)) return admitted;
     const limits = { maxConnections: 0, maxConnectionsPerAddress };
     const tooMany = this.#sockets.add(remote, limits);
     return tooMany === undefined

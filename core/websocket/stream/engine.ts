@@ -168,11 +168,10 @@ async function answerUpgrade(
     ...head,
     signal: webSocket.signal,
     accept(protocol, level = limits.compression): ServerWebSocket | undefined {
-      const compression = negotiateCompression(
-        head.headers,
-        level ?? 0,
-        limits.compressionMemory ?? 0,
-      );
+      const { compressionMemory = 0 } = limits;
+      const compression = level === undefined || level === 0
+        ? undefined
+        : negotiateCompression(head.headers, level, compressionMemory);
       const response = formatUpgrade(head, protocol, compression?.response);
       const isOpen = webSocket.open(response, compression?.codec);
       return isOpen ? webSocket : undefined;
