@@ -220,12 +220,13 @@ async function serve(
   } catch (error) {
     return await exit(1, explainListenError(error, program.config.core));
   }
+  const all: AllThreads = {
+    count,
+    ask: (index, question) =>
+      index === 0 ? program.answer(question) : threads!.ask(index, question),
+  };
   try {
-    admin = await listenForOperators(program, {
-      count,
-      ask: (index, question) =>
-        index === 0 ? program.answer(question) : threads!.ask(index, question),
-    }, reload);
+    admin = await listenForOperators(program, all, reload);
   } catch (error) {
     const { address: listen, port } = program.config.core.admin!;
     const names = { host: "--admin", port: "--admin" };
@@ -233,7 +234,7 @@ async function serve(
   }
   // Without IPv6, the address differs from that of the configuration.
   const { core } = program.config;
-  started.resolve({ threads, admin });
+  started.resolve({ threads, admin, all });
   outliveErrors(log);
   tell("READY");
   const address = formatUrl(core, program.port);
@@ -255,6 +256,8 @@ async function serve(
 interface Started {
   readonly threads: Threads | undefined;
   readonly admin: AdminListener | undefined;
+  /** The first thread, and those. */
+  readonly all: AllThreads;
 }
 
 async function listenForOperators(
@@ -421,6 +424,13 @@ function handleSignals(
     log("info", "reload");
     return undefined;
   }
+  async function drain(): Promise<void> {
+    await askAll<"admit">((await started).all, {
+      kind: "admit",
+      isOpen: false,
+    });
+    log("info", "drain", { signal: "SIGUSR2" });
+  }
   const listeners = new Map<Deno.Signal, () => void>();
   function listen(signal: Deno.Signal, listener: () => void): void {
     listeners.set(signal, listener);
@@ -430,6 +440,7 @@ function handleSignals(
   if (Deno.build.os !== "windows") {
     listen("SIGTERM", () => stop("SIGTERM", 143));
     listen("SIGHUP", reload);
+    listen("SIGUSR2", drain);
   }
   return reload;
 }

@@ -8,11 +8,11 @@
 
 import { assertEquals, assertLess } from "@std/assert";
 import { join } from "node:path";
-import { formatRequest } from "../support/client.ts";
+import { formatRequest, RawClient } from "../support/client.ts";
 import { Command, type EngineName, testEngines } from "../support/command.ts";
 import { Flooders, frameFloods, requestFloods } from "../support/floods.ts";
 import { OtlpReceiver } from "../support/otlp_receiver.ts";
-import { readAll, TestPeer, writeAll } from "../support/peer.ts";
+import { echo, readAll, TestPeer, writeAll } from "../support/peer.ts";
 import { plugin } from "../support/plugin_bed.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 import { binary, utf8 } from "../support/websocket_client_frames.ts";
@@ -282,4 +282,30 @@ testEngines(
     }
   },
   { needs: ["linux", "openssl"], timeout: 300_000 },
+);
+
+testEngines(
+  "SIGUSR2 refuses new connections, in all threads, and leaves the open ones",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: ["--threads", "2", "--health", "/health"],
+    });
+    using open = await RawClient.open(command.port);
+    command.kill("SIGUSR2");
+    await command.event("drain");
+    // Often enough to come to each thread.
+    for (let count = 0; count < 8; count++) {
+      using client = await RawClient.connect(command.port);
+      assertEquals((await client.request()).status, 503);
+      const health = await fetch(`http://127.0.0.1:${command.port}/health`);
+      await health.body?.cancel();
+      assertEquals(health.status, 503);
+    }
+    await open.send("on");
+    assertEquals(await open.read(), "on");
+  },
+  { needs: ["linux"] },
 );
