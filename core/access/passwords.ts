@@ -35,8 +35,8 @@ interface Job {
 }
 
 /**
- * Hashes passwords in a thread of its own, one at a time, the clients in turn:
- * those who send many make themselves wait.
+ * Hashes passwords in a thread of its own, one at a time and half of the time,
+ * the clients in turn: those who send many make themselves wait.
  */
 class Hasher {
   #worker: Worker | undefined;
@@ -44,6 +44,10 @@ class Hasher {
   /** What waits, by client; the one whose turn is next comes first. */
   #waiting = new Map<string, Job[]>();
   #count = 0;
+  /** When the current job has begun. */
+  #began = 0;
+  /** Until the next job may begin. */
+  #pause: ReturnType<typeof setTimeout> | undefined;
 
   /** Why a password of a client cannot wait; `undefined`: it can. */
   whyFull(client: string): string | undefined {
@@ -67,7 +71,7 @@ class Hasher {
   }
 
   #next(): void {
-    if (this.#current !== undefined) return;
+    if (this.#current !== undefined || this.#pause !== undefined) return;
     const [first] = this.#waiting;
     if (first === undefined) return;
     const [client, jobs] = first;
@@ -77,6 +81,7 @@ class Hasher {
     this.#waiting.delete(client);
     if (jobs.length > 0) this.#waiting.set(client, jobs);
     this.#current = job;
+    this.#began = performance.now();
     this.#worker ??= this.#start();
     this.#worker.postMessage(job.question);
   }
@@ -106,13 +111,18 @@ class Hasher {
   #end(outcome: boolean | Error): void {
     const job = this.#current;
     this.#current = undefined;
+    // It rests as long as it has worked: a flood costs half of a processor.
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined;
+      this.#next();
+    }, performance.now() - this.#began);
     if (outcome instanceof Error) job?.reject(outcome);
     else job?.resolve(outcome);
-    this.#next();
   }
 
   /** Ends the thread; what waits is never answered. */
   close(): void {
+    clearTimeout(this.#pause);
     this.#worker?.terminate();
     this.#worker = undefined;
     const error = new Error("the server ends");
