@@ -270,11 +270,35 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
 
   /**
    * Copies from the peer to the client until the peer's side has ended; never
-   * rejects.
+   * rejects. It is one function, as each that waits costs an idle connection
+   * memory.
    */
   async #pump(): Promise<void> {
     try {
-      await this.#copyToClient();
+      for (;;) {
+        const first = await this.#reader.read();
+        if (first === null) break;
+        this.#reads++;
+        // Returns no promise where none is needed: it runs for every read.
+        const together = this.#reader.together(first);
+        const count = typeof together === "number" ? together : await together;
+        const turn = giveWay(this.#reading, count);
+        if (turn !== undefined) await turn;
+        // The client has left. The peer's data is read all the same: closing a
+        // connection with unread data would reset it, and lose what the peer has
+        // not read yet.
+        if (this.#isEnding) continue;
+        const start = performance.now();
+        const framing = this.#framer.push(count);
+        const framed = framing instanceof Promise ? await framing : framing;
+        const room = this.#send(framed);
+        if (!(framing instanceof Promise)) chargeSince(this.#reading, start);
+        if (room !== undefined) await room;
+        if (this.#client === "full") this.#client = "open";
+        if (framed.failure !== undefined) throw framed.failure;
+        const pause = this.#toClientPace?.spend(count);
+        if (pause !== undefined) await pause;
+      }
     } catch (error) {
       if (!this.#isEnding) this.#error ??= error;
     }
@@ -293,33 +317,6 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     // the peer's data.
     if (this.#error === undefined) this.#close(1000, "");
     else this.#fail(this.#error);
-  }
-
-  async #copyToClient(): Promise<void> {
-    for (;;) {
-      const first = await this.#reader.read();
-      if (first === null) return;
-      this.#reads++;
-      // Returns no promise where none is needed: it runs for every read.
-      const together = this.#reader.together(first);
-      const count = typeof together === "number" ? together : await together;
-      const turn = giveWay(this.#reading, count);
-      if (turn !== undefined) await turn;
-      // The client has left. The peer's data is read all the same: closing a
-      // connection with unread data would reset it, and lose what the peer has
-      // not read yet.
-      if (this.#isEnding) continue;
-      const start = performance.now();
-      const framing = this.#framer.push(count);
-      const framed = framing instanceof Promise ? await framing : framing;
-      const room = this.#send(framed);
-      if (!(framing instanceof Promise)) chargeSince(this.#reading, start);
-      if (room !== undefined) await room;
-      if (this.#client === "full") this.#client = "open";
-      if (framed.failure !== undefined) throw framed.failure;
-      const pause = this.#toClientPace?.spend(count);
-      if (pause !== undefined) await pause;
-    }
   }
 
   #send(framed: FramedRead): void | Promise<void> {
