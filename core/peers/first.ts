@@ -10,6 +10,12 @@
  */
 const headStart = 250;
 
+/**
+ * The last part of it, which begins when the first is over: an answer that came
+ * while this thread was busy is found in between, and is no late one.
+ */
+const lastPart = 50;
+
 /** None of several could be reached; why was told for each. */
 export class NoneReached extends Error {}
 
@@ -76,7 +82,11 @@ export function reachFirst<Reached>(
       const index = indexes[next++]!;
       const controller = new AbortController();
       running.set(index, controller);
-      if (next < indexes.length) timer = setTimeout(startNext, headStart);
+      if (next < indexes.length) {
+        timer = setTimeout(() => {
+          timer = setTimeout(startNext, lastPart);
+        }, headStart - lastPart);
+      }
       reach(index, controller.signal).then((reached) => {
         if (isOver) return close(reached);
         const started = [...running.keys()];

@@ -137,8 +137,8 @@ Deno.test("no client sees that one of three peers is killed", async () => {
   await Promise.all(clients);
   assertEquals(refused, 0);
   assertEquals(
-    command.logged("peer").map(({ state }) => state),
-    ["down", "up"],
+    command.logged("peer").map(({ peer, state, why }) => [peer, state, why]),
+    [[one.host, "down", why], [one.host, "up", undefined]],
   );
 });
 
