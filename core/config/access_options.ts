@@ -262,16 +262,16 @@ export const accessOptions: readonly AccessOption[] = [
     placeholder: "NUMBER/s",
     example: "10/s",
     help:
-      "requests of an address (IPv6: of a /64) in a second (s), minute (m) or hour (h); further ones get 429",
+      "handshakes of an address (IPv6: of a /64) in a second (s), minute (m) or hour (h); further ones get 429",
     details:
-      "As many may come at once; each then has to wait for its share of the time. Requests for WebSockets and for pages count, over all threads. A page with many files needs a larger number.",
+      "As many may come at once; each then has to wait for its share of the time. Requests for WebSockets count, over all threads, whether they are accepted or not; those for pages do not, as a page may have many files.",
     parse: (value) => ({ rate: parseRate(value) }),
   },
   {
     name: "rate-user",
     placeholder: "NUMBER/s",
     example: "100/m",
-    help: "requests of a user, likewise; further ones get 429",
+    help: "handshakes of a user, likewise; further ones get 429",
     parse: (value) => ({ rateUser: parseRate(value) }),
   },
   {
