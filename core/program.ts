@@ -215,6 +215,13 @@ export class Program {
       case "admit":
         this.#server?.admitNew(question.isOpen);
         return undefined;
+      case "capture":
+        return this.#roster?.capture(question.id, question) ?? "none";
+      case "captured":
+        return this.#roster?.captured(question.id) ?? null;
+      case "uncapture":
+        this.#roster?.uncapture(question.id);
+        return undefined;
       case "log":
         this.#logOptions.level = question.level;
         return undefined;

@@ -62,6 +62,7 @@ const pure = [
   "core/websocket/token.ts",
   "core/log/access_format.ts",
   "core/log/log.ts",
+  "core/log/pcapng.ts",
   "core/log/target.ts",
   "core/memory/buffer_pool.ts",
   "core/cli/help.ts",

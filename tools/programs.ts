@@ -59,6 +59,7 @@ export const packages = {
   shellcheck: "shellcheck",
   "systemd-analyze": "systemd",
   tar: "tar",
+  tshark: "tshark",
   unzip: "unzip",
   zip: "zip",
   zsh: "zsh",

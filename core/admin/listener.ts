@@ -81,6 +81,7 @@ export class AdminListener {
       GET: ({ id }) => this.#show(id),
       DELETE: (call) => this.#closeOne(call),
     },
+    "/connections/ID/capture": { POST: (call) => this.#capture(call) },
     "/drain": { POST: (call) => this.#admit(call, false) },
     "/resume": { POST: (call) => this.#admit(call, true) },
     "/reload": { POST: (call) => this.#reload(call) },
@@ -244,6 +245,47 @@ export class AdminListener {
     return formatJson({ closed });
   }
 
+  /** Copies what goes through a connection, until the client has enough. */
+  async #capture({ request, id, query }: Call): Promise<Response> {
+    const { threads } = this.#options;
+    const bytes = toBound(query.get("bytes") ?? "16777216", 256 * 1024 ** 2);
+    const seconds = toBound(query.get("seconds") ?? "60", 3600);
+    const thread = this.#threadOf(id);
+    const limits = { bytes, seconds };
+    const state = await threads.ask<"capture">(thread, {
+      kind: "capture",
+      id,
+      ...limits,
+    });
+    if (state === "none") throw noConnection(id);
+    if (state === "busy") {
+      throw new RequestError(409, "another operator captures this connection");
+    }
+    this.#tell(request, "capture", { id, ...limits });
+    const file = new ReadableStream<Uint8Array>({
+      async pull(controller): Promise<void> {
+        const question = { kind: "captured", id } as const;
+        for (;;) {
+          const part = await threads.ask<"captured">(thread, question);
+          if (part === null) return controller.close();
+          if (part.length === 0) continue;
+          return controller.enqueue(part);
+        }
+      },
+      async cancel(): Promise<void> {
+        await threads.ask<"uncapture">(thread, { kind: "uncapture", id });
+      },
+    });
+    return new Response(file, {
+      headers: {
+        "content-type": "application/x-pcapng",
+        "content-disposition": `attachment; filename="websocksy-${id}.pcapng"`,
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+      },
+    });
+  }
+
   async #admit({ request }: Call, isOpen: boolean): Promise<Response> {
     await askAll<"admit">(this.#options.threads, { kind: "admit", isOpen });
     this.#tell(request, isOpen ? "resume" : "drain");
@@ -302,6 +344,12 @@ function formatJson(value: unknown): Response {
 
 function noConnection(id: number): RequestError {
   return new RequestError(404, `no connection has the number ${id}`);
+}
+
+function toBound(text: string, most: number): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= 1 && number <= most) return number;
+  throw new RequestError(400, `bytes and seconds are 1 to ${most} here`);
 }
 
 /** What a query says of connections; a name that is not known is not ignored. */

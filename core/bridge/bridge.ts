@@ -60,6 +60,14 @@ export interface BridgeOptions {
   readonly throttles?: Throttles | undefined;
 }
 
+/** Copies what goes through a bridge; it is called for each batch of messages. */
+export interface BridgeTap {
+  /** Copies what the peer was given. */
+  toPeer(messages: Pick<IncomingMessages, "data" | "ends">): void;
+  /** Copies what the client is sent. */
+  toClient(messages: FramedRead): void;
+}
+
 /** What went through a bridge, and how it ended. */
 export interface BridgeSummary extends ConnectionTraffic {
   /** How the WebSocket ended. */
@@ -131,6 +139,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   /** How fast the client and the peer are read; absent: as fast as can be. */
   #toPeerPace: Pace | undefined;
   #toClientPace: Pace | undefined;
+  /** Copies what goes through, while somebody asks for it. */
+  tap: BridgeTap | undefined;
   /** Bytes of the write under way. */
   #unwritten = 0;
   /** Number of reads from the peer, which show its progress. */
@@ -251,6 +261,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
       this.#unwritten = given.data.length;
       await this.#peer.write(given);
       this.#unwritten = 0;
+      this.tap?.toPeer(given);
       this.toPeer.messages += given.ends.length;
       this.toPeer.bytes += given.data.length;
       encoder?.written();
@@ -322,6 +333,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   #send(framed: FramedRead): void | Promise<void> {
     const { messages } = framed;
     if (messages.length === 0) return;
+    this.tap?.toClient(framed);
     const room = this.#socket.send(framed);
     if (room !== undefined && !this.#isEnding) this.#client = "full";
     return room;

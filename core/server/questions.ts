@@ -98,6 +98,28 @@ export type Question =
     readonly isOpen: boolean;
   }
   | {
+    /** Copy what goes through a connection, from now on. */
+    readonly kind: "capture";
+    /** Its number. */
+    readonly id: number;
+    /** Bytes of the file, at the most. */
+    readonly bytes: number;
+    /** Seconds, at the most. */
+    readonly seconds: number;
+  }
+  | {
+    /** Give what was copied since the last time. */
+    readonly kind: "captured";
+    /** Number of the connection. */
+    readonly id: number;
+  }
+  | {
+    /** Copy nothing more. */
+    readonly kind: "uncapture";
+    /** Number of the connection. */
+    readonly id: number;
+  }
+  | {
     /** Log from another level on. */
     readonly kind: "log";
     /** The least severe level that is logged. */
@@ -116,6 +138,12 @@ export interface Answers {
   readonly close: number;
   /** Nothing. */
   readonly admit: undefined;
+  /** Whether it begins; else there is no such connection, or it is copied already. */
+  readonly capture: "begun" | "none" | "busy";
+  /** A part of the file; `null` after the end. */
+  readonly captured: Uint8Array | null;
+  /** Nothing. */
+  readonly uncapture: undefined;
   /** Nothing. */
   readonly log: undefined;
 }

@@ -6,10 +6,10 @@
  */
 
 import { setImmediate } from "node:timers/promises";
-import type { RemoteAddress } from "../api.ts";
-import type { Bridge } from "../bridge/bridge.ts";
 import { formatRemote } from "../net/address.ts";
 import type { Traffic } from "../telemetry/telemetry.ts";
+import type { RosterEntry } from "./roster_entry.ts";
+import type { Capture, CaptureLimits } from "./capture.ts";
 import type { ConnectionFilter, ConnectionRow } from "./questions.ts";
 
 /** Connections that are looked at before others have a turn of the event loop. */
@@ -18,31 +18,10 @@ const sliceLength = 100;
 /** Milliseconds: a rate is that of at least so long. */
 const rateSpan = 1000;
 
-/** What is kept of a connection. */
-export interface RosterEntry {
-  /** Number of the connection. */
-  readonly id: number;
-  /** Who the client is, behind the proxies that are trusted. */
-  readonly remote: RemoteAddress;
-  /** Name of the user, if it is known. */
-  readonly user?: string | undefined;
-  /** The path of its request. */
-  readonly endpoint: string;
-  /** The route that it took. */
-  readonly route?: string | undefined;
-  /** The subprotocol. */
-  readonly protocol?: string | undefined;
-  /** The peer's address. */
-  readonly peer: string;
-  /** The framing function. */
-  readonly framing: string;
-  /** Connects it. */
-  readonly bridge: Bridge;
-}
-
 /** The connections of a thread. */
 export class Roster {
   #connections = new Map<number, Listed>();
+  #captures = new Map<number, Capture>();
 
   /**
    * Adds a connection until its end.
@@ -103,13 +82,44 @@ export class Roster {
   }
 
   /**
-   * Finds the bridge of a connection.
+   * Begins to copy what goes through a connection.
    *
    * @param id Its number.
-   * @returns What is known of it; `undefined` if it has ended.
+   * @param limits How much.
+   * @returns Whether it begins.
    */
-  get(id: number): RosterEntry | undefined {
-    return this.#connections.get(id)?.entry;
+  async capture(
+    id: number,
+    limits: CaptureLimits,
+  ): Promise<"begun" | "none" | "busy"> {
+    const { Capture } = await import("./capture.ts");
+    const entry = this.#connections.get(id)?.entry;
+    if (entry === undefined) return "none";
+    if (this.#captures.has(id)) return "busy";
+    this.#captures.set(id, new Capture(entry, limits));
+    return "begun";
+  }
+
+  /**
+   * Takes what was copied since the last time.
+   *
+   * @param id Number of the connection.
+   * @returns A part of the file; `null` after the end.
+   */
+  async captured(id: number): Promise<Uint8Array | null> {
+    const part = await this.#captures.get(id)?.read() ?? null;
+    if (part === null) this.#captures.delete(id);
+    return part;
+  }
+
+  /**
+   * Copies nothing more.
+   *
+   * @param id Number of the connection.
+   */
+  uncapture(id: number): void {
+    this.#captures.get(id)?.stop();
+    this.#captures.delete(id);
   }
 }
 
