@@ -373,7 +373,7 @@ function handleSignals(
   const { log } = program;
   let threads: Threads | undefined;
   let admin: AdminListener | undefined;
-  let state: "starting" | "running" | "stopping" = "starting";
+  let state: "starting" | "running" | "leaving" | "stopping" = "starting";
   started.then((listening) => {
     ({ threads, admin } = listening);
     state = "running";
@@ -381,7 +381,7 @@ function handleSignals(
   async function stop(signal: Deno.Signal, status: number): Promise<void> {
     // Before it listens there is nothing to wait for; a second signal does not
     // wait any longer.
-    if (state !== "running") return await exit(status);
+    if (state === "starting" || state === "stopping") return await exit(status);
     state = "stopping";
     tell("STOPPING");
     log("info", "shutdown", { signal });
@@ -398,6 +398,14 @@ function handleSignals(
         endByItself(listeners);
       } else await exit(0);
     }
+  }
+  async function leave(): Promise<void> {
+    await started;
+    if (state !== "running") return;
+    state = "leaving";
+    log("info", "leave", { signal: "SIGUSR2" });
+    await Promise.all([program.leave(), threads?.leave()]);
+    if (state === "leaving") await stop("SIGUSR2", 0);
   }
   async function reload(): Promise<string | undefined> {
     await started;
@@ -440,7 +448,10 @@ function handleSignals(
   if (Deno.build.os !== "windows") {
     listen("SIGTERM", () => stop("SIGTERM", 143));
     listen("SIGHUP", reload);
-    listen("SIGUSR2", drain);
+    listen(
+      "SIGUSR2",
+      () => program.config.core.reusePort ? leave() : drain(),
+    );
   }
   return reload;
 }

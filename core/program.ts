@@ -391,6 +391,15 @@ export class Program {
     retired.then(() => plugins.retire());
   }
 
+  /**
+   * Stops listening, and waits for the open connections.
+   *
+   * @returns A promise that resolves when none is left, or after `drain-timeout`.
+   */
+  async leave(): Promise<void> {
+    await this.#server?.leave();
+  }
+
   /** Shuts down; connections have the time that the configuration sets. */
   async end(): Promise<void> {
     this.#isEnding = true;

@@ -125,6 +125,7 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
   }
   checkTls(core, origins);
   checkListenMode(core, origins);
+  checkReusePort(core, origins);
   const conflict = findPageConflict(core) ?? findOperatorConflict(core);
   if (conflict !== undefined) {
     const [name, why] = conflict;
@@ -196,6 +197,17 @@ function checkTls(
   if (why !== undefined) {
     throw new ConfigError(`cannot use ${given}: ${why}`, origins[given]);
   }
+}
+
+function checkReusePort(
+  { listen, reusePort }: CoreConfig,
+  origins: Readonly<Record<string, string>>,
+): void {
+  if (!reusePort || listen.transport !== "unix") return;
+  throw new ConfigError(
+    "cannot use reuse-port: a Unix socket has no port",
+    origins["reuse-port"],
+  );
 }
 
 function checkListenMode(

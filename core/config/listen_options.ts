@@ -6,7 +6,7 @@
 
 import type { ListenAddress } from "../net/address.ts";
 import type { CoreOption } from "./option.ts";
-import { parseInteger, parseMode } from "./option_values.ts";
+import { parseChoice, parseInteger, parseMode } from "./option_values.ts";
 
 /** These options, parsed. */
 export interface ListenConfig {
@@ -16,6 +16,8 @@ export interface ListenConfig {
   readonly listen: ListenAddress;
   /** Threads that serve clients; `auto`: one for each processor. */
   readonly threads: number | "auto";
+  /** Whether other processes may listen on the same port. */
+  readonly reusePort: boolean;
   /** Permissions of the Unix socket; absent: what the umask leaves. */
   readonly listenMode: number | undefined;
   /** Files of certificates for clients, PEM; none: no TLS. */
@@ -63,6 +65,20 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     example: "auto",
     parse: (value) => ({
       threads: value === "auto" ? value : parseInteger(value, 1, 256),
+    }),
+  },
+  {
+    name: "reuse-port",
+    placeholder: "BOOLEAN",
+    value: ["true", "false"],
+    default: "false",
+    help:
+      "whether another process may listen on the same port: true or false (Linux)",
+    details:
+      "With `true` in both, a new version of the program can start while the old one still serves; the system distributes connections among them, and SIGUSR2 makes the old one leave: see [upgrades](operations.md#upgrades). It needs Linux and a TCP port. A reload cannot change it.",
+    example: "true",
+    parse: (value) => ({
+      reusePort: parseChoice(value, ["true", "false"]) === "true",
     }),
   },
   {

@@ -37,7 +37,7 @@ export function findIpv4Instead(
  * @param core Where.
  * @throws {Deno.errors.AddrInUse} If one does.
  */
-export function checkPort({ listen, port }: CoreConfig): void {
-  if (listen.transport !== "tcp" || port === 0) return;
+export function checkPort({ listen, port, reusePort }: CoreConfig): void {
+  if (listen.transport !== "tcp" || port === 0 || reusePort) return;
   Deno.listen({ hostname: listen.hostname, port }).close();
 }

@@ -106,6 +106,8 @@ export class Server {
   #started = performance.now();
   /** Resolves when no connection is left while the server shuts down. */
   #drained = Promise.withResolvers<void>();
+  /** Resolves when no connection is left after the server has stopped listening. */
+  #left: PromiseWithResolvers<void> | undefined;
 
   private constructor(options: ServerOptions) {
     this.#config = new ConfigInUse(options, options.log);
@@ -148,7 +150,7 @@ export class Server {
     server.#engine = await options.engine.listen({
       listen,
       port,
-      isShared: server.#thread.count > 1,
+      isShared: server.#thread.count > 1 || options.core.reusePort,
       listenMode,
       headTimeout,
       certificate: server.#certificate,
@@ -240,6 +242,32 @@ export class Server {
   }
 
   /**
+   * Stops listening, and lets the open connections go on.
+   *
+   * @returns A promise that resolves when none is left, or after the drain
+   * time-out.
+   */
+  async leave(): Promise<void> {
+    const { core } = this.#config.current;
+    await this.#engine!.stopListening();
+    if (this.#connections === 0) return;
+    const left = this.#left = Promise.withResolvers<void>();
+    const { promise: timeout, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, core.drainTimeout * 1000);
+    const report = this.#reportOpen();
+    await Promise.race([left.promise, this.#drained.promise, timeout]);
+    clearTimeout(timer);
+    clearInterval(report);
+  }
+
+  /** Logs each minute how many connections are still open. */
+  #reportOpen(): ReturnType<typeof setInterval> {
+    return setInterval(() => {
+      this.#log("info", "draining", { open: this.#connections });
+    }, 60_000);
+  }
+
+  /**
    * Ends the server: what is buffered is sent, every WebSocket closed with
    * 1001, every peer closed, all within the drain time-out.
    *
@@ -260,7 +288,9 @@ export class Server {
       bridge.shutDown(1001, "server is shutting down");
     }
     if (this.#connections === 0) this.#drained.resolve();
+    const report = this.#reportOpen();
     await Promise.race([this.#drained.promise, timeout]);
+    clearInterval(report);
     if (timedOut) {
       this.#log("warn", "drain-timeout", { open: this.#connections });
       for (const bridge of this.#bridges) bridge.abort();
@@ -294,9 +324,9 @@ export class Server {
     this.#connections--;
     this.#counts.remove(remote);
     session?.release();
-    if (this.#connections === 0 && this.#draining.signal.aborted) {
-      this.#drained.resolve();
-    }
+    if (this.#connections > 0) return;
+    this.#left?.resolve();
+    if (this.#draining.signal.aborted) this.#drained.resolve();
   }
 
   /**

@@ -51,6 +51,10 @@ export type ThreadOrder =
     readonly question: Question;
   }
   | {
+    /** Stop listening, and wait for the open connections. */
+    readonly kind: "leave";
+  }
+  | {
     /** Shut down. */
     readonly kind: "end";
   };

@@ -89,6 +89,16 @@ export class Threads {
   }
 
   /**
+   * Makes them stop listening.
+   *
+   * @returns A promise that resolves when no connection is left, or after
+   * `drain-timeout`.
+   */
+  async leave(): Promise<void> {
+    await this.#orderAll({ kind: "leave" });
+  }
+
+  /**
    * Ends them.
    *
    * @returns A promise that resolves when they have: each waits for its

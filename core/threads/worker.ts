@@ -84,6 +84,9 @@ export function runThread(
         return undefined;
       case "ask":
         return await program!.answer(order.question);
+      case "leave":
+        await program?.leave();
+        return undefined;
       case "end":
         try {
           await program?.end();

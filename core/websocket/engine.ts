@@ -237,7 +237,7 @@ export interface EngineOptions {
   readonly listen: ListenAddress;
   /** Listen port; 0: any free port. */
   readonly port: number;
-  /** Whether other threads listen on the same port, and share its connections. */
+  /** Whether other threads, or processes, listen on the same port, and share its connections. */
   readonly isShared?: boolean;
   /** Permissions of a Unix socket; absent: what the umask leaves. */
   readonly listenMode?: number | undefined;
@@ -321,6 +321,13 @@ export interface EngineServer {
    * @returns Whether the engine can; otherwise it keeps the old one.
    */
   useCertificate(certificate: ServerCertificate): boolean;
+  /**
+   * Stops listening: connections that are open go on, and those that the system
+   * has completed already are accepted.
+   *
+   * @returns A promise that resolves when nothing listens any more.
+   */
+  stopListening(): Promise<void>;
   /**
    * Stops listening and ends all open connections.
    *

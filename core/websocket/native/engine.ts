@@ -66,6 +66,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     : undefined;
   let port = options.port;
   let isClosing = false;
+  let ending: Promise<void> | undefined;
   let server = await serve();
   port = server.addr.transport === "tcp" ? server.addr.port : 0;
 
@@ -112,12 +113,25 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     port,
     // `Deno.serve` cannot change its certificate.
     useCertificate: () => false,
-    async close(): Promise<void> {
+    async stopListening(): Promise<void> {
+      if (isClosing) return;
       isClosing = true;
       path?.release();
-      await server.shutdown();
+      // It resolves only when the last request is answered.
+      ending = server.shutdown();
+      await Promise.race([ending, nextTurn()]);
+    },
+    async close(): Promise<void> {
+      if (!isClosing) path?.release();
+      isClosing = true;
+      await (ending ?? server.shutdown());
     },
   };
+}
+
+/** Resolves in the next turn of the event loop. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /**

@@ -99,6 +99,7 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   return {
     port: listener.port,
     useCertificate: http.useCertificate,
+    stopListening: () => listener.leave(),
     async close(): Promise<void> {
       listener.close();
       arrivals.close();

@@ -31,6 +31,8 @@ export class StreamListener {
   #path: UnixSocketPath | undefined;
   #options: ListenOptions;
   #isClosing = false;
+  /** Connections that were accepted. */
+  #accepted = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
   private constructor(
@@ -71,8 +73,23 @@ export class StreamListener {
     return new StreamListener(listener, path, options);
   }
 
+  /**
+   * Stops listening, once all connections are accepted that the system holds: it
+   * would reset them.
+   */
+  async leave(): Promise<void> {
+    let before;
+    do {
+      before = this.#accepted;
+      // A turn in which none is accepted is one in which there was none.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    } while (this.#accepted !== before);
+    this.close();
+  }
+
   /** Stops listening; open connections continue. */
   close(): void {
+    if (this.#isClosing) return;
     this.#isClosing = true;
     clearTimeout(this.#retry);
     this.#path?.release();
@@ -83,6 +100,7 @@ export class StreamListener {
     for (;;) {
       try {
         const connection = await this.#listener.accept();
+        this.#accepted++;
         if ("setNoDelay" in connection) sendAtOnce(connection);
         this.#options.onConnection(connection);
       } catch (error) {

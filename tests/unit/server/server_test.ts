@@ -40,6 +40,7 @@ class FakeEngine implements WebSocketEngine {
     return {
       port: 1,
       useCertificate: () => false,
+      stopListening: () => Promise.resolve(),
       close: () => {
         this.isClosed = true;
         return Promise.resolve();
