@@ -36,6 +36,7 @@ Deno.test("backends holds the built-in backends and nothing else", {
   assertEquals(Object.keys(backends), [
     "defaultpeer",
     "file",
+    "template",
     "tokenfile",
     "http",
     "redis",
