@@ -749,7 +749,7 @@ async function testLargeMessages(
   await page.locator("#download:disabled").waitFor();
   await ui.waitForText(
     "content-note",
-    /^Only its beginning is still held/,
+    /^Only its beginning is kept/,
   );
   assertMatch(await ui.content(), /^0000 {2}61 61 61 61 /);
   assertEquals((await ui.rows())[1]!.size, "14 MB");
