@@ -60,8 +60,8 @@ export class Network implements AsyncDisposable {
         await ip("-n", name, "address", "add", address, "dev", "cable");
         await ip("-n", name, "link", "set", "cable", "up");
         await ip("-n", name, "link", "set", "lo", "up");
-        for (const [name, value] of Object.entries(sysctls)) {
-          const path = `/proc/sys/${name.replaceAll(".", "/")}`;
+        for (const [sysctl, value] of Object.entries(sysctls)) {
+          const path = `/proc/sys/${sysctl.replaceAll(".", "/")}`;
           const write = `echo ${value} >${path}`;
           await ip("netns", "exec", name, "sh", "-c", write);
         }
