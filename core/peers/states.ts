@@ -117,6 +117,8 @@ export class PeerStates {
   fail(peer: string, why: string, retry: number): void {
     const until = ticksIn(retry);
     const before = this.#change("down", peer, () => until);
+    // There is no room for more, as a client may name peers: nothing is known of it.
+    if (before === 0 && this.#get("down", peer) === 0) return;
     this.#forgetLater(peer, until);
     if (before !== 0) return;
     this.#onChange(peer, { state: "down", why, seconds: retry / 1000 });

@@ -43,7 +43,11 @@ import type { ServerState } from "../pages/page.ts";
 import { formatRefusal } from "../pages/text.ts";
 import { toRefusal, unavailable } from "../accept/refusal.ts";
 import type { ProxiedClient } from "../peers/proxy_protocol.ts";
-import { ipOf, isTrusted } from "../net/trusted_proxies.ts";
+import {
+  ipOf,
+  isTrusted,
+  type TrustedProxies,
+} from "../net/trusted_proxies.ts";
 import { resolveRemote } from "../accept/client_address.ts";
 import { startAlarm } from "../time/alarm.ts";
 import {
@@ -71,10 +75,35 @@ interface Going {
   readonly access: AccessStart | undefined;
   /** What holds for it, if it had to satisfy an access section. */
   readonly session: Session | undefined;
+  /** What has let it in, of the configuration of that time. */
+  readonly sections: Access | undefined;
 }
 
 /** What ends a connection that is not counted: nothing. */
 function admitted(): void {}
+
+/** Who has asked for a page; the proxy, where its fields name two clients. */
+function remoteForLog(
+  { remote, headers }: HttpRequest,
+  trusted: TrustedProxies,
+): RemoteAddress {
+  try {
+    return resolveRemote(remote, headers, trusted);
+  } catch (error) {
+    if (error instanceof RequestError) return remote;
+    throw error;
+  }
+}
+
+/** Ends the connection of somebody who could not come in by some sections. */
+async function revoke(
+  bridge: Bridge,
+  session: Session,
+  access: Access,
+): Promise<void> {
+  if (await session.isKept(access)) return;
+  bridge.shutDown(1008, "access was revoked");
+}
 
 /** A server that bridges WebSockets to peers. */
 export class Server {
@@ -235,10 +264,10 @@ export class Server {
 
   /** Ends the connections of those who could no longer come in, where that is asked for. */
   async #revoke(access: Access): Promise<void> {
-    await Promise.all(Array.from(this.#sessions, async ([bridge, session]) => {
-      if (await session.isKept(access)) return;
-      bridge.shutDown(1008, "access was revoked");
-    }));
+    await Promise.all(Array.from(
+      this.#sessions,
+      ([bridge, session]) => revoke(bridge, session, access),
+    ));
   }
 
   /**
@@ -345,9 +374,9 @@ export class Server {
     const access = accessLog?.start(request, secrets);
     if (page !== undefined) {
       const response = await page;
-      const { trustedProxy } = this.#config.current.core;
       if (access !== undefined) {
-        const remote = resolveRemote(request.remote, headers, trustedProxy);
+        const { trustedProxy } = this.#config.current.core;
+        const remote = remoteForLog(request, trustedProxy);
         accessLog!.answer(access, { remote, user: guard?.user }, response);
       }
       return response;
@@ -382,7 +411,7 @@ export class Server {
       await this.#accept(
         { id, request, remote, protocols, match, telemetry, user },
         request,
-        { access, session },
+        { access, session, sections },
       );
       return undefined;
     } catch (error) {
@@ -411,7 +440,14 @@ export class Server {
   ): Promise<Session | undefined> {
     const demands = this.#demandsOn(match);
     if (demands.length === 0) return undefined;
-    return access.open(await access.admit(demands, { request, ...client }));
+    const config = this.#config;
+    // A reload ends the sections once nobody waits for them.
+    config.take();
+    try {
+      return access.open(await access.admit(demands, { request, ...client }));
+    } finally {
+      config.release();
+    }
   }
 
   /** The access sections that a request has to satisfy: that of all, and that of its route. */
@@ -424,7 +460,8 @@ export class Server {
 
   /** Tells whether a request for a page may be answered; absent: any may. */
   #guardPage(request: HttpRequest): PageGuard | undefined {
-    const { access, core, routes = [] } = this.#config.current;
+    const config = this.#config;
+    const { access, core, routes = [] } = config.current;
     if (access === undefined) return undefined;
     const findDemands = (): readonly string[] =>
       this.#demandsOn(findRoute(routes, request));
@@ -437,7 +474,12 @@ export class Server {
         const { trustedProxy } = core;
         const remote = resolveRemote(request.remote, headers, trustedProxy);
         const asked: AccessRequest = { request, remote, protocols: [] };
-        this.user = await access.admitPage(demands, asked);
+        config.take();
+        try {
+          this.user = await access.admitPage(demands, asked);
+        } finally {
+          config.release();
+        }
       },
       secretParameters: access.secretParameters,
     };
@@ -447,7 +489,7 @@ export class Server {
   async #accept(
     client: Client,
     request: HttpRequest,
-    { access, session }: Going,
+    { access, session, sections }: Going,
   ): Promise<void> {
     this.#connections++;
     let connection: Connection | undefined;
@@ -475,6 +517,7 @@ export class Server {
         idleTimeout: idleTimeout * 1000,
         access,
         session,
+        sections,
       });
       socket.start(bridge);
     }
@@ -536,7 +579,9 @@ export class Server {
     client: Client,
     connection: Connection,
     socket: ServerWebSocket,
-    { idleTimeout, access, session }: Going & { readonly idleTimeout: number },
+    { idleTimeout, access, session, sections }: Going & {
+      readonly idleTimeout: number;
+    },
   ): Bridge {
     const opened = performance.now();
     // Nothing else of the request is kept while the connection is open.
@@ -579,6 +624,11 @@ export class Server {
         );
       }
     });
+    const { access: now } = this.#config.current;
+    // A reload while the peer was opened did not find it among the sessions.
+    if (session !== undefined && now !== undefined && now !== sections) {
+      revoke(bridge, session, now);
+    }
     if (this.#draining.signal.aborted) {
       bridge.shutDown(1001, "server is shutting down");
     }

@@ -52,6 +52,17 @@ testEngines(
       "to-client-bytes": page.body.length,
     });
 
+    // Two clients are named: the line has the proxy.
+    await get(port, "/health", {
+      headers: {
+        Forwarded: "for=192.0.2.7",
+        "X-Forwarded-For": "192.0.2.8",
+      },
+    });
+    const unclear = await line();
+    assertMatch(String(unclear.remote), /^127\.0\.0\.1:\d+$/);
+    assertEquals(unclear.status, 200);
+
     const bad = {
       "Sec-WebSocket-Version": "8",
       "User-Agent": 'x" \\',

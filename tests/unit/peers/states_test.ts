@@ -107,3 +107,15 @@ Deno.test("PeerStates forgets a peer that is not asked for", async () => {
   clearTimeout(patience);
   assertEquals(states.arrange(peers, order), [0, 1, 2]);
 });
+
+Deno.test("PeerStates keeps nothing of peers for which there is no room", () => {
+  const states = { down: 0, up: 0, forgotten: 0 };
+  const full = new PeerStates({ onChange: (_, { state }) => states[state]++ });
+  const names = Array.from({ length: 9000 }, (_, port) => `tcp://a:${port}`);
+  for (const name of names) full.fail(name, "refused", long);
+  assertEquals(states.down, 2 ** 13 * 7 / 8);
+  // Each of those that are down comes back: no other one was counted.
+  for (const name of names) full.succeed(name);
+  assertEquals(states.up, states.down);
+  full.close();
+});

@@ -2,7 +2,10 @@
 
 import { assertEquals } from "@std/assert";
 import type { Backend, PeerInfo } from "../../../core/api.ts";
+import { Access } from "../../../core/access/access.ts";
+import { resolveAccess } from "../../../core/config/access_options.ts";
 import { defaultCoreConfig } from "../../../core/config/options.ts";
+import { parseTrustedProxies } from "../../../core/net/trusted_proxies.ts";
 import { Server } from "../../../core/server/server.ts";
 import type { ServerOptions } from "../../../core/server/options.ts";
 import {
@@ -215,6 +218,96 @@ Deno.test("Server.reconfigure() cleans the old backend up after its last query",
   await server.shutDown();
   assertEquals(old.events.length, 4);
   assertEquals(next.events, ["cleanup"]);
+});
+
+/** Resolves when all is done that waits for nothing from outside. */
+async function turn(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** A section that lets those of a network in. */
+async function letIn(network: string): Promise<Access> {
+  const given = { address: network, revoke: "close" };
+  const sections = resolveAccess(
+    Object.entries(given).map(([option, value]) => ({
+      name: "a",
+      option,
+      value,
+      origin: "test",
+    })),
+  );
+  return await Access.load(sections.values(), {
+    trustedProxy: parseTrustedProxies("127.0.0.1"),
+    onWarning(): void {},
+  });
+}
+
+Deno.test("Server.reconfigure() ends those who are revoked while their peer is opened", async () => {
+  await using peer = TestPeer.tcp(echo);
+  const closed = { ...core, access: "a" };
+  const backend = fixed(peer.host);
+  const { server, engine } = await start({
+    core: closed,
+    backend,
+    access: await letIn("192.0.2.0/24"),
+  });
+  const kept = await engine.accepted();
+  const gone = await engine.accepted();
+  const changed = { core: closed, framings, backend: fixed(peer.host) };
+  await server.reconfigure({
+    ...changed,
+    access: await letIn("192.0.2.0/31"),
+  });
+  const stays = await kept.open();
+  await turn();
+  assertEquals(stays.events, []);
+  await server.reconfigure({
+    ...changed,
+    backend: fixed(peer.host),
+    access: await letIn("192.0.2.8/32"),
+  });
+  const goes = await gone.open();
+  await turn();
+  await server.shutDown();
+  const revoked = ["close 1008 access was revoked"];
+  assertEquals(goes.events, revoked);
+  assertEquals(stays.events, revoked);
+});
+
+Deno.test("Server.reconfigure() ends no section that somebody waits for", async () => {
+  await using peer = TestPeer.tcp(echo);
+  const closed = { ...core, access: "a" };
+  const access = await letIn("192.0.2.0/24");
+  const asked = Promise.withResolvers<void>();
+  const checked = Promise.withResolvers<void>();
+  const events: string[] = [];
+  const admit = access.admit.bind(access);
+  access.admit = async (...args): ReturnType<Access["admit"]> => {
+    asked.resolve();
+    await checked.promise;
+    events.push("checked");
+    return await admit(...args);
+  };
+  access.close = () => void events.push("closed");
+  const { server, engine } = await start({
+    core: closed,
+    backend: fixed(peer.host),
+    access,
+  });
+  const waiting = engine.accepted();
+  await asked.promise;
+  const { retired } = await server.reconfigure({
+    core: closed,
+    framings,
+    backend: fixed(peer.host),
+    access: await letIn("192.0.2.0/24"),
+  });
+  await turn();
+  checked.resolve();
+  await retired;
+  await (await waiting).abandon();
+  assertEquals(events, ["checked", "closed"]);
+  await server.shutDown();
 });
 
 Deno.test("Server.reconfigure() waits for no connection that is open", async () => {
