@@ -8,6 +8,7 @@
 import { RequestError } from "../errors.ts";
 import { parseIp } from "../net/ip_address.ts";
 import type { RequestHead, RequestHeaders } from "./engine.ts";
+import { sliceTrimmed } from "./token.ts";
 
 /** The destination of a request, according to its request line. */
 export interface RequestTarget {
@@ -57,7 +58,8 @@ export function parseRequest(raw: RawRequest): RequestHead {
  * @returns Its elements; none if it is missing.
  */
 export function listOf(headers: RequestHeaders, name: string): string[] {
-  return (headers.get(name) ?? "").split(",").map((element) => element.trim())
+  return (headers.get(name) ?? "").split(",")
+    .map((element) => sliceTrimmed(element, 0, element.length))
     .filter((element) => element !== "");
 }
 

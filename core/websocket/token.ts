@@ -1,5 +1,6 @@
 /**
- * The token of HTTP, of which methods, subprotocols and parameters are made.
+ * The token of HTTP, of which methods, subprotocols and parameters are made, and
+ * the white space that may be around it.
  *
  * @module
  */
@@ -16,4 +17,27 @@ const WHOLE = new RegExp(`^${TOKEN}$`);
  */
 export function isToken(text: string): boolean {
   return WHOLE.test(text);
+}
+
+/**
+ * Cuts a part out of a text, without optional white space around it, RFC 9110
+ * section 5.6.3. `trim` would cut off more.
+ *
+ * @param text The text.
+ * @param start Offset of the part.
+ * @param end Offset of its end.
+ * @returns The part.
+ */
+export function sliceTrimmed(
+  text: string,
+  start: number,
+  end: number,
+): string {
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isSpace(character: number): boolean {
+  return character === 0x20 || character === 0x09;
 }

@@ -125,7 +125,7 @@ testEngines(
     await open.sendClose(1001);
     assertEquals((await line()).code, 1001);
     assertEquals((await command.status).code, 0);
-    assertEquals(stdout.all.length, 4);
+    assertEquals(stdout.all.length, 5);
   },
 );
 

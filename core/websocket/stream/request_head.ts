@@ -6,6 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { sliceTrimmed } from "../token.ts";
 
 /** The head of a GET request without a body. */
 export interface RequestHeadText {
@@ -73,15 +74,4 @@ export function readRequestHead(
   return fields.length > maxFields * 2
     ? undefined
     : { target, fields, length: head.length };
-}
-
-/** Cuts off optional white space, RFC 9110 section 5.6.3; `trim` would cut off more. */
-function sliceTrimmed(text: string, start: number, end: number): string {
-  while (start < end && isSpace(text.charCodeAt(start))) start++;
-  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isSpace(character: number): boolean {
-  return character === 0x20 || character === 0x09;
 }

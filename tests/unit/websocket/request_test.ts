@@ -258,6 +258,9 @@ Deno.test("parseRequest() tells who asks for a WebSocket", {
     ["websocket2", false],
     ["web socket", false],
     ["websocket/13", false],
+    // White space of other texts, not of HTTP.
+    ["websocket\xa0", false],
+    ["\xa0websocket", false],
   ];
   for (const [upgrade, asks] of cases) {
     const headers = new Headers(upgrade === undefined ? {} : { upgrade });
