@@ -136,13 +136,13 @@ function hideSignalWarning(): void {
 /** Has a server that runs carry out a command. */
 async function operate(command: AdminCommand): Promise<void> {
   const { runAdminCommand } = await import("./core/cli/admin_client.ts");
-  let answer: string;
+  let answer: string | undefined;
   try {
     answer = await runAdminCommand(command);
   } catch (error) {
     return await exit(error instanceof ConfigError ? 2 : 1, error);
   }
-  print(answer);
+  if (answer !== undefined) print(answer);
 }
 
 async function printCompletions(shell: Shell): Promise<void> {
@@ -274,6 +274,7 @@ async function listenForOperators(
     log,
     threads,
     state: () => program.state,
+    access: () => program.adminAccess,
     reload,
   });
   const { address } = core.admin;

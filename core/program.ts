@@ -7,6 +7,7 @@
 
 import { absolutePath } from "./absolute_path.ts";
 import type { Access, AccessMemory } from "./access/access.ts";
+import type { AdminAccess } from "./admin/listener.ts";
 import type { Backend } from "./api.ts";
 import type { Route } from "./accept/route.ts";
 import { type BackendTable, loadBackend } from "./accept/backend.ts";
@@ -19,7 +20,9 @@ import {
   type GivenOption,
   resolveConfig,
 } from "./config/config.ts";
+import { findAdminConflict } from "./config/operator_options.ts";
 import { describeFailure } from "./cli/describe.ts";
+import { ConfigError } from "./errors.ts";
 import { type CoreConfig, formatListen } from "./config/options.ts";
 import type { ConnectionCounts } from "./server/connection_counts.ts";
 import type { FramingTable } from "./bridge/framing_table.ts";
@@ -109,6 +112,8 @@ export class Program {
   #telemetry: TelemetrySelection;
   #roster: Roster | undefined;
   #loaded: Loaded;
+  /** Where operators connect: a reload does not change it. */
+  #admin: CoreConfig["admin"];
   #server: Server | undefined;
   /**
    * Reloads run one after another: each disposes of what the one before has
@@ -132,6 +137,7 @@ export class Program {
     this.#telemetry = telemetry;
     this.#roster = roster;
     this.#loaded = loaded;
+    this.#admin = loaded.config.core.admin;
   }
 
   /**
@@ -175,6 +181,14 @@ export class Program {
   /** The configuration. */
   get config(): Config {
     return this.#loaded.config;
+  }
+
+  /** What requests of operators have to satisfy now; absent: nothing. */
+  get adminAccess(): AdminAccess | undefined {
+    const { access: sections, config: { core } } = this.#loaded;
+    const { adminAccess: name, trustedProxy } = core;
+    if (name === undefined || sections === undefined) return undefined;
+    return { sections, name, trustedProxy };
   }
 
   /** Where each plugin runs, in words, by its name. */
@@ -374,8 +388,10 @@ export class Program {
   }
 
   async #replace(options: readonly GivenOption[]): Promise<void> {
+    const config = resolveConfig(options);
+    this.#checkAdmin(config);
     const loaded = await load(
-      resolveConfig(options),
+      config,
       this.#parts,
       this.log,
       this.#telemetry,
@@ -389,6 +405,19 @@ export class Program {
     await this.#watchCertificates();
     // It waits for the queries and connections that use them.
     retired.then(() => plugins.retire());
+  }
+
+  /** The listener of operators stays where it is: it must not become open to all. */
+  #checkAdmin({ core: { adminAccess }, access }: Config): void {
+    const admin = this.#admin;
+    if (admin === undefined) return;
+    const conflict = findAdminConflict({ admin, adminAccess }, access);
+    if (conflict === undefined) return;
+    const [name, why] = conflict;
+    throw new ConfigError(
+      `cannot use ${name}: ${why}`,
+      "with admin as it was at the start",
+    );
   }
 
   /**

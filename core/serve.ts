@@ -131,6 +131,7 @@ const refused: Readonly<Record<string, string>> = {
   backend: "it is an option of its own: { backend: … }",
   threads: "only the command starts threads",
   admin: "only the command listens for operators",
+  "admin-access": "only the command listens for operators",
   "log-file": "the program takes the lines itself: { log: … }",
 };
 

@@ -6,12 +6,17 @@
  */
 
 import { setImmediate } from "node:timers/promises";
+import type { Access } from "../access/access.ts";
+import type { RemoteAddress } from "../api.ts";
+import { resolveRemote } from "../accept/client_address.ts";
 import { toRefusal } from "../accept/refusal.ts";
 import type { CoreConfig, LogLevel } from "../config/options.ts";
 import { logLevels } from "../config/options.ts";
 import { describeError, RequestError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
+import { withoutSecrets } from "../log/target.ts";
 import { formatRemote } from "../net/address.ts";
+import type { TrustedProxies } from "../net/trusted_proxies.ts";
 import { formatHealth } from "../pages/health.ts";
 import { formatMetrics } from "../pages/metrics.ts";
 import { answerInTime } from "../pages/patience.ts";
@@ -33,6 +38,16 @@ import { formatPage } from "./page.ts";
 /** Connections that are described at a time. */
 const sliceLength = 100;
 
+/** What every request has to satisfy. */
+export interface AdminAccess {
+  /** The access sections. */
+  readonly sections: Access;
+  /** The name of the one that counts. */
+  readonly name: string;
+  /** The proxies that are trusted to name clients. */
+  readonly trustedProxy: TrustedProxies;
+}
+
 /** Options for {@linkcode AdminListener.listen}. */
 export interface AdminOptions {
   /** The configuration: where it listens, and how. */
@@ -45,13 +60,24 @@ export interface AdminOptions {
   readonly threads: AllThreads;
   /** Gives what the pages tell. */
   readonly state: () => ServerState;
+  /** Gives what requests have to satisfy now; absent: nothing. */
+  readonly access: () => AdminAccess | undefined;
   /** Reads the configuration again; gives why it is not used, if so. */
   readonly reload: () => Promise<string | undefined>;
+}
+
+/** Who makes a request. */
+interface Operator {
+  /** From where. */
+  readonly remote: RemoteAddress;
+  /** The name; absent: nobody had to say. */
+  readonly user?: string | undefined;
 }
 
 /** A request to it, and what its path and query say. */
 interface Call {
   readonly request: HttpRequest;
+  readonly operator: Operator;
   /** The number in the path; NaN if there is none. */
   readonly id: number;
   readonly query: URLSearchParams;
@@ -133,6 +159,8 @@ export class AdminListener {
   }
 
   async #handle(request: HttpRequest): Promise<Response> {
+    const access = this.#options.access();
+    let operator: Operator = { remote: request.remote };
     try {
       if (request.fault !== undefined) throw request.fault;
       const { address } = this.#options.core.admin!;
@@ -140,16 +168,27 @@ export class AdminListener {
         request,
         address.transport === "tcp" ? address.hostname : undefined,
       );
-      const response = await this.#answer(request);
+      if (access !== undefined) {
+        const { trustedProxy } = access;
+        const { headers } = request;
+        const remote = resolveRemote(operator.remote, headers, trustedProxy);
+        operator = { remote };
+        operator = { remote, user: await admit(access, request, remote) };
+      }
+      const response = await this.#answer(request, operator, access);
       if (request.method !== "HEAD") return response;
       await response.body?.cancel();
       return new Response(null, response);
     } catch (error) {
       const refusal = toRefusal(error, request);
       this.#options.log("warn", "admin", {
-        remote: formatRemote(request.remote),
+        remote: formatRemote(operator.remote),
+        operator: operator.user,
         method: request.method,
-        target: request.target,
+        target: withoutSecrets(
+          request.target,
+          access?.sections.secretParameters,
+        ),
         status: refusal.status,
         why: describeError(refusal),
       });
@@ -157,7 +196,11 @@ export class AdminListener {
     }
   }
 
-  async #answer(request: HttpRequest): Promise<Response> {
+  async #answer(
+    request: HttpRequest,
+    operator: Operator,
+    access: AdminAccess | undefined,
+  ): Promise<Response> {
     const id = /^\/connections\/([1-9]\d{0,15})(?=\/|$)/.exec(request.endpoint)
       ?.[1];
     const path = id === undefined
@@ -176,7 +219,10 @@ export class AdminListener {
       });
     }
     const query = new URLSearchParams(request.query);
-    return await answer({ request, id: Number(id), query });
+    for (const name of access?.sections.secretParameters ?? []) {
+      if (!parameters.includes(name)) query.delete(name);
+    }
+    return await answer({ request, operator, id: Number(id), query });
   }
 
   /** All connections that match, described a few at a time. */
@@ -217,17 +263,17 @@ export class AdminListener {
     return formatJson(row);
   }
 
-  async #closeOne({ request, id }: Call): Promise<Response> {
+  async #closeOne({ operator, id }: Call): Promise<Response> {
     const closed = await this.#options.threads.ask<"close">(
       this.#threadOf(id),
       { kind: "close", filter: { id } },
     );
     if (closed === 0) throw noConnection(id);
-    this.#tell(request, "close", { id });
+    this.#tell(operator, "close", { id });
     return formatJson({ closed });
   }
 
-  async #closeMatching({ request, query }: Call): Promise<Response> {
+  async #closeMatching({ operator, query }: Call): Promise<Response> {
     const filter = toFilter(query);
     if (Object.keys(filter).length === 0) {
       throw new RequestError(
@@ -241,12 +287,12 @@ export class AdminListener {
     });
     const closed = counts.reduce((sum, count) => sum + count, 0);
     const { remote: client, ...others } = filter;
-    this.#tell(request, "close", { ...others, client, closed });
+    this.#tell(operator, "close", { ...others, client, closed });
     return formatJson({ closed });
   }
 
   /** Copies what goes through a connection, until the client has enough. */
-  async #capture({ request, id, query }: Call): Promise<Response> {
+  async #capture({ operator, id, query }: Call): Promise<Response> {
     const { threads } = this.#options;
     const bytes = toBound(query.get("bytes") ?? "16777216", 256 * 1024 ** 2);
     const seconds = toBound(query.get("seconds") ?? "60", 3600);
@@ -261,7 +307,7 @@ export class AdminListener {
     if (state === "busy") {
       throw new RequestError(409, "another operator captures this connection");
     }
-    this.#tell(request, "capture", { id, ...limits });
+    this.#tell(operator, "capture", { id, ...limits });
     const file = new ReadableStream<Uint8Array>({
       async pull(controller): Promise<void> {
         const question = { kind: "captured", id } as const;
@@ -286,14 +332,14 @@ export class AdminListener {
     });
   }
 
-  async #admit({ request }: Call, isOpen: boolean): Promise<Response> {
+  async #admit({ operator }: Call, isOpen: boolean): Promise<Response> {
     await askAll<"admit">(this.#options.threads, { kind: "admit", isOpen });
-    this.#tell(request, isOpen ? "resume" : "drain");
+    this.#tell(operator, isOpen ? "resume" : "drain");
     return formatJson(this.#summary());
   }
 
-  async #reload({ request }: Call): Promise<Response> {
-    this.#tell(request, "reload");
+  async #reload({ operator }: Call): Promise<Response> {
+    this.#tell(operator, "reload");
     const why = await this.#options.reload();
     if (why !== undefined) {
       throw new RequestError(422, `the configuration stays as it was: ${why}`);
@@ -301,13 +347,13 @@ export class AdminListener {
     return formatJson({ reloaded: true });
   }
 
-  async #setLevel({ request, query }: Call): Promise<Response> {
+  async #setLevel({ operator, query }: Call): Promise<Response> {
     const level = logLevels.find((one) => one === query.get("level"));
     if (level === undefined) {
       throw new RequestError(400, `level is one of ${logLevels.join(", ")}`);
     }
     await askAll<"log">(this.#options.threads, { kind: "log", level });
-    this.#tell(request, "log", { level });
+    this.#tell(operator, "log", { level });
     return formatJson({ level } satisfies { level: LogLevel });
   }
 
@@ -321,16 +367,32 @@ export class AdminListener {
   }
 
   #tell(
-    { remote }: HttpRequest,
+    { remote, user }: Operator,
     action: string,
     fields: Readonly<Record<string, string | number | undefined>> = {},
   ): void {
     this.#options.log("info", "admin", {
       remote: formatRemote(remote),
+      operator: user,
       action,
       ...fields,
     });
   }
+}
+
+/** What queries say that are no credentials. */
+const parameters: readonly string[] = [
+  ...["user", "peer", "remote", "bytes", "seconds", "level"],
+];
+
+/** Lets a request in; gives who it is, if somebody had to say. */
+async function admit(
+  { sections, name }: AdminAccess,
+  request: HttpRequest,
+  remote: RemoteAddress,
+): Promise<string | undefined> {
+  const asked = { request, remote, protocols: [] };
+  return (await sections.admit([name], asked)).user;
 }
 
 const jsonHeaders = {

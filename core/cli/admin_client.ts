@@ -6,8 +6,13 @@
 
 import { type IncomingMessage, request } from "node:http";
 import { text } from "node:stream/consumers";
+import { absolutePath } from "../absolute_path.ts";
 import { formatListen } from "../config/options.ts";
-import { type AdminAddress, parseAdmin } from "../config/operator_options.ts";
+import {
+  type AdminAddress,
+  isLocal,
+  parseAdmin,
+} from "../config/operator_options.ts";
 import { ConfigError, describeError } from "../errors.ts";
 import { toSystemPath } from "../net/address.ts";
 import { type AdminCommand, formatAnswer } from "./admin_text.ts";
@@ -19,28 +24,110 @@ const patience = 30_000;
  * Carries out a command.
  *
  * @param command The command.
- * @returns What is to be printed.
- * @throws {ConfigError} If its address is none.
+ * @returns What is to be printed; `undefined` if it has been written already.
+ * @throws {ConfigError} If its address is none, or its credentials cannot be used.
  * @throws {Error} If the server cannot be reached, or refuses.
  */
 export async function runAdminCommand(
-  { address, request, print }: AdminCommand,
-): Promise<string> {
+  { address, request, print, credentials, file }: AdminCommand,
+): Promise<string | undefined> {
   const to = toAddress(address);
-  let body: string;
-  let status: number;
+  const headers = credentials === undefined
+    ? {}
+    : { authorization: await readCredentials(credentials, to) };
+  if (print === "file" && file === undefined && Deno.stdout.isTerminal()) {
+    throw new ConfigError(
+      "a terminal cannot show it: name a file with --file",
+      "capture",
+    );
+  }
   try {
-    const answer = await send(to, request);
-    status = answer.statusCode!;
-    body = (await text(answer)).trimEnd();
+    const answer = await send(to, request, headers);
+    const status = answer.statusCode!;
+    if (status === 200 && print === "file") {
+      // It may be silent for as long as the connection is.
+      answer.setTimeout(0);
+      return await write(answer, file);
+    }
+    const body = (await text(answer)).trimEnd();
+    if (status !== 200) throw new Refused(body || `status ${status}`);
+    return print === "json" || print === "file"
+      ? body
+      : formatAnswer(print, JSON.parse(body));
   } catch (error) {
+    if (error instanceof Refused) throw error;
     const where = formatListen(to.address, to.port);
     throw new Error(`cannot reach ${where}: ${describeError(error)}`, {
       cause: undefined,
     });
   }
-  if (status !== 200) throw new Error(body === "" ? `status ${status}` : body);
-  return print === "json" ? body : formatAnswer(print, JSON.parse(body));
+}
+
+/** What the server says against a command. */
+class Refused extends Error {}
+
+/** Writes an answer as it comes. */
+async function write(
+  answer: IncomingMessage,
+  file: string | undefined,
+): Promise<string | undefined> {
+  // Only its owner may read what users have sent.
+  using opened = file === undefined ? undefined : await open(file);
+  const to = opened ?? Deno.stdout;
+  let bytes = 0;
+  for await (const chunk of answer as AsyncIterable<Uint8Array>) {
+    for (let start = 0; start < chunk.length;) {
+      start += await to.write(chunk.subarray(start));
+    }
+    bytes += chunk.length;
+  }
+  return file === undefined ? undefined : `wrote ${bytes} bytes to ${file}`;
+}
+
+async function open(file: string): Promise<Deno.FsFile> {
+  const options = { write: true, create: true, truncate: true, mode: 0o600 };
+  try {
+    return await Deno.open(absolutePath(file), options);
+  } catch (error) {
+    throw new Refused(`cannot write ${file}: ${describeError(error)}`);
+  }
+}
+
+/**
+ * Reads credentials: `USER:PASSWORD`, or a token, in which no colon can be.
+ *
+ * @param file The file.
+ * @param to Who gets them.
+ * @returns The value of `Authorization`.
+ */
+async function readCredentials(
+  file: string,
+  { address }: AdminAddress,
+): Promise<string> {
+  function refuse(why: string): ConfigError {
+    return new ConfigError(why, "--credentials");
+  }
+  if (!isLocal(address)) {
+    throw refuse(
+      "they would go over the network unencrypted: forward the port with ssh -L",
+    );
+  }
+  let shown: string;
+  try {
+    shown = (await Deno.readTextFile(absolutePath(file)))
+      .replace(/\r?\n$/, "");
+  } catch (error) {
+    throw refuse(`cannot read ${file}: ${describeError(error)}`);
+  }
+  // Nothing of it is printed.
+  if (!/^\P{Cc}+$/u.test(shown)) {
+    throw refuse(`${file} is not one line: USER:PASSWORD, or a token`);
+  }
+  if (!shown.includes(":")) {
+    if (/^[\w.~+/-]+=*$/.test(shown)) return `Bearer ${shown}`;
+    throw refuse(`${file} is neither USER:PASSWORD nor a token`);
+  }
+  return `Basic ${new TextEncoder().encode(shown).toBase64()}`;
 }
 
 function toAddress(address: string): AdminAddress {
@@ -56,6 +143,7 @@ function toAddress(address: string): AdminAddress {
 function send(
   { address, port }: AdminAddress,
   { method, target }: AdminCommand["request"],
+  headers: Readonly<Record<string, string>>,
 ): Promise<IncomingMessage> {
   const where = address.transport === "unix"
     ? { socketPath: toSystemPath(address.path) }
@@ -66,7 +154,7 @@ function send(
     method,
     path: target,
     timeout: patience,
-    headers: { host: "localhost" },
+    headers: { ...headers, host: "localhost" },
     agent: false,
   }, resolve);
   sent.on("error", reject);

@@ -24,8 +24,12 @@ export interface AdminCommand {
   readonly address: string;
   /** What it is asked. */
   readonly request: AdminRequest;
-  /** How the answer is printed. */
-  readonly print: "json" | "table" | "row" | "sentence";
+  /** How the answer is printed; `file`: it is written as it comes. */
+  readonly print: "json" | "table" | "row" | "sentence" | "file";
+  /** File that has the credentials; absent: there are none. */
+  readonly credentials: string | undefined;
+  /** File that takes the answer; absent: it is printed. */
+  readonly file: string | undefined;
 }
 
 /** The commands, as a user writes them. */
@@ -35,6 +39,10 @@ export const adminCommands: readonly (readonly [string, string])[] = [
   [
     "close ID, close NAME=VALUE...",
     "close one, or all that have these; NAME: user, peer or remote",
+  ],
+  [
+    "capture ID [--file FILE] [seconds=N] [bytes=N]",
+    "copy what goes through one, as pcapng, from now on",
   ],
   ["drain", "take no new connections; those that are open go on"],
   ["resume", "take new connections again"],
@@ -56,15 +64,54 @@ export function parseAdminCommand(
   const joined = /^--admin=(.*)$/s.exec(argv[0] ?? "")?.[1];
   if (joined === undefined && argv[0] !== "--admin") return undefined;
   const address = joined ?? argv[1];
-  const rest = argv.slice(joined === undefined ? 2 : 1);
-  const words = rest.filter((word) => word !== "--json");
+  const { words, ...given } = readOptions(
+    argv.slice(joined === undefined ? 2 : 1),
+  );
   const [name, ...values] = words;
   if (address === undefined || name === undefined || name.startsWith("-")) {
     return undefined;
   }
-  const isJson = words.length < rest.length;
+  const { credentials, file, isJson } = given;
   const { request, print } = toRequest(name, values);
-  return { address, request, print: isJson ? "json" : print };
+  if (file !== undefined && print !== "file") {
+    throw new ConfigError("only capture writes a file", "--file");
+  }
+  if (isJson && print === "file") {
+    throw new ConfigError("a capture is no JSON", "--json");
+  }
+  return {
+    address,
+    request,
+    print: isJson ? "json" : print,
+    credentials,
+    file,
+  };
+}
+
+/** The options among the words, and the other words. */
+interface Given {
+  readonly words: string[];
+  credentials?: string;
+  file?: string;
+  isJson: boolean;
+}
+
+function readOptions(argv: readonly string[]): Given {
+  const given: Given = { words: [], isJson: false };
+  const rest = [...argv];
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
+    const [, option, value] = /^--(credentials|file)(?:=(.*))?$/s.exec(word) ??
+      [];
+    if (word === "--json") given.isJson = true;
+    else if (option === "credentials" || option === "file") {
+      const file = value ?? rest.shift();
+      if (file === undefined || file === "") {
+        throw new ConfigError("it takes the name of a file", `--${option}`);
+      }
+      given[option] = file;
+    } else given.words.push(word);
+  }
+  return given;
 }
 
 function toRequest(
@@ -95,6 +142,20 @@ function toRequest(
         "it takes the number of a connection, or NAME=VALUE",
         "close",
       );
+    case "capture": {
+      const [id, ...limits] = values;
+      const isLimit = (text: string): boolean =>
+        /^(?:seconds|bytes)=\d+$/.test(text);
+      if (isId(id) && limits.every(isLimit)) {
+        const query = limits.length === 0 ? "" : `?${limits.join("&")}`;
+        const target = `/connections/${id}/capture${query}`;
+        return { request: { method: "POST", target }, print: "file" };
+      }
+      throw new ConfigError(
+        "it takes the number of a connection, and perhaps seconds=N and bytes=N",
+        "capture",
+      );
+    }
     case "log":
       if (isLone && logLevels.some((level) => level === value)) {
         const target = `/log?level=${value}`;
@@ -145,7 +206,7 @@ function toQuery(pairs: readonly string[]): string {
  * @returns Lines, without the last line's end.
  */
 export function formatAnswer(
-  print: Exclude<AdminCommand["print"], "json">,
+  print: Exclude<AdminCommand["print"], "json" | "file">,
   answer: Readonly<Record<string, unknown>>,
 ): string {
   switch (print) {

@@ -23,7 +23,7 @@ import type { BackendStep } from "./backend_step.ts";
 import { isAbstract } from "../net/address.ts";
 import { suggest } from "./suggestion.ts";
 import { decodeText } from "./text.ts";
-import { findOperatorConflict } from "./operator_options.ts";
+import { findAdminConflict, findOperatorConflict } from "./operator_options.ts";
 import { findPageConflict } from "./page_options.ts";
 import {
   checkPluginName,
@@ -161,6 +161,11 @@ function checkAccess(
     throw new ConfigError(
       `cannot use access of route "${pattern.text}": there is no section [access ${name}]`,
     );
+  }
+  const conflict = findAdminConflict(core, access);
+  if (conflict !== undefined) {
+    const [name, why] = conflict;
+    throw new ConfigError(`cannot use ${name}: ${why}`, origins[name]);
   }
   for (const { name, origin, certificate } of access.values()) {
     if (certificate === undefined) continue;

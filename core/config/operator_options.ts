@@ -7,6 +7,7 @@
 import { type AccessFormat, parseAccessFormat } from "../log/access_format.ts";
 import type { ListenAddress } from "../net/address.ts";
 import { parseIp } from "../net/ip_address.ts";
+import type { AccessConfig } from "./access_options.ts";
 import { parseListen } from "./listen_options.ts";
 import type { CoreOption } from "./option.ts";
 import { parseInteger, parseMode } from "./option_values.ts";
@@ -19,6 +20,8 @@ export interface OperatorConfig {
   readonly accessLogFormat: AccessFormat;
   /** Where operators connect; absent: nowhere. */
   readonly admin: AdminAddress | undefined;
+  /** Name of the access section that their requests have to satisfy; absent: none. */
+  readonly adminAccess: string | undefined;
   /** Permissions of the Unix socket there. */
   readonly adminMode: number;
 }
@@ -62,13 +65,24 @@ export const operatorOptions: readonly CoreOption<OperatorConfig>[] = [
     placeholder: "HOST:PORT",
     default: "",
     help:
-      "where operators see and steer the server over HTTP: HOST:PORT of this machine, or unix:PATH",
+      "where operators see and steer the server over HTTP: HOST:PORT, or unix:PATH",
     details:
-      "It is a second listener, with a page of all open connections, and with answers for programs: [operators](admin.md). Who reaches it may end every connection, so it is an address of this machine alone, such as `127.0.0.1:9001` or `[::1]:9001`, or a Unix socket. `websocksy --admin 127.0.0.1:9001 list` is [a client](admin.md#the-command) for it. A reload cannot change it. With `deno run`, a Unix socket needs `--allow-read` and `--allow-write` for its path.",
+      "It is a second listener, with a page of all open connections, and with answers for programs: [operators](admin.md). Who reaches it may end every connection, so it is an address of this machine alone, such as `127.0.0.1:9001` or `[::1]:9001`, or a Unix socket; another address needs `admin-access`. `websocksy --admin 127.0.0.1:9001 list` is [a client](admin.md#the-command) for it. A reload cannot change it. With `deno run`, a Unix socket needs `--allow-read` and `--allow-write` for its path.",
     example: "127.0.0.1:9001",
     parse: (value) => ({
       admin: value === "" ? undefined : parseAdmin(value),
     }),
+  },
+  {
+    name: "admin-access",
+    placeholder: "NAME",
+    default: "",
+    help:
+      "the section [access NAME] that every request to admin has to satisfy",
+    details:
+      "With it, `admin` may be an address that others can reach: [who can use it](admin.md#who-can-use-it). Of the section, `address`, `users`, the options of tokens, `user-header`, `rate` and `rate-user` hold; each request counts. The listener has no TLS: so the section must have no `client-ca`, and, at an address that others can reach, no `users` and no `jwt-key`, but `address` or `user-header`. A reload changes both the name and what the section says.",
+    example: "operators",
+    parse: (value) => ({ adminAccess: value === "" ? undefined : value }),
   },
   {
     name: "admin-mode",
@@ -97,10 +111,52 @@ export function findOperatorConflict(
   if (adminMode !== 0o600 && admin?.address.transport !== "unix") {
     return ["admin-mode", "it needs admin = unix:PATH, too"];
   }
-  if (admin !== undefined && !isLocal(admin.address)) {
+  return undefined;
+}
+
+/**
+ * Finds out why operators cannot be let in as the options say.
+ *
+ * @param config Where they connect, and by which section they come in.
+ * @param sections The access sections, by name.
+ * @returns The name of an option, and why it cannot be used.
+ */
+export function findAdminConflict(
+  { admin, adminAccess }: Pick<OperatorConfig, "admin" | "adminAccess">,
+  sections: ReadonlyMap<string, AccessConfig>,
+): readonly [name: string, why: string] | undefined {
+  const section = adminAccess === undefined
+    ? undefined
+    : sections.get(adminAccess);
+  if (adminAccess !== undefined) {
+    const why = admin === undefined
+      ? "it needs admin, too"
+      : section === undefined
+      ? `there is no section [access ${adminAccess}]`
+      : section.certificate !== undefined
+      ? "its section has client-ca, and the admin listener has no TLS, over which certificates are shown"
+      : undefined;
+    if (why !== undefined) return ["admin-access", why];
+  }
+  if (admin === undefined || isLocal(admin.address)) return undefined;
+  if (section === undefined) {
     return [
       "admin",
-      "others can reach that address, and who reaches it may end every connection: use 127.0.0.1, [::1] or unix:PATH",
+      "others can reach that address, and who reaches it may end every connection: use 127.0.0.1, [::1] or unix:PATH, or name with admin-access who may",
+    ];
+  }
+  const { users, token, address, userHeader } = section;
+  if (users !== undefined || token !== undefined) {
+    const option = users === undefined ? "jwt-key" : "users";
+    return [
+      "admin-access",
+      `its section has ${option}, and what clients show for that would go over the network unencrypted: use address or user-header, or an admin that others cannot reach`,
+    ];
+  }
+  if (address === undefined && userHeader === undefined) {
+    return [
+      "admin-access",
+      "others can reach admin, and its section lets in all of them: it needs address or user-header",
     ];
   }
   return undefined;
@@ -124,8 +180,12 @@ export function parseAdmin(value: string): AdminAddress {
   return { address: parseListen(host), port: parseInteger(port!, 0, 65535) };
 }
 
-/** Whether only programs of this machine can connect. */
-function isLocal(address: ListenAddress): boolean {
+/**
+ * Tells whether only programs of this machine can connect.
+ *
+ * @param address The address.
+ */
+export function isLocal(address: ListenAddress): boolean {
   if (address.transport === "unix") return true;
   const ip = parseIp(address.hostname);
   if (ip === undefined) return address.hostname.toLowerCase() === "localhost";

@@ -361,7 +361,7 @@ Deno.test(needing(["unix"], {
     ]);
     assertEquals(await run("shutdown"), [
       2,
-      'websocksy: "shutdown": unknown command; known are list, show, close, drain, resume, reload, log\n',
+      'websocksy: "shutdown": unknown command; known are list, show, close, capture, drain, resume, reload, log\n',
     ]);
     command.kill("SIGTERM");
     await other.readClose();

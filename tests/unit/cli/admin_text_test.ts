@@ -32,6 +32,12 @@ Deno.test("parseAdminCommand() reads commands", { permissions }, () => {
     ["--admin A resume", "POST /resume", "sentence"],
     ["--admin A reload", "POST /reload", "sentence"],
     ["--admin A log debug", "POST /log?level=debug", "sentence"],
+    ["--admin A capture 7", "POST /connections/7/capture", "file"],
+    [
+      "--admin A capture 7 seconds=3 bytes=10",
+      "POST /connections/7/capture?seconds=3&bytes=10",
+      "file",
+    ],
   ];
   for (const [words, request, print] of table) {
     const command = parseAdminCommand(words.split(" "))!;
@@ -41,6 +47,26 @@ Deno.test("parseAdminCommand() reads commands", { permissions }, () => {
       ["A", request, print],
       words,
     );
+  }
+});
+
+Deno.test("parseAdminCommand() reads the names of files", {
+  permissions,
+}, () => {
+  const table: readonly [
+    words: string,
+    credentials?: string | undefined,
+    file?: string,
+  ][] = [
+    ["--admin A list"],
+    ["--admin A list --credentials c", "c"],
+    ["--admin=A --credentials=c=d list", "c=d"],
+    ["--admin A capture 7 --file f", undefined, "f"],
+    ["--admin A --file=f --credentials list capture 7", "list", "f"],
+  ];
+  for (const [words, credentials, file] of table) {
+    const command = parseAdminCommand(words.split(" "))!;
+    assertEquals([command.credentials, command.file], [credentials, file]);
   }
 });
 
@@ -64,7 +90,7 @@ Deno.test("parseAdminCommand() leaves what starts a server alone", {
 
 Deno.test("parseAdminCommand() says what is wrong", { permissions }, () => {
   const table: [words: string, origin: string, message: string][] = [
-    ["lst", '"lst"', "unknown command; known are list, show, close, drain"],
+    ["lst", '"lst"', "unknown command; known are list, show, close, capture"],
     ["list usr=x", '"usr=x"', "it is user=NAME, peer=ADDRESS or"],
     ["list user=", '"user="', "it is user=NAME, peer=ADDRESS or"],
     ["show", "show", "it takes the number of a connection"],
@@ -74,6 +100,13 @@ Deno.test("parseAdminCommand() says what is wrong", { permissions }, () => {
     ["close 1 2", "close", "it takes the number of a connection, or"],
     ["close 0", '"0"', "it is user=NAME"],
     ["drain now", "drain", "it takes no value"],
+    ["capture", "capture", "it takes the number of a connection, and"],
+    ["capture 7 seconds=x", "capture", "it takes the number of a"],
+    ["capture 7 8", "capture", "it takes the number of a connection, and"],
+    ["capture 7 --json", "--json", "a capture is no JSON"],
+    ["capture 7 --file", "--file", "it takes the name of a file"],
+    ["list --file f", "--file", "only capture writes a file"],
+    ["list --credentials=", "--credentials", "it takes the name of a file"],
     ["log", "log", "it takes one of error, warn, info, debug"],
     ["log all", "log", "it takes one of error, warn, info, debug"],
   ];
