@@ -45,7 +45,7 @@ import {
 import { SharedCounts } from "./core/threads/shared_counts.ts";
 import { type AllThreads, askAll } from "./core/server/questions.ts";
 import { isThread, runThread } from "./core/threads/worker.ts";
-import { countThreads, Threads } from "./core/threads/pool.ts";
+import { countThreads, Threads, whyNoThreads } from "./core/threads/pool.ts";
 import { framings } from "./framing/mod.ts";
 
 /** What the program can load, and where its log goes. */
@@ -208,6 +208,8 @@ async function serve(
   const { log } = program;
   const { count, why } = countThreads(program.config.core);
   if (why !== undefined) log("warn", "threads", { count, why });
+  const missing = count === 1 ? undefined : whyNoThreads(import.meta.url);
+  if (missing !== undefined) return await exit(1, new Error(missing));
   const started = Promise.withResolvers<Started>();
   const tell = toServiceManager(log);
   const reload = handleSignals(args, program, started.promise, tell);
@@ -498,7 +500,7 @@ async function exit(status: number, error?: unknown): Promise<never> {
   await parts.log.flush(flushTimeout);
   if (error !== undefined) {
     const stderr = new LogOutput(Deno.stderr);
-    stderr.add(`${describeFailure(error)}\n`);
+    stderr.add(`websocksy: ${describeFailure(error)}\n`);
     await stderr.flush(flushTimeout);
   }
   Deno.exit(status);

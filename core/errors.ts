@@ -82,7 +82,8 @@ export class CloseError extends Error {
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const message = error.message === "" ? error.name : error.message;
-  if (error.cause === undefined) return message;
+  // The message of a configuration error already contains its cause.
+  if (error.cause === undefined || error instanceof ConfigError) return message;
   return `${message}: ${describeError(error.cause)}`;
 }
 

@@ -24,6 +24,7 @@ import { findAdminConflict } from "./config/operator_options.ts";
 import { describeFailure } from "./cli/describe.ts";
 import { ConfigError } from "./errors.ts";
 import { type CoreConfig, formatListen } from "./config/options.ts";
+import { findRestartOptions } from "./config/restart.ts";
 import type { ConnectionCounts } from "./server/connection_counts.ts";
 import type { FramingTable } from "./bridge/framing_table.ts";
 import {
@@ -112,8 +113,8 @@ export class Program {
   #telemetry: TelemetrySelection;
   #roster: Roster | undefined;
   #loaded: Loaded;
-  /** Where operators connect: a reload does not change it. */
-  #admin: CoreConfig["admin"];
+  /** What it was started with: a reload does not change all of it. */
+  #started: CoreConfig;
   #server: Server | undefined;
   /**
    * Reloads run one after another: each disposes of what the one before has
@@ -137,7 +138,7 @@ export class Program {
     this.#telemetry = telemetry;
     this.#roster = roster;
     this.#loaded = loaded;
-    this.#admin = loaded.config.core.admin;
+    this.#started = loaded.config.core;
   }
 
   /**
@@ -403,13 +404,19 @@ export class Program {
     const { plugins } = this.#loaded;
     this.#loaded = loaded;
     await this.#watchCertificates();
+    const late = findRestartOptions(this.#started, loaded.config.core);
+    // Only the first thread logs it.
+    if (late.length > 0 && this.#certificateExpiry !== undefined) {
+      const why = `takes effect at the next start: ${late.join(", ")}`;
+      this.log("warn", "reload", { why });
+    }
     // It waits for the queries and connections that use them.
     retired.then(() => plugins.retire());
   }
 
   /** The listener of operators stays where it is: it must not become open to all. */
   #checkAdmin({ core: { adminAccess }, access }: Config): void {
-    const admin = this.#admin;
+    const admin = this.#started.admin;
     if (admin === undefined) return;
     const conflict = findAdminConflict({ admin, adminAccess }, access);
     if (conflict === undefined) return;

@@ -79,6 +79,7 @@ const pure = [
   "core/config/origin.ts",
   "core/config/page_options.ts",
   "core/config/plugin_options.ts",
+  "core/config/restart.ts",
   "core/config/route_options.ts",
   "core/config/suggestion.ts",
   "core/config/text.ts",

@@ -57,9 +57,7 @@ export async function runAdminCommand(
   } catch (error) {
     if (error instanceof Refused) throw error;
     const where = formatListen(to.address, to.port);
-    throw new Error(`cannot reach ${where}: ${describeError(error)}`, {
-      cause: undefined,
-    });
+    throw new Error(`cannot reach ${where}: ${explain(error, address)}`);
   }
 }
 
@@ -128,6 +126,14 @@ async function readCredentials(
     throw refuse(`${file} is neither USER:PASSWORD nor a token`);
   }
   return `Basic ${new TextEncoder().encode(shown).toBase64()}`;
+}
+
+function explain(error: unknown, address: string): string {
+  if (error instanceof SyntaxError) return "what listens there is no admin";
+  const { code } = error as { code?: unknown };
+  return code === "ECONNREFUSED" || code === "ENOENT"
+    ? `no server listens there; one that was started with --admin ${address} does`
+    : describeError(error);
 }
 
 function toAddress(address: string): AdminAddress {

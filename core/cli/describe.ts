@@ -17,16 +17,12 @@ import type { RouteConfig } from "../config/route_options.ts";
  * Formats an error as one line.
  *
  * @param error What was thrown.
- * @returns `websocksy: `, the place in the configuration, and the reason.
+ * @returns The place in the configuration, and the reason.
  */
 export function describeFailure(error: unknown): string {
   const origin = error instanceof ConfigError ? error.origin : undefined;
   const where = origin === undefined ? "" : `${origin}: `;
-  // The message of a configuration error already contains its cause.
-  const what = error instanceof ConfigError
-    ? error.message
-    : describeError(error);
-  return `websocksy: ${where}${what}`.replaceAll(/\s*[\r\n]+\s*/g, " ");
+  return `${where}${describeError(error)}`.replaceAll(/\s*[\r\n]+\s*/g, " ");
 }
 
 /**

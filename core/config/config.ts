@@ -141,13 +141,14 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
     access: resolveAccess(sections),
   };
   checkCompression(config, origins);
-  checkAccess(config, origins);
+  checkAccess(config, origins, routes);
   return config;
 }
 
 function checkAccess(
   { core, routes, access }: Config,
   origins: Readonly<Record<string, string>>,
+  ofRoutes: readonly GivenRouteOption[],
 ): void {
   const { access: name, tlsCert, engine } = core;
   if (name !== undefined && !access.has(name)) {
@@ -160,6 +161,9 @@ function checkAccess(
     if (name === undefined || access.has(name)) continue;
     throw new ConfigError(
       `cannot use access of route "${pattern.text}": there is no section [access ${name}]`,
+      ofRoutes.findLast((each) =>
+        each.name === pattern.text && each.option === "access"
+      )?.origin,
     );
   }
   const conflict = findAdminConflict(core, access);

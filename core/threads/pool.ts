@@ -4,6 +4,7 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import type { GivenOption } from "../config/config.ts";
 import type { CoreConfig } from "../config/options.ts";
 import type { Answers, QuestionOf } from "../server/questions.ts";
@@ -180,4 +181,19 @@ export function countThreads(
   return Deno.build.os === "linux"
     ? { count }
     : { count: 1, why: "this system does not share a port among threads" };
+}
+
+/**
+ * Tells whether threads may start; Deno would report it from within each.
+ *
+ * @param module URL of the module that calls `runThread`.
+ * @returns Which permission is missing, if one is.
+ */
+export function whyNoThreads(module: string): string | undefined {
+  if (Deno.build.standalone || !module.startsWith("file:")) return undefined;
+  const path = new URL(module);
+  const { state } = Deno.permissions.querySync({ name: "read", path });
+  if (state === "granted") return undefined;
+  const folder = fileURLToPath(new URL(".", module));
+  return `threads need to read the program: run it with "--allow-read=${folder}"`;
 }

@@ -370,7 +370,10 @@ Deno.test(needing(["unix"], {
     // It removes its socket; then there is nobody to ask.
     const [status, why] = await run("drain");
     assertEquals(status, 1);
-    assertMatch(why, /^websocksy: cannot reach unix:.*\n$/);
+    assertMatch(
+      why,
+      /^websocksy: cannot reach unix:.*: no server .*--admin.*\n$/,
+    );
     assertEquals(why.trimEnd().includes("\n"), false);
   },
 }));

@@ -190,6 +190,11 @@ async function namesTheFlag(): Promise<void> {
   assertMatch(stderr, /^websocksy: [^\n]*--allow-read[^\n]*\n$/);
   assertEquals(code, 1, stderr);
   await assertFails(["-p", "0"], 1, /--allow-net/, { permissions: [] });
+  if (Deno.build.os === "linux") {
+    await assertFails(["-p", "0", "--threads", "2"], 1, /--allow-read=/, {
+      permissions: ["--allow-net"],
+    });
+  }
 }
 
 Deno.test(needing(["unix", "deno run"], {
@@ -425,9 +430,17 @@ testEngines(
     const file = await directory.write("a.ini", core(""));
     await using command = await Command.start({ file, engine });
     using open = await RawClient.open(command.port);
-    await directory.write("a.ini", core("max-connections = 1"));
+    await directory.write(
+      "a.ini",
+      core("max-connections = 1\nport = 1\nhead-timeout = 5"),
+    );
     command.kill("SIGHUP");
-    await command.event("reload");
+    const { why } = await command.event(
+      "reload",
+      ({ level }) => level === "warn",
+    );
+    assertEquals(why, "takes effect at the next start: head-timeout");
+    await command.event("reload", ({ level }) => level === "info");
     using refused = await RawClient.connect(command.port);
     assertEquals((await refused.request()).status, 503);
     await open.send("on");

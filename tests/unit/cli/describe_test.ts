@@ -32,14 +32,18 @@ Deno.test("describeFailure() makes one line of any error", {
 }, () => {
   const cause = new Error("c");
   const cases: [error: unknown, text: string][] = [
-    [new ConfigError("a", "f:1"), "websocksy: f:1: a"],
-    [new ConfigError("a", "f:1", { cause }), "websocksy: f:1: a"],
-    [new ConfigError("a"), "websocksy: a"],
-    [new Error("a", { cause }), "websocksy: a: c"],
-    [new Error("a\n    at x\r\n\n b"), "websocksy: a at x b"],
-    [new ConfigError('not "a\nb"', "f:1"), 'websocksy: f:1: not "a b"'],
-    ["text", "websocksy: text"],
-    [undefined, "websocksy: undefined"],
+    [new ConfigError("a", "f:1"), "f:1: a"],
+    [new ConfigError("a", "f:1", { cause }), "f:1: a"],
+    [new ConfigError("a"), "a"],
+    [
+      new Error("a", { cause: new ConfigError("b: c", "f:1", { cause }) }),
+      "a: b: c",
+    ],
+    [new Error("a", { cause }), "a: c"],
+    [new Error("a\n    at x\r\n\n b"), "a at x b"],
+    [new ConfigError('not "a\nb"', "f:1"), 'f:1: not "a b"'],
+    ["text", "text"],
+    [undefined, "undefined"],
   ];
   for (const [error, text] of cases) assertEquals(describeFailure(error), text);
 });

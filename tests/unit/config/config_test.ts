@@ -414,3 +414,24 @@ Deno.test("resolveConfig() takes a certificate and its key together", {
     "cannot use tls-cert: a Unix socket has no TLS",
   );
 });
+
+Deno.test(
+  "resolveConfig() names the place of an access section that is missing",
+  {
+    permissions,
+  },
+  () => {
+    const text = (access: string, more = ""): string =>
+      `[core]\n${more}\n[route /a]\nhost = h:1\naccess = ${access}\n`;
+    assertConfigError(
+      () => resolveConfig(parseConfigFile(text("x"), "f")),
+      "f:5",
+      'cannot use access of route "/a": there is no section [access x]',
+    );
+    assertConfigError(
+      () => resolveConfig(parseConfigFile(text("x", "access = y"), "f")),
+      "f:2",
+      "cannot use access: there is no section [access y]",
+    );
+  },
+);
