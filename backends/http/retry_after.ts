@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Seconds: nobody is told to wait longer. */
+/** Seconds: the longest wait that a client is told. */
 const MAX_SECONDS = 86_400;
 
 /**

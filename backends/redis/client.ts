@@ -206,7 +206,7 @@ class RedisConnection {
     this.#read();
   }
 
-  /** Fulfilled when it is closed, whoever did it. */
+  /** Fulfilled when it is closed, by either side. */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }

@@ -52,7 +52,7 @@ export interface Client {
   readonly match: RouteMatch | undefined;
   /** Records what happens to the request. */
   readonly telemetry: HandshakeTelemetry;
-  /** Who it has shown to be; absent: nobody asked. */
+  /** Who it has shown to be; absent: no credentials were demanded. */
   readonly user?: string | undefined;
 }
 

@@ -43,7 +43,7 @@ interface Passed {
 
 /** Somebody who may come in. */
 export interface Admission {
-  /** Who it is; absent: nobody had to say. */
+  /** Who it is; absent: no credentials were demanded. */
   readonly user: string | undefined;
   /** The subprotocols that are offered, without those that carry a token. */
   readonly protocols: readonly string[];
@@ -55,7 +55,7 @@ export interface Admission {
 
 /** Somebody who has come in, for as long as a connection lasts. */
 export interface Session extends Pick<Admission, "protocols"> {
-  /** Who it is; absent: nobody had to say. */
+  /** Who it is; absent: no credentials were demanded. */
   readonly user: string | undefined;
   /** When it is to end; absent: never. */
   readonly expiry: Expiry | undefined;

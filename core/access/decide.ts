@@ -109,7 +109,7 @@ function refuse(proofs: readonly Proof[]): RequestError {
   const cause = wrong.length > 0
     ? wrong.map(({ why }) => why).join("; ")
     : `it shows none: ${proofs.map(({ kind }) => kind).join(", ")}`;
-  // Browsers look at the first scheme of a field alone, and know Basic only.
+  // Browsers look only at the first scheme of a field, and know only Basic.
   const inOrder = [...proofs].sort(({ kind: one }, { kind: other }) =>
     Number(other === "password") - Number(one === "password")
   );

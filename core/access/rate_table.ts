@@ -1,6 +1,6 @@
 /**
  * How often each of many clients has done something, in memory that threads can
- * share: a table of fixed size, whoever they are.
+ * share: a table of fixed size.
  *
  * @module
  */

@@ -8,7 +8,7 @@
 export interface UserList {
   /** The hash of each user's password. */
   readonly hashes: ReadonlyMap<string, string>;
-  /** As long to check as that of a user, and right for nobody. */
+  /** A hash that takes as long to check, and fits no password: for unknown users. */
   readonly dummy: string;
 }
 
@@ -50,7 +50,7 @@ export function parseUserList(text: string): UserList {
   return { hashes, dummy: makeDummy(cost) };
 }
 
-/** A hash of which nobody knows the password, as it was not made of one. */
+/** Makes a hash that was not made of a password, so that none fits it. */
 function makeDummy(cost: number): string {
   const digits = `${cost}`.padStart(2, "0");
   return `$2b$${digits}$${"websocksyDummySalt....".padEnd(22, ".")}${

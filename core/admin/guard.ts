@@ -37,7 +37,7 @@ export function checkSender(
 ): void {
   const host = hostOf(headers);
   // A name that its owner makes point here (DNS rebinding) is that of a site;
-  // an address is nobody's but the machine's.
+  // an address always means this machine.
   const isOurs = host === "localhost" || host === hostname?.toLowerCase() ||
     parseIp(host) !== undefined;
   if (!isOurs) {

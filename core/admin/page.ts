@@ -7,7 +7,7 @@
 import html from "./page.html" with { type: "text" };
 import { lonePage } from "../pages/lone_page.ts";
 
-/** Answers with the page, which asks its own server alone. */
+/** Answers with the page, which asks only its own server. */
 export const formatPage: () => Response = lonePage(html, {
   "connect-src": "'self'",
   "img-src": "data:",

@@ -9,7 +9,7 @@ import { parseIp } from "../net/ip_address.ts";
 
 /** One end of a conversation. */
 export interface CaptureEnd {
-  /** Its IP address; anything else is shown as 192.0.2.1, which nobody has. */
+  /** Its IP address; anything else is shown as 192.0.2.1, which no machine has. */
   readonly address: string;
   /** Its port. */
   readonly port: number;

@@ -92,7 +92,7 @@ export class CountTable<
   /**
    * Counts one more.
    *
-   * @param key Whose; absent: nobody's, and in the sum alone.
+   * @param key Whose; absent: it counts only in the sum.
    * @param limits How much may be counted.
    * @returns Which limit is reached, so that it is not counted; `undefined`: none.
    */

@@ -24,7 +24,7 @@ export interface PageGuard {
    * @throws {RequestError} If it may not.
    */
   admit(): Promise<void>;
-  /** Who sends it, once it was let in; absent: nobody had to say. */
+  /** Who sends it, once it was let in; absent: no credentials were demanded. */
   user: string | undefined;
   /** The parameters of query strings whose values are secrets. */
   readonly secretParameters: ReadonlySet<string>;

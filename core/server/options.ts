@@ -66,7 +66,7 @@ export interface ServerOptions extends ServerConfig {
   readonly log: Log;
   /** Takes a line for each request; absent: there is none. */
   readonly accessLog?: AccessLog | undefined;
-  /** Lists the connections for operators; absent: nobody asks. */
+  /** Lists the connections for operators; absent: there is no admin listener. */
   readonly roster?: Roster | undefined;
   /**
    * Gives the metrics of each thread, for the page that shows them.

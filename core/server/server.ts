@@ -125,7 +125,7 @@ export class Server {
   #bridges = new Set<Bridge>();
   /** What holds for those who had to satisfy an access section. */
   #sessions = new Map<Bridge, Session>();
-  /** What operators may ask for; absent: there is nobody who could. */
+  /** What operators may ask for; absent: there is no admin listener. */
   readonly #roster: Roster | undefined;
   /** Whether an operator lets new connections in. */
   #isOpen = true;

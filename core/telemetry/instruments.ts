@@ -1,5 +1,5 @@
 /**
- * The instruments that record the metrics, whoever they are recorded for.
+ * The instruments that record the metrics, for OpenTelemetry and for the page.
  *
  * @module
  */

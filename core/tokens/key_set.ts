@@ -1,6 +1,6 @@
 /**
  * The keys that check tokens: read from PEM, a JWK or a JWKS, and each good for
- * the algorithms of its kind alone. What a token says of itself never widens
+ * only the algorithms of its kind. What a token says of itself never widens
  * that: a public key is never taken for a shared secret.
  *
  * @module
@@ -18,7 +18,7 @@ export interface TokenKey {
   readonly jwk: Jwk;
   /** Its name in the headers of tokens. */
   readonly kid: string | undefined;
-  /** Names it without telling it: SHA-256 of the key alone. */
+  /** Names it without telling it: SHA-256 of only the key (RFC 7638). */
   readonly thumbprint: string;
   /** The signatures that it checks (RFC 7518 section 3.1). */
   readonly signatures: readonly string[];

@@ -105,7 +105,7 @@ class FetchedKeys implements KeySource {
   }
 
   async current(): Promise<readonly TokenKey[] | undefined> {
-    // Nobody waits for keys that are only to be refreshed.
+    // No request waits for keys that are only to be refreshed.
     if (performance.now() >= this.#due) {
       const asking = this.#ask();
       if (this.#keys === undefined) await asking;

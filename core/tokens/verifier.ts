@@ -250,7 +250,7 @@ function toToken(
   { mayLackExpiry }: TokenRules,
 ): Token {
   const expires = claims.exp as number | undefined;
-  // The leeway is for the begin alone: a WebSocket would end at once.
+  // Only the begin has a leeway: after `exp`, a WebSocket would end at once.
   if (expires !== undefined && !(expires > Date.now() / 1000)) {
     throw new TokenError("expired");
   }
