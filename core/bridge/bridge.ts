@@ -259,9 +259,10 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
         ? await encoding
         : encoding ?? messages;
       this.#unwritten = given.data.length;
+      // A peer may answer before the write is over.
+      this.tap?.toPeer(given);
       await this.#peer.write(given);
       this.#unwritten = 0;
-      this.tap?.toPeer(given);
       this.toPeer.messages += given.ends.length;
       this.toPeer.bytes += given.data.length;
       encoder?.written();

@@ -1,0 +1,181 @@
+/** What operators see of the connections of a thread, and do to them. */
+
+import { assert, assertEquals } from "@std/assert";
+import { Bridge } from "../../../core/bridge/bridge.ts";
+import { MessageFramer } from "../../../core/bridge/message_framer.ts";
+import { Roster } from "../../../core/server/roster.ts";
+import type { RosterEntry } from "../../../core/server/roster_entry.ts";
+import { framings } from "../../../framing/mod.ts";
+import {
+  FakePeer,
+  FakeWebSocket,
+  settled,
+} from "../../support/bridge_fakes.ts";
+import { decode } from "../../support/framing_driver.ts";
+
+const permissions = "none";
+
+/** A connection of a roster. */
+interface Open {
+  readonly socket: FakeWebSocket;
+  readonly peer: FakePeer;
+  readonly bridge: Bridge;
+}
+
+function open(
+  roster: Roster,
+  entry: Omit<RosterEntry, "bridge" | "endpoint" | "framing">,
+): Open {
+  const peer = new FakePeer({ isDatagram: entry.peer.startsWith("udp:") });
+  const socket = new FakeWebSocket();
+  const framer = new MessageFramer(framings.binary!(""), { maxMessage: 1000 });
+  const bridge = new Bridge({ socket, peer, framer });
+  socket.start(bridge);
+  roster.add({ ...entry, endpoint: "/", framing: "binary", bridge });
+  return { socket, peer, bridge };
+}
+
+async function leave(connections: readonly Open[]): Promise<void> {
+  for (const { socket } of connections) socket.close(1000, "");
+  await Promise.all(connections.map(({ bridge }) => bridge.finished));
+}
+
+const ada = { user: "ada", remote: { address: "192.0.2.1", port: 1 } };
+const bob = { user: "bob", remote: { address: "192.0.2.1", port: 2 } };
+const guest = { remote: { address: "2001:db8::1" } };
+const [one, two] = ["tcp://127.0.0.1:1", "udp://127.0.0.1:2"] as const;
+
+Deno.test("Roster finds and closes what has everything that is asked for", {
+  permissions,
+}, async () => {
+  const roster = new Roster();
+  const connections = [
+    open(roster, { id: 1, peer: one, ...ada }),
+    open(roster, { id: 3, peer: two, ...ada }),
+    open(roster, { id: 5, peer: one, ...bob }),
+    open(roster, { id: 7, peer: one, ...guest }),
+  ];
+  const table: [filter: Parameters<Roster["find"]>[0], ids: number[]][] = [
+    [{}, [1, 3, 5, 7]],
+    [{ id: 3 }, [3]],
+    [{ id: 2 }, []],
+    [{ user: "ada" }, [1, 3]],
+    [{ user: "ada", peer: one }, [1]],
+    [{ user: "ad" }, []],
+    [{ user: "undefined" }, []],
+    [{ peer: one }, [1, 5, 7]],
+    [{ remote: "192.0.2.1" }, [1, 3, 5]],
+    [{ remote: "192.0.2.1:2" }, [5]],
+    [{ remote: "2001:db8::1" }, [7]],
+    [{ remote: "2001:db8::1", user: "ada" }, []],
+  ];
+  for (const [filter, ids] of table) {
+    assertEquals(await roster.find(filter), ids, JSON.stringify(filter));
+  }
+  assertEquals(await roster.close({ user: "ada" }), 2);
+  await Promise.all(
+    connections.slice(0, 2).map(({ bridge }) => bridge.finished),
+  );
+  await settled();
+  assertEquals(await roster.find({}), [5, 7]);
+  assertEquals(await roster.close({ user: "ada" }), 0);
+  assertEquals(roster.describe([1, 5, 2]).map(({ id }) => id), [5]);
+  await leave(connections.slice(2));
+  await settled();
+  assertEquals(await roster.find({}), []);
+});
+
+Deno.test("Roster describes connections as they are", {
+  permissions,
+}, async () => {
+  const roster = new Roster();
+  const connection = open(roster, { id: 1, peer: one, ...ada });
+  connection.socket.say("12345");
+  connection.socket.say("67");
+  connection.peer.say("abc");
+  await settled();
+  const [row] = roster.describe([1]);
+  const { since, seconds, ...known } = row!;
+  const rates = { messagesPerSecond: 0, bytesPerSecond: 0 };
+  assertEquals(known, {
+    id: 1,
+    user: "ada",
+    remote: "192.0.2.1:1",
+    endpoint: "/",
+    peer: one,
+    framing: "binary",
+    toPeer: { messages: 2, bytes: 7, ...rates },
+    toClient: { messages: 1, bytes: 3, ...rates },
+    waiting: { toPeer: 0, toClient: 0 },
+  });
+  assertEquals(new Date(since).toISOString(), since);
+  assert(seconds >= 0);
+  await leave([connection]);
+});
+
+Deno.test("Roster copies a connection for one operator at a time", {
+  permissions,
+}, async () => {
+  const roster = new Roster();
+  const limits = { bytes: 10_000, seconds: 60 };
+  const connection = open(roster, { id: 1, peer: one, ...ada });
+  assertEquals(await roster.capture(2, limits), "none");
+  assertEquals(await roster.captured(1), null);
+  assertEquals(await roster.capture(1, limits), "begun");
+  assertEquals(await roster.capture(1, limits), "busy");
+  connection.socket.say("asked");
+  connection.peer.say("answered");
+  await settled();
+  await leave([connection]);
+  const copied: string[] = [];
+  for (;;) {
+    const part = await roster.captured(1);
+    if (part === null) break;
+    copied.push(decode(part));
+  }
+  // The beginning, both messages, and the end.
+  assertEquals(copied.length, 4);
+  assert(copied[0]!.includes(`websocksy: connection 1 to ${one}`));
+  assert(copied[1]!.includes("asked"));
+  assert(copied[2]!.includes("answered"));
+  assertEquals(await roster.captured(1), null);
+  assertEquals(await roster.capture(1, limits), "none");
+});
+
+Deno.test("Roster copies no more than was asked for, or after that", {
+  permissions,
+}, async () => {
+  const roster = new Roster();
+  const connection = open(roster, { id: 1, peer: two, ...ada });
+  async function read(): Promise<string> {
+    let all = "";
+    for (;;) {
+      const part = await roster.captured(1);
+      if (part === null) return all;
+      all += decode(part);
+    }
+  }
+  const limits = { bytes: 300, seconds: 60 };
+  assertEquals(await roster.capture(1, limits), "begun");
+  connection.socket.say("first");
+  await settled();
+  // A message that does not fit ends it, and is not cut.
+  connection.socket.say("x".repeat(400));
+  await settled();
+  connection.socket.say("last");
+  await settled();
+  const copied = await read();
+  assert(copied.includes("first"));
+  assert(!copied.includes("x".repeat(10)));
+  assert(!copied.includes("last"));
+
+  assertEquals(await roster.capture(1, limits), "begun");
+  roster.uncapture(1);
+  assertEquals(connection.bridge.tap === undefined, false);
+  await settled();
+  assertEquals(connection.bridge.tap, undefined);
+  assertEquals(await roster.captured(1), null);
+  assertEquals(await roster.capture(1, limits), "begun");
+  await leave([connection]);
+  await read();
+});
