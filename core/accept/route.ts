@@ -9,6 +9,7 @@ import type { CoreConfig } from "../config/options.ts";
 import {
   findPathFault,
   normalizePath,
+  plainPath,
   type RoutePattern,
 } from "../config/route_options.ts";
 import { RequestError } from "../errors.ts";
@@ -59,6 +60,7 @@ export function findRoute(
 ): RouteMatch | undefined {
   if (routes.length === 0) return undefined;
   let path = endpoint;
+  let plain = endpoint;
   if (UNUSUAL.test(endpoint)) {
     const why = findPathFault(endpoint);
     if (why !== undefined) {
@@ -67,13 +69,14 @@ export function findRoute(
       });
     }
     path = normalizePath(endpoint);
+    plain = plainPath(endpoint);
   }
   let host: string | undefined;
   for (const route of routes) {
     const { pattern } = route;
     const isPath = pattern.isPrefix
-      ? path.startsWith(pattern.path)
-      : path === pattern.path;
+      ? plain.startsWith(pattern.path)
+      : plain === pattern.path;
     if (!isPath) continue;
     if (
       pattern.host !== undefined &&
@@ -81,8 +84,17 @@ export function findRoute(
     ) continue;
     return {
       route,
-      rest: pattern.isPrefix ? path.slice(pattern.path.length) : "",
+      rest: pattern.isPrefix ? behind(pattern.path, path) : "",
     };
   }
   return undefined;
+}
+
+/** What of a path is behind a part that ends with a slash, however that was encoded. */
+function behind(part: string, path: string): string {
+  let start = 0;
+  for (const character of part) {
+    if (character === "/") start = path.indexOf("/", start) + 1;
+  }
+  return path.slice(start);
 }

@@ -206,9 +206,10 @@ export class AdminListener {
     const path = id === undefined
       ? request.endpoint
       : request.endpoint.replace(id, "ID");
-    const methods = Object.hasOwn(this.#routes, path)
-      ? this.#routes[path]!
-      : undefined;
+    // A path that has the placeholder itself names no connection.
+    const isKnown = Object.hasOwn(this.#routes, path) &&
+      (id !== undefined || !path.includes("ID"));
+    const methods = isKnown ? this.#routes[path]! : undefined;
     if (methods === undefined) throw new RequestError(404, "no such page");
     const method = request.method === "HEAD" ? "GET" : request.method;
     const answer = Object.hasOwn(methods, method) ? methods[method] : undefined;

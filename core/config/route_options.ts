@@ -112,8 +112,8 @@ export function parsePattern(text: string): RoutePattern {
   if (path.includes("*")) fail("* stands only at its end, behind a slash");
   const why = findPathFault(path);
   if (why !== undefined) fail(why);
-  if (path !== normalizePath(path)) {
-    fail(`write ${normalizePath(path)} for its path`);
+  if (path !== plainPath(path)) {
+    fail(`write ${plainPath(path)} for its path`);
   }
   return {
     text,
@@ -158,9 +158,24 @@ export function findPathFault(path: string): string | undefined {
  * @param path The path.
  */
 export function normalizePath(path: string): string {
+  return decode(path, /[\w.~-]/);
+}
+
+/**
+ * Decodes percent-escapes of all characters that may stand in a path as they
+ * are, as patterns have them. What serves files takes `%40` for an `@`: no
+ * spelling may lead around a route.
+ *
+ * @param path The path.
+ */
+export function plainPath(path: string): string {
+  return decode(path, /[!"$&-.0->@-[\]-~]/);
+}
+
+function decode(path: string, decoded: RegExp): string {
   return path.replace(/%[0-9a-f]{2}/gi, (escape) => {
     const character = String.fromCharCode(parseInt(escape.slice(1), 16));
-    return /[\w.~-]/.test(character) ? character : escape.toUpperCase();
+    return decoded.test(character) ? character : escape.toUpperCase();
   });
 }
 

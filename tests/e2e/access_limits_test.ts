@@ -267,6 +267,8 @@ testEngines(
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();
     await Deno.mkdir(`${directory.path}/www/vnc`, { recursive: true });
+    await Deno.mkdir(`${directory.path}/www/team@a`);
+    await directory.write("www/team@a/secret.txt", "secret");
     await directory.write("www/vnc/secret.txt", "secret");
     await directory.write("www/open.txt", "open");
     const file = await write(
@@ -279,6 +281,9 @@ users = USERS
 [access proxied]
 user-header = X-Remote-User
 [route /vnc/*]
+access = staff
+host = ${peer.host}
+[route /team@a/*]
 access = staff
 host = ${peer.host}
 [route /proxied]
@@ -322,6 +327,8 @@ host = ${peer.host}
         `http://${host}//vnc/secret.txt`,
         "/open/%00/../vnc/secret.txt",
         "/vnc/secret.txt%00",
+        "/team@a/secret.txt",
+        "/team%40a/secret.txt",
       ]
     ) {
       for (const method of ["GET", "HEAD"]) {

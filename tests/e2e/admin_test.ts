@@ -161,6 +161,8 @@ expression = %endpoint%
         ["GET /none", 404],
         ["GET /connections/", 404],
         ["GET /connections/0", 404],
+        ["GET /connections/ID", 404],
+        ["POST /connections/ID/capture", 404],
         ["GET /toString", 404],
         ["PUT /drain", 405],
         ["GET /drain", 405],

@@ -20,6 +20,7 @@ const routes = [
   "/mqtt",
   "/vnc/admin",
   "/vnc/*",
+  "/team@a!/*",
   "//app.example/*",
 ].map(makeRoute);
 
@@ -56,7 +57,9 @@ Deno.test("findRoute() finds the first route that matches", {
     // What means the same is the same, and what does not stays as it was sent.
     ["/%6dqtt", "h", ["/mqtt", ""]],
     ["/vnc/%61dmin", "h", ["/vnc/admin", ""]],
-    ["/v%6ec/a%20%3a%7e", "h", ["/vnc/*", "a%20%3A~"]],
+    ["/v%6ec/a%20%3a%7e%3f%23%25%c3", "h", ["/vnc/*", "a%20%3A~%3F%23%25%C3"]],
+    ["/team@a!/%40/x", "h", ["/team@a!/*", "%40/x"]],
+    ["/team%40a%21/%22%5b%7d", "h", ["/team@a!/*", "%22%5B%7D"]],
     ["/vnc/.well-known/a..b", "h", ["/vnc/*", ".well-known/a..b"]],
     ["/vnc/...", "h", ["/vnc/*", "..."]],
   ];
