@@ -108,7 +108,10 @@ function refuse(proofs: readonly Proof[]): RequestError {
   const wrong = proofs.filter((proof) => proof.state === "wrong");
   const cause = wrong.length > 0
     ? wrong.map(({ why }) => why).join("; ")
-    : `it shows none: ${proofs.map(({ kind }) => kind).join(", ")}`;
+    : `the request has no ${
+      proofs.map(({ kind }) => kind === "header" ? "user-header" : kind)
+        .join(" or ")
+    }`;
   // Browsers look only at the first scheme of a field, and know only Basic.
   const inOrder = [...proofs].sort(({ kind: one }, { kind: other }) =>
     Number(other === "password") - Number(one === "password")

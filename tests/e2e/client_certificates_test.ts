@@ -86,7 +86,7 @@ testEngines(
       const right = await authority.sign("ada.example");
       const cases: [string, KeyPair | undefined, number, RegExp][] = [
         ["right", right, 101, /./],
-        ["none", undefined, 403, /it shows none: certificate/],
+        ["none", undefined, 403, /the request has no certificate/],
         [
           "of another authority of the same name",
           await other.sign("ada.example"),
