@@ -48,6 +48,8 @@ class Hasher {
   #began = 0;
   /** Until the next job may begin. */
   #pause: ReturnType<typeof setTimeout> | undefined;
+  /** Why nothing is hashed any more. */
+  #ended: Error | undefined;
 
   /** Why a password of a client cannot wait; `undefined`: it can. */
   whyFull(client: string): string | undefined {
@@ -62,6 +64,8 @@ class Hasher {
   /** Tells whether a password has a hash. */
   check(client: string, question: PasswordQuestion): Promise<boolean> {
     return new Promise((resolve, reject) => {
+      // It would start a thread that nobody ends.
+      if (this.#ended !== undefined) return reject(this.#ended);
       const own = this.#waiting.get(client) ?? [];
       own.push({ question, resolve, reject });
       this.#waiting.set(client, own);
@@ -125,7 +129,7 @@ class Hasher {
     clearTimeout(this.#pause);
     this.#worker?.terminate();
     this.#worker = undefined;
-    const error = new Error("the server ends");
+    const error = this.#ended = new Error("its section is no longer in use");
     const waiting = [...this.#waiting.values()].flat();
     this.#waiting.clear();
     this.#count = 0;

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Passwords } from "../../../core/access/passwords.ts";
 
 // As `htpasswd -nbBC 4` writes it: the password is "right: pass".
@@ -41,6 +41,24 @@ Deno.test("Passwords lets those who are known pass by a flood of wrong ones", as
     // The user's hash is no password, and neither is another one's dummy.
     const hash = { user: "ada", password: list.split(":")[1]!.trim() };
     assertEquals((await passwords.check(hash, "home")).state, "wrong");
+  } finally {
+    passwords.close();
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("Passwords starts no thread after its end", async () => {
+  const file = await Deno.makeTempFile();
+  await Deno.writeTextFile(file, list);
+  const passwords = await Passwords.load(file, (why) => {
+    throw new Error(why);
+  });
+  try {
+    const ada = { user: "ada", password: "right: pass" };
+    // Its file is looked at before it waits for the hash.
+    const late = passwords.check(ada, "home");
+    passwords.close();
+    await assertRejects(() => late, Error, "no longer in use");
   } finally {
     passwords.close();
     await Deno.remove(file);
