@@ -113,9 +113,13 @@ export function createJwt(): Backend {
           'Cannot find peer: option "key" of backend "jwt" is not set',
         );
       }
-      verifier = await TokenVerifier.load(key, {
-        onWarning: (why) => warning = why,
-      });
+      try {
+        verifier = await TokenVerifier.load(key, {
+          onWarning: (why) => warning = why,
+        });
+      } catch (error) {
+        throw new Error('Cannot use option "key"', { cause: error });
+      }
     },
     async query(
       request: BackendQuery,

@@ -203,7 +203,10 @@ Deno.test("jwt says what is wrong with its options", async () => {
   }
   assertStringIncludes(await start(), '"key"');
   const missing = join(directory.path, "none");
-  assertStringIncludes(await start(["key", missing]), "no such file");
+  assertEquals(
+    await start(["key", missing]),
+    `Cannot use option "key": cannot use ${missing}: there is no such file`,
+  );
   const weak = await directory.write("weak", "secret_sauce");
   assertStringIncludes(await start(["key", weak]), "less than 32 bytes");
   assertStringIncludes(
