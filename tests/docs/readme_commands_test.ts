@@ -194,6 +194,7 @@ Deno.test("security.md's options lock a program down that has all permissions", 
     assertEquals(stranger.status, 403);
   }
   // Whatever else is named, it is not opened.
-  await using command = await Command.start({ file, host: other.host });
+  const args = ["-b", "defaultpeer", "-c", `host=${other.host}`];
+  await using command = await Command.start({ file, args });
   assertEquals((await request(command.port, { headers })).status, 502);
 });
