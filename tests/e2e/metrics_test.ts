@@ -218,7 +218,10 @@ Deno.test(needing(["promtool", "curl"], {
       "process_start_time_seconds",
       "websocksy_build_info",
       ...Object.values(metrics).map(({ name }) => name.replaceAll(".", "_")),
-    ].filter((name) => name !== "websocksy_plugin_restarts");
+    ].filter((name) =>
+      // There are no plugins and no certificates here.
+      !/^websocksy_(?:plugin_restarts|certificate_expiry)$/.test(name)
+    );
     const names = page.names.join(" ");
     for (const name of expected) assert(names.includes(name), name);
     const age = Date.now() / 1000 - page.sum("process_start_time_seconds");
