@@ -19,7 +19,7 @@ const rounds = 3;
 /** Handshakes at a time: the system's queue of connections is not endless. */
 const openings = 50;
 /** Connections that are opened and closed in a row; `WEBSOCKSY_LONG=1`: more. */
-const inRow = Deno.env.get("WEBSOCKSY_LONG") === "1" ? 20_000 : 6000;
+const inRow = Deno.env.get("WEBSOCKSY_LONG") === "1" ? 20_000 : 10_000;
 /** Rows at a time. */
 const rows = 4;
 /** The part of them after which the memory has reached its size. */
