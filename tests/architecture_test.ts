@@ -396,3 +396,15 @@ Deno.test("Nothing that can be imported ends the process or prints", () => {
   // Of the sources of the server itself, the command alone does.
   assert(/\bDeno\.exit\(/.test(sources.get("main.ts")!.code));
 });
+
+Deno.test("Each tag of a comment begins its line", async () => {
+  for (const { path, text } of (await readSources()).values()) {
+    for (
+      const [line] of text.matchAll(
+        /^ *\* .*\S @(?:param|returns|throws)\b.*$/gm,
+      )
+    ) {
+      assert(false, `${path}: ${line}`);
+    }
+  }
+});

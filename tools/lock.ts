@@ -98,7 +98,8 @@ export async function readLock(path: string): Promise<Lock> {
  * Finds a package in a lock.
  *
  * @param lock The lock.
- * @param name Its name. @param version Its version.
+ * @param name Its name.
+ * @param version Its version.
  * @returns The hash of its archive, in hexadecimal.
  * @throws {Error} If it is not there.
  */

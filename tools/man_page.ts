@@ -152,8 +152,8 @@ function hideControl(line: string): string {
 /**
  * Makes a sentence from the help of an option.
  *
- * @param help The help. @returns The help with a capital letter and a full
- * stop.
+ * @param help The help.
+ * @returns The help with a capital letter and a full stop.
  */
 export function toSentence(help: string): string {
   return `${help[0]!.toUpperCase()}${help.slice(1)}.`;

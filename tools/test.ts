@@ -201,8 +201,9 @@ export interface Outcome {
 /**
  * Reads the output of a process.
  *
- * @param text Its output, without colours. @param isSuccess Whether it
- * succeeded. @returns Its outcome.
+ * @param text Its output, without colours.
+ * @param isSuccess Whether it succeeded.
+ * @returns Its outcome.
  */
 export function readOutcome(text: string, isSuccess: boolean): Outcome {
   // The code under test may write such lines, too: the last one is Deno's.
@@ -286,8 +287,8 @@ const timed = '"$@"; status=$?; times >&2; exit $status';
 /**
  * Reads what `times` of the shell wrote at the end.
  *
- * @param text What the process wrote, and the shell after it. @returns Seconds
- * of processor time of all that the shell started.
+ * @param text What the process wrote, and the shell after it.
+ * @returns Seconds of processor time of all that the shell started.
  */
 export function readProcessorTime(text: string): number {
   const [minutes, seconds, systemMinutes, systemSeconds] =
@@ -354,8 +355,8 @@ class Processes {
    * Runs tests.
    *
    * @param unit Which.
-   * @param write Gets their output, line by line. @returns Whether they
-   * succeeded.
+   * @param write Gets their output, line by line.
+   * @returns Whether they succeeded.
    */
   async run(unit: Unit, write: (line: string) => void): Promise<boolean> {
     const [subcommand, ...args] = unit.args;

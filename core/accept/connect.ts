@@ -60,8 +60,8 @@ export interface Client {
  * Makes the query for a backend. Few backends use header fields, so they are
  * only listed when they are read.
  *
- * @param client The client. @param signal Aborted when the answer is no longer
- * needed.
+ * @param client The client.
+ * @param signal Aborted when the answer is no longer needed.
  * @returns The query.
  */
 export function toQuery(

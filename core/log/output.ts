@@ -53,8 +53,9 @@ interface Chunk {
 
 /**
  * Writes lines: those of one turn of the event loop together, and those that
- * come soon after a write together, with one write at a time. It blocks no caller: if the reader stops, or a disk hangs, lines wait
- * as long as there is room, and further ones are dropped.
+ * come soon after a write together, with one write at a time. It blocks no
+ * caller: if the reader stops, or a disk hangs, lines wait as long as there is
+ * room, and further ones are dropped.
  */
 export class LogOutput implements AsyncDisposable {
   #writer: LogWriter;

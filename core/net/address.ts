@@ -69,8 +69,8 @@ export interface ParseAddressOptions {
  * @param text `tcp://HOST[:PORT]`, `tls://HOST[:PORT]`, `udp://HOST[:PORT]`,
  * `unix://PATH` or `unix-dgram://PATH`; `@NAME` in place of a path is an
  * abstract socket of Linux. IPv6 literals are in brackets, or without where
- * that is not ambiguous. Without a scheme it is `tcp`. @param options Whether
- * it may contain a port.
+ * that is not ambiguous. Without a scheme it is `tcp`.
+ * @param options Whether it may contain a port.
  * @returns The address.
  * @throws {SyntaxError} If the text is not such an address.
  *
@@ -247,7 +247,8 @@ export function hasScheme(text: string): boolean {
  * Makes the address of a client from that of its socket.
  *
  * @param hostname IP address; an IPv4 address may be mapped into IPv6, as with
- * a socket that listens for both (RFC 4291 section 2.5.5.2). @param port Port.
+ * a socket that listens for both (RFC 4291 section 2.5.5.2).
+ * @param port Port.
  * @returns The address; a mapped IPv4 address as IPv4.
  */
 export function toInternetRemote(

@@ -135,9 +135,9 @@ export function toIpv6({ family, value }: IpAddress): IpAddress {
  * Parses a network; an address is the network of that one address.
  *
  * @param text `ADDRESS` or `ADDRESS/BITS`; IPv6 may be in brackets.
- * @returns The network; one of IPv4-mapped addresses as IPv4. @throws
- * {SyntaxError} If the text is not a network. @throws {RangeError} If the
- * address has bits set after its prefix.
+ * @returns The network; one of IPv4-mapped addresses as IPv4.
+ * @throws {SyntaxError} If the text is not a network.
+ * @throws {RangeError} If the address has bits set after its prefix.
  */
 export function parseNetwork(text: string): Network {
   const match = /^(\[)?([^/[\]]+)(?:\/(0|[1-9]\d{0,2}))?(\])?$/.exec(text);

@@ -90,8 +90,9 @@ function hexToBase64(hex: string): string {
 /**
  * Checks a backend's answer about the certificate of a peer.
  *
- * @param trust The answer. @throws {SyntaxError | TypeError} If it is not
- * valid; the message follows the name of the property.
+ * @param trust The answer.
+ * @throws {SyntaxError | TypeError} If it is not valid; the message follows the
+ * name of the property.
  */
 export function checkTlsTrust(trust: TlsTrust): void {
   const { tlsCa, tlsFingerprint, tlsName } = trust;

@@ -51,7 +51,8 @@ export class Pages {
   /**
    * Loads pages.
    *
-   * @param core The options. @param log Logs the answers.
+   * @param core The options.
+   * @param log Logs the answers.
    * @returns The pages.
    * @throws {ConfigError} If a folder cannot be served.
    */

@@ -29,9 +29,9 @@ const unixRoom = 256 * 1024;
  * Opens a datagram socket to a peer.
  *
  * @param address Its address.
- * @param signal Aborts the attempt. @returns The socket; a Unix socket is bound
- * to a path in a private temporary directory, which is removed when it is
- * closed.
+ * @param signal Aborts the attempt.
+ * @returns The socket; a Unix socket is bound to a path in a private temporary
+ * directory, which is removed when it is closed.
  * @throws {Error} If it cannot be opened.
  */
 export async function openDatagramPeer(

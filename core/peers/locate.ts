@@ -35,9 +35,9 @@ export type PeerPlace<Address extends PeerAddress = PeerAddress> =
  *
  * @param address The peer.
  * @param allowed The peers that may be opened.
- * @param signal Aborts the attempt. @returns The same peer, with the IP
- * addresses that are allowed, or its real path, so that the connection goes
- * where the check looked.
+ * @param signal Aborts the attempt.
+ * @returns The same peer, with the IP addresses that are allowed, or its real
+ * path, so that the connection goes where the check looked.
  * @throws {TypeError} If it may not be opened.
  * @throws {Error} If its name or path is unknown, or `signal`'s reason.
  */

@@ -34,8 +34,9 @@ export type PinnedConnection = Pick<
  * Starts TLS with a peer. It writes no data before the peer's certificate is
  * verified.
  *
- * @param connection The connection; this function takes ownership. @param pin
- * The certificate. @param signal Aborts the attempt.
+ * @param connection The connection; this function takes ownership.
+ * @param pin The certificate.
+ * @param signal Aborts the attempt.
  * @returns The same connection, with TLS.
  * @throws {Error} If the certificate is not the right one, the handshake fails,
  * or `signal`'s reason.

@@ -62,7 +62,8 @@ export type StreamConnection = Deno.TcpConn | Deno.UnixConn;
  * Connects to a stream peer, and sends nothing.
  *
  * @param address Its address.
- * @param signal Aborts the attempt. @returns The connection.
+ * @param signal Aborts the attempt.
+ * @returns The connection.
  * @throws {Error} If there is none.
  */
 export async function connectStream(

@@ -28,8 +28,8 @@ export function isTelemetryOn(): boolean {
 /**
  * Loads OpenTelemetry, if Deno exports telemetry.
  *
- * @param log Logs if it cannot be loaded; the server runs without it. @returns
- * Records metrics and traces, or nothing.
+ * @param log Logs if it cannot be loaded; the server runs without it.
+ * @returns Records metrics and traces, or nothing.
  */
 export async function loadTelemetry(log: Log): Promise<Telemetry> {
   if (!isTelemetryOn()) return noTelemetry;

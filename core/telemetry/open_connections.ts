@@ -29,7 +29,8 @@ export class OpenConnections {
   /**
    * Adds a connection.
    *
-   * @param traffic The counts of its traffic. @returns Records its end.
+   * @param traffic The counts of its traffic.
+   * @returns Records its end.
    */
   add(traffic: ConnectionTraffic): ConnectionTelemetry {
     const { open, connectionDuration, closed } = this.#instruments;

@@ -167,8 +167,8 @@ class Thread {
 /**
  * Decides how many threads serve a configuration.
  *
- * @param core The configuration. @returns Their number, and why there is only
- * one if it asks for more.
+ * @param core The configuration.
+ * @returns Their number, and why there is only one if it asks for more.
  */
 export function countThreads(
   { threads, listen }: CoreConfig,

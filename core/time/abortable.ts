@@ -7,9 +7,9 @@
 /**
  * Waits for a promise until a signal is aborted.
  *
- * @param promise The promise; it continues when the wait is aborted. @param
- * signal Aborts the wait. @param disposeLate Disposes of the value if the
- * promise resolves after that.
+ * @param promise The promise; it continues when the wait is aborted.
+ * @param signal Aborts the wait.
+ * @param disposeLate Disposes of the value if the promise resolves after that.
  * @returns What the promise resolves to.
  * @throws {unknown} What the promise rejects with, or the signal's reason.
  */

@@ -22,8 +22,9 @@ const queues = new Map<number, TimerQueue>();
  * length share a queue, and only the first of them uses a timer of the runtime:
  * starting and cancelling one of many costs next to nothing.
  *
- * @param callback Called when the time has passed. @param milliseconds The
- * length; use only a few lengths, as each has its own queue.
+ * @param callback Called when the time has passed.
+ * @param milliseconds The length; use only a few lengths, as each has its own
+ * queue.
  * @returns The timer.
  */
 export function startSharedTimer(

@@ -88,7 +88,6 @@ export function notUpgradable(
   return { signal: controller.signal, accept: () => undefined };
 }
 
-/** Returns the refusal of every request on a connection. */
 /** The certificate that a client has shown with TLS. */
 function certificateOf(
   { clientCertificate: certificate }: Duplex & Certified,
@@ -96,6 +95,7 @@ function certificateOf(
   return certificate === undefined ? {} : { certificate };
 }
 
+/** Returns the refusal of every request on a connection. */
 function refusalOf(socket: Duplex): RequestError | undefined {
   return socket instanceof HttpConnection ? socket.refusal : undefined;
 }
