@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers/promises";
 import { CloseError } from "../errors.ts";
 import type { EncodedMessages } from "./message_encoder.ts";
 import type { FramedRead, StreamFramer } from "./message_framer.ts";
@@ -310,6 +311,12 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
         if (framed.failure !== undefined) throw framed.failure;
         const pause = this.#toClientPace?.spend(count);
         if (pause !== undefined) await pause;
+      }
+      // The system tells of a reset once: a write that it told may settle after
+      // the read, which sees an end. It has settled when the event loop has
+      // polled again.
+      for (let turn = 0; turn < 2 && this.#output === "writing"; turn++) {
+        await setImmediate();
       }
     } catch (error) {
       if (!this.#isEnding) this.#error ??= error;

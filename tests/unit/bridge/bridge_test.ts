@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import {
   assertEquals,
   assertInstanceOf,
@@ -375,6 +376,38 @@ Deno.test("Bridge still writes what the client says after the peer has ended", {
   const { error, toPeer } = await finish(ends);
   assertEquals(peer.events, ["take last", "close"]);
   assertEquals([error, toPeer.messages], [undefined, 1]);
+});
+
+Deno.test("Bridge closes with 1011 when only a write tells of the reset", {
+  permissions,
+}, async () => {
+  const ends = connect();
+  const { peer, socket } = ends;
+  peer.stall();
+  socket.say("lost");
+  await settled();
+  const reset = new Deno.errors.ConnectionReset("Connection reset");
+  // The read has ended first.
+  peer.end();
+  setImmediate(() => peer.failWrites(reset));
+  const { end, error } = await finish(ends);
+  assertEquals(socket.events, ["close 1011 peer connection failed"]);
+  assertEquals(end.code, 1011);
+  assertStrictEquals(error, reset);
+});
+
+Deno.test("Bridge ends with a peer that ends its side and reads no more", {
+  permissions,
+}, async () => {
+  const ends = connect({ lingerTimeout: 1 });
+  const { peer, socket } = ends;
+  peer.stall();
+  socket.say("never taken");
+  await settled();
+  peer.end();
+  const { end } = await finish(ends);
+  assertEquals(socket.events, ["close 1000"]);
+  assertEquals(end.code, 1000);
 });
 
 Deno.test(
