@@ -26,7 +26,7 @@ import { ConfigError } from "./errors.ts";
 import { type CoreConfig, formatListen } from "./config/options.ts";
 import { findRestartOptions } from "./config/restart.ts";
 import type { ConnectionCounts } from "./server/connection_counts.ts";
-import type { FramingTable } from "./bridge/framing_table.ts";
+import type { FramingTable } from "./bridge/message_framer.ts";
 import {
   createLog,
   type Log,

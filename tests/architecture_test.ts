@@ -56,7 +56,6 @@ const pure = [
   "core/errors.ts",
   "core/bridge/message_encoder.ts",
   "core/bridge/message_framer.ts",
-  "core/bridge/framing_table.ts",
   "core/websocket/handshake.ts",
   "core/websocket/request.ts",
   "core/websocket/token.ts",

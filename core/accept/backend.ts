@@ -14,7 +14,7 @@ import { peerFields } from "./answer_fields.ts";
 import { refusedByBackend } from "./refusal.ts";
 import type { BackendStep } from "../config/config.ts";
 import { ConfigError, describeError } from "../errors.ts";
-import { type FramingTable, openFramer } from "../bridge/framing_table.ts";
+import { type FramingTable, openFramer } from "../bridge/message_framer.ts";
 
 /** The backends that can be loaded, by name. */
 export type BackendTable = Readonly<

@@ -17,12 +17,12 @@ import type { Backend, BackendQuery, PeerInfo, RemoteAddress } from "../api.ts";
 import { queryBackend } from "./backend.ts";
 import type { RouteMatch } from "./route.ts";
 import { RequestError } from "../errors.ts";
-import type { StreamFramer } from "../bridge/message_framer.ts";
 import {
   defaultFraming,
   type FramingTable,
   openFramer,
-} from "../bridge/framing_table.ts";
+  type StreamFramer,
+} from "../bridge/message_framer.ts";
 import type { RequestHead } from "../websocket/engine.ts";
 import { chooseProtocol, listProtocols } from "../websocket/handshake.ts";
 import { hostOf } from "../websocket/request.ts";

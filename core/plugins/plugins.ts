@@ -9,7 +9,10 @@ import type { CreateFraming } from "../api.ts";
 import type { BackendTable } from "../accept/backend.ts";
 import type { Config } from "../config/config.ts";
 import { ConfigError, describeError } from "../errors.ts";
-import type { FramingTable, IsolatedFraming } from "../bridge/framing_table.ts";
+import type {
+  FramingTable,
+  IsolatedFraming,
+} from "../bridge/message_framer.ts";
 import type { Log } from "../log/log.ts";
 import type { CoreConfig } from "../config/options.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";

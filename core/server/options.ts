@@ -10,7 +10,7 @@ import type { Backend } from "../api.ts";
 import type { Roster } from "./roster.ts";
 import type { AccessLog } from "./access_log.ts";
 import { describeError } from "../errors.ts";
-import type { FramingTable } from "../bridge/framing_table.ts";
+import type { FramingTable } from "../bridge/message_framer.ts";
 import type { ConnectionCounts } from "./connection_counts.ts";
 import type { Log } from "../log/log.ts";
 import type { CoreConfig } from "../config/options.ts";

@@ -22,7 +22,7 @@ import {
   resolveConfig,
 } from "../../core/config/config.ts";
 import { coreOptions } from "../../core/config/options.ts";
-import { openFramer } from "../../core/bridge/framing_table.ts";
+import { openFramer } from "../../core/bridge/message_framer.ts";
 import manifest from "../../deno.json" with { type: "json" };
 import { framings } from "../../framing/mod.ts";
 import { type Page, parsePage, readPages } from "../support/docs_pages.ts";

@@ -13,7 +13,7 @@ import {
 } from "../../../core/accept/backend.ts";
 import type { BackendStep } from "../../../core/config/config.ts";
 import { ConfigError, describeError } from "../../../core/errors.ts";
-import type { FramingTable } from "../../../core/bridge/framing_table.ts";
+import type { FramingTable } from "../../../core/bridge/message_framer.ts";
 
 const permissions = "none";
 

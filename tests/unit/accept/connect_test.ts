@@ -7,7 +7,7 @@ import {
 import type { Backend, BackendQuery, PeerInfo } from "../../../core/api.ts";
 import { connect, type ConnectOptions } from "../../../core/accept/connect.ts";
 import { describeError, RequestError } from "../../../core/errors.ts";
-import type { FramingTable } from "../../../core/bridge/framing_table.ts";
+import type { FramingTable } from "../../../core/bridge/message_framer.ts";
 
 const query: BackendQuery = {
   endpoint: "/",
