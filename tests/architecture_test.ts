@@ -264,7 +264,6 @@ Deno.test("backends/ and framing/ import the interface and pure files alone", ()
         // What an option names is where the program was started.
         each.path === "core/absolute_path.ts" ||
         // Waits that end.
-        each.path === "core/time/abortable.ts" ||
         each.path === "core/time/deadline.ts" ||
         // Tokens are checked in one place, whoever they are shown to.
         each.path === "core/tokens/verifier.ts" ||

@@ -8,8 +8,7 @@
 
 import type { PeerInfo, Refusal } from "../../core/api.ts";
 import { describeError } from "../../core/errors.ts";
-import { untilAborted } from "../../core/time/abortable.ts";
-import { Deadline } from "../../core/time/deadline.ts";
+import { Deadline, untilAborted } from "../../core/time/deadline.ts";
 
 /** What comes of a question. */
 export type Answer = PeerInfo | Refusal | undefined;

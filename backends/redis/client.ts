@@ -9,7 +9,7 @@
  */
 
 import { toSystemPath } from "../../core/net/address.ts";
-import { untilAborted } from "../../core/time/abortable.ts";
+import { untilAborted } from "../../core/time/deadline.ts";
 import { absolutePath } from "../../core/absolute_path.ts";
 import { encodeCommand, type Reply, ReplyError, ReplyReader } from "./resp.ts";
 import type { RedisLocation } from "./location.ts";

@@ -5,7 +5,7 @@
  */
 
 import { suggest } from "../config/suggestion.ts";
-import { untilAborted } from "../time/abortable.ts";
+import { untilAborted } from "../time/deadline.ts";
 import { isStreamAddress, parseAddress } from "../net/address.ts";
 import type { AllowedPeers } from "../net/allowed_peers.ts";
 import { checkTlsTrust } from "../net/tls_trust.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { untilAborted } from "../time/abortable.ts";
+import { untilAborted } from "../time/deadline.ts";
 import {
   formatAddress,
   hasScheme,

@@ -5,8 +5,7 @@
  */
 
 import { RequestError } from "../errors.ts";
-import { untilAborted } from "../time/abortable.ts";
-import { Deadline } from "../time/deadline.ts";
+import { Deadline, untilAborted } from "../time/deadline.ts";
 
 /** Milliseconds in which a thread has to answer: Prometheus waits for 10 seconds. */
 const patience = 5000;

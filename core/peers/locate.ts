@@ -5,7 +5,7 @@
  */
 
 import { lookup } from "node:dns/promises";
-import { untilAborted } from "../time/abortable.ts";
+import { untilAborted } from "../time/deadline.ts";
 import {
   type InternetAddress,
   isAbstract,

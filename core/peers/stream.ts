@@ -4,7 +4,7 @@
  * @module
  */
 
-import { untilAborted } from "../time/abortable.ts";
+import { untilAborted } from "../time/deadline.ts";
 import {
   type InternetAddress,
   type StreamAddress,

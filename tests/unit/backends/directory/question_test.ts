@@ -4,7 +4,7 @@ import {
   parseSeconds,
   Questions,
 } from "../../../../backends/directory/question.ts";
-import { untilAborted } from "../../../../core/time/abortable.ts";
+import { untilAborted } from "../../../../core/time/deadline.ts";
 
 const peer = { address: "tcp://host.test:1" } as const;
 const never = new AbortController().signal;

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { untilAborted } from "../../../core/time/abortable.ts";
+import { untilAborted } from "../../../core/time/deadline.ts";
 
 const permissions = "none";
 
