@@ -88,7 +88,6 @@ const pure = [
   "core/plugins/messages.ts",
   "core/plugins/wire.ts",
   "core/memory/read_buffer.ts",
-  "core/memory/read_size.ts",
   "core/accept/answer_fields.ts",
   "core/accept/client_address.ts",
   "core/accept/route.ts",

@@ -9,7 +9,7 @@ import type { CreateFraming, Frame, Framer, PeerInfo } from "../api.ts";
 import { CloseError } from "../errors.ts";
 import { headroom, largestSize } from "../memory/buffer_pool.ts";
 import { ReadBuffer } from "../memory/read_buffer.ts";
-import { largestRead } from "../memory/read_size.ts";
+import { largestRead } from "../memory/read_buffer.ts";
 import { isValidUtf8 } from "../websocket/utf8.ts";
 import type { OutgoingMessage, OutgoingMessages } from "../websocket/engine.ts";
 import { openEncoder, type StreamEncoder } from "./message_encoder.ts";

@@ -29,7 +29,6 @@ import stripTypes from "./strip_types.ts" with { type: "text" };
 import workerMessages from "./worker_messages.ts" with { type: "text" };
 import sandboxWorker from "./sandbox_worker.ts" with { type: "text" };
 import readBuffer from "../memory/read_buffer.ts" with { type: "text" };
-import readSize from "../memory/read_size.ts" with { type: "text" };
 import utf8 from "../websocket/utf8.ts" with { type: "text" };
 import type { ModuleSources } from "./messages.ts";
 import type { FromWorker, WorkerStart } from "./worker_messages.ts";
@@ -56,7 +55,6 @@ const sources: Readonly<Record<string, string>> = {
   "./strip_types.ts": stripTypes,
   "./worker_messages.ts": workerMessages,
   "../memory/read_buffer.ts": readBuffer,
-  "../memory/read_size.ts": readSize,
   "../websocket/utf8.ts": utf8,
 };
 

@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { giveWay, type Reader } from "../../memory/read_budget.ts";
 import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
-import { ReadSize } from "../../memory/read_size.ts";
+import { ReadSize } from "../../memory/read_buffer.ts";
 import {
   cancelSharedTimer,
   type SharedTimer,

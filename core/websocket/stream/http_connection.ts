@@ -7,7 +7,7 @@
 import type { RequestError } from "../../errors.ts";
 import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
 import { giveWay, type Reader } from "../../memory/read_budget.ts";
-import { ReadSize } from "../../memory/read_size.ts";
+import { ReadSize } from "../../memory/read_buffer.ts";
 import { ConnectionDuplex } from "../../net/connection_duplex.ts";
 import {
   cancelSharedTimer,

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { HttpConnection } from "../../../core/websocket/stream/http_connection.ts";
 import { PluginFramer } from "../../../core/plugins/framer.ts";
 import type { PluginSupervisor } from "../../../core/plugins/supervisor.ts";
-import { ReadSize } from "../../../core/memory/read_size.ts";
+import { ReadSize } from "../../../core/memory/read_buffer.ts";
 
 /** More than there are places. */
 const many = 70;

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 // One of its own: those that other tests have left take places, too.
-import { ReadSize } from "../../../core/memory/read_size.ts?own";
+import { ReadSize } from "../../../core/memory/read_buffer.ts?own";
 
 const permissions = "none";
 const KiB = 1024;
