@@ -40,6 +40,7 @@ const pure = [
   "core/net/allowed_peers.ts",
   "core/access/credentials.ts",
   "core/access/decide.ts",
+  "core/access/turns.ts",
   "core/access/user_list.ts",
   "core/api.ts",
   "core/cli/completions/bash.ts",

@@ -11,6 +11,7 @@ import { ChangingFile } from "../files/changing_file.ts";
 import type { PasswordAnswer, PasswordQuestion } from "./password_worker.ts";
 import { parseUserList, type UserList } from "./user_list.ts";
 import type { Login } from "./credentials.ts";
+import { Turns } from "./turns.ts";
 
 /** What a check of a password has shown. */
 export type PasswordVerdict =
@@ -18,10 +19,6 @@ export type PasswordVerdict =
   | { readonly state: "wrong" }
   /** Too many wait, or too many of this client. */
   | { readonly state: "busy"; readonly why: string };
-
-/** Most passwords that wait, of one client and of all. */
-const mostOfClient = 4;
-const mostWaiting = 256;
 
 /** Most passwords that are remembered, and for how many milliseconds. */
 const mostRemembered = 4096;
@@ -35,30 +32,23 @@ interface Job {
 }
 
 /**
- * Hashes passwords in a thread of its own, one at a time and half of the time,
- * the clients in turn: those who send many make themselves wait.
+ * Hashes passwords in a thread of its own, one at a time: clients who send many
+ * wrong ones make themselves wait.
  */
 class Hasher {
   #worker: Worker | undefined;
-  #current: Job | undefined;
-  /** What waits, by client; the one whose turn is next comes first. */
-  #waiting = new Map<string, Job[]>();
-  #count = 0;
+  #current: { readonly client: string; readonly job: Job } | undefined;
+  #turns = new Turns<Job>();
   /** When the current job has begun. */
   #began = 0;
   /** Until the next job may begin. */
-  #pause: ReturnType<typeof setTimeout> | undefined;
+  #rest: ReturnType<typeof setTimeout> | undefined;
   /** Why nothing is hashed any more. */
   #ended: Error | undefined;
 
   /** Why a password of a client cannot wait; `undefined`: it can. */
   whyFull(client: string): string | undefined {
-    const own = this.#waiting.get(client)?.length ?? 0;
-    return own >= mostOfClient
-      ? "too many passwords of this client wait to be checked"
-      : this.#count >= mostWaiting
-      ? "too many passwords wait to be checked"
-      : undefined;
+    return this.#turns.whyFull(client, performance.now());
   }
 
   /** Tells whether a password has a hash. */
@@ -66,28 +56,25 @@ class Hasher {
     return new Promise((resolve, reject) => {
       // It would start a thread that nobody ends.
       if (this.#ended !== undefined) return reject(this.#ended);
-      const own = this.#waiting.get(client) ?? [];
-      own.push({ question, resolve, reject });
-      this.#waiting.set(client, own);
-      this.#count++;
+      const job = { question, resolve, reject };
+      this.#turns.add(client, job, performance.now());
       this.#next();
     });
   }
 
   #next(): void {
-    if (this.#current !== undefined || this.#pause !== undefined) return;
-    const [first] = this.#waiting;
-    if (first === undefined) return;
-    const [client, jobs] = first;
-    const job = jobs.shift()!;
-    this.#count--;
-    // Those behind it wait for the other clients' turns.
-    this.#waiting.delete(client);
-    if (jobs.length > 0) this.#waiting.set(client, jobs);
-    this.#current = job;
-    this.#began = performance.now();
+    if (this.#current !== undefined || this.#ended !== undefined) return;
+    clearTimeout(this.#rest);
+    const now = performance.now();
+    const turn = this.#turns.take(now);
+    if (turn.turn === "rest") {
+      this.#rest = setTimeout(() => this.#next(), Math.ceil(turn.wait));
+    }
+    if (turn.turn !== "job") return;
+    this.#current = turn;
+    this.#began = now;
     this.#worker ??= this.#start();
-    this.#worker.postMessage(job.question);
+    this.#worker.postMessage(turn.job.question);
   }
 
   #start(): Worker {
@@ -113,28 +100,25 @@ class Hasher {
   }
 
   #end(outcome: boolean | Error): void {
-    const job = this.#current;
+    if (this.#current === undefined) return;
+    const { client, job } = this.#current;
     this.#current = undefined;
-    // It rests as long as it has worked: a flood costs half of a processor.
-    this.#pause = setTimeout(() => {
-      this.#pause = undefined;
-      this.#next();
-    }, performance.now() - this.#began);
-    if (outcome instanceof Error) job?.reject(outcome);
-    else job?.resolve(outcome);
+    const now = performance.now();
+    const end = { took: now - this.#began, isWrong: outcome === false };
+    this.#turns.end(client, end, now);
+    if (outcome instanceof Error) job.reject(outcome);
+    else job.resolve(outcome);
+    this.#next();
   }
 
   /** Ends the thread; what waits is never answered. */
   close(): void {
-    clearTimeout(this.#pause);
+    clearTimeout(this.#rest);
     this.#worker?.terminate();
     this.#worker = undefined;
     const error = this.#ended = new Error("its section is no longer in use");
-    const waiting = [...this.#waiting.values()].flat();
-    this.#waiting.clear();
-    this.#count = 0;
-    for (const job of waiting) job.reject(error);
-    this.#current?.reject(error);
+    for (const job of this.#turns.clear()) job.reject(error);
+    this.#current?.job.reject(error);
     this.#current = undefined;
   }
 }

@@ -167,7 +167,7 @@ export const accessOptions: readonly AccessOption[] = [
     help:
       "file of users and passwords for HTTP Basic, as htpasswd -B writes it; read again when it has changed",
     details:
-      "Each line is `USER:HASH`, with a hash of bcrypt. Hashing takes place in a thread of its own (of each of `threads`), one password at a time, which then rests as long as it has worked; and at most four passwords of an address wait: further ones get 429. Who has logged in before is not delayed by that: a password that was right is remembered for ten minutes, as a keyed hash in memory.",
+      "Each line is `USER:HASH`, with a hash of bcrypt. Hashing takes place in a thread of its own (of each of `threads`), one password at a time, which then rests as long as it has worked; and at most four passwords of an address wait: further ones get 429. Addresses that have sent a wrong password within a minute wait until those of all others are hashed, and alone wait for the rest. Who has logged in before is not delayed by any of that: a password that was right is remembered for ten minutes, as a keyed hash in memory.",
     parse: (value) => ({ users: parseName(value) }),
   },
   {

@@ -38,6 +38,17 @@ Deno.test("Passwords lets those who are known pass by a flood of wrong ones", as
       states.filter((state) => state === "busy").length,
       30 - hashed,
     );
+    // Those who were wrong wait for those who were not, and for their own rest.
+    let late = 0;
+    const more = Array.from({ length: 8 }, async (_, index) => {
+      const wrong = { user: "ada", password: `more ${index}` };
+      await passwords.check(wrong, `${index % 2}`);
+      late++;
+    });
+    const dan = { user: "dan", password: "x" };
+    assertEquals((await passwords.check(dan, "third")).state, "wrong");
+    assert(late <= 1, `${late}`);
+    await Promise.all(more);
     // The user's hash is no password, and neither is another one's dummy.
     const hash = { user: "ada", password: list.split(":")[1]!.trim() };
     assertEquals((await passwords.check(hash, "home")).state, "wrong");
