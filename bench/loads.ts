@@ -49,6 +49,11 @@ export interface LoadOptions extends Target {
   readonly clients: number;
   /** Bytes in a message that a client sends. */
   readonly size: number;
+  /**
+   * Bytes that the peer gets of it, with `send`: more than `size` where a bridge
+   * adds some.
+   */
+  readonly arrives: number;
 }
 
 /** What to measure. */
@@ -570,9 +575,10 @@ class RunningLoad {
   }
 
   async #send(client: Client): Promise<void> {
-    const { size } = this.#options;
+    const { size, arrives } = this.#options;
     const block = repeat(this.#message(), BLOCK_SIZE);
-    const payload = block.length / this.#message().length * size;
+    // What the peer gets of a block.
+    const payload = block.length / this.#message().length * arrives;
     const window = size <= SMALL ? SMALL_WINDOW : WINDOW;
     const before = this.#peer.received();
     const watch = this.#watch(client);

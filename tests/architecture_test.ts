@@ -104,6 +104,7 @@ const pure = [
   "core/websocket/protocol/inflated_messages.ts",
   "core/websocket/protocol/accept_key.ts",
   "core/websocket/protocol/close.ts",
+  "core/websocket/protocol/ending.ts",
   "core/websocket/protocol/frames.ts",
   "core/websocket/protocol/mask.ts",
   "core/websocket/protocol/message_reader.ts",

@@ -15,6 +15,7 @@ import {
   takeMemory,
 } from "../memory/buffer_pool.ts";
 import type { IncomingMessages } from "../websocket/engine.ts";
+import { lacksEnding } from "../websocket/protocol/ending.ts";
 
 /** Messages as the peer gets them. */
 export interface EncodedMessages extends IncomingMessages {
@@ -173,7 +174,7 @@ class MessageAppender implements StreamEncoder {
     // Messages that all end with these bytes are not copied.
     while (
       index < ends.length && ends[index]! - start <= most &&
-      endsWith(data, start, ends[index]!, ending)
+      !lacksEnding(data, start, ends[index]!, ending)
     ) start = ends[index++]!;
     if (index === ends.length) return messages;
     const room = data.length + (ends.length - index) * ending.length;
@@ -187,7 +188,7 @@ class MessageAppender implements StreamEncoder {
     for (; index < ends.length; index++) {
       const end = ends[index]!;
       const lacksEnd = end === start || data[end - 1] !== last ||
-        !endsWith(data, start, end, ending);
+        lacksEnding(data, start, end, ending);
       const size = end - start + (lacksEnd ? ending.length : 0);
       if (size > most) {
         failure = tooLarge(most);
@@ -240,18 +241,6 @@ function copyWords(
     to += 8;
   }
   while (start < end) target.setUint8(to++, source.getUint8(start++));
-}
-
-function endsWith(
-  data: Uint8Array,
-  start: number,
-  end: number,
-  ending: Uint8Array,
-): boolean {
-  if (end - start < ending.length) return false;
-  let at = ending.length;
-  while (at > 0 && data[--end] === ending[at - 1]) at--;
-  return at === 0;
 }
 
 /** Checks the answer of a framing function. */

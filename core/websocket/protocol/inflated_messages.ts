@@ -5,6 +5,7 @@
  */
 
 import type { IncomingMessages } from "../engine.ts";
+import { lacksEnding } from "./ending.ts";
 
 /** Bytes: the smallest buffer. */
 const leastCapacity = 1024;
@@ -19,6 +20,8 @@ export class InflatedMessages {
   #ends: number[] = [];
   #turns: number[] | undefined;
   #lastIsText = false;
+  /** Whether each message so far has the ending, and there is one. */
+  #ended = true;
 
   /** Bytes of the message that is being written. */
   get written(): number {
@@ -49,13 +52,33 @@ export class InflatedMessages {
    * Ends the message that is being written.
    *
    * @param isText Whether it is text.
+   * @param ending Bytes that are added to it if it does not end with them and
+   * would not be too large with them; may be empty.
+   * @param maxMessage Bytes that it may have at most.
    */
-  end(isText: boolean): void {
+  end(isText: boolean, ending: Uint8Array, maxMessage: number): void {
+    this.#end(ending, maxMessage);
     if (isText !== this.#lastIsText) {
       this.#lastIsText = isText;
       (this.#turns ??= []).push(this.#ends.length);
     }
     this.#ends.push(this.length);
+  }
+
+  #end(ending: Uint8Array, maxMessage: number): void {
+    const { written } = this;
+    const { length } = ending;
+    if (length > 0) {
+      const start = this.length - written;
+      if (!lacksEnding(this.bytes, start, this.length, ending)) return;
+      if (written + length <= maxMessage) {
+        this.reserve(length);
+        this.bytes.set(ending, this.length);
+        this.length += length;
+        return;
+      }
+    }
+    this.#ended = false;
   }
 
   /**
@@ -67,7 +90,11 @@ export class InflatedMessages {
     const ends = this.#ends;
     if (ends.length === 0) return undefined;
     const data = this.bytes.subarray(0, ends.at(-1));
-    const turns = this.#turns;
-    return turns === undefined ? { data, ends } : { data, ends, turns };
+    return {
+      data,
+      ends,
+      ...this.#turns !== undefined && { turns: this.#turns },
+      ...this.#ended && { ended: true },
+    };
   }
 }

@@ -12,6 +12,7 @@
 import { endOfCharacters, isValidUtf8 } from "../utf8.ts";
 import type { IncomingMessages } from "../engine.ts";
 import type { MessageCompression } from "./compression.ts";
+import { lacksEnding } from "./ending.ts";
 import { InflatedMessages } from "./inflated_messages.ts";
 import type { ProtocolFailure } from "./close.ts";
 import { OPCODE_BINARY, OPCODE_CONTINUATION, OPCODE_TEXT } from "./frames.ts";
@@ -96,7 +97,7 @@ export class MessageReader {
   /**
    * Adds bytes to the end of messages that lack it, where there is room for
    * them: the header of each frame leaves some when payloads are moved
-   * together. It is not added to messages that came in several pieces.
+   * together, and messages that are copied elsewhere are given some.
    *
    * @param ending The bytes; more than a header leaves, or such that text would
    * have to be checked without them, are never added.
@@ -241,7 +242,7 @@ export class MessageReader {
     } else if (isText && !isValidUtf8(inflated.last())) {
       this.#failText();
     } else {
-      inflated.end(isText);
+      inflated.end(isText, this.#ending, this.#maxMessage);
     }
     this.#opcode = 0;
   }
@@ -289,11 +290,7 @@ export class MessageReader {
     const { length } = ending;
     const bytes = this.#bytes;
     const end = this.#out;
-    let same = end - this.#start < length ? -1 : length;
-    while (same > 0 && bytes[end - length + same - 1] === ending[same - 1]) {
-      same--;
-    }
-    if (same === 0) return;
+    if (!lacksEnding(bytes, this.#start, end, ending)) return;
     if (
       this.#taken - end < length ||
       end + length - this.#start > this.#maxMessage
@@ -366,7 +363,8 @@ export class MessageReader {
   #assemble(start: number, end: number): void {
     // Where more fragments may follow, their length is not known.
     const limit = this.#final ? this.#announced : this.#maxMessage;
-    this.#assembly.append(this.#bytes, start, end, limit);
+    const room = limit + this.#ending.length;
+    this.#assembly.append(this.#bytes, start, end, room);
   }
 
   /** Ends a frame of a message that has several, or came in several reads. */
@@ -376,17 +374,28 @@ export class MessageReader {
     if (this.failure !== undefined || !this.#final) return;
     if (this.#compressed) return this.#endCompressed();
     if (this.#assembled) {
+      const ended = this.#ending.length > 0 && this.#endAssembled();
       const data = this.#assembly.take();
-      const ends = [data.length];
-      this.#batches.push(
-        this.#opcode === OPCODE_TEXT
-          ? { data, ends, turns: ALL_TEXT }
-          : { data, ends },
-      );
+      const batch: Batch = { data, ends: [data.length] };
+      if (this.#opcode === OPCODE_TEXT) batch.turns = ALL_TEXT;
+      if (ended) batch.ended = true;
+      this.#batches.push(batch);
     } else {
       this.#endMessage();
     }
     this.#opcode = 0;
+  }
+
+  /** Adds the ending to the assembled message, and tells whether it has one now. */
+  #endAssembled(): boolean {
+    const assembly = this.#assembly;
+    const ending = this.#ending;
+    const { length } = assembly;
+    if (!lacksEnding(assembly.bytes(), 0, length, ending)) return true;
+    const ended = length + ending.length;
+    if (ended > this.#maxMessage) return false;
+    assembly.append(ending, 0, ending.length, ended);
+    return true;
   }
 
   /** Checks what has come of a text since the last time, but for a character that lacks bytes. */

@@ -190,6 +190,32 @@ Deno.test("ServerProtocol.receive() fails RSV1 where no compression was agreed u
   assertEquals(receive(protocol, [compressed(1, "Hello")]).code, 1002);
 });
 
+Deno.test("ServerProtocol.addEnding() gives compressed messages an end, and says whether all have it", () => {
+  const cases: [messages: string[], expected: string, ended?: boolean][] = [
+    [["", "a", "a\r", "a\r\n"], "\r\na\r\na\r\r\na\r\n", true],
+    [["x".repeat(98)], "x".repeat(98) + "\r\n", true],
+    [["x".repeat(98) + "\r\n"], "x".repeat(98) + "\r\n", true],
+    // With its end, the first would be larger than it may be.
+    [["x".repeat(99), "a"], "x".repeat(99) + "a\r\n"],
+  ];
+  for (const [messages, expected, ended] of cases) {
+    const protocol = protocolWith(100);
+    protocol.addEnding(utf8("\r\n"));
+    const input = join(...messages.map((message) => compressed(1, message)));
+    const { messages: [batch, ...others] } = protocol.receive(input);
+    assertEquals(new TextDecoder().decode(batch?.data), expected);
+    assertEquals(batch?.ends.length, messages.length);
+    assertEquals(batch?.ended, ended);
+    assertEquals(others, []);
+    protocol.release();
+  }
+  // Without an end to add, nothing is said.
+  const protocol = protocolWith();
+  const { messages } = protocol.receive(compressed(1, "a"));
+  assertEquals(messages.map((batch) => batch.ended), [undefined]);
+  protocol.release();
+});
+
 Deno.test("ServerProtocol.send() compresses what becomes smaller, each message for itself", () => {
   const protocol = protocolWith();
   const letters = utf8("all work and no play ".repeat(50));

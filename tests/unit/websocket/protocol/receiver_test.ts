@@ -621,7 +621,7 @@ Deno.test({
       [join(binary("123456789"), whole), [undefined]],
       [join(whole, binary("123456789")), [undefined]],
       [join(binary("12345678\n"), whole), [true]],
-      // It came in two reads.
+      // The last one is not whole.
       [join(whole, binary("a").slice(0, 7)), [true]],
     ];
     for (const [input, ended] of cases) {
@@ -638,9 +638,60 @@ Deno.test({
     const { messages: cut } = receiver.receive(
       join(binary("a").slice(6), whole),
     );
-    assertEquals(cut.map((batch) => batch.ended), [undefined, true]);
+    assertEquals(cut.map((batch) => batch.ended), [true, true]);
   },
 });
+
+Deno.test({
+  name: "Receiver.addEnding() gives messages an end that came in several reads",
+  permissions,
+  fn(): void {
+    const cases: [payload: string, expected: string, ended?: boolean][] = [
+      ["", "\r\n", true],
+      ["a", "a\r\n", true],
+      ["a\r", "a\r\r\n", true],
+      ["a\r\n", "a\r\n", true],
+      ["1234567", "1234567\r\n", true],
+      // With its end, it would be larger than it may be.
+      ["12345678", "12345678"],
+      ["1234567\r\n", "1234567\r\n", true],
+    ];
+    for (const [payload, expected, ended] of cases) {
+      for (const { input, from } of splittable(payload)) {
+        for (let cut = from; cut < input.length; cut++) {
+          const receiver = new Receiver({ maxMessage: 9 });
+          receiver.addEnding(utf8("\r\n"));
+          const chunks = cutAt(join(input, binary("z")), [cut]);
+          const [first, second] = chunks.map((chunk) =>
+            receiver.receive(chunk).messages.map((batch) => ({
+              text: new TextDecoder().decode(batch.data),
+              ended: batch.ended,
+            }))
+          );
+          assertEquals(first, []);
+          assertEquals(second, [
+            { text: expected, ended },
+            { text: "z\r\n", ended: true },
+          ]);
+        }
+      }
+    }
+  },
+});
+
+/** A message in one frame and in two, and from where on a cut leaves a part of it to the next read. */
+function splittable(payload: string): { input: Uint8Array; from: number }[] {
+  return [
+    { input: text(payload), from: 6 },
+    {
+      input: join(
+        frame({ opcode: 2, payload: payload.slice(0, 1), final: false }),
+        frame({ opcode: 0, payload: payload.slice(1) }),
+      ),
+      from: 6,
+    },
+  ];
+}
 
 Deno.test({
   name: "Receiver.addEnding() makes no text valid, and no room",
