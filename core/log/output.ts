@@ -22,6 +22,12 @@ const gathering = 10;
 /** Milliseconds before a write that failed is tried again. */
 const retryPause = 50;
 
+/** Milliseconds in which a file has to open: a pipe waits for its reader. */
+const openTimeout = 3000;
+
+/** Milliseconds that waiting lines have before a file is closed. */
+const closeTimeout = 300;
+
 /** Takes bytes, as `Deno.stderr` does. */
 export interface LogWriter {
   /** Writes some of the bytes, and returns how many. */
@@ -43,6 +49,11 @@ export interface LogOutputOptions {
    * @default {"log-file"}
    */
   readonly option?: string;
+  /**
+   * Called when a write fails after one that did not, and not again as long as
+   * they fail.
+   */
+  readonly onFailure?: (error: unknown) => void;
 }
 
 /** Lines that are written together. */
@@ -62,6 +73,11 @@ export class LogOutput implements AsyncDisposable {
   #file: { readonly path: string; handle: Deno.FsFile } | undefined;
   #room: number;
   #option: string;
+  #onFailure: (error: unknown) => void;
+  /** Whether the last write failed. */
+  #isFailing = false;
+  /** Whether a line was written in part, without its end. */
+  #isCut = false;
   #waiting: Chunk[] = [];
   #length = 0;
   #dropped = 0;
@@ -82,6 +98,7 @@ export class LogOutput implements AsyncDisposable {
    */
   constructor(writer: LogWriter, options: LogOutputOptions = {}) {
     const { room = 256 * 1024, option = "log-file" } = options;
+    this.#onFailure = options.onFailure ?? (() => {});
     this.#writer = writer;
     this.#room = room;
     this.#option = option;
@@ -114,19 +131,19 @@ export class LogOutput implements AsyncDisposable {
 
   /**
    * Opens the file again, after it was moved away; without a file, it does
-   * nothing. Lines that were added before go to the old file.
+   * nothing. Lines that were added before go to the old file, unless that takes
+   * them too slowly.
    *
    * @throws {Error} If it cannot be opened; lines still go to the old file.
    */
   async reopen(): Promise<void> {
     if (this.#file === undefined) return;
     const handle = await openFile(this.#file.path);
-    this.#hurry();
-    await this.#writing;
-    this.#isHurried = false;
+    await this.#finish(closeTimeout);
     const old = this.#file.handle;
     this.#file.handle = handle;
     this.#writer = handle;
+    this.#isCut = false;
     old.close();
   }
 
@@ -173,28 +190,26 @@ export class LogOutput implements AsyncDisposable {
    */
   async flush(milliseconds: number): Promise<void> {
     this.#tellDropped();
-    this.#hurry();
     this.#start();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, milliseconds);
-    });
-    await Promise.race([this.#writing, timeout]);
-    clearTimeout(timer);
-    this.#isHurried = false;
+    await this.#finish(milliseconds);
   }
 
-  /** Closes the file after the last write. */
+  /** Closes the file after the last write, unless that takes too long. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#hurry();
-    await this.#writing;
+    await this.#finish(closeTimeout);
+    this.#onFailure = () => {};
     this.#file?.handle.close();
   }
 
-  /** Collects no lines until those that wait are written. */
-  #hurry(): void {
+  /** Collects no lines until those that wait are written, or the time is over. */
+  async #finish(milliseconds: number): Promise<void> {
     this.#isHurried = true;
     this.#goOn?.();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, milliseconds);
+    await Promise.race([this.#writing, promise]);
+    clearTimeout(timer);
+    this.#isHurried = false;
   }
 
   #start(): void {
@@ -230,18 +245,32 @@ export class LogOutput implements AsyncDisposable {
 
   /** Writes a batch, and returns whether that succeeded. */
   async #write(text: string): Promise<boolean> {
-    let rest: Uint8Array = encoder.encode(text);
+    const writer = this.#writer;
+    // What was written of a line must not become the beginning of another one.
+    const bytes = encoder.encode(this.#isCut ? `\n${text}` : text);
+    let rest: Uint8Array = bytes;
     while (rest.length > 0) {
       try {
-        rest = rest.subarray(await this.#writer.write(rest));
+        rest = rest.subarray(await writer.write(rest));
       } catch (error) {
-        // The reader has closed the pipe, or the disk is full. That can only be
-        // reported here, later.
-        if (!(error instanceof Deno.errors.WouldBlock)) return false;
-        await new Promise((resolve) => setTimeout(resolve, retryPause));
+        if (error instanceof Deno.errors.WouldBlock) {
+          await new Promise((resolve) => setTimeout(resolve, retryPause));
+          continue;
+        }
+        if (writer === this.#writer) this.#fail(error, bytes, rest);
+        return false;
       }
     }
+    this.#isFailing = this.#isCut = false;
     return true;
+  }
+
+  /** The reader has closed the pipe, the disk is full, or the like. */
+  #fail(error: unknown, bytes: Uint8Array, { length }: Uint8Array): void {
+    const written = bytes.subarray(0, bytes.length - length);
+    if (written.length > 0) this.#isCut = written.at(-1) !== lineEnd;
+    if (!this.#isFailing) this.#onFailure(error);
+    this.#isFailing = true;
   }
 
   /** Reports it when half of the room is free, so that the line fits. */
@@ -255,6 +284,18 @@ export class LogOutput implements AsyncDisposable {
 
 const encoder = new TextEncoder();
 
-function openFile(path: string): Promise<Deno.FsFile> {
-  return Deno.open(path, { append: true, create: true, mode: 0o640 });
+const lineEnd = 10;
+
+async function openFile(path: string): Promise<Deno.FsFile> {
+  const opening = Deno.open(path, { append: true, create: true, mode: 0o640 });
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(new Error("it does not open; a pipe needs a reader"));
+    opening.then((file) => file.close(), () => {});
+  }, openTimeout);
+  try {
+    return await Promise.race([opening, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -69,7 +69,13 @@ export class AccessLog {
     format: AccessFormat,
     log: Log,
   ): Promise<AccessLog> {
-    const output = new LogOutput(Deno.stdout, { option: "access-log" });
+    const output = new LogOutput(Deno.stdout, {
+      option: "access-log",
+      onFailure: (error) =>
+        log("error", "access-log", {
+          error: `cannot write: ${describeError(error)}`,
+        }),
+    });
     if (path !== "-") await output.open(path);
     output.tellDropped((dropped) => log("warn", "access-log", { dropped }));
     return new AccessLog(output, format);

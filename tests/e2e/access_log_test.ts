@@ -198,40 +198,52 @@ Deno.test(needing(["logrotate", "linux"], {
       await client.sendClose(1000);
       await client.readClose();
     }
-    const lines = (file: string): Set<string> =>
-      new Set(
-        Deno.readTextFileSync(file).trim().split("\n")
-          .map((line) => JSON.parse(line).endpoint),
+    // The lines of both files, each of which has to be whole.
+    const seen = (...files: string[]): string[] =>
+      files.flatMap((file) =>
+        Deno.readTextFileSync(file).split("\n").slice(0, -1)
+          .map((line) => JSON.parse(line).endpoint)
       );
-    for (let index = 0; index < 20; index++) await visit(`/first/${index}`);
+    await visit("/first");
     await eventually(
-      "all are written",
-      () => lines(path).size,
-      (n) => n === 20,
+      "it is written",
+      () => seen(path),
+      (all) => all.length > 0,
     );
     assertEquals(Deno.statSync(path).mode! & 0o777, 0o640);
     const rotation = await directory.write(
       "logrotate.conf",
       `${path} {\n  rotate 3\n  nocreate\n  postrotate\n    kill -HUP ${command.pid}\n  endscript\n}\n`,
     );
-    const { success, stderr } = await new Deno.Command("logrotate", {
-      args: ["--force", "--state", join(directory.path, "state"), rotation],
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-    // Until the signal has arrived, lines go to the file that was moved.
-    for (let index = 0; index < 20; index++) await visit(`/second/${index}`);
-    await command.event("reload");
-    for (let index = 0; index < 20; index++) await visit(`/third/${index}`);
-    await eventually(
-      "all are written",
-      () => lines(`${path}.1`).size + lines(path).size,
-      (n) => n === 60,
-    );
-    const [old, current] = [lines(`${path}.1`), lines(path)];
-    for (let index = 0; index < 20; index++) {
-      assert(old.has(`/first/${index}`));
-      assert(current.has(`/third/${index}`));
+    // Clients come and go all the time.
+    let count = 0;
+    let isOver = false;
+    const load = Array.from({ length: 4 }, async () => {
+      while (!isOver) await visit(`/${count++}`);
+    });
+    for (let rotated = 0; rotated < 2; rotated++) {
+      const { success, stderr } = await new Deno.Command("logrotate", {
+        args: ["--force", "--state", join(directory.path, "state"), rotation],
+      }).output();
+      assert(success, new TextDecoder().decode(stderr));
+      // Until the signal has arrived, lines go to the file that was moved.
+      await command.event("reload");
+      const before = count;
+      await eventually("more come", () => count, () => count > before + 10);
     }
+    isOver = true;
+    await Promise.all(load);
+    await visit("/last");
+    const files = [path, `${path}.1`, `${path}.2`];
+    const all = await eventually(
+      "all are written",
+      () => seen(...files),
+      (all) => all.length === count + 2,
+    );
+    assertEquals(new Set(all).size, all.length);
+    assert(seen(path).includes("/last"));
+    assert(seen(`${path}.2`).includes("/first"));
+    assertEquals(command.logged("access-log"), []);
   },
 }));
 
@@ -276,6 +288,81 @@ Deno.test({
     }
   },
 });
+
+Deno.test(needing(["linux"], {
+  name: "A pipe whose reader hangs holds up neither a reload nor the end",
+  timeout: 60_000,
+  async fn(): Promise<void> {
+    await using directory = new TemporaryDirectory();
+    const path = join(directory.path, "pipe");
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    {
+      using _reader = await Deno.open(path, { read: true, write: true });
+      await using command = await Command.start({
+        args: ["--access-log", path, "--threads", "2", "--drain-timeout", "60"],
+      });
+      const { port } = command;
+      const target = `/${"x".repeat(8000)}`;
+      for (let count = 0; count < 40; count++) {
+        const headers = { "Sec-WebSocket-Version": "12" };
+        assertEquals((await request(port, { target, headers })).status, 426);
+      }
+      command.kill("SIGHUP");
+      await command.event("reload");
+      command.kill("SIGTERM");
+      // Not only once the time to drain is over.
+      assertEquals((await command.status).code, 0);
+      assertEquals(command.logged("drain-timeout"), []);
+    }
+    // Without a reader, it does not start; nor does it wait for ever.
+    const { code, stderr } = await runCommand(["--access-log", path]);
+    assertEquals(code, 2);
+    assertMatch(stderr, /cannot use access-log: .*a pipe needs a reader\n$/);
+  },
+}));
+
+Deno.test(needing(["namespaces", "linux"], {
+  name: "A full disk is told, holds nobody up, and mixes no lines",
+  timeout: 60_000,
+  async fn(): Promise<void> {
+    await using directory = new TemporaryDirectory();
+    const mount = `mount -t tmpfs -o size=64k tmpfs ${directory.path}`;
+    await using command = await Command.start({
+      args: ["--access-log", join(directory.path, "log")],
+      wrapper: [
+        ...["unshare", "--map-root-user", "--mount", "sh", "-c"],
+        ...[`${mount} && exec "$@"`, "sh"],
+      ],
+    });
+    // As the command sees the disk.
+    const disk = join(`/proc/${command.pid}/root`, directory.path);
+    async function visit(target: string): Promise<void> {
+      const headers = { "Sec-WebSocket-Version": "12" };
+      const { status } = await request(command.port, { target, headers });
+      assertEquals(status, 426);
+    }
+    await Deno.writeFile(join(disk, "other"), new Uint8Array(48 * 1024));
+    for (let count = 0; count < 40; count++) {
+      await visit(`/${count}/${"x".repeat(999)}`);
+    }
+    const { error } = await command.event("access-log");
+    assertMatch(String(error), /^cannot write: No space left on device/);
+    await Deno.remove(join(disk, "other"));
+    for (let count = 0; count < 5; count++) await visit(`/more/${count}`);
+    const { dropped } = await command.event("access-log");
+    await visit("/last");
+    const lines = await eventually(
+      "the last line is written",
+      () => Deno.readTextFileSync(join(disk, "log")).split("\n"),
+      (lines) => lines.at(-2)?.includes('"/last"') ?? false,
+    );
+    const whole = lines.filter((line) => line.endsWith("}"));
+    // Of a line that was cut, the beginning is left.
+    assert(lines.length - 1 - whole.length <= 1);
+    for (const line of whole) JSON.parse(line);
+    assertEquals(whole.length + Number(dropped), 46);
+  },
+}));
 
 Deno.test("websocksy says what is wrong with an access log", async () => {
   await using directory = new TemporaryDirectory();

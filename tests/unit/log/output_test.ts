@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers";
 import { ConfigError } from "../../../core/errors.ts";
 import { LogOutput, type LogWriter } from "../../../core/log/output.ts";
+import { needing } from "../../support/needing.ts";
 import { TemporaryDirectory } from "../../support/service.ts";
 
 /** Resolves in the next turn of the event loop. */
@@ -142,6 +143,37 @@ Deno.test("LogOutput counts lines that cannot be written, and tries no write for
   assertEquals(pipe.text, "three\ndropped 2\n");
 });
 
+Deno.test("LogOutput tells of a failure once, and lets no half a line begin another", async () => {
+  const pipe = new Pipe();
+  // Bytes that there is room for.
+  let room = 6;
+  const failures: unknown[] = [];
+  const full = new Error("No space left on device");
+  const output = new LogOutput({
+    async write(bytes): Promise<number> {
+      if (room === 0) throw full;
+      const written = await pipe.write(bytes.subarray(0, room));
+      room -= written;
+      return written;
+    },
+  }, { onFailure: (error) => failures.push(error) });
+  output.add("first line\n");
+  await output.flush(10_000);
+  output.add("second line\n");
+  await output.flush(10_000);
+  assertEquals([pipe.text, failures], ["first ", [full]]);
+  room = 100;
+  output.add("third line\n");
+  await output.flush(10_000);
+  output.add("fourth line\n");
+  await output.flush(10_000);
+  assertEquals(pipe.text, "first \nthird line\nfourth line\n");
+  room = 0;
+  output.add("fifth line\n");
+  await output.flush(10_000);
+  assertEquals(failures, [full, full]);
+});
+
 Deno.test("LogOutput waits where a writer would have to be waited for", async () => {
   const pipe = new Pipe();
   let tries = 0;
@@ -181,6 +213,39 @@ Deno.test("LogOutput adds to a file, and opens it again by its name", async () =
   assertEquals(await Deno.readTextFile(old), "three\nfour\n");
   await output[Symbol.asyncDispose]();
 });
+
+Deno.test(needing(["linux"], {
+  name:
+    "LogOutput waits for ever neither for a pipe that nobody reads nor for one that is full",
+  async fn(): Promise<void> {
+    await using directory = new TemporaryDirectory();
+    const path = join(directory.path, "pipe");
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    const output = new LogOutput(new Pipe());
+    await assertRejects(
+      () => output.open(path),
+      ConfigError,
+      "a pipe needs a reader",
+    );
+    using reader = await Deno.open(path, { read: true, write: true });
+    await output.open(path);
+    for (let count = 0; count < 100; count++) {
+      output.add("x".repeat(1999) + "\n");
+    }
+    await output.flush(100);
+    // It is opened again, and closed, although a write hangs.
+    await output.reopen();
+    await output[Symbol.asyncDispose]();
+    const decoder = new TextDecoder();
+    let text = "";
+    const buffer = new Uint8Array(4096);
+    // Both writes that hung go on.
+    while (text.length < 66_000) {
+      text += decoder.decode(buffer.subarray(0, (await reader.read(buffer))!));
+    }
+    assertEquals([...new Set(text)], ["x", "\n"]);
+  },
+}));
 
 Deno.test("LogOutput.open() throws if a file cannot be written to", async () => {
   await using directory = new TemporaryDirectory();
