@@ -102,7 +102,6 @@ const pure = [
   "core/websocket/deflate/offer.ts",
   "core/websocket/protocol/compression.ts",
   "core/websocket/protocol/inflated_messages.ts",
-  "core/websocket/protocol/accept_key.ts",
   "core/websocket/protocol/close.ts",
   "core/websocket/protocol/ending.ts",
   "core/websocket/protocol/frames.ts",

@@ -1,6 +1,6 @@
 /**
  * The server's side of the opening handshake, RFC 6455 section 4.2: it checks a
- * request, and chooses the subprotocol.
+ * request, chooses the subprotocol, and formats the response.
  *
  * @module
  */
@@ -210,4 +210,142 @@ function hasBody(headers: RequestHeaders): boolean {
 function equals(text: string): (other: string) => boolean {
   const lower = text.toLowerCase();
   return (other) => other.toLowerCase() === lower;
+}
+
+/**
+ * Formats the response that accepts a WebSocket, RFC 6455 section 4.2.2.
+ *
+ * @param headers The header fields of the request, which was checked.
+ * @param protocol The subprotocol, if one is chosen.
+ * @param extensions The value of `Sec-WebSocket-Extensions`, if there is one.
+ * @returns The whole response.
+ */
+export function formatUpgrade(
+  headers: RequestHeaders,
+  protocol: string | undefined,
+  extensions: string | undefined,
+): string {
+  const accept = acceptKey(headers.get("sec-websocket-key")!);
+  const chosen = protocol === undefined
+    ? ""
+    : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
+  const agreed = extensions === undefined
+    ? ""
+    : `Sec-WebSocket-Extensions: ${extensions}\r\n`;
+  return "HTTP/1.1 101 Switching Protocols\r\n" +
+    "Upgrade: websocket\r\nConnection: Upgrade\r\n" +
+    `Sec-WebSocket-Accept: ${accept}\r\n${chosen}${agreed}\r\n`;
+}
+
+/** From RFC 6455 section 1.3. */
+const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/** The text that is hashed has 60 bytes: its end mark fits into the first block, its length does not. */
+const keyLength = 24;
+const hashedBits = (keyLength + guid.length) * 8;
+
+const base64 =
+  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/** Memory for one hash: the words of a block and those made of them, and the state. */
+const hashWords = new Int32Array(80);
+const hashState = new Int32Array(5);
+/** The hash, and a byte to fill up the last digits in base64. */
+const digest = new Uint8Array(21);
+
+/**
+ * Computes `Sec-WebSocket-Accept`: the SHA-1 (RFC 3174) of the client's key and a
+ * constant, in base64. It guards no secret; for so few bytes, a call into
+ * the runtime costs more than the hash.
+ *
+ * @param key The client's `Sec-WebSocket-Key`.
+ * @returns The value.
+ * @throws {RangeError} If the key has not the 24 characters of 16 bytes in
+ * base64.
+ *
+ * @example Usage
+ * ```ts
+ * import { acceptKey } from "./handshake.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(
+ *   acceptKey("dGhlIHNhbXBsZSBub25jZQ=="),
+ *   "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+ * );
+ * ```
+ */
+export function acceptKey(key: string): string {
+  if (key.length !== keyLength) {
+    throw new RangeError(
+      `Cannot accept a key of ${key.length} characters: it has ${keyLength}`,
+    );
+  }
+  hashState[0] = 0x67452301;
+  hashState[1] = 0xefcdab89;
+  hashState[2] = 0x98badcfe;
+  hashState[3] = 0x10325476;
+  hashState[4] = 0xc3d2e1f0;
+  const text = key + guid;
+  for (let word = 0; word < text.length / 4; word++) {
+    hashWords[word] = text.charCodeAt(word * 4) << 24 |
+      text.charCodeAt(word * 4 + 1) << 16 |
+      text.charCodeAt(word * 4 + 2) << 8 | text.charCodeAt(word * 4 + 3);
+  }
+  hashWords[15] = 0x80000000;
+  hashBlock();
+  hashWords.fill(0, 0, 15);
+  hashWords[15] = hashedBits;
+  hashBlock();
+  for (let index = 0; index < 20; index++) {
+    digest[index] = hashState[index >> 2]! >> (24 - (index & 3) * 8);
+  }
+  let encoded = "";
+  for (let index = 0; index < digest.length; index += 3) {
+    const group = digest[index]! << 16 | digest[index + 1]! << 8 |
+      digest[index + 2]!;
+    encoded += base64[group >> 18]! + base64[group >> 12 & 63]! +
+      base64[group >> 6 & 63]! + base64[group & 63]!;
+  }
+  // The last digit is that of the byte that fills up.
+  return `${encoded.slice(0, -1)}=`;
+}
+
+/** Takes a block into the state, RFC 3174 section 6.1. */
+function hashBlock(): void {
+  for (let round = 16; round < 80; round++) {
+    hashWords[round] = rotate(
+      hashWords[round - 3]! ^ hashWords[round - 8]! ^ hashWords[round - 14]! ^
+        hashWords[round - 16]!,
+      1,
+    );
+  }
+  let a = hashState[0]!;
+  let b = hashState[1]!;
+  let c = hashState[2]!;
+  let d = hashState[3]!;
+  let e = hashState[4]!;
+  for (let round = 0; round < 80; round++) {
+    const mixed = round < 20
+      ? (b & c | ~b & d) + 0x5a827999
+      : round < 40
+      ? (b ^ c ^ d) + 0x6ed9eba1
+      : round < 60
+      ? (b & c | b & d | c & d) + 0x8f1bbcdc
+      : (b ^ c ^ d) + 0xca62c1d6;
+    const next = rotate(a, 5) + mixed + e + hashWords[round]! | 0;
+    e = d;
+    d = c;
+    c = rotate(b, 30);
+    b = a;
+    a = next;
+  }
+  hashState[0]! += a;
+  hashState[1]! += b;
+  hashState[2]! += c;
+  hashState[3]! += d;
+  hashState[4]! += e;
+}
+
+function rotate(word: number, count: number): number {
+  return word << count | word >>> (32 - count);
 }

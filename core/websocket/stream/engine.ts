@@ -7,7 +7,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { acceptKey } from "../protocol/accept_key.ts";
+import { formatUpgrade } from "../handshake.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { ConnectionStream } from "./connection_stream.ts";
@@ -173,28 +173,14 @@ async function answerUpgrade(
       const compression = level === undefined || level === 0
         ? undefined
         : negotiateCompression(head.headers, level, compressionMemory);
-      const response = formatUpgrade(head, protocol, compression?.response);
+      const response = formatUpgrade(
+        head.headers,
+        protocol,
+        compression?.response,
+      );
       const isOpen = webSocket.open(response, compression?.codec);
       return isOpen ? webSocket : undefined;
     },
   });
   if (answer !== undefined) webSocket.refuse(await formatResponse(answer));
-}
-
-/** The server's side of the handshake, RFC 6455 section 4.2.2. */
-function formatUpgrade(
-  { headers }: RequestHead,
-  protocol: string | undefined,
-  extensions: string | undefined,
-): string {
-  const accept = acceptKey(headers.get("sec-websocket-key")!);
-  const chosen = protocol === undefined
-    ? ""
-    : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
-  const agreed = extensions === undefined
-    ? ""
-    : `Sec-WebSocket-Extensions: ${extensions}\r\n`;
-  return "HTTP/1.1 101 Switching Protocols\r\n" +
-    "Upgrade: websocket\r\nConnection: Upgrade\r\n" +
-    `Sec-WebSocket-Accept: ${accept}\r\n${chosen}${agreed}\r\n`;
 }

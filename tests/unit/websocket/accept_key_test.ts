@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { createHash } from "node:crypto";
-import { acceptKey } from "../../../../core/websocket/protocol/accept_key.ts";
-import { Random } from "../../../support/random.ts";
+import { acceptKey } from "../../../core/websocket/handshake.ts";
+import { Random } from "../../support/random.ts";
 
 Deno.test("acceptKey() computes what node:crypto does", {
   permissions: "none",
