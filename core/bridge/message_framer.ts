@@ -146,7 +146,9 @@ export class MessageFramer implements StreamFramer {
   constructor(framer: Framer, options: MessageFramerOptions) {
     this.#framer = framer;
     this.#maxMessage = options.maxMessage;
-    this.encoder = openEncoder(framer, options);
+    if (framer.encode !== undefined || framer.append !== undefined) {
+      this.encoder = openEncoder(framer, options);
+    }
   }
 
   room(minimum: number): Uint8Array<ArrayBuffer> {

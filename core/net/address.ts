@@ -139,9 +139,9 @@ function parseInternetAddress(
   return { transport, hostname, port: parsePort(match[2], text) };
 }
 
-/** An IPv6 literal without brackets, with or without a zone. */
+/** An IPv6 literal without brackets, with or without a zone: it has two colons. */
 function isBareIpv6(text: string): boolean {
-  return /^[^%]*:[^%]*(?:%[^%:/?#@[\]\s]+)?$/.test(text) &&
+  return /^[^%:]*:[^%:]*:[^%]*(?:%[^%:/?#@[\]\s]+)?$/.test(text) &&
     parseZonedIp(text) !== undefined;
 }
 
