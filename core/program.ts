@@ -87,7 +87,7 @@ interface Loaded {
   readonly routes: readonly Route[];
   readonly plugins: Plugins;
   readonly certificate: ServerCertificate | undefined;
-  readonly pages: Pages;
+  readonly pages: Pages | undefined;
   readonly telemetry: Telemetry;
   readonly access: Access | undefined;
 }

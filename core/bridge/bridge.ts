@@ -175,6 +175,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     const { promise, resolve } = Promise.withResolvers<BridgeSummary>();
     this.finished = promise;
     this.#finished = resolve;
+    // Before anything else can close it.
+    ends.socket.start(this);
   }
 
   get toClient(): Readonly<Traffic> {

@@ -53,10 +53,10 @@ export class Pages {
    *
    * @param core The options.
    * @param log Logs the answers.
-   * @returns The pages.
+   * @returns The pages; `undefined` if the options enable none.
    * @throws {ConfigError} If a folder cannot be served.
    */
-  static async load(core: PageConfig, log: Log): Promise<Pages> {
+  static async load(core: PageConfig, log: Log): Promise<Pages | undefined> {
     const pages = new Map<string, Page>();
     if (core.console !== undefined) {
       const { formatConsole } = await import("./console.ts");
@@ -72,14 +72,9 @@ export class Pages {
       const { openFolder } = await import("./web/folder.ts");
       folder = await openFolder(core.web, core);
     }
-    return new Pages(pages, folder, log);
-  }
-
-  /** Whether the options enable pages. */
-  static areIn(core: PageConfig): boolean {
-    return [core.console, core.health, core.metrics, core.web].some((one) =>
-      one !== undefined
-    );
+    return pages.size === 0 && folder === undefined
+      ? undefined
+      : new Pages(pages, folder, log);
   }
 
   /**

@@ -48,7 +48,7 @@ export interface ServerConfig {
   readonly certificate?: ServerCertificate | undefined;
   /** Who may come in; absent: anybody. */
   readonly access?: Access | undefined;
-  /** What is answered beside WebSockets; absent: what `core` asks for. */
+  /** What is answered beside WebSockets; absent: nothing. */
   readonly pages?: Pages | undefined;
   /**
    * Records connections for metrics and traces.

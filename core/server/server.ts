@@ -38,7 +38,7 @@ import { hostOf } from "../websocket/request.ts";
 import { checkHandshake } from "../websocket/handshake.ts";
 import type { Log } from "../log/log.ts";
 import { withoutSecrets } from "../log/target.ts";
-import { type PageGuard, Pages } from "../pages/pages.ts";
+import type { PageGuard } from "../pages/pages.ts";
 import type { ServerState } from "../pages/page.ts";
 import { formatRefusal } from "../pages/text.ts";
 import { toRefusal, unavailable } from "../accept/refusal.ts";
@@ -113,7 +113,6 @@ export class Server {
   #gatherMetrics: () => Promise<readonly MetricsSnapshot[]>;
   #engine: EngineServer | undefined;
   #certificate: ServerCertificate | undefined;
-  #pages: Pages | undefined;
   #thread: ThreadPlace;
   #lastId: number;
   /** Connections from the backend's query to the end of their bridge. */
@@ -172,10 +171,6 @@ export class Server {
     const { listen, port, listenMode, headTimeout } = options.core;
     server.#certificate = options.certificate ??
       await readCertificate(options.core);
-    server.#pages = options.pages;
-    if (Pages.areIn(options.core)) {
-      server.#pages ??= await Pages.load(options.core, options.log);
-    }
     server.#engine = await options.engine.listen({
       listen,
       port,
@@ -230,13 +225,11 @@ export class Server {
     config: ServerConfig,
   ): Promise<{ readonly retired: Promise<void> }> {
     const { core } = config;
-    let { certificate, pages } = config;
+    let { certificate } = config;
     // Nothing else is waited for: a client that connects after the call gets the new configuration.
     if (core.tlsCert.length > 0) {
       certificate ??= await readCertificate(core);
     }
-    if (Pages.areIn(core)) pages ??= await Pages.load(core, this.#log);
-    this.#pages = pages;
     this.#certificate = replaceCertificate(this.#certificate, certificate, {
       engine: this.#engine!,
       log: this.#log,
@@ -364,10 +357,9 @@ export class Server {
    */
   async #handle(request: HttpRequest): Promise<Response | undefined> {
     const { fault, headers, target, signal } = request;
-    const guard = this.#guardPage(request);
-    const page = fault !== undefined
-      ? undefined
-      : this.#pages?.answer(request, this.state, guard);
+    const pages = fault === undefined ? this.#config.current.pages : undefined;
+    const guard = pages && this.#guardPage(request);
+    const page = pages?.answer(request, this.state, guard);
     const accessLog = this.#accessLog;
     const { access: sections } = this.#config.current;
     const secrets = sections?.secretParameters;
@@ -513,13 +505,12 @@ export class Server {
       client.telemetry.abandon();
       if (access !== undefined) this.#accessLog!.refuse(access, client);
     } else {
-      const bridge = this.#bridge(client, connection, socket, {
+      this.#bridge(client, connection, socket, {
         idleTimeout: idleTimeout * 1000,
         access,
         session,
         sections,
       });
-      socket.start(bridge);
     }
   }
 
@@ -582,7 +573,7 @@ export class Server {
     { idleTimeout, access, session, sections }: Going & {
       readonly idleTimeout: number;
     },
-  ): Bridge {
+  ): void {
     const opened = performance.now();
     // Nothing else of the request is kept while the connection is open.
     const { id, remote } = client;
@@ -632,7 +623,6 @@ export class Server {
     if (this.#draining.signal.aborted) {
       bridge.shutDown(1001, "server is shutting down");
     }
-    return bridge;
   }
 
   /** Ends a connection when its time is over; returns what is to be called when it has ended. */

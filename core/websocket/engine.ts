@@ -79,8 +79,8 @@ export interface WebSocketEnd {
 /** A WebSocket that was accepted, for sending. */
 export interface ServerWebSocket {
   /**
-   * Starts to call the handler. It must be called once, and soon: until then,
-   * messages from the client wait.
+   * Starts to call the handler. It must be called once, before anything else,
+   * and soon: until then, messages from the client wait.
    *
    * @param handler Receives what happens.
    */

@@ -8,7 +8,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
 import type { BackendQuery, PeerInfo } from "../../core/api.ts";
-import type { LogFields } from "../../core/log/log.ts";
+import type { Log, LogFields } from "../../core/log/log.ts";
+import { Pages } from "../../core/pages/pages.ts";
 import {
   type CoreConfig,
   defaultCoreConfig,
@@ -497,11 +498,11 @@ class Bed implements AsyncDisposable {
     if (where === "tls") {
       bed.#certificate = await createCertificate(bed.#directory.path);
     }
+    const log: Log = (_, event, fields) => bed.#write(event, fields ?? {});
+    const options = { ...defaultCoreConfig, ...more, health: "/health" };
     bed.#server = await Server.listen({
       core: {
-        ...defaultCoreConfig,
-        ...more,
-        health: "/health",
+        ...options,
         listen: where === "unix"
           ? { transport: "unix", path: bed.#path }
           : { transport: "tcp", hostname: "127.0.0.1" },
@@ -515,7 +516,8 @@ class Bed implements AsyncDisposable {
       },
       framings,
       engine: engine === "native" ? nativeEngine : streamEngine,
-      log: (_, event, fields) => bed.#write(event, fields ?? {}),
+      log,
+      pages: await Pages.load(options, log),
       ...(bed.#certificate !== undefined && {
         certificate: { cert: bed.#certificate.cert, key: bed.#certificate.key },
       }),

@@ -251,6 +251,7 @@ export class FakeWebSocket implements ServerWebSocket {
   }
 
   close(code: number, reason: string): void {
+    if (this.#handler === undefined) throw new Error("It has not started");
     if (this.#closing !== undefined || this.#hasEnded) return;
     this.#closing = { code, reason };
     this.#close(code, reason);

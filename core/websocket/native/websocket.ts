@@ -283,10 +283,6 @@ export class NativeWebSocket implements ServerWebSocket {
   }
 
   close(code: number, reason: string): void {
-    if (this.#state.name === "opened") {
-      // The server shuts down meanwhile.
-      this.#state.events.push(() => this.close(code, reason));
-    }
     if (this.#state.name !== "open") return;
     const closing: Closing = { ...this.#state, name: "closing", code, reason };
     this.#state = closing;

@@ -37,25 +37,30 @@ const compressedStep = 16 * 1024;
  * The phase from its request on; the protocol's state says how it ends.
  *
  * ```
- * requested ── open() ──► answered ── start() ──► started
- *     └──── refuse() ──► answered
+ * requested ── open() ──► opened ── start() ──► started
+ *     └──── refuse() ──► refused
  * ```
  */
 type Phase =
   /** There is no answer yet; the signal is aborted if the client leaves. */
   | { readonly name: "requested"; readonly gone: AbortController }
-  /** It is refused, or open and without a handler. */
-  | { readonly name: "answered" }
-  /**
-   * The handler receives what happens, and the client's liveness is checked.
-   */
+  | { readonly name: "refused" }
+  /** It is open, and has no handler. */
   | {
-    readonly name: "started";
-    readonly handler: WebSocketHandler;
-    readonly liveness: Liveness;
-  };
+    readonly name: "opened";
+    readonly compression: MessageCompression | undefined;
+    /** Why the client is gone, if it is; empty if nothing failed. */
+    readonly lost?: string;
+  }
+  | Started;
 
-const answered: Phase = Object.freeze({ name: "answered" });
+/** The handler receives what happens, and the client's liveness is checked. */
+interface Started {
+  readonly name: "started";
+  readonly handler: WebSocketHandler;
+  readonly protocol: ServerProtocol;
+  readonly liveness: Liveness;
+}
 
 /**
  * A WebSocket, from the request for it to its end. The connection is read from
@@ -67,7 +72,6 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   #stream: ByteStream;
   #onClose: (webSocket: StreamWebSocket) => void;
   #limits: EngineLimits;
-  #protocol: ServerProtocol;
   #phase: Phase;
   #room: PromiseWithResolvers<void> | undefined;
   /**
@@ -96,7 +100,6 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   ) {
     this.#stream = stream;
     this.#limits = limits;
-    this.#protocol = new ServerProtocol(limits);
     this.#onClose = onClose;
     this.#phase = { name: "requested", gone: new AbortController() };
     stream.start(this);
@@ -117,7 +120,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
    * @param response The whole HTTP response.
    */
   refuse(response: string): void {
-    this.#phase = answered;
+    this.#phase = { name: "refused" };
     this.#stream.write(encoder.encode(response));
     this.#hangUp(lastTimeout);
   }
@@ -134,35 +137,42 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       this.#stream.close();
       return false;
     }
-    this.#phase = answered;
-    if (compression !== undefined) this.#protocol.compressWith(compression);
+    this.#phase = { name: "opened", compression };
     this.#stream.write(encoder.encode(response));
     return true;
   }
 
   start(handler: WebSocketHandler): void {
+    const phase = this.#phase;
+    if (phase.name !== "opened") return;
+    const { compression, lost } = phase;
+    const protocol = new ServerProtocol(this.#limits);
     const period = this.#limits.ping * 1000;
     const liveness = new Liveness(period, performance.now(), this.#written);
-    this.#phase = { name: "started", handler, liveness };
+    const started: Started = { name: "started", handler, protocol, liveness };
+    this.#phase = started;
+    if (compression !== undefined) protocol.compressWith(compression);
+    if (lost !== undefined) protocol.lose(lost);
     if (this.#stream.hasEnded) handler.ending();
-    if (handler.append !== undefined) this.#protocol.addEnding(handler.append);
+    if (handler.append !== undefined) protocol.addEnding(handler.append);
     if (period > 0) {
       this.#firstTimer = startSharedTimer(
-        () => this.#checkAlive(handler, liveness),
+        () => this.#checkAlive(started),
         period,
       );
     }
-    this.#run(handler, liveness);
+    this.#run(started);
   }
 
   send(messages: OutgoingMessages): void | Promise<void> {
-    if (!this.#protocol.canSend) return;
+    const protocol = this.#protocol;
+    if (protocol === undefined || !protocol.canSend) return;
     const { sent } = this;
     sent.messages += messages.messages.length;
     for (const { start, end } of messages.messages) sent.bytes += end - start;
-    const frame = this.#protocol.sendInPlace(messages);
+    const frame = protocol.sendInPlace(messages);
     if (frame !== undefined) return this.#stream.transfer(frame);
-    if (this.#write(this.#protocol.send(messages))) return;
+    if (this.#write(protocol.send(messages))) return;
     this.#room ??= Promise.withResolvers();
     return this.#room.promise;
   }
@@ -172,8 +182,9 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   close(code: number, reason: string): void {
-    if (!this.#protocol.canSend) return;
-    this.#write(this.#protocol.close(code, reason));
+    const protocol = this.#protocol;
+    if (protocol === undefined || !protocol.canSend) return;
+    this.#write(protocol.close(code, reason));
     this.#makeRoom();
     this.#destroyAfter(closeTimeout, isPatient(code) ? this.#whenTaken() : 0);
   }
@@ -187,8 +198,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   /**
    * Passes what the client sends to the handler, until the WebSocket has ended.
    */
-  async #run(handler: WebSocketHandler, liveness: Liveness): Promise<void> {
-    const protocol = this.#protocol;
+  async #run({ handler, protocol, liveness }: Started): Promise<void> {
     while (protocol.canReceive) {
       const chunk = this.#stream.next();
       if (chunk === undefined) {
@@ -204,7 +214,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
           ? chunk.subarray(at, at + step)
           : chunk;
         const { messages, ponged } = protocol.receive(bytes);
-        this.#answerPings();
+        this.#answerPings(protocol);
         if (ponged) liveness.hearPong();
         if (!protocol.canReceive) handler.ending();
         chargeSince(this.#stream.reader, start);
@@ -244,10 +254,13 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     const phase = this.#phase;
     if (phase.name === "requested") {
       phase.gone.abort(new Error("The client is gone"));
+    } else if (phase.name === "opened") {
+      this.#phase = { ...phase, lost: reason };
+    } else if (phase.name === "started") {
+      phase.protocol.lose(reason);
+      this.#makeRoom();
+      phase.handler.ending();
     }
-    this.#protocol.lose(reason);
-    this.#makeRoom();
-    if (phase.name === "started") phase.handler.ending();
   }
 
   onClose(): void {
@@ -256,8 +269,14 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
   }
 
   onDrain(): void {
-    this.#answerPings();
+    const protocol = this.#protocol;
+    if (protocol !== undefined) this.#answerPings(protocol);
     this.#makeRoom();
+  }
+
+  get #protocol(): ServerProtocol | undefined {
+    const phase = this.#phase;
+    return phase.name === "started" ? phase.protocol : undefined;
   }
 
   #makeRoom(): void {
@@ -265,17 +284,13 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     this.#room = undefined;
   }
 
-  #answerPings(): void {
-    this.#write(this.#protocol.pong(this.#stream.isFull));
+  #answerPings(protocol: ServerProtocol): void {
+    this.#write(protocol.pong(this.#stream.isFull));
   }
 
-  #watch(
-    handler: WebSocketHandler,
-    liveness: Liveness,
-    milliseconds: number,
-  ): void {
+  #watch(started: Started, milliseconds: number): void {
     this.#aliveTimer = setTimeout(
-      () => this.#checkAlive(handler, liveness),
+      () => this.#checkAlive(started),
       milliseconds,
     );
   }
@@ -285,14 +300,15 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
     return { sent, pending };
   }
 
-  #checkAlive(handler: WebSocketHandler, liveness: Liveness): void {
+  #checkAlive(started: Started): void {
+    const { handler, protocol, liveness } = started;
     const now = performance.now();
     if (this.#stream.isWaiting) {
       // Not the client is silent; its peer is slow. But only a write notices
       // that the client of an unread socket has left.
       liveness.excuse(now);
-      if (!this.#stream.isFull) this.#ping();
-      return this.#watch(handler, liveness, this.#limits.ping * 1000);
+      if (!this.#stream.isFull) this.#write(protocol.ping());
+      return this.#watch(started, this.#limits.ping * 1000);
     }
     const { action, wait } = liveness.look(now, this.#written);
     if (action === "giveUp") {
@@ -302,14 +318,10 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       return this.#destroyAfter(lastTimeout);
     }
     if (action === "ping") {
-      this.#protocol.trim();
-      this.#ping();
+      protocol.trim();
+      this.#write(protocol.ping());
     }
-    this.#watch(handler, liveness, wait);
-  }
-
-  #ping(): void {
-    this.#write(this.#protocol.ping());
+    this.#watch(started, wait);
   }
 
   /** The time at which even a slow client has read everything. */

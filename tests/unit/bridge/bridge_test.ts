@@ -72,7 +72,6 @@ function connect(options: ConnectOptions = {}): Connected {
     lingerTimeout,
     idleTimeout: options.idleTimeout ?? 0,
   });
-  socket.start(bridge);
   return { bridge, peer, socket, closes: () => closes };
 }
 
@@ -884,7 +883,6 @@ for (const end of ["framer", "peer"]) {
       };
     }
     const bridge = new Bridge({ socket, peer, framer });
-    socket.start(bridge);
     await socket.leave();
     const { error } = await bridge.finished;
     assertEquals(error instanceof Error && error.message, "not closed");

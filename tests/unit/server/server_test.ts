@@ -6,6 +6,7 @@ import { Access } from "../../../core/access/access.ts";
 import { resolveAccess } from "../../../core/config/access_options.ts";
 import { defaultCoreConfig } from "../../../core/config/options.ts";
 import { parseTrustedProxies } from "../../../core/net/trusted_proxies.ts";
+import { Pages } from "../../../core/pages/pages.ts";
 import { Server } from "../../../core/server/server.ts";
 import type { ServerOptions } from "../../../core/server/options.ts";
 import {
@@ -456,8 +457,11 @@ Deno.test("Server counts no page as a handshake", async () => {
     },
   };
   const backend = fixed("tcp://h:1");
-  const { server, engine, log } = await start({
-    core: { ...core, health: "/health" },
+  const pages: string[] = [];
+  const loadHealth = (health: string): Promise<Pages | undefined> =>
+    Pages.load({ ...core, health }, (_, event) => void pages.push(event));
+  const { server, engine } = await start({
+    pages: await loadHealth("/health"),
     backend,
     telemetry,
   });
@@ -469,16 +473,17 @@ Deno.test("Server counts no page as a handshake", async () => {
   const gone = { ...page, signal: AbortSignal.abort() };
   assertEquals(await engine.refused(gone), 200);
   assertEquals(handshakes, 0);
-  assertEquals(log.events, ["page", "page", "page", "page"]);
+  assertEquals(pages, ["page", "page", "page", "page"]);
   assertEquals(await engine.refused({ isPlain: true }), 426);
   assertEquals(handshakes, 1);
   // It is asked for no more, then again: both without a restart.
   await server.reconfigure({ core, framings, backend });
   assertEquals(await engine.refused(page), 426);
   await server.reconfigure({
-    core: { ...core, health: "/" },
+    core,
     framings,
     backend,
+    pages: await loadHealth("/"),
   });
   assertEquals(await engine.refused({ isPlain: true }), 200);
   const done = server.shutDown();

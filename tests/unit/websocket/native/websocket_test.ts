@@ -258,31 +258,3 @@ Deno.test(
     assertEquals([taken, ends.length, deno.sent], [[4], 1, []]);
   },
 );
-
-Deno.test(
-  "NativeWebSocket that is closed before its start is closed then",
-  { permissions },
-  async () => {
-    const deno = new FakeDenoSocket();
-    const socket = new NativeWebSocket(
-      deno as unknown as WebSocket,
-      { ping: 0, keepAlive: 0, maxMessage: 10, maxBuffer: 1000 },
-    );
-    deno.onopen();
-    await socket.opened;
-    socket.close(1001, "server is shutting down");
-    const ends: WebSocketEnd[] = [];
-    socket.start({
-      receive: () => {},
-      ending: () => {},
-      end: (end) => ends.push(end),
-    });
-    assertEquals(await deno.closed.promise, {
-      code: 1001,
-      reason: "server is shutting down",
-    });
-    deno.onclose({ code: 1001, reason: "" });
-    await settled();
-    assertEquals(ends.map(({ code }) => code), [1001]);
-  },
-);
