@@ -24,6 +24,7 @@ import { findAdminConflict } from "./config/operator_options.ts";
 import { describeFailure } from "./cli/describe.ts";
 import { ConfigError } from "./errors.ts";
 import { type CoreConfig, formatListen } from "./config/options.ts";
+import { secretParametersOf } from "./config/secret_parameters.ts";
 import { findRestartOptions } from "./config/restart.ts";
 import type { ConnectionCounts } from "./server/connection_counts.ts";
 import type { FramingTable } from "./bridge/message_framer.ts";
@@ -556,6 +557,10 @@ function toServerConfig(loaded: Loaded): ServerConfig {
   const clientAuthorities = loaded.access?.clientAuthorities;
   return {
     ...others,
+    secretParameters: new Set([
+      ...loaded.access?.secretParameters ?? [],
+      ...secretParametersOf(loaded.config),
+    ]),
     certificate: certificate && {
       ...certificate,
       ...clientAuthorities !== undefined && { clientAuthorities },

@@ -81,6 +81,7 @@ const pure = [
   "core/config/plugin_options.ts",
   "core/config/restart.ts",
   "core/config/route_options.ts",
+  "core/config/secret_parameters.ts",
   "core/config/suggestion.ts",
   "core/config/text.ts",
   "core/peers/proxy_protocol.ts",

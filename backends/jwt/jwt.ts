@@ -10,6 +10,7 @@ import type {
   PeerInfo,
   Refusal,
 } from "../../core/api.ts";
+import { isUser, longestUser } from "../../core/access/credentials.ts";
 import { describeError } from "../../core/errors.ts";
 import {
   type Token,
@@ -139,6 +140,15 @@ export function createJwt(): Backend {
         throw error;
       }
       const { claims, expires } = accepted;
+      const { sub } = claims;
+      // It is not the fault of the server.
+      if (typeof sub === "string" && !isUser(sub)) {
+        return {
+          refuse: 403,
+          why:
+            `the token: claim sub is no string of 1 to ${longestUser} characters, none of them for control`,
+        };
+      }
       let peer: PeerInfo;
       try {
         peer = others.complete(toPeer(peerOf(claims, claim))!);
@@ -148,7 +158,7 @@ export function createJwt(): Backend {
       const told = takeWarning();
       return {
         ...peer,
-        ...(typeof claims.sub === "string" && { user: claims.sub }),
+        ...(typeof sub === "string" && { user: sub }),
         ...(expires !== undefined && { expires }),
         ...(told !== undefined && { warning: told }),
       };

@@ -10,6 +10,7 @@ import { isStreamAddress, parseAddress } from "../net/address.ts";
 import type { AllowedPeers } from "../net/allowed_peers.ts";
 import { checkTlsTrust } from "../net/tls_trust.ts";
 import type { Backend, BackendQuery, PeerInfo, Refusal } from "../api.ts";
+import { isUser, longestUser } from "../access/credentials.ts";
 import { peerFields } from "./answer_fields.ts";
 import { refusedByBackend } from "./refusal.ts";
 import type { BackendStep } from "../config/config.ts";
@@ -237,9 +238,6 @@ function addressesOf({ address }: PeerInfo): readonly string[] {
   );
 }
 
-/** The most characters of a user's name. */
-const longestUser = 256;
-
 function checkSession({ expires, user }: PeerInfo): void {
   const [time, name]: unknown[] = [expires, user];
   if (time !== undefined && !Number.isFinite(time)) {
@@ -247,12 +245,9 @@ function checkSession({ expires, user }: PeerInfo): void {
       "Cannot use the backend's answer: its expires is no number of seconds",
     );
   }
-  if (
-    name !== undefined &&
-    (typeof name !== "string" || name === "" || name.length > longestUser)
-  ) {
+  if (name !== undefined && !isUser(name)) {
     throw new TypeError(
-      `Cannot use the backend's answer: its user is no string of 1 to ${longestUser} characters`,
+      `Cannot use the backend's answer: its user is no string of 1 to ${longestUser} characters, none of them for control`,
     );
   }
 }

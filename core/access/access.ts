@@ -16,8 +16,9 @@ import {
   keyOfText,
 } from "../memory/count_table.ts";
 import { clientKey } from "../net/client_key.ts";
-import { isTokenProtocol } from "./credentials.ts";
+import { isTokenProtocol } from "../websocket/token.ts";
 import type { Proven } from "./decide.ts";
+import type { Tries } from "./passwords.ts";
 import { RateTable, rateTableBytes, type Share } from "./rate_table.ts";
 import {
   type AccessRequest,
@@ -171,7 +172,7 @@ export class Access {
       const section = this.#sections.get(name)!;
       const { rate, rateUser } = section.config;
       // What is too often does not cost a check of credentials.
-      this.#count(rate, `${name} address ${clientKey(request.remote)}`);
+      this.#count(rate, addressKey(name, request.remote));
       const proof = await section.admit(request);
       if (proof !== undefined) {
         this.#count(rateUser, `${name} user ${proof.user}`, proof.user);
@@ -189,7 +190,8 @@ export class Access {
   }
 
   /**
-   * Finds out whether a request for a page may be answered.
+   * Finds out whether a request for a page may be answered. A page has many
+   * files, so that of these only wrong passwords count.
    *
    * @param names The sections that it has to satisfy, all of them.
    * @param request The request.
@@ -202,7 +204,9 @@ export class Access {
   ): Promise<string | undefined> {
     let user: string | undefined;
     for (const name of names) {
-      const proof = await this.#sections.get(name)!.admit(request);
+      const section = this.#sections.get(name)!;
+      const tries = this.#triesOf(section.config, request.remote);
+      const proof = await section.admit(request, tries);
       user = proof?.user ?? user;
     }
     return user;
@@ -313,6 +317,25 @@ export class Access {
     for (const section of this.#sections.values()) section.close();
   }
 
+  /** How often the password of an address may be wrong: as often as it may ask for WebSockets. */
+  #triesOf(
+    { name, rate }: AccessConfig,
+    remote: RemoteAddress,
+  ): Tries | undefined {
+    if (rate === undefined) return undefined;
+    const key = addressKey(name, remote);
+    const share = toShare(rate);
+    return {
+      whyFull: () =>
+        this.#rates.peek(key, share, timeOfAll()) === 0
+          ? undefined
+          : "the option rate of its access section",
+      count: () => {
+        this.#rates.spend(key, share, timeOfAll());
+      },
+    };
+  }
+
   #count(rate: Rate | undefined, key: string, user?: string): void {
     if (rate === undefined) return;
     const wait = this.#rates.take(key, toShare(rate), timeOfAll());
@@ -324,6 +347,11 @@ export class Access {
         : `the option rate-user of its access section, user "${user}"`,
     });
   }
+}
+
+/** What is counted of an address: its handshakes, and its wrong passwords. */
+function addressKey(section: string, remote: RemoteAddress): string {
+  return `${section} address ${clientKey(remote)}`;
 }
 
 /** Milliseconds, the same in all threads. */

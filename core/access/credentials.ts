@@ -7,6 +7,7 @@
 
 import type { TokenPlace } from "../config/access_options.ts";
 import type { RequestHeaders } from "../websocket/engine.ts";
+import { isTokenProtocol, tokenProtocol } from "../websocket/token.ts";
 
 /** What was found of one kind of credentials; a fault is told without them. */
 export type Shown<T> =
@@ -38,7 +39,7 @@ const nothing = Object.freeze({ found: "nothing" });
 const longestLogin = 1024;
 
 /** Characters: the longest name of a user. */
-const longestUser = 256;
+export const longestUser = 256;
 
 /** RFC 7617 section 2, and RFC 6750 section 2.1. */
 const BASIC = /^basic +([A-Za-z0-9+/]+={0,2})$/i;
@@ -112,19 +113,6 @@ function readTokenAt(
         : one(token);
     }
   }
-}
-
-/** Kubernetes has chosen it, as there is no standard. */
-const tokenProtocol = "base64url.bearer.authorization.k8s.io.";
-
-/**
- * Tells whether an element of the list of subprotocols carries a token: it is
- * none to talk in, and is never sent back.
- *
- * @param protocol The element.
- */
-export function isTokenProtocol(protocol: string): boolean {
-  return protocol.startsWith(tokenProtocol);
 }
 
 /**

@@ -20,6 +20,14 @@ export type PasswordVerdict =
   /** Too many wait, or too many of this client. */
   | { readonly state: "busy"; readonly why: string };
 
+/** What limits how often a client may be wrong. */
+export interface Tries {
+  /** Why no password of it is checked now; `undefined`: it is. */
+  whyFull(): string | undefined;
+  /** Counts a wrong one. */
+  count(): void;
+}
+
 /** Most passwords that are remembered, and for how many milliseconds. */
 const mostRemembered = 4096;
 const rememberFor = 10 * 60_000;
@@ -160,12 +168,14 @@ export class Passwords {
    *
    * @param login What was shown.
    * @param client Who shows it: clients wait in turn.
+   * @param tries Limits how often it may be wrong; absent: nothing does.
    * @returns Whether it is right.
    * @throws {Error} If it cannot be checked.
    */
   async check(
     { user, password }: Login,
     client: string,
+    tries?: Tries,
   ): Promise<PasswordVerdict> {
     const { hashes, dummy } = await this.#file.current();
     const hash = hashes.get(user) ?? dummy;
@@ -178,7 +188,7 @@ export class Passwords {
     }
     let checking = this.#checking.get(pair);
     if (checking === undefined) {
-      const why = this.#hasher.whyFull(client);
+      const why = tries?.whyFull() ?? this.#hasher.whyFull(client);
       if (why !== undefined) return { state: "busy", why };
       checking = this.#hasher.check(client, { password, hash });
       this.#checking.set(pair, checking);
@@ -188,7 +198,10 @@ export class Passwords {
       checking.then(end, end);
     }
     const isRight = await checking && hashes.has(user);
-    if (!isRight) return { state: "wrong" };
+    if (!isRight) {
+      tries?.count();
+      return { state: "wrong" };
+    }
     this.#remember(pair);
     return { state: "right", by };
   }

@@ -76,6 +76,28 @@ export class RateTable {
     });
   }
 
+  /**
+   * Tells whether there is a use left, and takes none.
+   *
+   * @param key Who, and of what.
+   * @param share What it has.
+   * @param now The time, as for {@linkcode take}.
+   * @returns As of {@linkcode take}.
+   */
+  peek(key: string, { cost, burst }: Share, now: number): number {
+    const [high, low] = keyOfText(key);
+    this.#lock();
+    try {
+      const entry = this.#find(high, low);
+      const isOwn = this.#numbers[entry] === high &&
+        this.#numbers[entry + 1] === low;
+      const time = isOwn ? Math.max(this.#times[(entry + 2) / 2]!, now) : now;
+      return Math.max(0, time + cost - burst - now);
+    } finally {
+      this.#unlock();
+    }
+  }
+
   /** Changes the time up to which a key has used its share, from now at the earliest. */
   #update(
     key: string,

@@ -30,7 +30,7 @@ import {
   type Proof,
   type Proven,
 } from "./decide.ts";
-import { Passwords } from "./passwords.ts";
+import { Passwords, type Tries } from "./passwords.ts";
 
 /** A request that wants to come in. */
 export interface AccessRequest {
@@ -127,12 +127,16 @@ export class AccessSection {
    * Finds out whether a request may come in.
    *
    * @param request The request.
+   * @param tries Limits how often its password may be wrong; absent: nothing does.
    * @returns What lets it in; `undefined` if no credentials are demanded.
    * @throws {RequestError} If it may not: 401, 403, 429 or 503.
    */
-  async admit(request: AccessRequest): Promise<Proven | undefined> {
+  async admit(
+    request: AccessRequest,
+    tries?: Tries,
+  ): Promise<Proven | undefined> {
     const isAddressAllowed = this.#isAddressAllowed(request.remote);
-    const proofs = isAddressAllowed ? await this.#prove(request) : [];
+    const proofs = isAddressAllowed ? await this.#prove(request, tries) : [];
     return decideAccess({ isAddressAllowed, proofs });
   }
 
@@ -192,10 +196,13 @@ export class AccessSection {
     return ip === undefined ? address.unix : isTrusted(ip, address);
   }
 
-  async #prove(request: AccessRequest): Promise<Proof[]> {
+  async #prove(
+    request: AccessRequest,
+    tries: Tries | undefined,
+  ): Promise<Proof[]> {
     const proofs: Proof[] = [];
     for (const kind of this.#kinds) {
-      const proof = await this.#proveBy(kind, request);
+      const proof = await this.#proveBy(kind, request, tries);
       proofs.push(proof);
       if (proof.state === "right") break;
     }
@@ -205,6 +212,7 @@ export class AccessSection {
   #proveBy(
     kind: CredentialKind,
     request: AccessRequest,
+    tries: Tries | undefined,
   ): Proof | Promise<Proof> {
     switch (kind) {
       case "header":
@@ -212,7 +220,7 @@ export class AccessSection {
       case "token":
         return this.#proveToken(request);
       case "password":
-        return this.#provePassword(request);
+        return this.#provePassword(request, tries);
       case "certificate": {
         const { certificate } = request.request;
         return certificate === undefined
@@ -301,7 +309,10 @@ export class AccessSection {
     }
   }
 
-  async #provePassword({ request, remote }: AccessRequest): Promise<Proof> {
+  async #provePassword(
+    { request, remote }: AccessRequest,
+    tries: Tries | undefined,
+  ): Promise<Proof> {
     const shown = readLogin(request.headers);
     if (shown.found !== "one") return notShown("password", shown);
     const { user } = shown.value;
@@ -310,6 +321,7 @@ export class AccessSection {
       const verdict = await this.#passwords!.check(
         shown.value,
         clientKey(remote),
+        tries,
       );
       switch (verdict.state) {
         case "right":

@@ -264,7 +264,7 @@ export const accessOptions: readonly AccessOption[] = [
     help:
       "handshakes of an address (IPv6: of a /64) in a second (s), minute (m) or hour (h); further ones get 429",
     details:
-      "As many may come at once; each then has to wait for its share of the time. Requests for WebSockets count, over all threads, whether they are accepted or not; those for pages do not, as a page may have many files.",
+      "As many may come at once; each then has to wait for its share of the time. Requests for WebSockets count, over all threads, whether they are accepted or not. Those for pages do not, as a page may have many files, but a wrong password does, wherever it is sent: where there were too many, further ones get 429 without a check. A user who has logged in before still gets pages, as passwords that were right are remembered.",
     parse: (value) => ({ rate: parseRate(value) }),
   },
   {

@@ -5,6 +5,7 @@
  */
 
 import { escapeControls } from "./log.ts";
+import { withoutTokens } from "./target.ts";
 
 /** The fields of a line, in their order, and what each is. */
 export const accessFields = {
@@ -122,7 +123,9 @@ export function formatAccess(
   extras: AccessExtras,
   format: AccessFormat,
 ): string {
-  if (format === "json") return escapeControls(JSON.stringify(entry));
+  if (format === "json") {
+    return withoutTokens(escapeControls(JSON.stringify(entry)));
+  }
   let line = "";
   for (const part of format) {
     line += "text" in part ? part.text : formatValue(
@@ -133,7 +136,7 @@ export function formatAccess(
         : extras.headers?.get(part.header),
     );
   }
-  return line;
+  return withoutTokens(line);
 }
 
 /** A value within quotes, if the format puts them around it; `-` if there is none. */

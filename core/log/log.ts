@@ -4,6 +4,8 @@
  * @module
  */
 
+import { withoutTokens } from "./target.ts";
+
 /** Level of a line in the log, the most severe first. */
 export type LogLevel = "error" | "warn" | "info" | "debug";
 
@@ -81,7 +83,8 @@ export function createLog(options: LogOptions): Log {
   const formatLine = format === "json" ? formatJson : formatText;
   return function log(level, event, fields = {}): void {
     if (severity[level] > severity[options.level]) return;
-    write(`${formatLine(now().toISOString(), level, event, fields)}\n`);
+    const line = formatLine(now().toISOString(), level, event, fields);
+    write(`${withoutTokens(line)}\n`);
   };
 }
 

@@ -26,8 +26,14 @@ export interface PageGuard {
   admit(): Promise<void>;
   /** Who sends it, once it was let in; absent: no credentials were demanded. */
   user: string | undefined;
+}
+
+/** Options for {@linkcode Pages.answer}. */
+export interface AnswerOptions {
+  /** Tells whether it may be answered; absent: any may. */
+  readonly guard?: PageGuard | undefined;
   /** The parameters of query strings whose values are secrets. */
-  readonly secretParameters: ReadonlySet<string>;
+  readonly secretParameters?: ReadonlySet<string> | undefined;
 }
 
 /** The pages that the options enable. */
@@ -82,14 +88,14 @@ export class Pages {
    *
    * @param request The request.
    * @param state The state of the server.
-   * @param guard Tells whether it may be answered; absent: any may.
+   * @param options Who may have it, and what the log leaves out.
    * @returns The answer, whose promise never rejects; `undefined` if the request
    * is not for a page.
    */
   answer(
     request: HttpRequest,
     state: ServerState,
-    guard?: PageGuard,
+    { guard, secretParameters }: AnswerOptions = {},
   ): Promise<Response> | undefined {
     const page = this.#pages.get(request.endpoint) ?? this.#folder;
     if (page === undefined || isFromWebSocketClient(request)) {
@@ -97,19 +103,22 @@ export class Pages {
     }
     // Probes have no credentials.
     const isOpen = page === formatHealth;
-    return this.#answer(page, request, state, isOpen ? undefined : guard);
+    return this.#answer(page, request, state, {
+      guard: isOpen ? undefined : guard,
+      secretParameters,
+    });
   }
 
   async #answer(
     page: Page,
     request: HttpRequest,
     state: ServerState,
-    guard: PageGuard | undefined,
+    { guard, secretParameters }: AnswerOptions,
   ): Promise<Response> {
     const fields = {
       remote: formatRemote(request.remote),
       method: request.method,
-      target: withoutSecrets(request.target, guard?.secretParameters),
+      target: withoutSecrets(request.target, secretParameters),
     };
     let isAdmitted = false;
     try {

@@ -111,7 +111,12 @@ export class AccessLog {
     const extras: AccessExtras = this.#format === "json" ? {} : {
       query: withoutSecrets(`?${query}`, secrets).slice(1),
       headers: new Map(
-        this.#headers.map((name) => [name, get(name) ?? ""]),
+        this.#headers.map((name) => {
+          const value = get(name) ?? "";
+          // It is the target of another request.
+          const isTarget = name === "referer";
+          return [name, isTarget ? withoutSecrets(value, secrets) : value];
+        }),
       ),
     };
     return { entry, extras, started: performance.now() };

@@ -48,6 +48,13 @@ export interface ServerConfig {
   readonly certificate?: ServerCertificate | undefined;
   /** Who may come in; absent: anybody. */
   readonly access?: Access | undefined;
+  /**
+   * The parameters of query strings whose values the log leaves out, beside
+   * those that always are.
+   *
+   * @default {those of access}
+   */
+  readonly secretParameters?: ReadonlySet<string>;
   /** What is answered beside WebSockets; absent: nothing. */
   readonly pages?: Pages | undefined;
   /**

@@ -37,7 +37,7 @@ import { findRoute, type RouteMatch } from "../accept/route.ts";
 import { hostOf } from "../websocket/request.ts";
 import { checkHandshake } from "../websocket/handshake.ts";
 import type { Log } from "../log/log.ts";
-import { withoutSecrets } from "../log/target.ts";
+import { withoutSecrets, withoutTokens } from "../log/target.ts";
 import type { PageGuard } from "../pages/pages.ts";
 import type { ServerState } from "../pages/page.ts";
 import { formatRefusal } from "../pages/text.ts";
@@ -357,12 +357,16 @@ export class Server {
    */
   async #handle(request: HttpRequest): Promise<Response | undefined> {
     const { fault, headers, target, signal } = request;
-    const pages = fault === undefined ? this.#config.current.pages : undefined;
+    const { access: sections, pages: all, secretParameters } =
+      this.#config.current;
+    const secrets = secretParameters ?? sections?.secretParameters;
+    const pages = fault === undefined ? all : undefined;
     const guard = pages && this.#guardPage(request);
-    const page = pages?.answer(request, this.state, guard);
+    const page = pages?.answer(request, this.state, {
+      guard,
+      secretParameters: secrets,
+    });
     const accessLog = this.#accessLog;
-    const { access: sections } = this.#config.current;
-    const secrets = sections?.secretParameters;
     const access = accessLog?.start(request, secrets);
     if (page !== undefined) {
       const response = await page;
@@ -473,7 +477,6 @@ export class Server {
           config.release();
         }
       },
-      secretParameters: access.secretParameters,
     };
   }
 
@@ -592,7 +595,7 @@ export class Server {
       id,
       remote,
       user,
-      endpoint: client.request.endpoint,
+      endpoint: withoutTokens(client.request.endpoint),
       route: client.match?.route.pattern.text,
       protocol,
       peer: address,

@@ -8,7 +8,7 @@
 import { RequestError } from "../errors.ts";
 import type { RequestHead, RequestHeaders } from "./engine.ts";
 import { listOf, names } from "./request.ts";
-import { isToken } from "./token.ts";
+import { isToken, isTokenProtocol } from "./token.ts";
 
 /** The fields of a request that are checked. */
 export type HandshakeRequest = Pick<
@@ -142,12 +142,13 @@ export function chooseProtocol(
 /**
  * Tells whether a subprotocol's messages can be the peer's bytes as they are.
  * `base64`, which clients of old servers still offer, and similar ones write
- * bytes as text, which this program does not support.
+ * bytes as text, which this program does not support. One that carries a token
+ * is none to talk in.
  *
  * @param protocol Name of the subprotocol.
  */
 export function isSpoken(protocol: string): boolean {
-  return !/^base64(?:\.|$)/i.test(protocol);
+  return !/^base64(?:\.|$)/i.test(protocol) && !isTokenProtocol(protocol);
 }
 
 /**

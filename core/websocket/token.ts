@@ -41,3 +41,19 @@ export function sliceTrimmed(
 function isSpace(character: number): boolean {
   return character === 0x20 || character === 0x09;
 }
+
+/**
+ * How an element of the list of subprotocols begins that carries a token.
+ * Kubernetes has chosen it, as there is no standard.
+ */
+export const tokenProtocol = "base64url.bearer.authorization.k8s.io.";
+
+/**
+ * Tells whether an element of the list of subprotocols carries a token: it is
+ * none to talk in, and is never sent back.
+ *
+ * @param protocol The element.
+ */
+export function isTokenProtocol(protocol: string): boolean {
+  return protocol.startsWith(tokenProtocol);
+}

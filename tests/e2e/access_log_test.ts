@@ -15,6 +15,7 @@ import { get } from "../support/pages_client.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
 import { eventually } from "../support/process_resources.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { makeToken, tokenKey, tokenProtocol } from "../support/tokens.ts";
 
 testEngines(
   "The access log has a line for each request, with what came of it",
@@ -378,5 +379,78 @@ Deno.test("websocksy says what is wrong with an access log", async () => {
   for (const [args, message] of table) {
     const { code, stderr } = await runCommand(args);
     assertEquals([code, stderr.includes(message)], [2, true], stderr);
+  }
+});
+
+Deno.test("No log, and no answer to an operator, has a token that is for a backend", async () => {
+  await using peer = TestPeer.tcp(echo);
+  await using directory = new TemporaryDirectory();
+  const keys = await directory.write("keys.json", tokenKey);
+  const format =
+    "%id% %status% %endpoint% %query% %header:referer% %protocol% %error%";
+  const file = await directory.write(
+    "websocksy.ini",
+    `[core]
+log = debug
+admin = 127.0.0.1:0
+health = /health
+access-log = -
+access-log-format = ${format}
+[route /desk]
+token = %query:ticket%
+[route /by/*]
+token = %rest%
+`.replace(/\[route.*/g, `$&\nbackend = jwt\nkey = ${keys}\nprotocol = *`),
+  );
+  await using command = await Command.start({ file });
+  const { port, log, stdout } = command;
+  const { port: peerPort } = new URL(peer.host);
+  const claims = { host: "127.0.0.1", port: Number(peerPort) };
+  const token = makeToken({ claims });
+  const refused = async (
+    target: string,
+    status: number,
+    why: RegExp,
+    headers = {},
+  ): Promise<void> => {
+    const response = await request(port, { target, headers });
+    assertEquals(response.status, status);
+    const line = await command.event("refuse");
+    assertMatch(String(line.why), why);
+  };
+  await refused("/desk?ticket=opaque-secret", 401, /malformed/, {
+    Referer: "https://bridge.test/?a=1&ticket=opaque-secret",
+  });
+  // A name that is none is not the fault of the server.
+  for (const sub of ["", "x".repeat(257), "a\nb"]) {
+    const signed = makeToken({ claims, sub });
+    await refused(`/desk?ticket=${signed}`, 403, /claim sub is no string/);
+  }
+  await get(port, "/health?ticket=opaque-secret");
+  // Nor is one to talk in that carries a token.
+  const carried = { "Sec-WebSocket-Protocol": tokenProtocol(token) };
+  await refused(`/desk?ticket=${token}`, 400, /the client offers/, carried);
+  using client = await RawClient.open(port, { target: `/by/${token}` });
+  assertEquals((await command.event("open")).endpoint, "/by/…");
+  const { address } = await command.event("admin");
+  const admin = new URL(String(address));
+  const { body } = await get(Number(admin.port), "/connections", {
+    headers: { Host: admin.host },
+  });
+  assertEquals(JSON.parse(body).connections[0].endpoint, "/by/…");
+  await client.sendClose(1000);
+  await command.event("close");
+  for (let line = 0; line < 7; line++) await stdout.take();
+  const text = [...log.all.map(({ text }) => text), ...stdout.all].join("\n");
+  assert(text.includes("?ticket=…"), text);
+  assert(text.includes("?a=1&ticket=…"), text);
+  for (
+    const secret of [
+      "opaque",
+      token.slice(0, 20),
+      carried["Sec-WebSocket-Protocol"].slice(40, 80),
+    ]
+  ) {
+    assert(!text.includes(secret), `"${secret}" is in a log: ${text}`);
   }
 });

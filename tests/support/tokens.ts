@@ -23,6 +23,8 @@ export interface TestClaims {
    * @default {"ada"}
    */
   readonly sub?: string;
+  /** What else it claims. */
+  readonly claims?: Readonly<Record<string, unknown>>;
   /** Another key than that of {@linkcode tokenKey}, as its bytes. */
   readonly secret?: Uint8Array;
 }
@@ -30,15 +32,15 @@ export interface TestClaims {
 /**
  * Makes a token, signed with HS256.
  *
- * @param claims What it claims.
+ * @param options What it claims.
  */
-export function makeToken(claims: TestClaims = {}): string {
-  const { expiresIn = 600, sub = "ada" } = claims;
-  const { secret = Buffer.from(JSON.parse(tokenKey).k, "base64url") } = claims;
+export function makeToken(options: TestClaims = {}): string {
+  const { expiresIn = 600, sub = "ada", claims } = options;
+  const { secret = Buffer.from(JSON.parse(tokenKey).k, "base64url") } = options;
   const exp = Date.now() / 1000 + expiresIn;
-  const parts = [{ alg: "HS256", typ: "JWT" }, { sub, exp }].map((part) =>
-    Buffer.from(JSON.stringify(part)).toString("base64url")
-  ).join(".");
+  const parts = [{ alg: "HS256", typ: "JWT" }, { sub, exp, ...claims }].map((
+    part,
+  ) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
   const signature = createHmac("sha256", secret).update(parts);
   return `${parts}.${signature.digest("base64url")}`;
 }

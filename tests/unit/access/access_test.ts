@@ -87,6 +87,60 @@ Deno.test("Access demands an address beside credentials", async () => {
   }
 });
 
+Deno.test("Access counts wrong passwords of pages, too", async () => {
+  const users = await Deno.makeTempFile();
+  await Deno.writeTextFile(
+    users,
+    "ada:$2y$04$UMp3zMAs/UhiUbKtdiEjsOfRaGvv7uPh1S6x8VtUvttoAyiDdryRO",
+  );
+  const access = await load({ users, rate: "3/h" });
+  async function page(
+    password: string | undefined,
+    address = "192.0.2.1",
+  ): Promise<string | number | undefined> {
+    const headers = new Headers(
+      password === undefined
+        ? []
+        : [["authorization", `Basic ${btoa(`ada:${password}`)}`]],
+    );
+    const remote = { address };
+    const request = { headers, query: "", remote };
+    try {
+      return await access.admitPage(["x"], { request, remote, protocols: [] });
+    } catch (error) {
+      return (error as RequestError).status;
+    }
+  }
+  const webSocket = (from: string): Promise<string | number | undefined> =>
+    ask(access, {
+      from,
+      headers: { authorization: `Basic ${btoa("ada:wrong")}` },
+    });
+  try {
+    // Many files, and many that are asked for before the browser knows a password.
+    for (let file = 0; file < 10; file++) {
+      assertEquals(await page("right: pass"), "ada");
+      assertEquals(await page(undefined), 401);
+    }
+    for (const expected of [401, 401, 401, 429, 429]) {
+      assertEquals(await page(`wrong ${Math.random()}`), expected);
+    }
+    // What was right is known, and goes on; what is not known would be a try.
+    assertEquals(await page("right: pass"), "ada");
+    assertEquals(await page(undefined), 401);
+    assertEquals(await webSocket("192.0.2.1"), 429);
+    assertEquals(await page("wrong", "192.0.2.2"), 401);
+    // It is one number, wherever they are sent.
+    for (const expected of [401, 401, 401, 429]) {
+      assertEquals(await webSocket("192.0.2.3"), expected);
+    }
+    assertEquals(await page("wrong", "192.0.2.3"), 429);
+  } finally {
+    access.close();
+    await Deno.remove(users);
+  }
+});
+
 Deno.test("Access answers 503 while a service of keys is down", async () => {
   await using server = Deno.serve({
     hostname: "127.0.0.1",

@@ -44,6 +44,18 @@ Deno.test("RateTable.spend() tells how long to pause", () => {
   assertEquals(table.spend("a", { cost: 60, burst: 100 }, 1000), 0);
 });
 
+Deno.test("RateTable.peek() takes nothing", () => {
+  const table = makeTable();
+  for (let use = 0; use < 10; use++) {
+    assertEquals(table.peek("a", share, 0), 0);
+    assertEquals(table.peek("a", share, 0), 0);
+    assertEquals(table.take("a", share, 0), 0);
+  }
+  assertEquals(table.peek("a", share, 0), 100);
+  assertEquals(table.peek("a", share, 60), 40);
+  assertEquals(table.peek("b", share, 60), 0);
+});
+
 Deno.test("RateTable is counted together in memory that is shared", () => {
   const memory = new SharedArrayBuffer(rateTableBytes);
   const tables = [new RateTable(memory), new RateTable(memory)];

@@ -1,0 +1,36 @@
+import { assertEquals } from "@std/assert";
+import { withoutSecrets, withoutTokens } from "../../../core/log/target.ts";
+import { makeToken, tokenProtocol } from "../../support/tokens.ts";
+
+Deno.test("withoutSecrets() leaves values out, however their names are written", () => {
+  const more = new Set(["ticket"]);
+  for (
+    const [target, expected] of [
+      ["/a", "/a"],
+      ["/a?b=c", "/a?b=c"],
+      ["/a?token=x&b=c", "/a?token=…&b=c"],
+      ["/a?TOKEN=x", "/a?TOKEN=…"],
+      ["/a?%74oken=x=y", "/a?%74oken=…"],
+      ["/a?ticket=x&Ticket=y", "/a?ticket=…&Ticket=y"],
+      ["https://a/?ticket=x", "https://a/?ticket=…"],
+    ] as const
+  ) assertEquals(withoutSecrets(target, more), expected);
+});
+
+Deno.test("withoutTokens() finds tokens wherever they are", () => {
+  const token = makeToken();
+  const encrypted = `${token}.AAAA.AAAA`;
+  for (
+    const [text, expected] of [
+      [`/vnc/${token}/x`, "/vnc/…/x"],
+      [`/${encrypted}?a`, "/…?a"],
+      [
+        `a, ${tokenProtocol(token)}, b`,
+        "a, base64url.bearer.authorization.k8s.io.…, b",
+      ],
+      ["/eyJ", "/eyJ"],
+      ["/eyJhbGci.txt", "/eyJhbGci.txt"],
+      ["/monkeyJar.a.b", "/monkeyJar.a.b"],
+    ] as const
+  ) assertEquals(withoutTokens(text), expected);
+});
