@@ -308,20 +308,30 @@ export class AdminListener {
     if (state === "busy") {
       throw new RequestError(409, "another operator captures this connection");
     }
+    if (state === "full") {
+      throw new RequestError(
+        503,
+        "all captures together would take too much memory: ask for fewer bytes",
+      );
+    }
     this.#tell(operator, "capture", { id, ...limits });
+    async function stop(): Promise<void> {
+      await threads.ask<"uncapture">(thread, { kind: "uncapture", id });
+    }
+    const question = { kind: "captured", id } as const;
     const file = new ReadableStream<Uint8Array>({
       async pull(controller): Promise<void> {
-        const question = { kind: "captured", id } as const;
-        for (;;) {
+        try {
           const part = await threads.ask<"captured">(thread, question);
-          if (part === null) return controller.close();
-          if (part.length === 0) continue;
-          return controller.enqueue(part);
+          if (part === null) controller.close();
+          else controller.enqueue(part);
+        } catch (error) {
+          // A thread that is stuck gets the order when it goes on.
+          await stop().catch(() => {});
+          throw error;
         }
       },
-      async cancel(): Promise<void> {
-        await threads.ask<"uncapture">(thread, { kind: "uncapture", id });
-      },
+      cancel: stop,
     });
     return new Response(file, {
       headers: {

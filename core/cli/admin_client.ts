@@ -41,13 +41,15 @@ export async function runAdminCommand(
       "capture",
     );
   }
+  using opened = file === undefined ? undefined : await open(file);
+  let isNeeded = false;
   try {
     const answer = await send(to, request, headers);
     const status = answer.statusCode!;
     if (status === 200 && print === "file") {
-      // It may be silent for as long as the connection is.
-      answer.setTimeout(0);
-      return await write(answer, file);
+      isNeeded = true;
+      const bytes = await write(answer, opened ?? Deno.stdout, file);
+      return file === undefined ? undefined : `wrote ${bytes} bytes to ${file}`;
     }
     const body = (await text(answer)).trimEnd();
     if (status !== 200) throw new Refused(body || `status ${status}`);
@@ -58,37 +60,56 @@ export async function runAdminCommand(
     if (error instanceof Refused) throw error;
     const where = formatListen(to.address, to.port);
     throw new Error(`cannot reach ${where}: ${explain(error, address)}`);
+  } finally {
+    if (file !== undefined && !isNeeded) await Deno.remove(absolutePath(file));
   }
 }
 
 /** What the server says against a command. */
 class Refused extends Error {}
 
-/** Writes an answer as it comes. */
+/** Writes an answer as it comes; gives its length. */
 async function write(
   answer: IncomingMessage,
-  file: string | undefined,
-): Promise<string | undefined> {
-  // Only its owner may read what users have sent.
-  using opened = file === undefined ? undefined : await open(file);
-  const to = opened ?? Deno.stdout;
+  to: Pick<Deno.FsFile, "write">,
+  file = "to stdout",
+): Promise<number> {
   let bytes = 0;
   for await (const chunk of answer as AsyncIterable<Uint8Array>) {
-    for (let start = 0; start < chunk.length;) {
-      start += await to.write(chunk.subarray(start));
+    try {
+      for (let start = 0; start < chunk.length;) {
+        start += await to.write(chunk.subarray(start));
+      }
+    } catch (error) {
+      // The next program has seen enough.
+      if (error instanceof Deno.errors.BrokenPipe) break;
+      throw cannotWrite(file, error);
     }
     bytes += chunk.length;
   }
-  return file === undefined ? undefined : `wrote ${bytes} bytes to ${file}`;
+  return bytes;
 }
 
+/**
+ * Only its owner may read what users have sent: what is there already, a link
+ * too, may be open to others.
+ */
 async function open(file: string): Promise<Deno.FsFile> {
-  const options = { write: true, create: true, truncate: true, mode: 0o600 };
+  const options = { write: true, createNew: true, mode: 0o600 };
   try {
     return await Deno.open(absolutePath(file), options);
   } catch (error) {
-    throw new Refused(`cannot write ${file}: ${describeError(error)}`);
+    throw cannotWrite(
+      file,
+      error instanceof Deno.errors.AlreadyExists
+        ? new Error("it is there already")
+        : error,
+    );
   }
+}
+
+function cannotWrite(where: string, error: unknown): Refused {
+  return new Refused(`cannot write ${where}: ${describeError(error)}`);
 }
 
 /**

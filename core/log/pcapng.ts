@@ -18,6 +18,12 @@ export interface CaptureEnd {
 /** Bytes of a TCP segment, at the most. */
 const mostSegment = 16 * 1024;
 
+/**
+ * Bytes of a datagram that fit an IP packet; one between Unix sockets may have
+ * more.
+ */
+const mostDatagram = 65_507;
+
 /** Raw IP packets, without a link layer. */
 const linkType = 101;
 
@@ -60,7 +66,7 @@ export class Conversation {
     section.set(text, 20);
     const link = new Uint8Array(8);
     new DataView(link.buffer).setUint16(0, linkType);
-    return join([block(0x0a0d0d0a, section), block(1, link)]);
+    return joinBytes([block(0x0a0d0d0a, section), block(1, link)]);
   }
 
   /**
@@ -71,7 +77,11 @@ export class Conversation {
    * @param time Microseconds since 1970.
    */
   send(from: 0 | 1, data: Uint8Array, time: number): Uint8Array {
-    if (this.#isDatagram) return packet(this.#udp(from, data), time);
+    if (this.#isDatagram) {
+      const part = data.subarray(0, mostDatagram);
+      const cut = data.length - part.length;
+      return packet(this.#udp(from, part), time, cut);
+    }
     const packets: Uint8Array[] = [];
     for (let start = 0; start < data.length; start += mostSegment) {
       const part = data.subarray(start, start + mostSegment);
@@ -79,7 +89,20 @@ export class Conversation {
       const flags = acknowledge | (isLast ? push : 0);
       packets.push(packet(this.#tcp(from, part, flags), time));
     }
-    return join(packets);
+    return joinBytes(packets);
+  }
+
+  /**
+   * Makes a block that says that nothing has come: the statistics of an
+   * interface, without any.
+   *
+   * @param time Microseconds since 1970.
+   */
+  pause(time: number): Uint8Array {
+    const body = new Uint8Array(12);
+    const view = new DataView(body.buffer);
+    setTime(view, 4, time);
+    return block(5, body);
   }
 
   /**
@@ -89,7 +112,7 @@ export class Conversation {
    */
   end(time: number): Uint8Array {
     if (this.#isDatagram) return new Uint8Array();
-    return join(
+    return joinBytes(
       ([0, 1] as const).map((from) =>
         packet(this.#tcp(from, new Uint8Array(), fin | acknowledge), time)
       ),
@@ -149,19 +172,23 @@ export class Conversation {
       ip.setUint8(6, protocol);
       ip.setUint8(7, 64);
     }
-    return join([bytesOf(ip), ...ends, bytesOf(header), data]);
+    return joinBytes([bytesOf(ip), ...ends, bytesOf(header), data]);
   }
 }
 
-function packet(bytes: Uint8Array, time: number): Uint8Array {
+function packet(bytes: Uint8Array, time: number, cut = 0): Uint8Array {
   const body = new Uint8Array(20 + padded(bytes.length));
   const view = new DataView(body.buffer);
-  view.setUint32(4, Math.floor(time / 2 ** 32));
-  view.setUint32(8, time % 2 ** 32);
+  setTime(view, 4, time);
   view.setUint32(12, bytes.length);
-  view.setUint32(16, bytes.length);
+  view.setUint32(16, bytes.length + cut);
   body.set(bytes, 20);
   return block(6, body);
+}
+
+function setTime(view: DataView, at: number, time: number): void {
+  view.setUint32(at, Math.floor(time / 2 ** 32));
+  view.setUint32(at + 4, time % 2 ** 32);
 }
 
 function block(type: number, body: Uint8Array): Uint8Array {
@@ -194,7 +221,12 @@ function checksum(parts: readonly Uint8Array[]): number {
   return ~sum & 0xffff;
 }
 
-function join(parts: readonly Uint8Array[]): Uint8Array {
+/**
+ * Joins parts of a file.
+ *
+ * @param parts The parts.
+ */
+export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(
     parts.reduce((sum, { length }) => sum + length, 0),
   );

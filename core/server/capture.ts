@@ -5,7 +5,7 @@
  */
 
 import type { RemoteAddress } from "../api.ts";
-import { type CaptureEnd, Conversation } from "../log/pcapng.ts";
+import { type CaptureEnd, Conversation, joinBytes } from "../log/pcapng.ts";
 import { parseAddress } from "../net/address.ts";
 import type {
   IncomingMessages,
@@ -13,8 +13,14 @@ import type {
 } from "../websocket/engine.ts";
 import type { RosterEntry } from "./roster_entry.ts";
 
-/** Milliseconds that a read waits, at the most, for something. */
+/**
+ * Milliseconds that a read waits, at the most, for something. Then the reader is
+ * told that there was nothing: only a write shows that it has left.
+ */
 const patience = 1000;
+
+/** Bytes after which no further chunk is added to those that are read at once. */
+const mostTaken = 64 * 1024;
 
 /** How much is copied. */
 export interface CaptureLimits {
@@ -26,6 +32,8 @@ export interface CaptureLimits {
 
 /** A copy of what goes through a connection, from now on. */
 export class Capture {
+  /** Bytes of the file, at the most. */
+  readonly bytes: number;
   /** Resolves when nothing more is copied. */
   readonly ended: Promise<void>;
   #conversation: Conversation;
@@ -50,7 +58,7 @@ export class Capture {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#resolveEnd = resolve;
-    this.#room = bytes;
+    this.bytes = this.#room = bytes;
     this.#isDatagram = /^(?:udp|unix-dgram):/.test(peer);
     this.#conversation = new Conversation(
       clientEnd(remote, id),
@@ -96,7 +104,7 @@ export class Capture {
   /**
    * Takes what was copied since the last time, or waits a little for it.
    *
-   * @returns A part of the file, perhaps an empty one; `null` after the end.
+   * @returns A part of the file; `null` after the end.
    */
   async read(): Promise<Uint8Array | null> {
     if (this.#chunks.length === 0 && !this.#isOver) {
@@ -106,16 +114,29 @@ export class Capture {
       await promise;
       clearTimeout(timer);
     }
-    const chunk = this.#chunks.shift();
-    if (chunk !== undefined) return chunk;
-    return this.#isOver ? null : new Uint8Array();
+    if (this.#chunks.length === 0 && !this.#isOver) {
+      this.#add(this.#conversation.pause(now()));
+      if (this.#room <= 0) this.stop();
+    }
+    return this.#take();
+  }
+
+  /** Takes several chunks at once, as most are small. */
+  #take(): Uint8Array | null {
+    let count = 0;
+    let length = 0;
+    while (count < this.#chunks.length && length < mostTaken) {
+      length += this.#chunks[count++]!.length;
+    }
+    return count === 0 ? null : joinBytes(this.#chunks.splice(0, count));
   }
 
   /** Copies nothing more. */
   stop(): void {
     if (this.#isOver) return;
     clearTimeout(this.#timer);
-    this.#chunks.push(this.#conversation.end(now()));
+    const end = this.#conversation.end(now());
+    if (end.length > 0) this.#chunks.push(end);
     this.#isOver = true;
     this.#resolveEnd();
     this.#onChange();

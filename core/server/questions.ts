@@ -138,8 +138,11 @@ export interface Answers {
   readonly close: number;
   /** Nothing. */
   readonly admit: undefined;
-  /** Whether it begins; else there is no such connection, or it is copied already. */
-  readonly capture: "begun" | "none" | "busy";
+  /**
+   * Whether it begins; else there is no such connection, it is copied already, or
+   * captures take too much memory.
+   */
+  readonly capture: "begun" | "none" | "busy" | "full";
   /** A part of the file; `null` after the end. */
   readonly captured: Uint8Array | null;
   /** Nothing. */

@@ -10,10 +10,13 @@ import { formatRemote } from "../net/address.ts";
 import type { Traffic } from "../telemetry/telemetry.ts";
 import type { RosterEntry } from "./roster_entry.ts";
 import type { Capture, CaptureLimits } from "./capture.ts";
-import type { ConnectionFilter, ConnectionRow } from "./questions.ts";
+import type { Answers, ConnectionFilter, ConnectionRow } from "./questions.ts";
 
 /** Connections that are looked at before others have a turn of the event loop. */
 const sliceLength = 100;
+
+/** Bytes that all captures of a thread may take together. */
+const mostCaptured = 512 * 1024 ** 2;
 
 /** Milliseconds: a rate is that of at least so long. */
 const rateSpan = 1000;
@@ -22,6 +25,8 @@ const rateSpan = 1000;
 export class Roster {
   #connections = new Map<number, Listed>();
   #captures = new Map<number, Capture>();
+  /** Bytes that they may still take. */
+  #room = mostCaptured;
 
   /**
    * Adds a connection until its end.
@@ -91,11 +96,13 @@ export class Roster {
   async capture(
     id: number,
     limits: CaptureLimits,
-  ): Promise<"begun" | "none" | "busy"> {
+  ): Promise<Answers["capture"]> {
     const { Capture } = await import("./capture.ts");
     const entry = this.#connections.get(id)?.entry;
     if (entry === undefined) return "none";
     if (this.#captures.has(id)) return "busy";
+    if (limits.bytes > this.#room) return "full";
+    this.#room -= limits.bytes;
     this.#captures.set(id, new Capture(entry, limits));
     return "begun";
   }
@@ -108,7 +115,7 @@ export class Roster {
    */
   async captured(id: number): Promise<Uint8Array | null> {
     const part = await this.#captures.get(id)?.read() ?? null;
-    if (part === null) this.#captures.delete(id);
+    if (part === null) this.uncapture(id);
     return part;
   }
 
@@ -118,7 +125,10 @@ export class Roster {
    * @param id Number of the connection.
    */
   uncapture(id: number): void {
-    this.#captures.get(id)?.stop();
+    const capture = this.#captures.get(id);
+    if (capture === undefined) return;
+    capture.stop();
+    this.#room += capture.bytes;
     this.#captures.delete(id);
   }
 }

@@ -197,6 +197,31 @@ Deno.test("Conversation makes a packet of each datagram, an empty one too", {
   assertEquals(conversation.end(time).length, 0);
 });
 
+Deno.test("Conversation cuts datagrams that fit no packet", {
+  permissions,
+}, () => {
+  const conversation = new Conversation(client, peer, true);
+  const [block] = blocksOf(
+    conversation.send(0, new Uint8Array(200_000).fill(120), time),
+  );
+  const head = new DataView(block!.body.buffer, block!.body.byteOffset);
+  assertEquals(head.getUint32(12), 65_535);
+  assertEquals(head.getUint32(16), 28 + 200_000);
+  // Of the packet, all is there.
+  head.setUint32(16, 65_535);
+  assertEquals(packetOf(block!).data, "x".repeat(65_507));
+});
+
+Deno.test("Conversation has a block for a pause", { permissions }, () => {
+  const [{ type, body }, ...others] = blocksOf(
+    new Conversation(client, peer, false).pause(time),
+  ) as [Block];
+  assertEquals([type, others], [5, []]);
+  const view = new DataView(body.buffer, body.byteOffset);
+  assertEquals(view.getUint32(0), 0);
+  assertEquals(view.getUint32(4) * 2 ** 32 + view.getUint32(8), time);
+});
+
 Deno.test("Conversation has addresses of one family", { permissions }, () => {
   const v6 = (tail: string): string => `${"0.".repeat(10)}255.255.${tail}`;
   const one = `32.1.13.184.${"0.".repeat(11)}1`;

@@ -1,6 +1,6 @@
 /** What operators see of the connections of a thread, and do to them. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Bridge } from "../../../core/bridge/bridge.ts";
 import { MessageFramer } from "../../../core/bridge/message_framer.ts";
 import { Roster } from "../../../core/server/roster.ts";
@@ -127,19 +127,55 @@ Deno.test("Roster copies a connection for one operator at a time", {
   connection.peer.say("answered");
   await settled();
   await leave([connection]);
-  const copied: string[] = [];
-  for (;;) {
-    const part = await roster.captured(1);
-    if (part === null) break;
-    copied.push(decode(part));
-  }
-  // The beginning, both messages, and the end.
-  assertEquals(copied.length, 4);
-  assert(copied[0]!.includes(`websocksy: connection 1 to ${one}`));
-  assert(copied[1]!.includes("asked"));
-  assert(copied[2]!.includes("answered"));
+  // What has come is read at once: the beginning, both messages, and the end.
+  const copied = decode((await roster.captured(1))!);
+  assertMatch(
+    copied,
+    new RegExp(`websocksy: connection 1 to ${one}.*asked.*answered`, "s"),
+  );
   assertEquals(await roster.captured(1), null);
   assertEquals(await roster.capture(1, limits), "none");
+});
+
+Deno.test("Roster bounds the memory of all captures together", {
+  permissions,
+}, async () => {
+  const roster = new Roster();
+  const connections = [1, 2, 3].map((id) =>
+    open(roster, { id, peer: one, ...ada })
+  );
+  const limits = { bytes: 256 * 1024 ** 2, seconds: 60 };
+  assertEquals(await roster.capture(1, limits), "begun");
+  assertEquals(await roster.capture(2, limits), "begun");
+  assertEquals(await roster.capture(3, { ...limits, bytes: 1000 }), "full");
+  roster.uncapture(1);
+  roster.uncapture(1);
+  assertEquals(await roster.capture(3, limits), "begun");
+  assertEquals(await roster.capture(1, limits), "full");
+  await leave(connections);
+  for (const id of [2, 3]) {
+    while (await roster.captured(id) !== null);
+  }
+  const again = open(roster, { id: 4, peer: one, ...ada });
+  assertEquals(await roster.capture(4, limits), "begun");
+  roster.uncapture(4);
+  await leave([again]);
+});
+
+Deno.test("Roster tells the reader of a capture that nothing has come", {
+  permissions,
+}, async () => {
+  const roster = new Roster();
+  const connection = open(roster, { id: 1, peer: one, ...ada });
+  await roster.capture(1, { bytes: 10_000, seconds: 60 });
+  await roster.captured(1);
+  const pause = await roster.captured(1);
+  // A block of statistics.
+  assertEquals(new DataView(pause!.buffer).getUint32(0), 5);
+  connection.socket.say("asked");
+  assertMatch(decode((await roster.captured(1))!), /asked/);
+  roster.uncapture(1);
+  await leave([connection]);
 });
 
 Deno.test("Roster copies no more than was asked for, or after that", {
