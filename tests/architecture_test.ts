@@ -329,6 +329,22 @@ Deno.test("Imports make no cycle", () => {
   assertEquals(findCycle(sources, () => true), undefined);
 });
 
+Deno.test("The worker of plugins has each module that its sandbox imports", () => {
+  const worker = "core/plugins/worker.ts";
+  const held = new Set(sources.get(worker)!.imports.map(({ path }) => path));
+  const reached = new Set<string>();
+  function visit(path: string): void {
+    if (reached.has(path)) return;
+    reached.add(path);
+    for (const each of sources.get(path)?.imports ?? []) {
+      if (!each.isType && sources.has(each.path)) visit(each.path);
+    }
+  }
+  visit("core/plugins/sandbox_worker.ts");
+  assert(reached.size > 10);
+  for (const path of reached) assert(held.has(path), `${worker} lacks ${path}`);
+});
+
 /** The room of a source: its folder, a file of `core/` itself being one of its own. */
 function roomOf(path: string): string {
   const [first, second, third] = path.split("/");

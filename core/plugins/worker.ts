@@ -29,6 +29,7 @@ import stripTypes from "./strip_types.ts" with { type: "text" };
 import workerMessages from "./worker_messages.ts" with { type: "text" };
 import sandboxWorker from "./sandbox_worker.ts" with { type: "text" };
 import readBuffer from "../memory/read_buffer.ts" with { type: "text" };
+import ending from "../websocket/protocol/ending.ts" with { type: "text" };
 import utf8 from "../websocket/utf8.ts" with { type: "text" };
 import type { ModuleSources } from "./messages.ts";
 import type { FromWorker, WorkerStart } from "./worker_messages.ts";
@@ -55,6 +56,7 @@ const sources: Readonly<Record<string, string>> = {
   "./strip_types.ts": stripTypes,
   "./worker_messages.ts": workerMessages,
   "../memory/read_buffer.ts": readBuffer,
+  "../websocket/protocol/ending.ts": ending,
   "../websocket/utf8.ts": utf8,
 };
 
