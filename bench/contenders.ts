@@ -7,6 +7,8 @@
 
 import { join } from "node:path";
 import { installWs } from "../tools/ws.ts";
+import { type Certificate, makeCertificate } from "./certificate.ts";
+import { compileProgram } from "./compile.ts";
 import {
   directories,
   type DirectoryName,
@@ -19,6 +21,7 @@ import {
   type ServiceAddress,
   type Transport,
 } from "./peer.ts";
+import { descendants } from "./usage.ts";
 
 /** A program that connects clients to a peer. */
 export interface Contender {
@@ -32,6 +35,10 @@ export interface Contender {
   readonly framings: readonly Framing[];
   /** How it can connect to its peer. */
   readonly transports: readonly Transport[];
+  /** Whether its clients can use TLS. */
+  readonly tls: boolean;
+  /** Whether it compresses messages. */
+  readonly compresses: boolean;
   /** The directory that it asks for its peer, if it asks one. */
   readonly asks?: DirectoryName;
   /** Prepares its files, once, before the first start. */
@@ -50,6 +57,10 @@ export interface Place {
   readonly peer: ServiceAddress;
   /** A directory for its files. */
   readonly directory: string;
+  /** Its certificate, if its clients are to use TLS. */
+  readonly certificate: Certificate | undefined;
+  /** Whether it is to compress what it sends. */
+  readonly compression: boolean;
   /** Options that let it ask for its peer; absent: it is told which. */
   readonly asking?: readonly string[];
 }
@@ -66,7 +77,7 @@ export interface GivenArguments {
 export interface RunningContender extends AsyncDisposable {
   /** Process id; processes that it starts are its descendants. */
   readonly pid: number;
-  /** Port on 127.0.0.1. */
+  /** Port on 127.0.0.1, without TLS: with it, that of its client's end of TLS. */
   readonly port: number;
   /** Milliseconds from its start until a connection was accepted. */
   readonly startTime: number;
@@ -80,8 +91,7 @@ export interface StartOptions extends Omit<Place, "port">, GivenArguments {
 
 const HOST = "127.0.0.1";
 const MAIN = join(import.meta.dirname!, "..", "main.ts");
-const DENO_RELAY = join(import.meta.dirname!, "deno_relay.ts");
-const WS_BRIDGE = join(import.meta.dirname!, "ws_bridge.mjs");
+const SOURCES = join(import.meta.dirname!, "contenders");
 /**
  * A plugin whose backend answers its options, and with two framing functions
  * that do the same as built-in ones.
@@ -114,15 +124,21 @@ const START_TIMEOUT = 15_000;
 const STOP_TIMEOUT = 2000;
 /** Milliseconds between two attempts to connect. */
 const ATTEMPT_INTERVAL = 2;
-/** Ticks per second of the times in `/proc`: USER_HZ, which is 100 on every platform that Deno supports. */
-const TICKS = 100;
-const NANOSECONDS = 1e9;
 
 const relay = {
   websocket: false,
   forks: false,
   framings: ["binary"],
   transports: ["tcp"],
+  tls: false,
+  compresses: false,
+} as const;
+/** What bridges of other projects have in common. */
+const bridge = {
+  ...relay,
+  websocket: true,
+  framings: ["binary", "newline"],
+  tls: true,
 } as const;
 
 /** The contenders, in the order of the tables. */
@@ -130,18 +146,39 @@ export const contenders: readonly Contender[] = [
   websocksy("stream", []),
   websocksy("native", []),
   {
-    ...relay,
+    ...bridge,
     name: "ws-bridge",
-    websocket: true,
-    framings: ["binary", "newline"],
+    compresses: true,
     prepare: installWs,
-    command: ({ port, peer, service, directory }) => [
-      "node",
-      WS_BRIDGE,
-      directory,
-      String(port),
-      new URL(peer.address).port,
-      service.framing,
+    command: (place) => [
+      ...["node", join(SOURCES, "ws_bridge.mjs"), place.directory],
+      ...portsOf(place),
+      place.service.framing,
+      place.compression ? "deflate" : "plain",
+      ...filesOf(place.certificate),
+    ],
+  },
+  {
+    ...bridge,
+    name: "go",
+    prepare: (directory) => compileProgram("go_bridge.go", directory),
+    command: (place) => [
+      join(place.directory, "go_bridge"),
+      ...portsOf(place),
+      place.service.framing,
+      ...filesOf(place.certificate),
+    ],
+  },
+  {
+    ...bridge,
+    name: "beast",
+    prepare: (directory) =>
+      compileProgram("beast_bridge.cpp", directory, ["ssl", "crypto"]),
+    command: (place) => [
+      join(place.directory, "beast_bridge"),
+      ...portsOf(place),
+      place.service.framing,
+      ...filesOf(place.certificate),
     ],
   },
   {
@@ -171,23 +208,30 @@ export const contenders: readonly Contender[] = [
   {
     ...relay,
     name: "deno-relay",
-    command: ({ port, peer }) => [
-      Deno.execPath(),
-      "run",
-      "--quiet",
-      "--allow-net",
-      DENO_RELAY,
-      String(port),
-      new URL(peer.address).port,
+    tls: true,
+    command: (place) => [
+      ...[Deno.execPath(), "run", "--quiet", "--allow-net", "--allow-read"],
+      join(SOURCES, "deno_relay.ts"),
+      ...portsOf(place),
+      ...filesOf(place.certificate),
     ],
   },
   {
     ...relay,
     name: "haproxy",
     transports: ["tcp", "unix"],
+    tls: true,
     command(place): string[] {
       const file = `${place.directory}/haproxy.cfg`;
-      Deno.writeTextFileSync(file, haproxyConfig(place));
+      Deno.writeTextFileSync(
+        file,
+        haproxyConfig(
+          `${place.port}${
+            place.certificate ? ` ssl crt ${place.certificate.both}` : ""
+          }`,
+          peerOf(place.peer),
+        ),
+      );
       return ["haproxy", "-db", "-f", file];
     },
   },
@@ -223,9 +267,24 @@ export function isWebsocksy(name: string): boolean {
   return /^(stream|native)(:|$)/.test(name);
 }
 
+/** The arguments that say where a contender listens, and where its peer does. */
+function portsOf({ port, peer }: Place): string[] {
+  return [String(port), new URL(peer.address).port];
+}
+
+function filesOf(certificate: Certificate | undefined): string[] {
+  return certificate === undefined
+    ? []
+    : [certificate.certificate, certificate.key];
+}
+
 function websocksy(engine: string, options: readonly string[]): Contender {
   const isolation = options.find((option) => option.startsWith("isolation="));
   const asked = options.find((option) => option.startsWith("directory="));
+  const v8 = options.find((option) => option.startsWith("v8-flags="));
+  const given = options.filter((option) =>
+    option !== isolation && option !== asked && option !== v8
+  );
   const asks = directories.find((name) => asked === `directory=${name}`);
   return {
     name: [engine, ...options].join(":"),
@@ -238,39 +297,40 @@ function websocksy(engine: string, options: readonly string[]): Contender {
       ]
       : ["binary", "fixedlength"],
     transports: ["tcp", "tls", "unix", "udp", "unix-dgram"],
+    tls: true,
+    compresses: engine === "stream",
     ...(asks !== undefined && { asks }),
-    command: (
-      { port, peer, service: { framing, size }, directory, asking },
-      given,
-    ) => [
-      Deno.execPath(),
-      "run",
-      "--quiet",
-      "--no-prompt",
-      "--allow-net",
-      "--allow-read",
-      "--allow-write",
-      ...(isolation === undefined ? [] : [`--allow-run=${Deno.execPath()}`]),
-      ...(peer.certificate === undefined ? [] : [`--cert=${peer.certificate}`]),
-      ...given.denoArguments,
-      MAIN,
-      ...(isolation === undefined
-        ? []
-        : [configureIsolation(directory, isolation)]),
-      `--listen=${HOST}`,
-      `--port=${port}`,
-      `--engine=${engine}`,
-      ...(asking ?? ["-c", `host=${peer.address}`]),
-      "-c",
-      `framing=${framing}`,
-      "-c",
-      `framing-config=${framingConfig(framing, size)}`,
-      ...given.websocksyArguments,
-      ...options.filter((option) => option !== isolation && option !== asked)
-        .flatMap((option) =>
+    command: (place, { denoArguments, websocksyArguments }) => {
+      const { peer, directory, certificate, compression } = place;
+      const { framing, size } = place.service;
+      return [
+        ...[Deno.execPath(), "run", "--quiet", "--no-prompt"],
+        ...["--allow-net", "--allow-read", "--allow-write"],
+        ...(isolation ? [`--allow-run=${Deno.execPath()}`] : []),
+        ...(peer.certificate ? [`--cert=${peer.certificate}`] : []),
+        ...(v8 ? [`--${v8}`] : []),
+        ...denoArguments,
+        MAIN,
+        ...(isolation ? [configureIsolation(directory, isolation)] : []),
+        `--listen=${HOST}`,
+        `--port=${place.port}`,
+        `--engine=${engine}`,
+        ...(certificate
+          ? [
+            `--tls-cert=${certificate.certificate}`,
+            `--tls-key=${certificate.key}`,
+          ]
+          : []),
+        ...(compression ? ["--compression=on"] : []),
+        ...(place.asking ?? ["-c", `host=${peer.address}`]),
+        ...["-c", `framing=${framing}`],
+        ...["-c", `framing-config=${framingConfig(framing, size)}`],
+        ...websocksyArguments,
+        ...given.flatMap((option) =>
           /^framing/.test(option) ? ["-c", option] : [`--${option}`]
         ),
-    ],
+      ];
+    },
   };
 }
 
@@ -291,8 +351,14 @@ isolation = ${kind}
   return file;
 }
 
-function haproxyConfig({ port, peer }: Place): string {
-  const { protocol, host, pathname } = new URL(peer.address);
+/** The address of a peer as HAProxy takes it. */
+function peerOf({ address }: ServiceAddress): string {
+  const { protocol, host, pathname } = new URL(address);
+  return protocol === "unix:" ? `unix@${pathname}` : host;
+}
+
+/** HAProxy's configuration for a relay from one port to one server. */
+function haproxyConfig(bind: string, server: string): string {
   return `global
   nbthread 1
   maxconn 9000
@@ -302,13 +368,15 @@ defaults
   timeout client 1h
   timeout server 1h
 listen relay
-  bind ${HOST}:${port}
-  server peer ${protocol === "unix:" ? `unix@${pathname}` : host}
+  bind ${HOST}:${bind}
+  server peer ${server}
 `;
 }
 
 /**
- * Starts a contender, and waits until it accepts connections.
+ * Starts a contender, and waits until it accepts connections. If its clients
+ * are to use TLS, HAProxy speaks it for them, so that the load is the same, and
+ * the client's part of the cost is not the contender's.
  *
  * @throws {Error} If it ends, or does not accept a connection within 15
  * seconds. The message has the last line that it wrote.
@@ -317,8 +385,6 @@ export async function startContender(
   contender: Contender,
   options: StartOptions,
 ): Promise<RunningContender> {
-  const port = freePort();
-  const log = `${options.directory}/${contender.name.replace(/\W/g, "-")}.log`;
   await using support = new AsyncDisposableStack();
   const asking = contender.asks === undefined ? undefined : support.use(
     await startDirectory(contender.asks, {
@@ -326,10 +392,79 @@ export async function startContender(
       directory: options.directory,
     }),
   ).options;
+  const { signal, directory } = options;
+  const port = freePort();
   const command = contender.command(
     { ...options, port, ...(asking !== undefined && { asking }) },
     options,
   );
+  const log = `${directory}/${contender.name.replace(/\W/g, "-")}.log`;
+  const process = { name: contender.name, command, port, log, signal };
+  const { pid, startTime } = support.use(await startProcess(process));
+  let clientPort = port;
+  if (options.certificate !== undefined) {
+    clientPort = freePort();
+    support.use(await startTlsClient(clientPort, port, options));
+  }
+  const services = support.move();
+  return {
+    pid,
+    port: clientPort,
+    startTime,
+    [Symbol.asyncDispose]: () => services.disposeAsync(),
+  };
+}
+
+/** Starts HAProxy as the client's end of TLS. */
+function startTlsClient(
+  port: number,
+  server: number,
+  { directory, signal }: StartOptions,
+): Promise<RunningContender> {
+  const file = `${directory}/tls-client.cfg`;
+  // The same cipher for all, and the whole handshake for each connection.
+  const tls =
+    "ssl verify none no-ssl-reuse ciphersuites TLS_AES_128_GCM_SHA256";
+  Deno.writeTextFileSync(
+    file,
+    haproxyConfig(`${port}`, `${HOST}:${server} ${tls}`),
+  );
+  return startProcess({
+    name: "haproxy",
+    command: ["haproxy", "-db", "-f", file],
+    port,
+    log: `${directory}/tls-client.log`,
+    signal,
+  });
+}
+
+/**
+ * Finds out whether there is what figures with TLS need.
+ *
+ * @param directory Where the certificate is to be.
+ * @returns The certificate of the contenders.
+ * @throws {Error} If a program is missing.
+ */
+export async function prepareTls(directory: string): Promise<Certificate> {
+  const certificate = await makeCertificate(directory, "bridge");
+  await new Deno.Command("haproxy", { args: ["-v"], stdout: "null" }).output();
+  return certificate;
+}
+
+/** A process to start. */
+interface Process {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Where it listens. */
+  readonly port: number;
+  /** File for what it writes. */
+  readonly log: string;
+  readonly signal: AbortSignal;
+}
+
+async function startProcess(
+  { name, command, port, log, signal }: Process,
+): Promise<RunningContender> {
   const start = performance.now();
   // The shell replaces itself with the program, which writes its log to a file,
   // so that reading the log costs no time.
@@ -341,23 +476,17 @@ export async function startContender(
     stderr: "null",
   }).spawn();
   try {
-    await accepts(port, child, options.signal);
-    const services = support.move();
+    await accepts(port, child, signal);
     return {
       pid: child.pid,
       port,
       startTime: performance.now() - start,
-      async [Symbol.asyncDispose](): Promise<void> {
-        await stop(child);
-        await services.disposeAsync();
-      },
+      [Symbol.asyncDispose]: () => stop(child),
     };
   } catch (error) {
     await stop(child);
     const why = lastLine(log) || (error as Error).message;
-    throw new Error(`Cannot start "${contender.name}": ${why}`, {
-      cause: error,
-    });
+    throw new Error(`Cannot start "${name}": ${why}`, { cause: error });
   }
 }
 
@@ -415,152 +544,4 @@ function lastLine(file: string): string {
     if (error instanceof Deno.errors.NotFound) return "";
     throw error;
   }
-}
-
-/**
- * Processor time, user and system, that a process and its descendants have
- * used so far, the ended ones included once their parent has waited for them.
- *
- * @param pid Process id.
- * @returns Seconds.
- * @throws {Deno.errors.NotFound} If there is no such process.
- */
-export function processorSeconds(pid: number): number {
-  let seconds = processSeconds(pid);
-  for (const child of descendants(pid)) {
-    try {
-      seconds += processSeconds(child);
-    } catch (error) {
-      if (!isGone(error)) throw error;
-    }
-  }
-  return seconds;
-}
-
-/**
- * Processor time that one thread of this process has used so far.
- *
- * @param tid Thread id; that of the main thread is the process id.
- * @returns Seconds.
- */
-export function threadSeconds(tid: number): number {
-  const path = `/proc/self/task/${tid}`;
-  return Math.max(readTicks(`${path}/stat`).own, readNanoseconds(path));
-}
-
-/**
- * Processor time that was used on the whole machine, by any program, including
- * what another virtual machine has taken.
- *
- * @returns Seconds.
- */
-export function machineSeconds(): number {
-  const [line = ""] = Deno.readTextFileSync("/proc/stat").split("\n", 1);
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] =
-    line.trim().split(/ +/).slice(1).map(Number);
-  return (user + nice + system + irq + softirq + steal) / TICKS;
-}
-
-/**
- * Resident memory of a process and its descendants. Of a process without
- * descendants it is `VmRSS`; of several it is the sum of their proportional
- * shares (`Pss`), because they share most of their memory.
- *
- * @param pid Process id.
- * @returns Bytes.
- * @throws {Deno.errors.NotFound} If there is no such process.
- */
-export function residentBytes(pid: number): number {
-  const children = descendants(pid);
-  if (children.length === 0) {
-    return readKilobytes(`/proc/${pid}/status`, "VmRSS");
-  }
-  let bytes = 0;
-  for (const id of [pid, ...children]) {
-    try {
-      bytes += readKilobytes(`/proc/${id}/smaps_rollup`, "Pss");
-    } catch (error) {
-      if (!isGone(error)) throw error;
-    }
-  }
-  return bytes;
-}
-
-/**
- * The processes that a process has started, those that they have started, and
- * so on.
- *
- * @param pid Process id.
- * @returns Process ids, without `pid`; empty if it has none or has ended.
- */
-function descendants(pid: number): number[] {
-  const found: number[] = [];
-  for (const child of children(pid)) found.push(child, ...descendants(child));
-  return found;
-}
-
-function children(pid: number): number[] {
-  const found: number[] = [];
-  try {
-    for (const task of Deno.readDirSync(`/proc/${pid}/task`)) {
-      const path = `/proc/${pid}/task/${task.name}/children`;
-      const list = Deno.readTextFileSync(path).trim();
-      if (list !== "") found.push(...list.split(" ").map(Number));
-    }
-  } catch (error) {
-    if (!isGone(error)) throw error;
-  }
-  return found;
-}
-
-/**
- * A process's own time, and that of its ended children. The time in ticks
- * includes all threads that have ended, but lacks up to a tick, which is much
- * if a hundred processes share the work. The time in nanoseconds only includes
- * the threads that still run.
- */
-function processSeconds(pid: number): number {
-  const { own, children } = readTicks(`/proc/${pid}/stat`);
-  let threads = 0;
-  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
-    threads += readNanoseconds(`/proc/${pid}/task/${name}`);
-  }
-  return Math.max(own, threads) + children;
-}
-
-function readTicks(path: string): { own: number; children: number } {
-  const stat = Deno.readTextFileSync(path);
-  // The second field is the program's name, in parentheses, and may contain
-  // anything.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [user = 0, system = 0, childUser = 0, childSystem = 0] = fields
-    .slice(11, 15).map(Number);
-  return {
-    own: (user + system) / TICKS,
-    children: (childUser + childSystem) / TICKS,
-  };
-}
-
-function readNanoseconds(path: string): number {
-  try {
-    return parseInt(Deno.readTextFileSync(`${path}/schedstat`)) / NANOSECONDS;
-  } catch (error) {
-    // The thread has ended, or the system was built without scheduler statistics.
-    if (isGone(error)) return 0;
-    throw error;
-  }
-}
-
-function readKilobytes(path: string, name: string): number {
-  const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(
-    Deno.readTextFileSync(path),
-  );
-  // A process that has ended, and was not waited for, has no memory.
-  return match === null ? 0 : Number(match[1]) * 1024;
-}
-
-/** A process may end after it was listed: before its file is opened, or before it is read (ESRCH, for which Deno has no class). */
-function isGone(error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound ||
-    error instanceof Error && error.message.includes("(os error 3)");
 }

@@ -1,22 +1,11 @@
 /**
- * The figures: what each counts, which contenders it has, and how they are
- * measured in alternating rounds.
+ * The figures: what each counts, and under which load.
  *
  * @module
  */
 
-import {
-  type Contender,
-  createContender,
-  type GivenArguments,
-  isWebsocksy,
-  processorSeconds,
-  residentBytes,
-  type RunningContender,
-  startContender,
-} from "./contenders.ts";
 import { directories } from "./directories.ts";
-import type { Generator, LoadRequest, Measurement } from "./loads.ts";
+import type { LoadRequest } from "./generator.ts";
 import type { Framing, Service, Transport } from "./peer.ts";
 
 /** A figure. */
@@ -26,9 +15,15 @@ export interface Figure {
   /** Heading of its table. */
   readonly title: string;
   /** The load; `start`: none, the start is measured. */
-  readonly load: LoadRequest["load"] | "start";
+  readonly load: LoadRequest["load"] | "start" | "latency";
   /** The peer's service that is bridged to. */
   readonly service: Service;
+  /** Whether clients use TLS. */
+  readonly tls: boolean;
+  /** Whether the bridge compresses messages. */
+  readonly compressed: boolean;
+  /** Whether another client receives in bulk; for `latency` only. */
+  readonly bulk: boolean;
   /** Clients at the same time. */
   readonly clients: number;
   /** Bytes in a message from a client. */
@@ -46,72 +41,21 @@ export interface Figure {
   readonly variants: readonly string[];
 }
 
-/** The result of one measurement, in the units of its figure. */
-export interface Score {
-  /** Units per second; kB per connection for idle ones, milliseconds for a start. */
-  readonly rate: number;
-  /** Units per second of the bridge's processor time; 0 for memory and a start. */
-  readonly perProcessorSecond: number;
-  /** Processors that the bridge kept busy. */
-  readonly bridge: number;
-  /** Processors that the generator's clients kept busy, at most 1. */
-  readonly client: number;
-  /** Processors that the generator's peer kept busy, at most 1. */
-  readonly peer: number;
-  /** Processors of the machine that were busy, with any work. */
-  readonly machine: number;
-  /** The bridge's resident memory after a start, in MB; else 0. */
-  readonly memory: number;
-}
-
-/** All scores of one figure: for each contender, one of each round. */
-export interface FigureScores {
-  /** The figure. */
-  readonly figure: Figure;
-  /** Scores by name of the contender, in the order of the rounds. */
-  readonly scores: ReadonlyMap<string, readonly Score[]>;
-  /** Why a contender has no scores, by its name. */
-  readonly failures: ReadonlyMap<string, string>;
-}
-
 /** Names of the sets of figures. */
 export const figureSets = ["main", "growth", "quick", "all"] as const;
 
 /** Name of a set of figures. */
 export type FigureSet = typeof figureSets[number];
 
-/** How often and how long is measured. */
-export interface Pace {
-  /** Measurements of each contender for each figure. */
-  readonly rounds: number;
-  /** Seconds of one measurement. */
-  readonly seconds: number;
-}
-
-/** What all measurements of one invocation have in common. */
-export interface Setup extends Pace, GivenArguments {
-  /** The load generator. */
-  readonly generator: Generator;
-  /** A directory for files of the contenders. */
-  readonly directory: string;
-  /** Ends everything. */
-  readonly signal: AbortSignal;
-}
-
-/** The contenders that can be started here, and why others cannot. */
-interface Found {
-  /** By their names. */
-  readonly ready: ReadonlyMap<string, Contender>;
-  /** The reasons, by the names of the others. */
-  readonly missing: ReadonlyMap<string, string>;
-}
-
 /** Bytes in a megabyte. */
-const MEGABYTE = 1_000_000;
+export const MEGABYTE = 1_000_000;
 
 /** What most figures have in common. */
 const defaults = {
   service: { kind: "sink", transport: "tcp", framing: "binary", size: 64 },
+  tls: false,
+  compressed: false,
+  bulk: false,
   clients: 1,
   size: 64,
   scale: 1,
@@ -119,6 +63,19 @@ const defaults = {
   variants: [],
 } as const satisfies Partial<Figure>;
 
+/** Figures that are also measured with clients that use TLS. */
+const WITH_TLS = [
+  "bulk-to-client",
+  "bulk-to-peer",
+  "messages-to-peer",
+  "lines-to-client",
+  "round-trips-1",
+  "round-trips-100",
+  "handshakes",
+  "churn",
+  "latency-100",
+  "idle-memory",
+];
 const QUICK = [
   "bulk-to-client",
   "bulk-to-peer",
@@ -128,9 +85,9 @@ const QUICK = [
   "handshakes",
 ];
 /** Options with which `newline` removes line ends, and adds them. */
-const BOTH_WAYS = "framing-config=crlf,strip,append";
+export const BOTH_WAYS = "framing-config=crlf,strip,append";
 /** Bytes of the end that it adds. */
-const ADDED = 2;
+export const ADDED = 2;
 /** Figures of the set "main" that those of the set "growth" continue. */
 const BASES = ["bulk-to-client", "round-trips-1", "round-trips-100"];
 const CONNECTIONS = [10, 1000, 5000];
@@ -158,17 +115,6 @@ const TRANSPORTS: readonly Transport[] = [
 /** Options with which a plugin is the backend, and frames. */
 const ISOLATIONS = ["isolation=worker", "isolation=process"];
 const LOG_LEVELS = ["log=error", "log=debug"];
-/** Most clients of contenders that start a process for each connection. */
-const MAX_PROCESSES = 100;
-/** Seconds of a load before the measurement, at most a third of its length. */
-const WARM_UP = 0.5;
-const PROBE: Service = {
-  kind: "sink",
-  transport: "tcp",
-  framing: "binary",
-  size: 64,
-};
-
 /**
  * Lists the figures of a set.
  *
@@ -179,7 +125,9 @@ export function createFigures(
   set: FigureSet,
   connections: number,
 ): readonly Figure[] {
-  const main = mainFigures(connections);
+  const main = mainFigures(connections).flatMap((figure) =>
+    WITH_TLS.includes(figure.name) ? [figure, overTls(figure)] : [figure]
+  );
   switch (set) {
     case "main":
       return main;
@@ -259,25 +207,26 @@ function mainFigures(connections: number): readonly Figure[] {
     longLine("line-16m", "16 MiB", 2 ** 24),
     roundTrips(1),
     roundTrips(100),
+    handshakes("handshakes", 16, "16 at a time"),
     {
       ...defaults,
-      name: "handshakes",
-      title: "Connections opened (handshake, peer, first byte), 16 at a time",
-      load: "connections",
-      service: { ...service, kind: "greet" },
+      name: "churn",
+      title: "Connections opened, one echo, closed, 16 at a time",
+      load: "churn",
+      service: { ...service, kind: "echo" },
       clients: 16,
       unit: "connections",
     },
+    ...threadFigures(),
+    compressedLines(160),
+    compressedLines(4096),
+    latency("latency-1", 1),
+    latency("latency-100", 100),
+    latency("latency-1000", 1000),
     {
-      ...defaults,
-      name: "handshakes-threads",
-      title: "Connections opened, 64 at a time, by one thread and by two",
-      load: "connections",
-      service: { ...service, kind: "greet" },
-      clients: 64,
-      unit: "connections",
-      rivals: false,
-      variants: ["threads=2"],
+      ...latency("latency-bulk", 100),
+      title: "Latency of 100 clients, beside one that receives in bulk",
+      bulk: true,
     },
     ...isolationFigures(),
     idleMemory("idle-memory", connections),
@@ -286,6 +235,14 @@ function mainFigures(connections: number): readonly Figure[] {
       ...idleMemory("quiet-memory", connections),
       title:
         `Resident memory, ${connections} connections that had 1 MiB echoed, one after another`,
+      service: { ...service, kind: "echo" },
+      size: 2 ** 20,
+    },
+    {
+      ...idleMemory("gone-memory", connections),
+      title:
+        `Resident memory, ${connections} connections that had 1 MiB echoed, and ended`,
+      load: "gone",
       service: { ...service, kind: "echo" },
       size: 2 ** 20,
     },
@@ -311,6 +268,79 @@ function roundTrips(clients: number): Figure {
     service: { ...defaults.service, kind: "echo" },
     clients,
     unit: "round trips",
+  };
+}
+
+function handshakes(name: string, clients: number, words: string): Figure {
+  return {
+    ...defaults,
+    name,
+    title: `Connections opened (handshake, peer, first byte), ${words}`,
+    load: "connections",
+    service: { ...defaults.service, kind: "greet" },
+    clients,
+    unit: "connections",
+  };
+}
+
+/** Many clients of one thread and of two: with much work for a little load. */
+function threadFigures(): readonly Figure[] {
+  const threads = { rivals: false, variants: ["threads=2"] };
+  const opened = handshakes("handshakes-threads", 64, "64 at a time");
+  return [
+    { ...opened, ...threads },
+    { ...overTls(opened), ...threads },
+    {
+      ...roundTrips(100),
+      ...threads,
+      name: "round-trips-threads",
+      title: "Round trips of 64 bytes, 100 clients, by threads",
+    },
+    {
+      ...compressedLines(160),
+      ...threads,
+      name: "compressed-threads",
+      title: "Peer to client, lines of JSON, compressed, 32 clients",
+      clients: 32,
+    },
+  ];
+}
+
+/** Text for clients that take it compressed. */
+function compressedLines(size: number): Figure {
+  return {
+    ...defaults,
+    name: `compressed-${size}`,
+    title: `Peer to client, lines of JSON of ${size} bytes, each compressed`,
+    load: "receive-messages",
+    service: { ...defaults.service, kind: "text", framing: "newline", size },
+    compressed: true,
+    unit: "MB",
+    scale: MEGABYTE / size,
+  };
+}
+
+function latency(name: string, clients: number): Figure {
+  return {
+    ...defaults,
+    name,
+    title: `Latency of ${
+      clients === 1 ? "one client" : `${clients} clients`
+    }, us at 0.5 and 0.9 of the best rate`,
+    load: "latency",
+    service: { ...defaults.service, kind: "echo" },
+    clients,
+    unit: "messages",
+  };
+}
+
+/** The same figure with clients that use TLS. */
+function overTls(figure: Figure): Figure {
+  return {
+    ...figure,
+    name: `${figure.name}-tls`,
+    title: `${figure.title}, TLS`,
+    tls: true,
   };
 }
 
@@ -457,187 +487,4 @@ function growthFigures(): readonly Figure[] {
       variants: LOG_LEVELS,
     },
   ];
-}
-
-/**
- * Starts each contender once, to find out which of them work.
- *
- * @param figures What is to be measured.
- * @param names Names of the contenders that were asked for.
- */
-export async function findContenders(
-  figures: readonly Figure[],
-  names: readonly string[],
-  setup: Setup,
-): Promise<Found> {
-  const ready = new Map<string, Contender>();
-  const missing = new Map<string, string>();
-  for (const figure of figures) {
-    for (const contender of contendersFor(figure, names)) {
-      const { name } = contender;
-      if (ready.has(name) || missing.has(name)) continue;
-      try {
-        await contender.prepare?.(setup.directory);
-        await using _ = await start(contender, PROBE, setup);
-        ready.set(name, contender);
-      } catch (error) {
-        setup.signal.throwIfAborted();
-        missing.set(name, (error as Error).message);
-      }
-    }
-  }
-  return { ready, missing };
-}
-
-/** The contenders that can be measured for a figure, its variants of websocksy included. */
-function contendersFor(
-  figure: Figure,
-  names: readonly string[],
-): Contender[] {
-  const all = names.flatMap((name) => [
-    name,
-    ...(isWebsocksy(name) && !name.includes(":")
-      ? figure.variants.map((option) => `${name}:${option}`)
-      : []),
-  ]);
-  return [...new Set(all)].map(createContender)
-    .filter((contender) => applies(figure, contender));
-}
-
-/** Whether a contender can be measured for a figure. */
-function applies(figure: Figure, contender: Contender): boolean {
-  const { framing, transport } = figure.service;
-  if (!figure.rivals && !isWebsocksy(contender.name)) return false;
-  if (
-    contender.forks && figure.clients > MAX_PROCESSES && figure.load !== "idle"
-  ) return false;
-  return contender.framings.includes(framing) &&
-    contender.transports.includes(transport);
-}
-
-/** Number of clients for a contender. */
-function clientsFor(figure: Figure, contender: Contender): number {
-  return figure.load === "idle" && contender.forks
-    ? Math.min(figure.clients, MAX_PROCESSES)
-    : figure.clients;
-}
-
-/**
- * Measures a figure: all contenders in every round.
- *
- * @param names Names of the contenders that were asked for.
- * @param ready Those that can be started.
- * @throws {Error} If the load generator has ended.
- */
-export async function measureFigure(
-  figure: Figure,
-  names: readonly string[],
-  ready: ReadonlyMap<string, Contender>,
-  setup: Setup,
-): Promise<FigureScores> {
-  const scores = new Map<string, Score[]>();
-  const failures = new Map<string, string>();
-  const chosen = contendersFor(figure, names)
-    .filter(({ name }) => ready.has(name));
-  for (const { name } of chosen) scores.set(name, []);
-  await using stack = new AsyncDisposableStack();
-  const running = new Map<string, RunningContender>();
-
-  async function measureOnce(contender: Contender): Promise<Score> {
-    // Processes seldom return memory to the system, so each round of a memory
-    // figure needs a new bridge.
-    if (figure.load === "start" || figure.load === "idle") {
-      await using bridge = await start(contender, figure.service, setup);
-      return await measureBridge(figure, contender, bridge, setup);
-    }
-    let bridge = running.get(contender.name);
-    if (bridge === undefined) {
-      bridge = stack.use(await start(contender, figure.service, setup));
-      running.set(contender.name, bridge);
-    }
-    return await measureBridge(figure, contender, bridge, setup);
-  }
-
-  for (let round = 0; round < setup.rounds; round++) {
-    // In alternating order, so that no contender always follows the same one.
-    const order = round % 2 === 0 ? chosen : chosen.toReversed();
-    for (const contender of order) {
-      if (failures.has(contender.name)) continue;
-      try {
-        scores.get(contender.name)?.push(await measureOnce(contender));
-      } catch (error) {
-        setup.signal.throwIfAborted();
-        if (setup.generator.ended) throw error;
-        failures.set(contender.name, (error as Error).message);
-        scores.delete(contender.name);
-      }
-    }
-  }
-  return { figure, scores, failures };
-}
-
-async function measureBridge(
-  figure: Figure,
-  contender: Contender,
-  bridge: RunningContender,
-  { seconds, generator }: Setup,
-): Promise<Score> {
-  if (figure.load === "start") return scoreStart(bridge);
-  const appends = figure.load === "send" &&
-    contender.name.endsWith(`:${BOTH_WAYS}`);
-  const arrives = figure.size + (appends ? ADDED : 0);
-  const measured = await generator.measure({
-    load: figure.load,
-    clients: clientsFor(figure, contender),
-    size: figure.size,
-    arrives,
-    websocket: contender.websocket,
-    port: bridge.port,
-    pid: bridge.pid,
-    seconds,
-    warmUp: Math.min(WARM_UP, seconds / 3),
-    warmUpLimit: 3 * seconds,
-    whole: figure.service.kind === "trickle",
-  });
-  if (!appends) return score(figure, measured);
-  // Lines are compared, not their bytes.
-  const count = measured.count * figure.size / arrives;
-  return score(figure, { ...measured, count });
-}
-
-/** Converts a measurement to the units of its figure. */
-function score(figure: Figure, measured: Measurement): Score {
-  const { seconds } = measured;
-  const count = measured.count / figure.scale;
-  const idle = figure.load === "idle";
-  return {
-    rate: idle ? measured.memory / 1000 / measured.count : count / seconds,
-    perProcessorSecond: idle ? 0 : count / measured.bridge,
-    bridge: measured.bridge / seconds,
-    client: measured.client / seconds,
-    peer: measured.peer / seconds,
-    machine: measured.machine / seconds,
-    memory: 0,
-  };
-}
-
-function scoreStart({ pid, startTime }: RunningContender): Score {
-  return {
-    rate: startTime,
-    perProcessorSecond: 0,
-    bridge: processorSeconds(pid) / (startTime / 1000),
-    client: 0,
-    peer: 0,
-    machine: 0,
-    memory: residentBytes(pid) / MEGABYTE,
-  };
-}
-
-async function start(
-  contender: Contender,
-  service: Service,
-  { generator, ...setup }: Setup,
-): Promise<RunningContender> {
-  const peer = await generator.serve(service);
-  return await startContender(contender, { ...setup, service, peer });
 }

@@ -10,99 +10,25 @@
  * @module
  */
 
+import { Client } from "./client.ts";
+import { maskedFrame } from "./frames.ts";
+import {
+  type Answer,
+  jsonLine,
+  type LoadOptions,
+  type LoadRequest,
+  type Measurement,
+  type Order,
+  readLines,
+} from "./generator.ts";
+import { BLOCK_SIZE, PeerLink, repeat } from "./peer.ts";
 import {
   machineSeconds,
   processorSeconds,
   residentBytes,
   threadSeconds,
-} from "./contenders.ts";
-import {
-  BLOCK_SIZE,
-  PeerLink,
-  repeat,
-  type Service,
-  type ServiceAddress,
-  writeAll,
-} from "./peer.ts";
+} from "./usage.ts";
 
-/** Where a client connects, and how. */
-export interface Target {
-  /** Port on 127.0.0.1. */
-  readonly port: number;
-  /** Whether the bridge uses WebSocket; a plain TCP relay does not. */
-  readonly websocket: boolean;
-}
-
-/** Name of a load. */
-export type LoadName =
-  | "receive-bytes"
-  | "receive-messages"
-  | "send"
-  | "round-trips"
-  | "connections";
-
-/** Options of a load. */
-export interface LoadOptions extends Target {
-  /** Which load. */
-  readonly load: LoadName;
-  /** Clients that act at the same time. */
-  readonly clients: number;
-  /** Bytes in a message that a client sends. */
-  readonly size: number;
-  /**
-   * Bytes that the peer gets of it, with `send`: more than `size` where a bridge
-   * adds some.
-   */
-  readonly arrives: number;
-}
-
-/** What to measure. */
-export interface LoadRequest extends Omit<LoadOptions, "load"> {
-  /** The load, or `idle` for the memory of connections that do nothing. */
-  readonly load: LoadOptions["load"] | "idle";
-  /** Process id of the bridge. */
-  readonly pid: number;
-  /** Seconds that are measured. */
-  readonly seconds: number;
-  /** Seconds before the measurement; more while the bridge is cold. */
-  readonly warmUp: number;
-  /** Seconds that a cold bridge is given at most to become warm. */
-  readonly warmUpLimit: number;
-  /** Whether to measure from the arrival of a message to that of another. */
-  readonly whole: boolean;
-}
-
-/** What was measured. */
-export interface Measurement {
-  /** Units (bytes, messages, round trips, connections) that arrived. */
-  readonly count: number;
-  /** Seconds that it took. */
-  readonly seconds: number;
-  /** Processor seconds of the bridge and all processes that it started. */
-  readonly bridge: number;
-  /** Processor seconds of the generator's clients. */
-  readonly client: number;
-  /** Processor seconds of the generator's peer. */
-  readonly peer: number;
-  /** Processor seconds of the whole machine. */
-  readonly machine: number;
-  /** For idle connections: bytes of memory that the bridge has grown by; else 0. */
-  readonly memory: number;
-}
-
-/** A request to the generator. */
-type Order =
-  | { readonly serve: Service }
-  | { readonly measure: LoadRequest };
-
-/** The generator's answer. */
-type Answer =
-  | { readonly served: ServiceAddress }
-  | { readonly measured: Measurement }
-  | { readonly error: string };
-
-/** Milliseconds that an answer may take beyond what it measures. */
-const PATIENCE = 90_000;
 /** Clients that connect and leave before memory is measured, so that everything is loaded. */
 const IDLE_WARM_UP = 20;
 /**
@@ -124,122 +50,6 @@ const SMALL_WINDOW = 1024 * 1024;
 const SMALL = 4096;
 /** Milliseconds that what was sent has to arrive after a load has ended. */
 const DRAIN_TIMEOUT = 5000;
-/** Milliseconds that a bridge has to end a connection that its client has closed. */
-const LEAVE_TIMEOUT = 2000;
-const MAX_RESPONSE = 4096;
-const MASK = Uint8Array.of(0x5a, 0xc3, 0x17, 0x9e);
-const CLOSE_OPCODE = 8;
-/** The close frame of a client that leaves, with code 1000. */
-const CLOSE = maskedFrame(Uint8Array.of(1000 >> 8, 1000 & 0xff), CLOSE_OPCODE);
-const latin1 = new TextDecoder("latin1");
-
-/** The load generator, running as a process of its own. */
-export class Generator implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #lines: AsyncGenerator<string, undefined>;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  readonly #signal: AbortSignal;
-  #ended = false;
-
-  private constructor(
-    child: Deno.ChildProcess,
-    lines: AsyncGenerator<string, undefined>,
-    signal: AbortSignal,
-  ) {
-    this.#child = child;
-    this.#lines = lines;
-    this.#input = child.stdin.getWriter();
-    this.#signal = signal;
-  }
-
-  /**
-   * Starts the process.
-   *
-   * @param directory A directory for files of its peer.
-   * @param signal Ends the process, and with it what is being measured.
-   */
-  static start(directory: string, signal: AbortSignal): Generator {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        "--allow-all",
-        import.meta.url,
-        directory,
-      ],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    signal.addEventListener("abort", () => kill(child), { once: true });
-    return new Generator(child, readLines(child.stdout), signal);
-  }
-
-  /** Whether the process has ended, after which nothing can be measured. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  /**
-   * Makes the peer start a service, if it has not yet.
-   *
-   * @throws {Error} If it cannot.
-   */
-  async serve(service: Service): Promise<ServiceAddress> {
-    const answer = await this.#ask({ serve: service }, 0);
-    return (answer as { served: ServiceAddress }).served;
-  }
-
-  /**
-   * Measures once.
-   *
-   * @throws {Error} If there is no result.
-   */
-  async measure(request: LoadRequest): Promise<Measurement> {
-    const seconds = request.seconds + request.warmUpLimit;
-    const answer = await this.#ask({ measure: request }, seconds);
-    return (answer as { measured: Measurement }).measured;
-  }
-
-  async #ask(order: Order, seconds: number): Promise<Answer> {
-    const patience = seconds * 1000 + PATIENCE;
-    const timer = setTimeout(() => kill(this.#child), patience);
-    try {
-      // The write only fails if the process has ended; then the read fails,
-      // too.
-      await this.#input.write(jsonLine(order)).catch(() => {});
-      const { value } = await this.#lines.next();
-      this.#signal.throwIfAborted();
-      if (value === undefined) {
-        this.#ended = true;
-        throw new Error("Cannot measure: the load generator has ended");
-      }
-      const answer: Answer = JSON.parse(value);
-      if ("error" in answer) throw new Error(answer.error);
-      return answer;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** Ends the process. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    kill(this.#child);
-    await this.#child.status;
-    // A pipe to a process that has ended cannot be closed in order.
-    await this.#input.abort().catch(() => {});
-    await this.#lines.return(undefined);
-  }
-}
-
-function kill(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGKILL");
-  } catch (error) {
-    // It has ended.
-    if (!(error instanceof TypeError)) throw error;
-  }
-}
 
 async function main(directory: string): Promise<void> {
   const peer = await PeerLink.start(directory);
@@ -260,28 +70,6 @@ async function answer(order: Order, peer: PeerLink): Promise<Answer> {
 }
 
 /**
- * Reads lines.
- *
- * @param stream Bytes, UTF-8.
- * @returns The lines, without their ends; an unterminated last one is dropped.
- */
-async function* readLines(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<string, undefined> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
-}
-
-/** Encodes a value as a line of JSON. */
-function jsonLine(value: unknown): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(JSON.stringify(value) + "\n");
-}
-
-/**
  * Applies a load to a bridge, and measures.
  *
  * @throws {Error} If a client fails, or what was sent does not arrive.
@@ -291,7 +79,7 @@ async function measure(
   peer: PeerLink,
 ): Promise<Measurement> {
   const { load } = request;
-  const result = load === "idle"
+  const result = load === "idle" || load === "gone"
     ? await measureIdle(request, peer)
     : await measureLoad({ ...request, load }, peer);
   await becomesQuiet(request.pid);
@@ -306,10 +94,10 @@ async function measureLoad(
   try {
     await warmUp(request, load);
     if (request.whole) await load.grows();
-    const before = sample(request.pid, peer, load.count());
+    const before = sample(request.pid, peer, load.arrived());
     await load.run(request.seconds);
     if (request.whole) await load.grows();
-    const after = sample(request.pid, peer, load.count());
+    const after = sample(request.pid, peer, load.arrived());
     await load.stop();
     return difference(before, after, 0);
   } finally {
@@ -337,11 +125,16 @@ async function measureIdle(
   }
   await becomesQuiet(request.pid);
   const memory = await settledMemory(request.pid);
-  const before = sample(request.pid, peer, 0);
+  const before = sample(request.pid, peer, { count: 0, received: 0 });
   const clients = await openIdle(request, request.clients);
   try {
+    if (request.load === "gone") {
+      for (const client of clients) await client.leave();
+      await becomesQuiet(request.pid);
+    }
     const grown = await settledMemory(request.pid) - memory;
-    const after = sample(request.pid, peer, clients.length);
+    const arrived = { count: clients.length, received: 0 };
+    const after = sample(request.pid, peer, arrived);
     return difference(before, after, grown);
   } finally {
     for (const client of clients) await client.leave();
@@ -380,19 +173,26 @@ async function openIdle(
   return clients;
 }
 
-interface Sample {
-  readonly time: number;
+/** What has arrived so far. */
+interface Arrived {
+  /** Units of the load. */
   readonly count: number;
+  /** Payload bytes of clients. */
+  readonly received: number;
+}
+
+interface Sample extends Arrived {
+  readonly time: number;
   readonly bridge: number;
   readonly client: number;
   readonly peer: number;
   readonly machine: number;
 }
 
-function sample(pid: number, peer: PeerLink, count: number): Sample {
+function sample(pid: number, peer: PeerLink, arrived: Arrived): Sample {
   return {
+    ...arrived,
     time: performance.now(),
-    count,
     bridge: processorSeconds(pid),
     client: threadSeconds(Deno.pid),
     peer: threadSeconds(peer.thread),
@@ -407,6 +207,7 @@ function difference(
 ): Measurement {
   return {
     count: after.count - before.count,
+    received: after.received - before.received,
     seconds: (after.time - before.time) / 1000,
     bridge: after.bridge - before.bridge,
     client: after.client - before.client,
@@ -458,6 +259,8 @@ class RunningLoad {
   #tasks: Promise<void>[] = [];
   #stopping = false;
   #count = 0;
+  /** Payload bytes that clients have received, of loads in which they receive. */
+  #received = 0;
   #onCount: (() => void) | undefined;
 
   private constructor(options: LoadOptions, peer: PeerLink) {
@@ -472,7 +275,7 @@ class RunningLoad {
   ): Promise<RunningLoad> {
     const load = new RunningLoad(options, peer);
     try {
-      if (options.load === "connections") {
+      if (options.load === "connections" || options.load === "churn") {
         load.#tasks = Array.from(
           { length: options.clients },
           () => load.#connect(),
@@ -490,9 +293,12 @@ class RunningLoad {
     }
   }
 
-  /** Units that have arrived since the load was started. */
-  count(): number {
-    return this.#options.load === "send" ? this.#peer.received() : this.#count;
+  /** What has arrived since the load was started. */
+  arrived(): Arrived {
+    const count = this.#options.load === "send"
+      ? this.#peer.received()
+      : this.#count;
+    return { count, received: this.#received };
   }
 
   /**
@@ -560,16 +366,22 @@ class RunningLoad {
       case "round-trips":
         return this.#roundTrips(client);
       case "connections":
+      case "churn":
         return this.#connect();
     }
   }
 
   async #receive(client: Client, count: () => number): Promise<void> {
     const buffer = new Uint8Array(BLOCK_SIZE);
+    const { counter } = client;
+    let [counted, received] = [0, 0];
     while (!this.#stopping) {
       await client.read(buffer);
-      if (count() === this.#count) continue;
-      this.#count = count();
+      this.#received += counter.bytes - received;
+      received = counter.bytes;
+      if (count() === counted) continue;
+      this.#count += count() - counted;
+      counted = count();
       this.#onCount?.();
     }
   }
@@ -626,20 +438,26 @@ class RunningLoad {
 
   /**
    * Opens connections one after another. A connection counts when the peer's
-   * first byte has arrived: a bridge may answer the handshake before it
-   * connects to the peer.
+   * first byte has arrived, or the echo of a message: a bridge may answer the
+   * handshake before it connects to the peer.
    */
   async #connect(): Promise<void> {
     const buffer = new Uint8Array(256);
+    const echoed = this.#options.load === "churn" ? this.#options.size : 0;
+    const message = this.#message();
     while (!this.#stopping) {
       const client = await this.#open();
-      while (client.counter.bytes === 0) await client.read(buffer);
+      if (echoed > 0) await client.write(message);
+      while (client.counter.bytes < Math.max(echoed, 1)) {
+        await client.read(buffer);
+      }
       this.#count++;
       const leaving = client.leave().finally(() => {
         this.#clients.delete(client);
         this.#leaving.delete(leaving);
       });
       this.#leaving.add(leaving);
+      if (echoed > 0) await leaving;
     }
   }
 
@@ -647,240 +465,6 @@ class RunningLoad {
     const payload = new Uint8Array(this.#options.size).fill(0x6d);
     return this.#options.websocket ? maskedFrame(payload) : payload;
   }
-}
-
-/** A client whose connection is open. */
-class Client {
-  readonly #connection: Deno.TcpConn;
-  readonly #websocket: boolean;
-  #closed = false;
-  /** Counts what arrives. */
-  readonly counter: PayloadCounter;
-
-  private constructor(connection: Deno.TcpConn, websocket: boolean) {
-    this.#connection = connection;
-    this.#websocket = websocket;
-    this.counter = websocket ? new FrameCounter() : new ByteCounter();
-  }
-
-  /**
-   * Connects, and makes the WebSocket handshake if the target speaks WebSocket.
-   *
-   * @throws {Error} If the bridge does not answer with status 101.
-   */
-  static async open(target: Target): Promise<Client> {
-    const connection = await Deno.connect({
-      hostname: "127.0.0.1",
-      port: target.port,
-    });
-    const client = new Client(connection, target.websocket);
-    try {
-      connection.setNoDelay(true);
-      if (target.websocket) await client.#upgrade(target.port);
-      return client;
-    } catch (error) {
-      client.close();
-      throw error;
-    }
-  }
-
-  /** Sends bytes as they are: frames, or data of a plain TCP connection. */
-  write(data: Uint8Array): Promise<void> {
-    return writeAll(this.#connection, data);
-  }
-
-  /**
-   * Reads once, and counts what came.
-   *
-   * @throws {Error} If the connection has ended.
-   */
-  async read(buffer: Uint8Array): Promise<void> {
-    const count = await this.#connection.read(buffer);
-    if (count !== null) this.counter.push(buffer.subarray(0, count));
-    if (count === null || this.counter.closed) {
-      throw new Error("Cannot read from the bridge: it ended the connection");
-    }
-  }
-
-  /** Closes as a browser does, and waits until the bridge has ended the connection. */
-  async leave(): Promise<void> {
-    const timer = setTimeout(() => this.close(), LEAVE_TIMEOUT);
-    const buffer = new Uint8Array(256);
-    try {
-      if (this.#websocket) await this.write(CLOSE);
-      else await this.#connection.closeWrite();
-      while (await this.#connection.read(buffer) !== null);
-    } catch {
-      // It ended in another way, or took too long; both end the connection.
-    } finally {
-      clearTimeout(timer);
-      this.close();
-    }
-  }
-
-  /** Ends the connection at once. A second call does nothing. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#connection.close();
-  }
-
-  async #upgrade(port: number): Promise<void> {
-    await this.write(upgradeRequest(port));
-    const buffer = new Uint8Array(MAX_RESPONSE);
-    let length = 0;
-    let head = "";
-    let end = -1;
-    while (end < 0) {
-      const count = await this.#connection.read(buffer.subarray(length));
-      // An empty buffer reads 0: the response is longer than it may be.
-      if (!count) throw new Error("Cannot upgrade: no response");
-      length += count;
-      head = latin1.decode(buffer.subarray(0, length));
-      end = head.indexOf("\r\n\r\n");
-    }
-    if (!head.startsWith("HTTP/1.1 101 ")) {
-      const line = head.slice(0, head.indexOf("\r\n"));
-      throw new Error(`Cannot upgrade: the response is "${line}"`);
-    }
-    if (length > end + 4) this.counter.push(buffer.subarray(end + 4, length));
-  }
-}
-
-let request: { readonly port: number; readonly bytes: Uint8Array } | undefined;
-
-/** The request is the same for every connection to one port: the key need not be random here. */
-function upgradeRequest(port: number): Uint8Array {
-  if (request?.port !== port) {
-    const text = "GET / HTTP/1.1\r\n" +
-      `Host: 127.0.0.1:${port}\r\n` +
-      "Upgrade: websocket\r\nConnection: Upgrade\r\n" +
-      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-      "Sec-WebSocket-Version: 13\r\n\r\n";
-    request = { port, bytes: new TextEncoder().encode(text) };
-  }
-  return request.bytes;
-}
-
-/** Counts what arrives from a bridge. */
-interface PayloadCounter {
-  /** Bytes of payload that arrived. */
-  readonly bytes: number;
-  /** Messages that arrived in whole; on a plain TCP connection, reads. */
-  readonly messages: number;
-  /** Whether the server sent a close frame. */
-  readonly closed: boolean;
-  /** Takes the next bytes of the connection. */
-  push(data: Uint8Array): void;
-}
-
-/**
- * Builds a binary message as a client sends it: one frame, masked.
- *
- * @param payload What it carries.
- * @param opcode Opcode of the frame, 0 to 15.
- * @returns The frame's bytes.
- */
-function maskedFrame(payload: Uint8Array, opcode = 2): Uint8Array {
-  const header = frameHeader(payload.length, opcode);
-  const frame = new Uint8Array(header.length + MASK.length + payload.length);
-  frame.set(header);
-  frame.set(MASK, header.length);
-  const start = header.length + MASK.length;
-  for (let i = 0; i < payload.length; i++) {
-    frame[start + i] = payload[i]! ^ MASK[i & 3]!;
-  }
-  return frame;
-}
-
-/** Counts the bytes of a connection that has no frames. */
-class ByteCounter implements PayloadCounter {
-  bytes = 0;
-  messages = 0;
-  readonly closed = false;
-
-  push(data: Uint8Array): void {
-    this.bytes += data.length;
-    this.messages++;
-  }
-}
-
-/** Counts a server's data frames, and skips over their payload. */
-class FrameCounter implements PayloadCounter {
-  bytes = 0;
-  messages = 0;
-  closed = false;
-  /** Bytes of the current frame's payload that are still to come. */
-  #rest = 0;
-  /** Whether the current frame ends a data message. */
-  #final = false;
-  #data = false;
-  /** The start of a header that a read cut in two. */
-  readonly #cut = new Uint8Array(10);
-  #cutLength = 0;
-
-  push(data: Uint8Array): void {
-    let at = 0;
-    while (at < data.length) {
-      if (this.#rest > 0) {
-        const taken = Math.min(this.#rest, data.length - at);
-        at += taken;
-        this.#take(taken);
-      } else if (this.#cutLength > 0 || data.length - at < 10) {
-        // Byte by byte, as this happens at most once in a read.
-        this.#cut[this.#cutLength++] = data[at++]!;
-        if (this.#cutLength === headerLength(this.#cut, 0, this.#cutLength)) {
-          this.#cutLength = 0;
-          this.#begin(this.#cut, 0);
-        }
-      } else {
-        const length = headerLength(data, at, 2);
-        this.#begin(data, at);
-        at += length;
-      }
-    }
-  }
-
-  #begin(data: Uint8Array, at: number): void {
-    const opcode = data[at]! & 0x0f;
-    this.#data = opcode < CLOSE_OPCODE;
-    this.#final = this.#data && (data[at]! & 0x80) !== 0;
-    if (opcode === CLOSE_OPCODE) this.closed = true;
-    const short = data[at + 1]! & 0x7f;
-    let length = short;
-    if (short >= 126) {
-      length = 0;
-      const size = short === 126 ? 2 : 8;
-      for (let i = 0; i < size; i++) length = length * 256 + data[at + 2 + i]!;
-    }
-    this.#rest = length;
-    if (length === 0) this.#take(0);
-  }
-
-  #take(length: number): void {
-    this.#rest -= length;
-    if (this.#data) this.bytes += length;
-    if (this.#rest === 0 && this.#final) this.messages++;
-  }
-}
-
-function frameHeader(length: number, opcode: number): Uint8Array {
-  const first = 0x80 | opcode;
-  if (length < 126) return Uint8Array.of(first, 0x80 | length);
-  const header = new Uint8Array(length < 65536 ? 4 : 10);
-  const view = new DataView(header.buffer);
-  header[0] = first;
-  header[1] = 0x80 | (length < 65536 ? 126 : 127);
-  if (length < 65536) view.setUint16(2, length);
-  else view.setBigUint64(2, BigInt(length));
-  return header;
-}
-
-/** Length of a server's frame header, or 0 if too few of its bytes have arrived. */
-function headerLength(data: Uint8Array, at: number, known: number): number {
-  if (known < 2) return 0;
-  const short = data[at + 1]! & 0x7f;
-  return short < 126 ? 2 : short === 126 ? 4 : 10;
 }
 
 if (import.meta.main) {

@@ -8,25 +8,28 @@
 import { parseArgs } from "node:util";
 import { stdArguments } from "../tools/std.ts";
 import { drawChart } from "./chart.ts";
-import { contenders, createContender } from "./contenders.ts";
+import { contenders, createContender, prepareTls } from "./contenders.ts";
 import {
   createFigures,
   type Figure,
-  type FigureScores,
   type FigureSet,
   figureSets,
-  findContenders,
-  measureFigure,
-  type Setup,
 } from "./figures.ts";
-import { Generator } from "./loads.ts";
+import { Generator } from "./generator.ts";
+import { LatencyLoad } from "./latency.ts";
 import {
-  formatFigure,
   formatOutcomes,
   judge,
   type ReportOptions,
   toResults,
 } from "./report.ts";
+import {
+  type FigureScores,
+  findContenders,
+  measureFigure,
+  type Setup,
+} from "./rounds.ts";
+import { formatFigure } from "./tables.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -213,11 +216,26 @@ async function run(
 ): Promise<number> {
   const directory = await Deno.makeTempDir({ prefix: "websocksy-bench-" });
   try {
-    await using generator = Generator.start(directory, signal);
-    const denoArguments = options.denoArguments ?? await stdArguments();
-    const setup = { ...options, generator, directory, denoArguments, signal };
+    await using stack = new AsyncDisposableStack();
+    const figures = chooseFigures(options);
+    const generator = stack.use(Generator.start(directory, signal));
+    const setup: Setup = {
+      ...options,
+      generator,
+      latency: figures.some(({ load }) => load === "latency")
+        ? await orError(async () =>
+          stack.use(await LatencyLoad.start(directory, signal))
+        )
+        : new Error("no figure needs it"),
+      certificate: figures.some(({ tls }) => tls)
+        ? await orError(() => prepareTls(directory))
+        : new Error("no figure needs it"),
+      directory,
+      denoArguments: options.denoArguments ?? await stdArguments(),
+      signal,
+    };
     await write(Deno.stdout, heading(options));
-    const { results, missing } = await measureAll(options, setup);
+    const { results, missing } = await measureAll(figures, options, setup);
     const outcomes = judge(results);
     if (outcomes.length > 0) {
       await write(Deno.stdout, `Goals\n${formatOutcomes(outcomes)}`);
@@ -242,13 +260,13 @@ async function run(
 
 /** Measures figure by figure, and writes the table of each when it is complete. */
 async function measureAll(
+  figures: readonly Figure[],
   options: Options,
   setup: Setup,
 ): Promise<{
   readonly results: readonly FigureScores[];
   readonly missing: ReadonlyMap<string, string>;
 }> {
-  const figures = chooseFigures(options);
   const names = options.contenders.length > 0
     ? options.contenders
     : contenders.map(({ name }) => name);
@@ -260,13 +278,35 @@ async function measureAll(
   for (const figure of figures) {
     const result = await measureFigure(figure, names, ready, setup);
     if (result.scores.size + result.failures.size === 0) {
-      await write(Deno.stdout, `${figure.name}: no contender for it\n\n`);
+      const why = whyNone(figure, setup);
+      await write(Deno.stdout, `${figure.name}: ${why}\n\n`);
       continue;
     }
     results.push(result);
     await write(Deno.stdout, formatFigure(result, options.against) + "\n");
   }
   return { results, missing };
+}
+
+/** The result, or the error, of what may be missing on this machine. */
+async function orError<Result>(
+  prepare: () => Promise<Result>,
+): Promise<Result | Error> {
+  try {
+    return await prepare();
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/** Why a figure has no contender. */
+function whyNone(
+  { load, tls }: Figure,
+  { latency, certificate }: Setup,
+): string {
+  if (load === "latency" && latency instanceof Error) return latency.message;
+  if (tls && certificate instanceof Error) return certificate.message;
+  return "no contender for it";
 }
 
 function chooseFigures({ set, only, connections }: Options): readonly Figure[] {

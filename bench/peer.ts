@@ -10,6 +10,7 @@
  */
 
 import { join } from "node:path";
+import { makeCertificate } from "./certificate.ts";
 
 /** Bytes that are read or written at a time. */
 export const BLOCK_SIZE = 256 * 1024;
@@ -36,11 +37,11 @@ export type Framing =
 /** A service. */
 export interface Service {
   /**
-   * `source` sends without end, many messages in a write; `trickle` does, too,
-   * but 1 KiB in a write; `sink` reads and counts; `echo` sends back; `greet`
+   * `source` sends without end, many messages in a write; `text` does, too, but
+   * lines of JSON; `trickle` does as well, but 1 KiB in a write; `sink` reads and counts; `echo` sends back; `greet`
    * sends one byte and waits.
    */
-  readonly kind: "source" | "trickle" | "sink" | "echo" | "greet";
+  readonly kind: "source" | "text" | "trickle" | "sink" | "echo" | "greet";
   /** Its transport; datagrams only for `echo`. */
   readonly transport: Transport;
   /** The framing function for whose messages it sends. */
@@ -270,6 +271,10 @@ function handlerOf(
       const block = repeat(messageOf(framing, size), BLOCK_SIZE);
       return (connection) => send(connection, block);
     }
+    case "text": {
+      const block = jsonLines(size);
+      return (connection) => send(connection, block);
+    }
     case "trickle": {
       const message = messageOf(framing, size);
       return (connection) => trickle(connection, message);
@@ -285,6 +290,40 @@ function handlerOf(
 
 async function send(connection: Deno.Conn, block: Uint8Array): Promise<void> {
   while (true) await writeAll(connection, block);
+}
+
+const WORDS = (
+  "request served from cache to user session expired while reading upstream " +
+  "timeout after retry connection closed by peer queue length job done worker"
+).split(" ");
+
+/**
+ * Lines of a log as programs write them, in JSON.
+ *
+ * @param size Bytes of each, with its end.
+ */
+function jsonLines(size: number): Uint8Array {
+  let text = "";
+  let state = 1;
+  /** The next of numbers that look like chance, and are the same in each run. */
+  function next(below: number): number {
+    state = (state * 48271) % 0x7fffffff;
+    return state % below;
+  }
+  for (let i = 0; text.length < BLOCK_SIZE; i++) {
+    const head = JSON.stringify({
+      time: new Date(1.7e12 + i * 977 + next(900)).toISOString(),
+      level: ["info", "info", "info", "warn", "error"][next(5)],
+      host: `web-${next(17)}`,
+      id: next(0x7fffffff).toString(16),
+      ms: next(10_000) / 10,
+      message: "",
+    }).slice(0, -2);
+    let message = "";
+    while (message.length < size) message += `${WORDS[next(WORDS.length)]} `;
+    text += `${(head + message).slice(0, size - 4)}"}\r\n`;
+  }
+  return new TextEncoder().encode(text);
 }
 
 /**
@@ -374,8 +413,13 @@ async function listenStreams(
     void acceptAll(listener, serve);
     return { address: `tcp://${HOST}:${listener.addr.port}` };
   }
-  const { certificate, cert, key } = await makeCertificate(directory);
-  const listener = Deno.listenTls({ hostname: HOST, port: 0, cert, key });
+  const { certificate, key } = await makeCertificate(directory, "peer");
+  const listener = Deno.listenTls({
+    hostname: HOST,
+    port: 0,
+    cert: await Deno.readTextFile(certificate),
+    key: await Deno.readTextFile(key),
+  });
   void acceptAll(listener, serve);
   return { address: `tls://${HOST}:${listener.addr.port}`, certificate };
 }
@@ -419,36 +463,6 @@ async function acceptAll(
       if (!(error instanceof Deno.errors.NotConnected)) throw error;
     }
   }
-}
-
-interface Certificate {
-  /** File of the certificate, PEM. */
-  readonly certificate: string;
-  readonly cert: string;
-  readonly key: string;
-}
-
-/** Makes a certificate for 127.0.0.1 that is its own authority. */
-async function makeCertificate(directory: string): Promise<Certificate> {
-  const certificate = join(directory, "peer-cert.pem");
-  const keyFile = join(directory, "peer-key.pem");
-  const { success, stderr } = await new Deno.Command("openssl", {
-    args: [
-      ...["req", "-x509", "-newkey", "ec", "-pkeyopt"],
-      ...["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-      ...["-subj", "/CN=peer", "-keyout", keyFile, "-out", certificate],
-      ...["-addext", `subjectAltName=IP:${HOST}`],
-      // Deno does not accept an authority's certificate as that of a server.
-      ...["-addext", "basicConstraints=critical,CA:FALSE"],
-    ],
-    stdin: "null",
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return {
-    certificate,
-    cert: await Deno.readTextFile(certificate),
-    key: await Deno.readTextFile(keyFile),
-  };
 }
 
 /** Thread id of the calling thread. */

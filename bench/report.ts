@@ -1,11 +1,12 @@
 /**
  * Reports on the scores: medians over the rounds and ratios within them, the
- * goals, a table for each figure, and all of it as JSON.
+ * goals, and all of it as JSON.
  *
  * @module
  */
 
-import type { Figure, FigureScores, Pace, Score } from "./figures.ts";
+import type { Percentiles } from "./latency.ts";
+import type { FigureScores, LatencyScore, Pace, Score } from "./rounds.ts";
 
 /** A contender's medians. */
 export interface Summary extends Score {
@@ -79,17 +80,12 @@ export interface ReportOptions extends Pace {
   readonly against: readonly string[];
 }
 
-/** Share of a processor from which on the generator may limit a rate. */
-const BUSY = 0.9;
-/** Share of all processors from which on the machine may limit a rate. */
-const MACHINE_BUSY = 0.95;
-
 /**
  * Sums up the scores of a figure.
  *
  * @param against Names of the contenders that the others are compared with.
  */
-function summarize(
+export function summarize(
   { scores }: FigureScores,
   against: readonly string[],
 ): Summary[] {
@@ -116,6 +112,8 @@ function summarize(
       peer: medianOf(own, "peer"),
       machine: medianOf(own, "machine"),
       memory: medianOf(own, "memory"),
+      received: medianOf(own, "received"),
+      ...medianLatency(own),
       ratios,
       processorRatios,
     });
@@ -123,10 +121,13 @@ function summarize(
   return summaries;
 }
 
+/** Name of a number of a score. */
+type Field = Exclude<keyof Score, "latency">;
+
 /** The median over the rounds of one number of a score. */
 function medianOf(
   scores: readonly Score[],
-  field: keyof Score,
+  field: Field,
 ): number {
   return median(scores.map((score) => score[field]));
 }
@@ -135,12 +136,28 @@ function medianOf(
 function medianRatio(
   own: readonly Score[],
   others: readonly Score[],
-  field: keyof Score,
+  field: Field,
 ): number {
   const rounds = Math.min(own.length, others.length);
   return median(
     own.slice(0, rounds).map((score, i) => score[field] / others[i]![field]),
   );
+}
+
+function medianLatency(
+  scores: readonly Score[],
+): { readonly latency?: LatencyScore } {
+  const all = scores.flatMap(({ latency }) => latency ?? []);
+  if (all.length === 0) return {};
+  function middle(share: "half" | "high"): Percentiles {
+    return {
+      p50: median(all.map((one) => one[share].p50)),
+      p99: median(all.map((one) => one[share].p99)),
+      p999: median(all.map((one) => one[share].p999)),
+    };
+  }
+  const bulk = median(all.map(({ bulk }) => bulk));
+  return { latency: { half: middle("half"), high: middle("high"), bulk } };
 }
 
 function median(values: readonly number[]): number {
@@ -320,170 +337,6 @@ function valueOf(
       : against.contender,
   );
   return others && medianRatio(own, others, field);
-}
-
-/**
- * Writes the table of a figure.
- *
- * @param against Names of the contenders that the others are compared with.
- */
-export function formatFigure(
-  scores: FigureScores,
-  against: readonly string[],
-): string {
-  const { figure, failures } = scores;
-  const summaries = summarize(scores, against);
-  const bases = against.filter((name) => scores.scores.has(name));
-  const lines = [
-    `${figure.name}: ${figure.title}`,
-    ...align(tableOf(figure, summaries, bases)),
-  ];
-  const marked = figure.load === "idle" ? "" : summaries.map(marks).join("");
-  for (const [mark, what] of [["*", "load generator"], ["+", "machine"]]) {
-    if (!marked.includes(mark!)) continue;
-    lines.push(`  ${mark} the ${what} was busy: compare by processor time`);
-  }
-  for (const [name, why] of failures) lines.push(`  ${name}: ${why}`);
-  return lines.join("\n") + "\n";
-}
-
-function tableOf(
-  figure: Figure,
-  summaries: readonly Summary[],
-  bases: readonly string[],
-): string[][] {
-  switch (figure.load) {
-    case "idle":
-      return memoryTable(summaries, bases);
-    case "start":
-      return startTable(summaries, bases);
-    default:
-      return rateTable(figure, summaries, bases);
-  }
-}
-
-function rateTable(
-  figure: Figure,
-  summaries: readonly Summary[],
-  bases: readonly string[],
-): string[][] {
-  return [
-    [
-      "",
-      `${figure.unit}/s`,
-      "lowest-highest",
-      "per CPU s",
-      ...bases.map((name) => `x ${name}`),
-      figure.unit === "MB" ? "CPU ms/MB" : "CPU us each",
-      "bridge",
-      "client",
-      "peer",
-      "machine",
-    ],
-    ...summaries.map((summary) => [
-      summary.contender,
-      number(summary.rate) + marks(summary),
-      range(summary),
-      number(summary.perProcessorSecond),
-      ...bases.map((name) => number(summary.processorRatios[name]!)),
-      number((figure.unit === "MB" ? 1e3 : 1e6) / summary.perProcessorSecond),
-      percent(summary.bridge),
-      percent(summary.client),
-      percent(summary.peer),
-      percent(summary.machine),
-    ]),
-  ];
-}
-
-function memoryTable(
-  summaries: readonly Summary[],
-  bases: readonly string[],
-): string[][] {
-  return [
-    [
-      "",
-      "kB per connection",
-      "lowest-highest",
-      ...bases.map((name) => `x ${name}`),
-    ],
-    ...summaries.map((summary) => [
-      summary.contender,
-      number(summary.rate),
-      range(summary),
-      ...bases.map((name) => number(summary.ratios[name]!)),
-    ]),
-  ];
-}
-
-function startTable(
-  summaries: readonly Summary[],
-  bases: readonly string[],
-): string[][] {
-  return [
-    [
-      "",
-      "ms",
-      "lowest-highest",
-      ...bases.map((name) => `x ${name}`),
-      "CPU ms",
-      "MB resident",
-    ],
-    ...summaries.map((summary) => [
-      summary.contender,
-      number(summary.rate),
-      range(summary),
-      ...bases.map((name) => number(summary.ratios[name]!)),
-      number(summary.bridge * summary.rate),
-      number(summary.memory),
-    ]),
-  ];
-}
-
-function marks(summary: Summary): string {
-  return (isGeneratorBusy(summary) ? "*" : "") +
-    (isMachineBusy(summary) ? "+" : "");
-}
-
-function isGeneratorBusy({ client, peer }: Summary): boolean {
-  return Math.max(client, peer) >= BUSY;
-}
-
-function isMachineBusy({ machine }: Summary): boolean {
-  return machine >= MACHINE_BUSY * navigator.hardwareConcurrency;
-}
-
-function range({ range }: Summary): string {
-  return range.map(number).join("-");
-}
-
-/** Three digits, and no exponent. */
-function number(value: number): string {
-  const digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;
-  return Number.isFinite(value)
-    ? value.toLocaleString("en-US", {
-      minimumFractionDigits: digits,
-      maximumFractionDigits: digits,
-    })
-    : "-";
-}
-
-function percent(value: number): string {
-  return `${Math.round(value * 100)}%`;
-}
-
-/** Pads the cells of a table: the first column to the left, the others to the right. */
-function align(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, column) =>
-    Math.max(...rows.map((row) => row[column]!.length))
-  );
-  return rows.map((row) =>
-    "  " +
-    row.map((cell, column) =>
-      column === 0
-        ? cell.padEnd(widths[column]!)
-        : cell.padStart(widths[column]!)
-    ).join("  ")
-  );
 }
 
 /**

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** The programs that tests start, and the Debian packages that have them. */
@@ -63,6 +64,10 @@ export const packages = {
   unzip: "unzip",
   zip: "zip",
   zsh: "zsh",
+  // Compilers, for what the benchmark compares with.
+  "g++": "g++",
+  go: "golang-go",
+  "go gorilla": "golang-github-gorilla-websocket-dev",
   // Programs that make certificates and namespaces.
   certbot: "certbot",
   pebble: "pebble",
@@ -87,6 +92,8 @@ export const python = "/usr/bin/python3";
 /** How to find programs that are not on the path under their name. */
 const finders: { readonly [name in Program]?: () => boolean } = {
   chromium: () => findChromium() !== undefined,
+  "go gorilla": () =>
+    existsSync("/usr/share/gocode/src/github.com/gorilla/websocket"),
   node: isNodeThere,
   postgres: () => findPostgres() !== undefined,
   python3: () => isProgram(python),

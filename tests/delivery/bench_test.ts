@@ -13,15 +13,12 @@ import {
 } from "@std/assert";
 import { join } from "node:path";
 import { drawChart } from "../../bench/chart.ts";
-import { contenders } from "../../bench/contenders.ts";
-import {
-  createFigures,
-  type FigureScores,
-  type Score,
-} from "../../bench/figures.ts";
+import { contenders, startContender } from "../../bench/contenders.ts";
+import { createFigures } from "../../bench/figures.ts";
 import { helpText, parseOptions } from "../../bench/main.ts";
 import { framingConfig, messageOf } from "../../bench/peer.ts";
 import { judge, type Results } from "../../bench/report.ts";
+import type { FigureScores, Score } from "../../bench/rounds.ts";
 import { framings } from "../../framing/mod.ts";
 import { stdArguments } from "../../tools/std.ts";
 import { root } from "../support/command.ts";
@@ -66,7 +63,7 @@ async function countElements(file: string, name: string): Promise<number> {
 
 function scoreOf(rate: number, perProcessorSecond: number): Score {
   const rest = { bridge: 1, client: 0.5, peer: 0.5, machine: 2, memory: 0 };
-  return { rate, perProcessorSecond, ...rest };
+  return { rate, perProcessorSecond, received: 0, ...rest };
 }
 
 function scoresOf(
@@ -150,6 +147,85 @@ Deno.test(needing(["linux", "openssl"], {
     assertEquals(code, 0, stdout + stderr);
     for (const name of figures) assertStringIncludes(stdout, `${name}: `);
     assertEquals(stdout.match(/^ {2}stream /gm)?.length, figures.length);
+  },
+}));
+
+Deno.test(needing(["linux", "g++", "haproxy", "openssl"], {
+  name: "bench measures latency at a fixed rate, TLS and compression",
+  async fn(): Promise<void> {
+    const directory = await Deno.makeTempDir();
+    try {
+      const json = join(directory, "out.json");
+      const { code, stdout, stderr } = await runBench([
+        ...["--only", "latency-1,round-trips-1-tls,compressed-160"],
+        ...["--contenders", "stream", "--rounds", "1", "--seconds", "0.2"],
+        ...["--json", json],
+      ]);
+      assertEquals(code, 0, stdout + stderr);
+      const results: Results = JSON.parse(await Deno.readTextFile(json));
+      const [trips, lines, latencies] = [
+        "round-trips-1-tls",
+        "compressed-160",
+        "latency-1",
+      ].map((name) =>
+        results.figures.find((figure) => figure.name === name)?.contenders[0]
+      );
+      assertGreater(trips!.perProcessorSecond, 0);
+      // Bytes that came for each megabyte that the peer sent.
+      assertGreater(lines!.received, 1e5);
+      assertGreater(5e5, lines!.received);
+      for (const { p50, p99, p999 } of Object.values(latencies!.latency!)) {
+        if (p50 === undefined) continue; // The rate in bulk.
+        assertGreater(p50, 0);
+        assertLessOrEqual(p50, p99);
+        assertLessOrEqual(p99, p999);
+      }
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+}));
+
+Deno.test(needing(["linux", "go", "go gorilla"], {
+  name: "the bridge in Go passes on what client and peer send",
+  async fn(): Promise<void> {
+    const contender = contenders.find(({ name }) => name === "go")!;
+    const directory = await Deno.makeTempDir();
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    try {
+      await contender.prepare!(directory);
+      await using bridge = await startContender(contender, {
+        service: { kind: "echo", transport: "tcp", framing: "binary", size: 1 },
+        peer: { address: `tcp://127.0.0.1:${listener.addr.port}` },
+        ...{ directory, certificate: undefined, compression: false },
+        ...{ denoArguments: [], websocksyArguments: [] },
+        signal: AbortSignal.timeout(60_000),
+      });
+      const socket = new WebSocket(`ws://127.0.0.1:${bridge.port}`);
+      socket.binaryType = "arraybuffer";
+      const closed = new Promise((resolve) => socket.onclose = resolve);
+      await new Promise((resolve) => socket.onopen = resolve);
+      using peer = await listener.accept();
+      const sent = crypto.getRandomValues(new Uint8Array(60_000));
+      socket.send(sent);
+      const received = new Uint8Array(sent.length);
+      for (let at = 0; at < sent.length;) {
+        at += (await peer.read(received.subarray(at)))!;
+      }
+      assertEquals(received, sent);
+      const message = new Promise<MessageEvent<ArrayBuffer>>((resolve) =>
+        socket.onmessage = resolve
+      );
+      await peer.write(sent.subarray(0, 1000));
+      assertEquals(
+        new Uint8Array((await message).data),
+        sent.subarray(0, 1000),
+      );
+      await peer.closeWrite();
+      await closed;
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
   },
 }));
 
