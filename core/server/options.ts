@@ -1,5 +1,5 @@
 /**
- * What new connections are made with, and how long it is needed.
+ * What a server is given at its start, and when its configuration is replaced.
  *
  * @module
  */
@@ -9,7 +9,6 @@ import type { Access } from "../access/access.ts";
 import type { Backend } from "../api.ts";
 import type { Roster } from "./roster.ts";
 import type { AccessLog } from "./access_log.ts";
-import { describeError } from "../errors.ts";
 import type { FramingTable } from "../bridge/message_framer.ts";
 import type { ConnectionCounts } from "./connection_counts.ts";
 import type { Log } from "../log/log.ts";
@@ -44,7 +43,7 @@ export interface ServerConfig {
   readonly routes?: readonly Route[];
   /** The framing functions, by name. */
   readonly framings: FramingTable;
-  /** The certificate for clients; absent: read from the files that `core` names, if it does. */
+  /** The certificate for clients; absent: they use no TLS. */
   readonly certificate?: ServerCertificate | undefined;
   /** Who may come in; absent: anybody. */
   readonly access?: Access | undefined;
@@ -97,55 +96,4 @@ export interface ServerOptions extends ServerConfig {
    * @default {{ index: 0, count: 1 }}
    */
   readonly thread?: ThreadPlace;
-}
-
-/** A configuration in use: its backends are cleaned up after the last query. */
-export class ConfigInUse {
-  /** The configuration. */
-  readonly current: ServerConfig;
-  #log: Log;
-  #users = 1;
-  #unused = Promise.withResolvers<void>();
-
-  /**
-   * Constructs a new instance.
-   *
-   * @param current The configuration.
-   * @param log Told if the backend cannot be cleaned up.
-   */
-  constructor(current: ServerConfig, log: Log) {
-    this.current = current;
-    this.#log = log;
-  }
-
-  /** Counts a query that begins. */
-  take(): void {
-    this.#users++;
-  }
-
-  /** Stops counting a query that has ended. */
-  release(): void {
-    this.#users--;
-    if (this.#users === 0) this.#unused.resolve();
-  }
-
-  /** Cleans the backends up once no query uses them. */
-  async retire(): Promise<void> {
-    this.release();
-    await this.#unused.promise;
-    const { backend, routes = [] } = this.current;
-    await Promise.all(
-      [backend, ...routes.map(({ backend }) => backend)].map((each) =>
-        this.#cleanUp(each)
-      ),
-    );
-  }
-
-  async #cleanUp(backend: Backend | undefined): Promise<void> {
-    try {
-      await backend?.cleanup?.();
-    } catch (error) {
-      this.#log("error", "cleanup", { error: describeError(error) });
-    }
-  }
 }
