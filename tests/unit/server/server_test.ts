@@ -275,7 +275,7 @@ Deno.test("Server.reconfigure() ends those who are revoked while their peer is o
   assertEquals(stays.events, revoked);
 });
 
-Deno.test("Server.reconfigure() ends no section that somebody waits for", async () => {
+Deno.test("Server.reconfigure() leaves a request that waits for its section what it came with", async () => {
   await using peer = TestPeer.tcp(echo);
   const closed = { ...core, access: "a" };
   const access = await letIn("192.0.2.0/24");
@@ -292,7 +292,13 @@ Deno.test("Server.reconfigure() ends no section that somebody waits for", async 
   access.close = () => void events.push("closed");
   const { server, engine } = await start({
     core: closed,
-    backend: fixed(peer.host),
+    backend: {
+      query(): PeerInfo {
+        events.push("query");
+        return { address: peer.host };
+      },
+      cleanup: () => void events.push("cleanup"),
+    },
     access,
   });
   const waiting = engine.accepted();
@@ -307,7 +313,7 @@ Deno.test("Server.reconfigure() ends no section that somebody waits for", async 
   checked.resolve();
   await retired;
   await (await waiting).abandon();
-  assertEquals(events, ["checked", "closed"]);
+  assertEquals(events, ["checked", "query", "cleanup", "closed"]);
   await server.shutDown();
 });
 
