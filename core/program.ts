@@ -307,7 +307,11 @@ export class Program {
     if (tlsCert.length === 0) return;
     const { CertificateWatch } = await import("./server/certificate_watch.ts");
     this.#certificateWatch = new CertificateWatch({
-      files: [...tlsCert, ...tlsKey],
+      files: [
+        ...tlsCert,
+        ...tlsKey,
+        ...this.#loaded.access?.authorityFiles.map(absolutePath) ?? [],
+      ],
       use: () => this.#inTurn(() => this.#renewCertificate()),
       onFailure: (error) => this.log("error", "certificate", { error }),
       onLook: () => this.#certificateExpiry?.look(),
@@ -318,8 +322,9 @@ export class Program {
   async #renewCertificate(): Promise<string | undefined> {
     if (this.#isEnding) return undefined;
     try {
-      const { core } = this.#loaded.config;
+      const { access, config: { core } } = this.#loaded;
       const certificate = await readCertificate(withAbsolutePaths(core));
+      await access?.renewAuthorities();
       this.#loaded = { ...this.#loaded, certificate };
       this.#server!.useCertificate(toServerConfig(this.#loaded).certificate!);
       this.#lookAtExpiry();

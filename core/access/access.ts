@@ -85,20 +85,11 @@ export class Access {
   #sections: ReadonlyMap<string, AccessSection>;
   /** The parameters of query strings in which tokens are looked for. */
   readonly secretParameters: ReadonlySet<string>;
-  /** The certificates of the authorities of clients, PEM; absent: there are none. */
-  readonly clientAuthorities: string | undefined;
   #rates: RateTable;
   #users: CountTable;
 
   private constructor(sections: ReadonlyMap<string, AccessSection>) {
     this.#sections = sections;
-    const authorities = Array.from(
-      sections.values(),
-      ({ clientAuthorities }) => clientAuthorities,
-    ).filter((pem) => pem !== undefined);
-    this.clientAuthorities = authorities.length === 0
-      ? undefined
-      : authorities.join("\n");
     this.secretParameters = new Set(
       Array.from(sections.values(), ({ config }) => config.token?.from ?? [])
         .flat().flatMap((from) => from.place === "query" ? [from.name] : []),
@@ -129,6 +120,35 @@ export class Access {
       throw error;
     }
     return new Access(sections);
+  }
+
+  /** The certificates of the authorities of clients, PEM; absent: there are none. */
+  get clientAuthorities(): string | undefined {
+    const authorities = Array.from(
+      this.#sections.values(),
+      ({ clientAuthorities }) => clientAuthorities,
+    ).filter((pem) => pem !== undefined);
+    return authorities.length === 0 ? undefined : authorities.join("\n");
+  }
+
+  /** The files of these. */
+  get authorityFiles(): string[] {
+    return Array.from(
+      this.#sections.values(),
+      ({ config }) => config.certificate?.ca,
+    ).filter((file) => file !== undefined);
+  }
+
+  /**
+   * Reads these files anew, as they have changed.
+   *
+   * @throws {ConfigError} If one cannot be used; nothing is changed then.
+   */
+  async renewAuthorities(): Promise<void> {
+    const uses = await Promise.all(
+      Array.from(this.#sections.values(), (one) => one.renewAuthorities()),
+    );
+    for (const use of uses) use();
   }
 
   /**

@@ -57,10 +57,13 @@ export interface AccessSectionOptions {
 interface Checkers {
   readonly passwords: Passwords | undefined;
   readonly tokens: TokenVerifier | undefined;
-  readonly authorities: {
-    readonly pem: string;
-    readonly fingerprints: ReadonlySet<string>;
-  } | undefined;
+  readonly authorities: Authorities | undefined;
+}
+
+/** The authorities of clients' certificates. */
+interface Authorities {
+  readonly pem: string;
+  readonly fingerprints: ReadonlySet<string>;
 }
 
 /** A section that is loaded. */
@@ -70,9 +73,7 @@ export class AccessSection {
   #trustedProxy: TrustedProxies;
   #passwords: Passwords | undefined;
   #tokens: TokenVerifier | undefined;
-  #authorities: ReadonlySet<string>;
-  /** The certificates of the authorities of clients, PEM; absent: there are none. */
-  readonly clientAuthorities: string | undefined;
+  #authorities: Authorities | undefined;
 
   private constructor(
     config: AccessConfig,
@@ -83,8 +84,7 @@ export class AccessSection {
     this.#trustedProxy = trustedProxy;
     this.#passwords = passwords;
     this.#tokens = tokens;
-    this.clientAuthorities = authorities?.pem;
-    this.#authorities = authorities?.fingerprints ?? new Set();
+    this.#authorities = authorities;
   }
 
   /**
@@ -99,7 +99,7 @@ export class AccessSection {
     config: AccessConfig,
     { trustedProxy, onWarning }: AccessSectionOptions,
   ): Promise<AccessSection> {
-    const { users, token, certificate, name, origin } = config;
+    const { users, token, name, origin } = config;
     const warn = (why: string): void => onWarning(`access "${name}": ${why}`);
     const passwords = users === undefined
       ? undefined
@@ -116,9 +116,7 @@ export class AccessSection {
         origin,
       );
     }
-    const authorities = certificate === undefined
-      ? undefined
-      : await named("client-ca", config, () => loadAuthorities(certificate.ca));
+    const authorities = await loadAuthorities(config);
     const checkers = { passwords, tokens, authorities };
     return new AccessSection(config, trustedProxy, checkers);
   }
@@ -164,6 +162,24 @@ export class AccessSection {
         return proof.certificate !== undefined &&
           this.#judge(proof.certificate).state === "right";
     }
+  }
+
+  /** The certificates of the authorities of clients, PEM; absent: there are none. */
+  get clientAuthorities(): string | undefined {
+    return this.#authorities?.pem;
+  }
+
+  /**
+   * Reads the authorities of clients anew.
+   *
+   * @returns Uses them from then on.
+   * @throws {ConfigError} If they cannot be used.
+   */
+  async renewAuthorities(): Promise<() => void> {
+    const authorities = await loadAuthorities(this.config);
+    return () => {
+      this.#authorities = authorities;
+    };
   }
 
   /** Goes on with what a section from before remembers. */
@@ -234,7 +250,7 @@ export class AccessSection {
     const kind = "certificate";
     const { names, expires, authorities, isCertain } = certificate;
     const isOurs = (authority: string): boolean =>
-      this.#authorities.has(authority);
+      this.#authorities?.fingerprints.has(authority) === true;
     const fault = certificate.fault ??
       (Date.now() >= expires
         ? "it has expired"
@@ -348,13 +364,17 @@ function notShown(
 }
 
 async function loadAuthorities(
-  file: string,
-): Promise<NonNullable<Checkers["authorities"]>> {
-  const pem = await Deno.readTextFile(absolutePath(file));
-  const fingerprints = readAuthorities(pem).map(({ fingerprint }) =>
-    fingerprint
-  );
-  return { pem, fingerprints: new Set(fingerprints) };
+  config: AccessConfig,
+): Promise<Authorities | undefined> {
+  const file = config.certificate?.ca;
+  if (file === undefined) return undefined;
+  return await named("client-ca", config, async () => {
+    const pem = await Deno.readTextFile(absolutePath(file));
+    const fingerprints = readAuthorities(pem).map(({ fingerprint }) =>
+      fingerprint
+    );
+    return { pem, fingerprints: new Set(fingerprints) };
+  });
 }
 
 async function named<T>(

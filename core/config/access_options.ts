@@ -225,9 +225,10 @@ export const accessOptions: readonly AccessOption[] = [
     placeholder: "FILE",
     example: "/etc/websocksy/clients.pem",
     help:
-      "authorities, PEM, of client certificates (mutual TLS; engine stream, with tls-cert)",
+      "authorities, PEM, of client certificates (mutual TLS; engine stream, with tls-cert); read again when they have changed",
     details:
-      "Every client is asked for a certificate, and decides whether to show one. Certificates of X.509 version 1 are refused. The user is the common name (CN) of the certificate, or its first other name. The WebSocket ends with 1008 when the certificate does.",
+      "Every client is asked for a certificate, and decides whether to show one. Certificates of X.509 version 1 are refused. The user is the common name (CN) of the certificate, or its first other name. The WebSocket ends with 1008 when the certificate does.\n\n" +
+      "The file is looked at every two seconds, as those of `tls-cert` are. A TLS session that is resumed proves no more than the handshake that it began with: a client whose authority was not in the file then has to begin a new one, with a restart of its browser perhaps.",
     parse: (value) => ({ clientCa: parseName(value) }),
   },
   {

@@ -218,7 +218,10 @@ for (const threads of ["1", "2"]) {
         ] as const;
         for (const version of ["-tls1_3", "-tls1_2"]) {
           for (const [pair, status] of pairs) {
-            const session = join(bed.directory.path, "session");
+            const session = join(
+              bed.directory.path,
+              `session${version}${status.slice(0, 3)}`,
+            );
             const first = await openssl(
               bed,
               pair,
@@ -237,6 +240,42 @@ for (const threads of ["1", "2"]) {
             }
           }
         }
+        // What comes in is not what came in before its authority was replaced.
+        async function expect(...statuses: readonly string[]): Promise<void> {
+          for (const version of ["-tls1_3", "-tls1_2"]) {
+            for (const [index, [pair, before]] of pairs.entries()) {
+              const name = `session${version}${before.slice(0, 3)}`;
+              const session = join(bed.directory.path, name);
+              const status = statuses[index]!;
+              const whole = await openssl(bed, pair, version);
+              assert(whole.includes(`HTTP/1.1 ${status}`), whole);
+              // Those that were wrong have to begin a new session first.
+              if (status.startsWith("200") && status !== before) continue;
+              const resumed = await openssl(
+                bed,
+                pair,
+                ...[version, "-sess_in", session],
+              );
+              assert(resumed.includes(`HTTP/1.1 ${status}`), resumed);
+            }
+          }
+        }
+        const { command, directory, authority } = bed;
+        if (threads === "1") {
+          await directory.write("ca.pem", "no certificate");
+          const failed = await command.event("certificate");
+          assert(`${failed.error}`.includes("client-ca"), `${failed.text}`);
+          await expect("200 OK", "403 Forbidden");
+        }
+        await directory.write("ca.pem", other.cert);
+        for (let thread = 0; thread < Number(threads); thread++) {
+          await command.event("certificate", ({ level }) => level === "info");
+        }
+        await expect("403 Forbidden", "200 OK");
+        await directory.write("ca.pem", authority.cert);
+        command.kill("SIGHUP");
+        await command.event("reload");
+        await expect("200 OK", "403 Forbidden");
       });
     },
   }));
