@@ -5,8 +5,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { formatRequest, opcodes, RawClient } from "../support/client.ts";
-import { Command, testEngines } from "../support/command.ts";
+import { testEngines } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 import { close, frame } from "../support/websocket_client_frames.ts";
 
 Deno.test("docs/conformance.md names tests that exist", async () => {
@@ -27,7 +28,7 @@ testEngines(
   "Deno takes what RFC 6455 has a server refuse, as the page says",
   async (t) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine: "native",
       host: peer.host,
     });
@@ -85,7 +86,7 @@ const requests: readonly (readonly [string, number])[] = [
 
 testEngines("handshake takes what other clients send", async (t, engine) => {
   await using peer = TestPeer.tcp(echo);
-  await using command = await Command.start({ engine, host: peer.host });
+  await using command = await SharedCommand.start({ engine, host: peer.host });
   for (const [request, expected] of requests) {
     await t.step(JSON.stringify(request), async () => {
       using client = await RawClient.connect(command.port);

@@ -7,6 +7,7 @@ import { echo, TestPeer } from "../support/peer.ts";
 import { needing } from "../support/needing.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { readPage } from "../support/docs_pages.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 const page = await readPage("docs/from-c-version.md");
 const configurations = page.blocks.filter(({ language }) => language === "ini")
@@ -60,7 +61,7 @@ Deno.test("C version's command line does what it did", async () => {
     ],
   ];
   for (const args of lines) {
-    await using command = await Command.start({ args });
+    await using command = await SharedCommand.start({ args });
     using client = await RawClient.connect(command.port);
     const headers = await client.upgrade({
       headers: { "Sec-WebSocket-Protocol": "irc" },

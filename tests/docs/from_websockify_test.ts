@@ -4,11 +4,12 @@ import { assert, assertEquals, assertGreater } from "@std/assert";
 import { join } from "node:path";
 import { coreOptions } from "../../core/config/options.ts";
 import { RawClient } from "../support/client.ts";
-import { Command, root, runCommand, Service } from "../support/command.ts";
+import { root, Service } from "../support/command.ts";
 import { echo, freePort, TestPeer, writeAll } from "../support/peer.ts";
 import { python } from "../../tools/programs.ts";
 import { type Need, needing } from "../support/needing.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 const text = await Deno.readTextFile(join(root, "docs/from-websockify.md"));
 
@@ -375,7 +376,7 @@ Deno.test(needing(
           ...["-c", "framing=binary", "-c", "protocol=*"],
         );
       }
-      const ours = stack.use(await Command.start({ args }));
+      const ours = stack.use(await SharedCommand.start({ args }));
       for (const [index, { plugin, source }] of rows.entries()) {
         const name = `${plugin} ${source}`;
         await t.step(name, async () => {
@@ -411,7 +412,7 @@ Deno.test(
       const { cert, key } = await createCertificate(directory.path);
       for (const text of [key + cert, cert + key]) {
         const file = await directory.write("both.pem", text);
-        const { code, stderr } = await runCommand([
+        const { code, stderr } = await runShared([
           ...["--tls-cert", file, "--tls-key", file, "--check"],
         ]);
         assertEquals(code, 0, stderr);

@@ -11,6 +11,7 @@ import { Command, testEngines } from "../support/command.ts";
 import { get } from "../support/pages_client.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 import { basic, makeToken, tokenKey } from "../support/tokens.ts";
 
 const password = "right: pass";
@@ -59,7 +60,7 @@ testEngines(
       "[core]\naccess = a\n[access a]\njwt-key = KEYS\n[backend]\nframing = binary\n",
     );
     const { host } = peer;
-    await using command = await Command.start({ engine, host, file });
+    await using command = await SharedCommand.start({ engine, host, file });
     const { port } = command;
     const headers = withToken(makeToken({ expiresIn: 2 }));
     using client = await RawClient.open(port, { headers });
@@ -222,7 +223,7 @@ access = close
 access = keep
 `.replace(/\[route.*/g, `$&\nhost = ${peer.host}`);
     const file = await write(directory, text);
-    await using command = await Command.start({ engine, file });
+    await using command = await SharedCommand.start({ engine, file });
     const { port } = command;
     const open = (
       target: string,
@@ -293,7 +294,7 @@ host = ${peer.host}
 host = ${peer.host}
 `,
     );
-    await using command = await Command.start({ engine, file });
+    await using command = await SharedCommand.start({ engine, file });
     const { port } = command;
     assertEquals((await request(port, { target: "/open/x" })).status, 101);
     assertEquals((await get(port, "/open.txt")).body, "open");

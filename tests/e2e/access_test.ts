@@ -6,7 +6,7 @@ import {
   type RawResponse,
   type RequestOptions,
 } from "../support/client.ts";
-import { Command, testEngines } from "../support/command.ts";
+import { testEngines } from "../support/command.ts";
 import { get } from "../support/pages_client.ts";
 import { needing } from "../support/needing.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
@@ -15,6 +15,7 @@ import {
   startNginx,
   TemporaryDirectory,
 } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 import {
   basic,
   makeToken,
@@ -154,7 +155,7 @@ const cases: readonly Case[] = [
 type Ask = (options: RequestOptions) => Promise<RawResponse>;
 
 async function tryAll(
-  command: Command,
+  command: SharedCommand,
   ask: { readonly page: Ask; readonly websocket: Ask },
   isTried: (name: string) => boolean = () => true,
 ): Promise<void> {
@@ -195,7 +196,7 @@ async function tryAll(
 }
 
 /** What no line of the log may have. */
-async function assertNoSecrets(command: Command): Promise<void> {
+async function assertNoSecrets(command: SharedCommand): Promise<void> {
   const text = command.log.all.map(({ text }) => text).join("\n");
   assert(text.includes('"event":"refuse"'));
   for (
@@ -282,7 +283,7 @@ testEngines(
     const file = await writeConfig(directory);
     const { host } = peer;
     await t.step("without TLS", async () => {
-      await using command = await Command.start({ engine, host, file });
+      await using command = await SharedCommand.start({ engine, host, file });
       await tryAll(command, askOver(() => RawClient.connect(command.port)));
       await assertNoSecrets(command);
     });
@@ -292,7 +293,7 @@ testEngines(
     await t.step(needing(["nginx"], {
       name: "behind nginx",
       async fn(): Promise<void> {
-        await using command = await Command.start({ engine, host, file });
+        await using command = await SharedCommand.start({ engine, host, file });
         const certificate = await createCertificate(directory.path);
         await using nginx = await startNginx(command.port, certificate);
         const connect = (): Promise<Deno.TlsConn> =>
@@ -309,7 +310,7 @@ testEngines(
     await t.step(needing(["haproxy"], {
       name: "behind HAProxy",
       async fn(): Promise<void> {
-        await using command = await Command.start({ engine, host, file });
+        await using command = await SharedCommand.start({ engine, host, file });
         const port = freePort();
         const config = await directory.write(
           "haproxy.cfg",
@@ -332,7 +333,7 @@ listen all
     }));
     await t.step("with TLS", async () => {
       const { cert, certFile } = await createCertificate(directory.path);
-      await using command = await Command.start({
+      await using command = await SharedCommand.start({
         engine,
         host,
         file,

@@ -17,6 +17,7 @@ import {
   TestPeer,
   writeAll,
 } from "../support/peer.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 import {
   binary,
   type ClientFrame,
@@ -42,7 +43,7 @@ testEngines(
   "bridge keeps the order of 100,000 mixed messages",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: lines,
@@ -99,7 +100,10 @@ for (const [name, farewell] of Object.entries(departures)) {
       await using peer = TestPeer.tcp((connection) =>
         readAll(connection, (data) => void received.push(data.slice()))
       );
-      await using command = await Command.start({ engine, host: peer.host });
+      await using command = await SharedCommand.start({
+        engine,
+        host: peer.host,
+      });
       const messages = Array.from(
         { length: count },
         (_, index) => numbered(index),
@@ -134,7 +138,7 @@ testEngines(
         await using peer = TestPeer.tcp((connection) =>
           writeAll(connection, sent)
         );
-        await using command = await Command.start({
+        await using command = await SharedCommand.start({
           engine,
           host: peer.host,
           args,
@@ -161,7 +165,10 @@ testEngines(
   "bridge sends text as text and the rest as binary",
   async (_, engine) => {
     await using peer = TestPeer.tcp();
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     using client = await RawClient.open(command.port);
     const connection = await peer.next();
     const messages: readonly (string | Uint8Array<ArrayBuffer>)[] = [
@@ -183,7 +190,10 @@ testEngines(
   "bridge echoes the client's close code and reason",
   async (t, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     const cases: readonly (readonly [number, string])[] = [
       [3001, "bye"],
       [1000, ""],
@@ -219,7 +229,10 @@ testEngines(
   "bridge echoes close code and reason to a browser's WebSocket",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     const socket = new WebSocket(`ws://127.0.0.1:${command.port}/`);
     await new Promise((resolve) => socket.addEventListener("open", resolve));
     const { promise, resolve } = Promise.withResolvers<CloseEvent>();
@@ -234,7 +247,7 @@ testEngines(
   "bridge closes with 1009 on a message over max-message",
   async (t, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["--max-message", "1000"],
@@ -286,7 +299,7 @@ testEngines(
       await writeAll(connection, `short\n${"x".repeat(2000)}`);
       await readAll(connection, () => {});
     });
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: [...lines, "--max-message", "1000"],
@@ -301,7 +314,7 @@ testEngines(
   "bridge closes with 1011 when a framing function fails",
   async (_, engine) => {
     await using peer = TestPeer.tcp();
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["-c", "framing=dynamic32", "-c", "framing-config=static=-8"],
@@ -330,7 +343,10 @@ testEngines(
   "bridge closes with 1011 when the peer's connection is reset",
   async (_, engine) => {
     await using peer = await ResettingPeer.start();
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     const [first, second] = [peer.next(), peer.next()];
     using client = await RawClient.open(command.port);
     const socket = await first;
@@ -358,7 +374,7 @@ testEngines("bridge ends with a peer that is killed", async (_, engine) => {
     "socat",
     ...["-d", "-d", `TCP-LISTEN:${port},bind=127.0.0.1,reuseaddr`, "PIPE"],
   ], /listening on/);
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine,
     host: `tcp://127.0.0.1:${port}`,
   });
@@ -376,7 +392,10 @@ testEngines(
   "bridge ends the peer's connection when the client's is reset",
   async (_, engine) => {
     await using peer = TestPeer.tcp();
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     const socket = await openResettable(command.port);
     const connection = await peer.next();
     const destroyed = new Promise((resolve) => socket.once("close", resolve));
@@ -394,7 +413,7 @@ testEngines(
   async (_, engine) => {
     using service = listenDatagram({ hostname: "127.0.0.1" });
     const { port } = service.addr as Deno.NetAddr;
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: `udp://127.0.0.1:${port}`,
     });
@@ -467,7 +486,7 @@ testEngines(
   "bridge slows a client down that is faster than its peer",
   async (_, engine) => {
     await using peer = TestPeer.tcp();
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["--max-buffer", "1048576"],
@@ -542,7 +561,10 @@ testEngines(
   "bridge ends a connection that breaks the protocol",
   async (t, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     using bystander = await RawClient.open(command.port);
     for (const [name, bytes, code] of violations) {
       await t.step(name, async () => {
@@ -568,7 +590,7 @@ testEngines(
 
 testEngines("bridge takes no frame that is not masked", async (_, engine) => {
   await using peer = TestPeer.tcp(echo);
-  await using command = await Command.start({ engine, host: peer.host });
+  await using command = await SharedCommand.start({ engine, host: peer.host });
   using client = await RawClient.open(command.port);
   await client.sendFrame({ opcode: 1, payload: "bare", mask: null });
   assertEquals((await client.readToClose())?.code, 1002);
@@ -576,7 +598,7 @@ testEngines("bridge takes no frame that is not masked", async (_, engine) => {
 
 testEngines("bridge answers pings with the same payload", async (_, engine) => {
   await using peer = TestPeer.tcp(echo);
-  await using command = await Command.start({ engine, host: peer.host });
+  await using command = await SharedCommand.start({ engine, host: peer.host });
   using client = await RawClient.open(command.port);
   for (const payload of ["", "x", "y".repeat(125)]) {
     await client.sendBytes(ping(payload));
@@ -597,7 +619,7 @@ testEngines(
   "bridge keeps clients that answer its pings, and drops others",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["-k", "1"],

@@ -13,6 +13,7 @@ import { Command, Service } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 /** The SHA-256 of the certificate that is shown to a client. */
 async function shown(port: number, servername?: string): Promise<string> {
@@ -122,7 +123,7 @@ Deno.test(needing(["openssl", "unix"], {
       ...["--tls-cert", certFile, "--tls-key", join(files.path, "key.pem")],
       ...["--metrics", "/metrics"],
     ];
-    await using command = await Command.start({ engine: "stream", args });
+    await using command = await SharedCommand.start({ engine: "stream", args });
     const { level, file, why, expires } = await command.event("expiry");
     assertEquals({ level, file, why }, {
       level: "warn",
@@ -167,7 +168,7 @@ Deno.test(needing(["openssl", "unix"], {
       ...["--tls-cert", join(files.path, "tls.crt")],
       ...["--tls-key", join(files.path, "tls.key")],
     ];
-    await using command = await Command.start({ engine: "stream", args });
+    await using command = await SharedCommand.start({ engine: "stream", args });
     assertEquals(await shown(command.port), fingerprint(before));
     const after = await put("..2");
     await Deno.symlink("..2", `${data}.new`);
@@ -251,7 +252,7 @@ Deno.test(needing(["certbot", "pebble", "openssl", "unix"], {
     const web = join(files.path, "web");
     await Deno.mkdir(web);
     // What certbot writes there is for everybody, and nothing else is.
-    await using plain = await Command.start({
+    await using plain = await SharedCommand.start({
       host: peer.host,
       args: ["--web", web],
     });
@@ -276,7 +277,7 @@ Deno.test(needing(["certbot", "pebble", "openssl", "unix"], {
       ...["--agree-tos", "-m", "admin@example.test"],
     );
     const live = join(files.path, "config/live/ws.example.test");
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine: "stream",
       host: peer.host,
       args: [

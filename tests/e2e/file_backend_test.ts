@@ -5,9 +5,10 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { RawClient, request, type RequestOptions } from "../support/client.ts";
-import { Command, testEngines } from "../support/command.ts";
+import { testEngines } from "../support/command.ts";
 import { TestPeer, writeAll } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 /** A peer that says its name to each connection, and waits for its end. */
 function named(name: string): TestPeer {
@@ -56,7 +57,7 @@ testEngines(
       "example.ini",
       configuration(directory.path),
     );
-    await using command = await Command.start({ engine, file });
+    await using command = await SharedCommand.start({ engine, file });
 
     const cases: readonly {
       readonly target: string;
@@ -146,7 +147,7 @@ testEngines(
       ["[core]", "backend = file", "[backend]", `path = ${path}`, ...variables]
         .join("\n"),
     );
-    await using command = await Command.start({ engine, file });
+    await using command = await SharedCommand.start({ engine, file });
     const values = [
       "../secret",
       "..",
@@ -211,7 +212,7 @@ testEngines(
       "links.ini",
       `backend = file\n[backend] # links\npath = ${path}\nexpression = ./%endpoint%\n`,
     );
-    await using command = await Command.start({ engine, file });
+    await using command = await SharedCommand.start({ engine, file });
     const why = new RegExp(`^${RegExp.escape(path)}/chat:1: .* no port$`);
     for (let time = 0; time < 2; time++) {
       using client = await RawClient.connect(command.port);

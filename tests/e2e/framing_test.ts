@@ -12,7 +12,7 @@ import {
   type PeerInfo,
   serve,
 } from "../../core/mod.ts";
-import { type EngineName, engines, runCommand } from "../support/command.ts";
+import { type EngineName, engines } from "../support/command.ts";
 import {
   type ClientMessage,
   inverseFramings,
@@ -20,6 +20,7 @@ import {
   returned,
 } from "../support/inverse_framings.ts";
 import { Random } from "../support/random.ts";
+import { runShared } from "../support/shared_command.ts";
 
 /** Sends back what each connection brings, in pieces of a few bytes or of many. */
 function startEcho(): Disposable & { readonly address: string } {
@@ -220,7 +221,7 @@ Deno.test("websocksy --check tells a wrong word of a framing function", async ()
     ["stomp", "1.2", 'Cannot use stomp "1.2": it takes no configuration'],
   ];
   for (const [framing, config, why] of cases) {
-    const { code, stdout, stderr } = await runCommand([
+    const { code, stdout, stderr } = await runShared([
       "--check",
       ...["-c", "host=tcp://127.0.0.1:1"],
       ...["-c", `framing=${framing}`],

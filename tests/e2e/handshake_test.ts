@@ -12,6 +12,7 @@ import {
 import { Command, type EngineName, testEngines } from "../support/command.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
 import { needing } from "../support/needing.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 /** Asserts what holds for every refusal: one line that leaks nothing. */
 function assertRefusal(response: RawResponse, status: number): void {
@@ -137,7 +138,7 @@ testEngines(
   "handshake refuses with a status and one line",
   async (t, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["--origin", `${origin}, https://b.test`, "-c", "protocol=irc"],
@@ -175,7 +176,7 @@ testEngines(
 
 testEngines("handshake has one host and no body", async (_, engine) => {
   await using peer = TestPeer.tcp();
-  await using command = await Command.start({ engine, host: peer.host });
+  await using command = await SharedCommand.start({ engine, host: peer.host });
   const cases: Readonly<Record<string, string | readonly string[]>> = {
     Host: ["a.test", "b.test"],
     "Content-Length": "5",
@@ -192,7 +193,7 @@ testEngines("handshake has one host and no body", async (_, engine) => {
 
 testEngines("handshake takes a whole URL for its path", async (_, engine) => {
   await using peer = TestPeer.tcp();
-  await using command = await Command.start({ engine, host: peer.host });
+  await using command = await SharedCommand.start({ engine, host: peer.host });
   const cases = [
     ["http://bridge.test/a/../b%20c?d=http://e/f", "/a/../b%20c"],
     ["ws://bridge.test", "/"],
@@ -207,7 +208,10 @@ testEngines(
   "handshake goes on with the connection after a refusal",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     using client = await RawClient.connect(command.port);
     const plain = { Upgrade: null, Connection: "keep-alive" };
     assertRefusal(await client.request({ headers: plain }), 426);
@@ -246,7 +250,7 @@ const protocolCases: readonly ProtocolCase[] = [
 testEngines("handshake chooses a subprotocol", async (t, engine) => {
   await using peer = TestPeer.tcp(echo);
   for (const configured of new Set(protocolCases.map(([name]) => name))) {
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: configured === undefined ? [] : ["-c", `protocol=${configured}`],
@@ -273,7 +277,7 @@ testEngines("handshake chooses a subprotocol", async (t, engine) => {
 
 testEngines("handshake lets a browser's WebSocket in", async (_, engine) => {
   await using peer = TestPeer.tcp(echo);
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine,
     host: peer.host,
     args: ["-c", "protocol=b"],
@@ -297,7 +301,10 @@ testEngines(
   "handshake passes the endpoint on as it was sent",
   async (t, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     const targets: Readonly<Record<string, string>> = {
       "/": "/",
       "/chat/room": "/chat/room",
@@ -322,7 +329,7 @@ testEngines("handshake opens the peer before it accepts", async (_, engine) => {
     // The peer speaks first, and is gone: neither is lost.
     return connection.write(new TextEncoder().encode("first")).then(() => {});
   });
-  await using command = await Command.start({ engine, host: peer.host });
+  await using command = await SharedCommand.start({ engine, host: peer.host });
   using client = await RawClient.open(command.port);
   assertEquals(peer.count, 1);
   assertEquals(await client.read(), "first");
@@ -441,11 +448,10 @@ testEngines(
             name: `${name}: ${status}`,
             fn: async () => {
               await Deno.writeTextFile(join(directory, "peer"), `${line}\n`);
-              await using command = await Command.start({
-                engine,
-                args: useFiles(directory),
-                ...(permissions && { permissions }),
-              });
+              const options = { engine, args: useFiles(directory) };
+              await using command = permissions === undefined
+                ? await SharedCommand.start(options)
+                : await Command.start({ ...options, permissions });
               assertRefusal(
                 await request(command.port, { target: "/peer" }),
                 status,
@@ -487,7 +493,7 @@ testEngines("handshake asks the file backend", async (t, engine) => {
     for (const [name, text] of Object.entries(files)) {
       await Deno.writeTextFile(join(directory, name), text);
     }
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       args: useFiles(directory),
     });
@@ -588,7 +594,7 @@ testEngines(
 
 testEngines("handshake forgets a client that has gone", async (_, engine) => {
   await using peer = TestPeer.tcp();
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine,
     // It never answers the TLS handshake, so that the client waits.
     host: peer.host.replace("tcp:", "tls:"),
@@ -612,7 +618,7 @@ testEngines(
   "handshake refuses more than max-connections",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["--max-connections", "2"],
@@ -636,7 +642,7 @@ testEngines(
   "handshake refuses while the server shuts down",
   async (_, engine) => {
     await using peer = TestPeer.tcp();
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["--drain-timeout", "1000"],
@@ -660,7 +666,7 @@ testEngines(
   "handshake gives a waiting client up when the server shuts down",
   async (_, engine) => {
     await using peer = TestPeer.tcp();
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host.replace("tcp:", "tls:"),
     });

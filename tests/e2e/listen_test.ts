@@ -10,6 +10,7 @@ import {
 import { formatRequest, RawClient } from "../support/client.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 /** A directory with room for a socket. */
 class SocketDirectory extends TemporaryDirectory {
@@ -186,7 +187,7 @@ testEngines(
       assertEquals(await client.read(), "PROXY UNKNOWN\r\n");
       await client.send("served");
       assertEquals(await client.read(), "served");
-      const second = await runCommand(["--engine", engine, ...args]);
+      const second = await runShared(["--engine", engine, ...args]);
       assertMatch(second.stderr, /unix:@\S+: it is in use.* -l\n$/);
       assertEquals(second.code, 1);
       const open = await command.event("open");
@@ -198,7 +199,7 @@ testEngines(
     for (let time = 0; time < 2; time++) {
       assertMatch(String((await serves()).remote), /^[@\w-]+$/);
     }
-    const mode = await runCommand([...args, "--listen-mode", "600"]);
+    const mode = await runShared([...args, "--listen-mode", "600"]);
     assertMatch(mode.stderr, /--listen-mode: .*an abstract socket has no perm/);
     assertEquals(mode.code, 2);
   },
@@ -240,7 +241,7 @@ testEngines("websocksy refuses a request that takes too long", async (
   engine,
 ) => {
   await using peer = TestPeer.tcp(echo);
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine,
     host: peer.host,
     args: ["--head-timeout", "0.4"],
@@ -282,7 +283,7 @@ testEngines("websocksy refuses a request that takes too long", async (
 testEngines(
   "websocksy waits for no body of a request that it refuses",
   async (t, engine) => {
-    await using command = await Command.start({ engine });
+    await using command = await SharedCommand.start({ engine });
     const bodies = { "Content-Length": "9999", "Transfer-Encoding": "chunked" };
     for (const [name, value] of Object.entries(bodies)) {
       await t.step(name, async () => {
@@ -315,7 +316,10 @@ testEngines(
   "websocksy refuses a head that is no request",
   async (t, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     const malformed = [
       "NONSENSE\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",

@@ -4,10 +4,11 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import manifest from "../../deno.json" with { type: "json" };
 import { RawClient, request } from "../support/client.ts";
-import { Command, runCommand, testEngines } from "../support/command.ts";
+import { Command, testEngines } from "../support/command.ts";
 import { formatPlain, get } from "../support/pages_client.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 testEngines(
   "pages: the console may run its own script, and nothing else",
@@ -15,7 +16,7 @@ testEngines(
     await using peer = TestPeer.tcp(echo);
     const { host } = peer;
     const args = ["--console", "/debug", "--max-connections", "1"];
-    await using command = await Command.start({ engine, host, args });
+    await using command = await SharedCommand.start({ engine, host, args });
     const { port } = command;
     using open = await RawClient.open(port);
     const { status, headers, body } = await get(port, "/debug");
@@ -67,7 +68,7 @@ testEngines(
     await using peer = TestPeer.tcp(echo);
     const { host } = peer;
     const args = ["--console", "/page", "--health", "/health"];
-    await using command = await Command.start({ engine, host, args });
+    await using command = await SharedCommand.start({ engine, host, args });
     const { port } = command;
     for (const target of ["/", "/page/", "/Page", "/%70age", "//page"]) {
       const { status, headers } = await get(port, target);
@@ -91,7 +92,7 @@ testEngines(
 testEngines("pages: only GET and HEAD ask for one", async (_, engine) => {
   await using files = new TemporaryDirectory();
   const args = ["--console", "/c", "--health", "/h", "--web", files.path];
-  await using command = await Command.start({ engine, args });
+  await using command = await SharedCommand.start({ engine, args });
   for (const target of ["/c", "/h", "/", "/none"]) {
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
       const headers = { "Content-Length": "0" };
@@ -123,7 +124,7 @@ testEngines(
     await using peer = TestPeer.tcp(echo);
     const { host } = peer;
     const args = ["--health", "/health", "--max-connections", "2"];
-    await using command = await Command.start({ engine, host, args });
+    await using command = await SharedCommand.start({ engine, host, args });
     async function health(): Promise<unknown> {
       const { status, headers, body } = await get(command.port, "/health");
       assertEquals(status, 200);
@@ -174,7 +175,7 @@ testEngines(
     await using peer = TestPeer.tcp(echo);
     const { host } = peer;
     const args = ["--health", "/health", "--drain-timeout", "60"];
-    await using command = await Command.start({ engine, host, args });
+    await using command = await SharedCommand.start({ engine, host, args });
     const { port } = command;
     using open = await RawClient.open(port);
     using kept = await RawClient.connect(port);
@@ -203,7 +204,7 @@ testEngines(
     await files.write("a.txt", "a");
     await files.write("b.txt", "b".repeat(300_000));
     const args = ["--health", "/health", "--web", files.path];
-    await using command = await Command.start({ engine, host, args });
+    await using command = await SharedCommand.start({ engine, host, args });
     using client = await RawClient.connect(command.port);
     const asked = [
       ["GET", "/b.txt", 200],
@@ -244,7 +245,7 @@ testEngines(
     const text = "0123456789".repeat(50_000);
     await files.write("a.txt", text);
     const args = ["--health", "/health", "--web", files.path];
-    await using command = await Command.start({ engine, args });
+    await using command = await SharedCommand.start({ engine, args });
     const headers = { Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c" };
     const { status, body } = await get(command.port, "/a.txt", { headers });
     assertEquals(status, 200);
@@ -268,7 +269,7 @@ testEngines(
     const config = (lines: string): Promise<string> =>
       files.write("config.ini", `[core]\n${lines}\n`);
     const file = await config(`health = /old\nweb = ${files.path}/one`);
-    await using command = await Command.start({ engine, file });
+    await using command = await SharedCommand.start({ engine, file });
     const statuses = async (...targets: string[]): Promise<number[]> => {
       const responses = await Promise.all(
         targets.map((target) => get(command.port, target)),
@@ -305,7 +306,7 @@ testEngines("pages: TLS is theirs, too", async (_, engine) => {
   ]);
   const pages = ["--console", "/", "--health", "/health"];
   const args = [...tls, ...pages, "--web", `${files.path}/www`];
-  await using command = await Command.start({ engine, args });
+  await using command = await SharedCommand.start({ engine, args });
   using client = Deno.createHttpClient({ caCerts: [cert] });
   const url = `https://localhost:${command.port}`;
   for (const target of ["/", "/health", "/a.txt"]) {
@@ -329,7 +330,11 @@ testEngines(
       ] as const
     ) {
       const args = ["--demo", ..."args" in options ? options.args : []];
-      await using command = await Command.start({ engine, ...options, args });
+      await using command = await SharedCommand.start({
+        engine,
+        ...options,
+        args,
+      });
       const line = await command.stdout.take((line) => line.startsWith("Open"));
       const url = /http:\S+/.exec(line)![0];
       assertEquals(url, `http://127.0.0.1:${command.port}${path}`);
@@ -346,7 +351,7 @@ Deno.test("pages: options that do not go together are told", async () => {
     [["--health", "health"], /^websocksy: --health: .*"health"/],
   ] as const;
   for (const [args, line] of cases) {
-    const { code, stderr } = await runCommand([...args, "--check"]);
+    const { code, stderr } = await runShared([...args, "--check"]);
     assertEquals([code, line.test(stderr)], [2, true], stderr);
     assertEquals(stderr.trimEnd().split("\n").length, 1);
   }

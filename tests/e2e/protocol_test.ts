@@ -5,8 +5,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { opcodes, RawClient } from "../support/client.ts";
-import { Command, testEngines } from "../support/command.ts";
+import { testEngines } from "../support/command.ts";
 import { echo, TestPeer } from "../support/peer.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 import { INVALID_UTF8 } from "../support/utf8_strings.ts";
 import {
   frame,
@@ -112,7 +113,10 @@ for (const [name, cases] of groups) {
     `bridge takes what a client sends: ${name}`,
     async (_, engine) => {
       await using peer = TestPeer.tcp(echo);
-      await using command = await Command.start({ engine, host: peer.host });
+      await using command = await SharedCommand.start({
+        engine,
+        host: peer.host,
+      });
       const runs = cases.flatMap((item) =>
         chops(item.input).map((chop) => [item, chop] as const)
       );
@@ -131,7 +135,10 @@ testEngines(
   "bridge ends a client at the first byte of a text that cannot be UTF-8",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     const before = letters(50);
     const cases = Object.entries(INVALID_UTF8)
       // More bytes could make it valid.
@@ -156,7 +163,10 @@ testEngines(
   "bridge answers every ping, and the last at least of a flood",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     using client = await RawClient.open(command.port);
     const ten = Array.from({ length: 10 }, (_, index) => utf8(`${index}`));
     await client.sendBytes(join(...ten.map(ping)));

@@ -3,10 +3,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { RawClient, request } from "../support/client.ts";
-import { Command, runCommand, testEngines } from "../support/command.ts";
+import { Command, testEngines } from "../support/command.ts";
 import { freePort } from "../support/peer.ts";
 import { needing } from "../support/needing.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 /** HAProxy, which answers each request with whom it takes for its client. */
 interface HaProxy extends AsyncDisposable {
@@ -142,7 +143,7 @@ testEngines(
         ["v2", "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"],
       ] as const
     ) {
-      await using command = await Command.start({
+      await using command = await SharedCommand.start({
         engine,
         host: `tcp://127.0.0.1:${listener.addr.port}`,
         args: [
@@ -174,7 +175,7 @@ testEngines(
 
 Deno.test("proxy-protocol is refused for peers that take datagrams", async () => {
   for (const host of ["udp://127.0.0.1:53", "unix-dgram:///run/x"]) {
-    const { code, stderr } = await runCommand([
+    const { code, stderr } = await runShared([
       ...["-c", `host=${host}`, "-c", "proxy-protocol=v2", "--check"],
     ]);
     assertEquals(code, 2);
@@ -200,7 +201,7 @@ testEngines(
           `export const apiVersion = 1;
            export const createBackend = () => ({ query: () => (${answer}) });`,
         );
-        await using command = await Command.start({
+        await using command = await SharedCommand.start({
           engine,
           args: ["-b", backend],
         });

@@ -8,9 +8,10 @@ import {
 } from "@std/assert";
 import { join } from "node:path";
 import { RawClient, request, type RequestOptions } from "../support/client.ts";
-import { Command, type LogEntry, testEngines } from "../support/command.ts";
+import { type LogEntry, testEngines } from "../support/command.ts";
 import { echo, listenDatagram, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 /** A request that a proxy would have sent for its client. */
 function forwardedFor(value: string): RequestOptions {
@@ -19,7 +20,7 @@ function forwardedFor(value: string): RequestOptions {
 
 /** Opens a WebSocket, closes it, and gives what the log says about it. */
 async function visit(
-  command: Command,
+  command: SharedCommand,
   options: RequestOptions,
 ): Promise<LogEntry> {
   using client = await RawClient.open(command.port, options);
@@ -35,7 +36,7 @@ testEngines(
   async (t, engine) => {
     await using peer = TestPeer.tcp(echo);
     for (const args of [[], ["--trusted-proxy", "127.0.0.2, ::1, unix"]]) {
-      await using command = await Command.start({
+      await using command = await SharedCommand.start({
         engine,
         host: peer.host,
         args: ["--max-connections-per-address", "1", ...args],
@@ -74,7 +75,7 @@ testEngines(
           : undefined,
       });`,
     );
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       args: ["-b", backend, "--trusted-proxy", "127.0.0.0/8,10.0.0.0/8"],
     });
@@ -114,7 +115,7 @@ testEngines(
         ["2001:db8::7", "2001:db8::ffff:0:0:8", "2001:db8:0:1::7"],
       ] as const
     ) {
-      await using command = await Command.start({
+      await using command = await SharedCommand.start({
         engine,
         host: peer.host,
         args: [
@@ -147,7 +148,7 @@ testEngines(
   "max-connections-per-address counts what failed no longer",
   async (_, engine) => {
     await using directory = new TemporaryDirectory();
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: `unix://${directory.path}/missing`,
       args: ["--max-connections-per-address", "1"],
@@ -162,7 +163,7 @@ testEngines(
   "idle-timeout closes what is silent both ways",
   async (_, engine) => {
     await using peer = TestPeer.tcp();
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["--idle-timeout", "1", "--ping", "0.4"],
@@ -241,7 +242,7 @@ testEngines(
         `unix://${directory.path}/in/*`,
       ], false],
     ];
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       file: await directory.write("a.ini", ""),
     });

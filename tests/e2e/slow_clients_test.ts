@@ -9,7 +9,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { join } from "node:path";
 import { opcodes, RawClient, type RawConnection } from "../support/client.ts";
-import { Command, type EngineName, testEngines } from "../support/command.ts";
+import { type EngineName, testEngines } from "../support/command.ts";
 import { scrape } from "../support/metrics.ts";
 import { readAll, TestPeer, writeAll } from "../support/peer.ts";
 import {
@@ -17,6 +17,7 @@ import {
   createCertificate,
   TemporaryDirectory,
 } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 const MiB = 1024 * 1024;
 const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
@@ -170,7 +171,7 @@ async function assertGetsAll(
   await using directory = new TemporaryDirectory();
   const certificate = tls ? await createCertificate(directory.path) : undefined;
   await using peer = peerThatSays(total);
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine,
     host: peer.host,
     args: [
@@ -212,7 +213,7 @@ testEngines(
   async (_, engine) => {
     const total = 64 * MiB;
     await using peer = peerThatSays(total);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["-c", "framing=binary", "--metrics", "/metrics"],
@@ -245,7 +246,7 @@ testEngines(
       await writeAll(connection, new Uint8Array(total));
       await readAll(connection, () => {});
     });
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["-k", "0.5", "-c", "framing=binary"],
@@ -276,7 +277,7 @@ testEngines(
       await writeAll(connection, new Uint8Array(total));
       await readAll(connection, () => {});
     });
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["-k", "1"],

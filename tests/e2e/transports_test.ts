@@ -17,6 +17,7 @@ import {
   startRedis,
   TemporaryDirectory,
 } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 testEngines(
   "bridge talks to Redis over TCP and over its Unix socket",
@@ -24,7 +25,7 @@ testEngines(
     await using redis = await startRedis();
     for (const host of [redis.tcp, redis.unix]) {
       await t.step(host.split(":")[0]!, async () => {
-        await using command = await Command.start({ engine, host });
+        await using command = await SharedCommand.start({ engine, host });
         using client = await RawClient.open(command.port);
         await client.send("PING\r\n");
         assertEquals(await client.read(), "+PONG\r\n");
@@ -54,7 +55,7 @@ function createDnsQuery(id: number): Uint8Array {
 
 testEngines("bridge talks to a DNS server over UDP", async (_, engine) => {
   await using dns = await startDns();
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine,
     host: dns.host,
     args: ["-c", "framing=binary"],
@@ -76,7 +77,7 @@ testEngines("bridge keeps the bounds of UDP datagrams", async (_, engine) => {
   using service = listenDatagram({ hostname: "127.0.0.1" });
   using stranger = listenDatagram({ hostname: "127.0.0.1" });
   const { port } = service.addr as Deno.NetAddr;
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine,
     host: `udp://127.0.0.1:${port}`,
     args: ["-c", "framing=binary"],
@@ -166,7 +167,7 @@ testEngines(
       await using _peer = TestPeer.on(listener, "", echo);
       const host = `unix://@${name}`;
       const args = ["--allow-peer", `unix://@websocksy-*`];
-      await using command = await Command.start({ engine, host, args });
+      await using command = await SharedCommand.start({ engine, host, args });
       using client = await RawClient.open(command.port);
       await client.send("abstract");
       assertEquals(await client.read(), "abstract");
@@ -175,7 +176,7 @@ testEngines(
     await t.step("datagrams", async () => {
       using service = listenDatagram({ path: `\0${name}` });
       const host = `unix-dgram://@${name}`;
-      await using command = await Command.start({ engine, host });
+      await using command = await SharedCommand.start({ engine, host });
       using client = await RawClient.open(command.port);
       for (const text of ["one", "", "three"]) {
         await client.send(text);
@@ -187,12 +188,12 @@ testEngines(
     });
     await t.step("nobody there", async () => {
       const host = `unix://@${name}`;
-      await using command = await Command.start({ engine, host });
+      await using command = await SharedCommand.start({ engine, host });
       assertEquals((await request(command.port)).status, 502);
     });
     await t.step("no datagrams taken there", async () => {
       const host = `unix-dgram://@${name}`;
-      await using command = await Command.start({ engine, host });
+      await using command = await SharedCommand.start({ engine, host });
       using client = await RawClient.open(command.port);
       await client.send("lost");
       assertEquals((await client.readClose()).code, 1011);
@@ -200,7 +201,7 @@ testEngines(
     await t.step("not allowed", async () => {
       const host = `unix://@${name}`;
       const args = ["--allow-peer", "unix:///**"];
-      await using command = await Command.start({ engine, host, args });
+      await using command = await SharedCommand.start({ engine, host, args });
       assertEquals((await request(command.port)).status, 502);
       const { why } = await command.event("refuse");
       assertMatch(String(why), /allow-peer does not allow it.*@websocksy/);
@@ -259,7 +260,7 @@ testEngines("bridge talks TLS to a peer it can verify", async (t, engine) => {
     });
   }
   await t.step("with a certificate that it cannot verify: 502", async () => {
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: `tls://localhost:${port}`,
     });
@@ -288,7 +289,7 @@ testEngines(
     for (const [name, options] of cases) {
       await t.step(name, async () => {
         const args = options.flatMap((option) => ["-c", option]);
-        await using command = await Command.start({ engine, host, args });
+        await using command = await SharedCommand.start({ engine, host, args });
         using client = await RawClient.open(command.port);
         const large = new Uint8Array(1_000_000).fill(7);
         await client.send(large);
@@ -302,7 +303,7 @@ testEngines(
       });
     }
     await t.step("neither: the log says what to do", async () => {
-      await using command = await Command.start({ engine, host });
+      await using command = await SharedCommand.start({ engine, host });
       assertEquals((await request(command.port)).status, 502);
       const { why } = await command.event("refuse");
       assertMatch(String(why), /tls-ca = FILE, or tls-fingerprint = sha256/);
@@ -317,14 +318,17 @@ testEngines("bridge talks to an IPv6 address", async (t, engine) => {
     const port = peer.host.split(":").at(-1)!;
     const args = ["-c", `port=${port}`];
     const host = "tcp://::1";
-    await using command = await Command.start({ engine, host, args });
+    await using command = await SharedCommand.start({ engine, host, args });
     using client = await RawClient.open(command.port);
     await client.send("six");
     assertEquals(await client.read(), "six");
   });
   using service = listenDatagram({ hostname: "::1" });
   await t.step("tcp", async () => {
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     using client = await RawClient.open(command.port);
     await client.send("six");
     assertEquals(await client.read(), "six");
@@ -332,7 +336,7 @@ testEngines("bridge talks to an IPv6 address", async (t, engine) => {
   });
   await t.step("udp", async () => {
     const { port } = service.addr as Deno.NetAddr;
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       // The same address in another form: answers are known by the address.
       host: `udp://[0:0:0:0:0:0:0:1]:${port}`,
@@ -347,7 +351,7 @@ testEngines("bridge talks to an IPv6 address", async (t, engine) => {
 
 testEngines("bridge listens on IPv6 and IPv4 with ::", async (_, engine) => {
   await using peer = TestPeer.tcp(echo);
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine,
     host: peer.host,
     args: ["-l", "::"],
@@ -428,7 +432,7 @@ testEngines(
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
     const [, host, port] = /^tcp:\/\/(.*):(\d+)$/.exec(peer.host)!;
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       // The port given apart wins over the one in the address.
       args: ["-c", `host=${host}:1`, "-c", `port=${port}`],

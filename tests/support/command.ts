@@ -122,7 +122,7 @@ export interface LogEntry {
  * A program that is tested in place of the sources: with all permissions that it
  * may have, and no flags of Deno. Tests that choose these need "deno run".
  */
-const tested = Deno.env.get("WEBSOCKSY_BINARY");
+export const tested: string | undefined = Deno.env.get("WEBSOCKSY_BINARY");
 
 /**
  * Makes the command line that runs the command.
@@ -137,17 +137,7 @@ export async function createCommand(
 ): Promise<Deno.Command> {
   const { permissions = allPermissions, flags = [], cwd = root } = options;
   const binary = options.binary ?? tested;
-  const deno = [
-    Deno.execPath(),
-    "run",
-    `--config=${join(root, "deno.json")}`,
-    ...await stdArguments(),
-    "--no-check",
-    "--no-prompt",
-    ...permissions,
-    ...flags,
-    join(root, "main.ts"),
-  ];
+  const deno = await denoArguments("main.ts", [...permissions, ...flags]);
   const [program, ...rest] = [
     ...options.wrapper ?? [],
     ...binary === undefined ? deno : [binary],
@@ -165,6 +155,29 @@ export async function createCommand(
     stdout: "piped",
     stderr: "piped",
   });
+}
+
+/**
+ * Makes the command line that runs a module of the project.
+ *
+ * @param module Its path from the root.
+ * @param flags Flags for Deno.
+ * @returns The program, and its arguments.
+ */
+export async function denoArguments(
+  module: string,
+  flags: readonly string[] = allPermissions,
+): Promise<string[]> {
+  return [
+    Deno.execPath(),
+    "run",
+    `--config=${join(root, "deno.json")}`,
+    ...await stdArguments(),
+    "--no-check",
+    "--no-prompt",
+    ...flags,
+    join(root, module),
+  ];
 }
 
 /** A compiled program takes from its environment what Deno takes as a flag, too. */
@@ -224,6 +237,35 @@ export interface StartOptions extends CommandOptions {
   readonly listen?: string | null;
 }
 
+/**
+ * The arguments of a command that serves on a free port, with a log in JSON.
+ *
+ * @param options What it bridges to, and how.
+ */
+export function argumentsOf(options: StartOptions): string[] {
+  const { engine, host, file, listen = "127.0.0.1", args = [] } = options;
+  return [
+    ...file === undefined ? [] : [file],
+    ...["-p", "0", "--log-format", "json"],
+    ...listen === null ? [] : ["-l", listen],
+    ...engine === undefined ? [] : ["--engine", engine],
+    ...host === undefined ? [] : ["-c", `host=${host}`],
+    ...args,
+  ];
+}
+
+/**
+ * Takes a line of the log that says where the command listens.
+ *
+ * @param log The log.
+ * @returns The port.
+ * @throws {Error} If the log ends without it.
+ */
+export async function takePort(log: Feed<LogEntry>): Promise<number> {
+  const { address } = await log.take(({ event }) => event === "listening");
+  return Number(new URL(String(address)).port);
+}
+
 /** The children that a test which was cut off may have left behind. */
 const running = new Set<Deno.ChildProcess>();
 
@@ -261,23 +303,13 @@ export class Command implements AsyncDisposable {
    * @throws {Error} If it ends instead; the message has what it wrote.
    */
   static async start(options: StartOptions = {}): Promise<Command> {
-    const { engine, host, file, listen = "127.0.0.1", args = [] } = options;
-    const command = await createCommand([
-      ...file === undefined ? [] : [file],
-      ...["-p", "0", "--log-format", "json"],
-      ...listen === null ? [] : ["-l", listen],
-      ...engine === undefined ? [] : ["--engine", engine],
-      ...host === undefined ? [] : ["-c", `host=${host}`],
-      ...args,
-    ], options);
+    const command = await createCommand(argumentsOf(options), options);
     const child = command.spawn();
     running.add(child);
     const log = new Feed(linesOf(child.stderr), parseEntry);
     const stdout = new Feed(linesOf(child.stdout), (line) => line);
     try {
-      const { address } = await log.take(({ event }) => event === "listening");
-      const port = Number(new URL(String(address)).port);
-      return new Command(child, port, { log, stdout });
+      return new Command(child, await takePort(log), { log, stdout });
     } catch (error) {
       await end(child, [log, stdout]);
       throw error;
@@ -440,7 +472,12 @@ function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
   }
 }
 
-function parseEntry(line: string): LogEntry {
+/**
+ * Reads a line of the log.
+ *
+ * @param line The line.
+ */
+export function parseEntry(line: string): LogEntry {
   try {
     return { ...JSON.parse(line), text: line };
   } catch {
