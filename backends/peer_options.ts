@@ -6,7 +6,7 @@
 
 import type { PeerInfo } from "../core/api.ts";
 import { parseAddress } from "../core/net/address.ts";
-import { isToken } from "../core/websocket/token.ts";
+import { isToken } from "../core/websocket/request.ts";
 import { setTlsOption, tlsOptions } from "./tls_trust.ts";
 
 /** Their names. */

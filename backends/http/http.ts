@@ -6,7 +6,7 @@
 
 import type { Backend, BackendQuery, Refusal } from "../../core/api.ts";
 import { describeError } from "../../core/errors.ts";
-import { isToken } from "../../core/websocket/token.ts";
+import { isToken } from "../../core/websocket/request.ts";
 import { parseAnswer } from "../directory/answer.ts";
 import { type Answer, parseSeconds, Questions } from "../directory/question.ts";
 import { PeerOptions, peerOptions, unknownOption } from "../peer_options.ts";

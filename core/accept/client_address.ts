@@ -8,7 +8,7 @@
 import type { RemoteAddress } from "../api.ts";
 import { RequestError } from "../errors.ts";
 import type { RequestHeaders } from "../websocket/engine.ts";
-import { TOKEN } from "../websocket/token.ts";
+import { TOKEN } from "../websocket/request.ts";
 import { formatIp, type IpAddress, parseIp } from "../net/ip_address.ts";
 import {
   ipOf,

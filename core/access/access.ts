@@ -16,7 +16,7 @@ import {
   keyOfText,
 } from "../memory/count_table.ts";
 import { clientKey } from "../net/client_key.ts";
-import { isTokenProtocol } from "../websocket/token.ts";
+import { isTokenProtocol } from "../websocket/handshake.ts";
 import type { Proven } from "./decide.ts";
 import type { Tries } from "./passwords.ts";
 import { RateTable, rateTableBytes, type Share } from "./rate_table.ts";

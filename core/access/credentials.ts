@@ -7,7 +7,7 @@
 
 import type { TokenPlace } from "../config/access_options.ts";
 import type { RequestHeaders } from "../websocket/engine.ts";
-import { isTokenProtocol, tokenProtocol } from "../websocket/token.ts";
+import { isTokenProtocol, tokenProtocol } from "../websocket/handshake.ts";
 
 /** What was found of one kind of credentials; a fault is told without them. */
 export type Shown<T> =

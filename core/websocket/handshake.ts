@@ -7,8 +7,7 @@
 
 import { RequestError } from "../errors.ts";
 import type { RequestHead, RequestHeaders } from "./engine.ts";
-import { listOf, names } from "./request.ts";
-import { isToken, isTokenProtocol } from "./token.ts";
+import { isToken, listOf, names } from "./request.ts";
 
 /** The fields of a request that are checked. */
 export type HandshakeRequest = Pick<
@@ -149,6 +148,22 @@ export function chooseProtocol(
  */
 export function isSpoken(protocol: string): boolean {
   return !/^base64(?:\.|$)/i.test(protocol) && !isTokenProtocol(protocol);
+}
+
+/**
+ * How an element of the list of subprotocols begins that carries a token.
+ * Kubernetes has chosen it, as there is no standard.
+ */
+export const tokenProtocol = "base64url.bearer.authorization.k8s.io.";
+
+/**
+ * Tells whether an element of the list of subprotocols carries a token: it is
+ * none to talk in, and is never sent back.
+ *
+ * @param protocol The element.
+ */
+export function isTokenProtocol(protocol: string): boolean {
+  return protocol.startsWith(tokenProtocol);
 }
 
 /**

@@ -1,14 +1,83 @@
 /**
- * Makes the request that the rest of the server gets from what an engine has
- * read: its target, what it asks for, and what is wrong with it.
+ * Requests of HTTP: reads the head of a plain one, and makes the request that
+ * the rest of the server gets of what an engine has read: its target, its
+ * fields, what it asks for, and what is wrong with it.
  *
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { RequestError } from "../errors.ts";
 import { parseIp } from "../net/ip_address.ts";
 import type { RequestHead, RequestHeaders } from "./engine.ts";
-import { sliceTrimmed } from "./token.ts";
+
+/** The head of a GET request without a body. */
+export interface RequestHeadText {
+  /** Its target: a path, and perhaps a query string. */
+  readonly target: string;
+  /** Names and values of its fields in turn, as sent; each character is a byte. */
+  readonly fields: readonly string[];
+  /** Its length in bytes. */
+  readonly length: number;
+}
+
+/** Most fields of a head that is read here. */
+const maxFields = 128;
+
+/**
+ * A whole head, RFC 9112 sections 3 and 5, without anything that a recipient may
+ * tolerate: one space between the words of the request line, CRLF at the end of
+ * each line, a colon right after each name, no line folding, no control
+ * characters. Group 1 is the target, in origin form; group 2 is the field lines.
+ */
+const HEAD =
+  /^GET (\/[!"$-~]*) HTTP\/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n)*)\r\n/;
+
+/** Fields of a request with a body, or with an expectation. */
+const MORE = /^(?:content-length|transfer-encoding|expect)$/i;
+
+/**
+ * Reads the head of a request that is complete and plain: `GET`, HTTP/1.1, a
+ * path as its target, no body. `node:http` handles any other one, so that only
+ * one parser decides about unusual requests.
+ *
+ * @param bytes What was read of a connection so far.
+ * @returns The head; `undefined` if `node:http` is to read it.
+ *
+ * @example Usage
+ * ```ts
+ * import { readRequestHead } from "./request.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const head = "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n";
+ * assertEquals(readRequestHead(new TextEncoder().encode(`${head}...`)), {
+ *   target: "/chat",
+ *   fields: ["Host", "a", "Upgrade", "x"],
+ *   length: head.length,
+ * });
+ * ```
+ */
+export function readRequestHead(
+  bytes: Uint8Array,
+): RequestHeadText | undefined {
+  const { buffer, byteOffset, length } = bytes;
+  const text = Buffer.from(buffer, byteOffset, length).toString("latin1");
+  const match = HEAD.exec(text);
+  if (match === null) return undefined;
+  const [head, target = "", lines = ""] = match;
+  const fields: string[] = [];
+  for (let start = 0; start < lines.length;) {
+    const colon = lines.indexOf(":", start);
+    const end = lines.indexOf("\r", colon);
+    const name = lines.slice(start, colon);
+    if (MORE.test(name)) return undefined;
+    fields.push(name, sliceTrimmed(lines, colon + 1, end));
+    start = end + "\r\n".length;
+  }
+  return fields.length > maxFields * 2
+    ? undefined
+    : { target, fields, length: head.length };
+}
 
 /** The destination of a request, according to its request line. */
 export interface RequestTarget {
@@ -48,6 +117,43 @@ export function parseRequest(raw: RawRequest): RequestHead {
     ...(certificate !== undefined && { certificate }),
     ...(fault !== undefined && { fault }),
   };
+}
+
+/** The source of a regular expression for a token, RFC 9110 section 5.6.2. */
+export const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+
+const WHOLE = new RegExp(`^${TOKEN}$`);
+
+/**
+ * Reports whether a text is a token.
+ *
+ * @param text The text.
+ */
+export function isToken(text: string): boolean {
+  return WHOLE.test(text);
+}
+
+/**
+ * Cuts a part out of a text, without optional white space around it, RFC 9110
+ * section 5.6.3. `trim` would cut off more.
+ *
+ * @param text The text.
+ * @param start Offset of the part.
+ * @param end Offset of its end.
+ * @returns The part.
+ */
+export function sliceTrimmed(
+  text: string,
+  start: number,
+  end: number,
+): string {
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isSpace(character: number): boolean {
+  return character === 0x20 || character === 0x09;
 }
 
 /**

@@ -21,10 +21,14 @@ import {
   startSharedTimer,
 } from "../../time/shared_timers.ts";
 import type { EngineOptions, RequestHead } from "../engine.ts";
-import { names, parseRequest, RawHeaders } from "../request.ts";
+import {
+  names,
+  parseRequest,
+  RawHeaders,
+  readRequestHead,
+} from "../request.ts";
 import { ConnectionStream } from "./connection_stream.ts";
 import { type DetachedConnection, HttpConnection } from "./http_connection.ts";
-import { readRequestHead } from "./request_head.ts";
 
 /**
  * Bytes of the first read. `node:http` reads a head that is larger, or arrives

@@ -10,7 +10,7 @@ import type { RemoteAddress } from "../../api.ts";
 import { RequestError } from "../../errors.ts";
 import { toInternetRemote } from "../../net/address.ts";
 import { parseRequest, parseTarget, RawHeaders } from "../request.ts";
-import { TOKEN } from "../token.ts";
+import { TOKEN } from "../request.ts";
 import type { ClientCertificate, HttpRequest, RequestHead } from "../engine.ts";
 import { HttpConnection } from "./http_connection.ts";
 

@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { isToken } from "../../../core/websocket/token.ts";
+import { isToken } from "../../../core/websocket/request.ts";
 
 Deno.test("isToken() takes the characters of RFC 9110 section 5.6.2 only", {
   permissions: "none",

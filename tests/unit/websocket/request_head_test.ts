@@ -6,8 +6,8 @@
 import { assertEquals, assertGreater } from "@std/assert";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { Duplex } from "node:stream";
-import { readRequestHead } from "../../../../core/websocket/stream/request_head.ts";
-import { Random } from "../../../support/random.ts";
+import { readRequestHead } from "../../../core/websocket/request.ts";
+import { Random } from "../../support/random.ts";
 
 const permissions = "none";
 
