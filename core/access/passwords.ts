@@ -5,7 +5,7 @@
  * @module
  */
 
-import { createHmac, randomBytes } from "node:crypto";
+import { createHash, createHmac, randomBytes } from "node:crypto";
 import { absolutePath } from "../absolute_path.ts";
 import { ChangingFile } from "../files/changing_file.ts";
 import type { PasswordAnswer, PasswordQuestion } from "./password_worker.ts";
@@ -131,9 +131,30 @@ class Hasher {
   }
 }
 
+/** The users of a file. */
+interface Users extends UserList {
+  /** What others do not know, and all threads do. */
+  readonly key: Uint8Array;
+}
+
+function parseUsers(text: string): Users {
+  const key = createHash("sha256").update(text).digest();
+  return { ...parseUserList(text), key };
+}
+
+/**
+ * Chooses a hash for a user who is unknown: always the same one, as a user who
+ * is known has one, and of a cost as others have.
+ */
+function dummyFor(user: string, { dummies, key }: Users): string {
+  if (dummies.length === 1) return dummies[0]!;
+  const digest = createHmac("sha256", key).update(user).digest();
+  return dummies[digest.readUInt32BE() % dummies.length]!;
+}
+
 /** The users of a file, and the check of their passwords. */
 export class Passwords {
-  #file: ChangingFile<UserList>;
+  #file: ChangingFile<Users>;
   #hasher = new Hasher();
   #key = randomBytes(32);
   /** Pairs that were right, and when they are forgotten; the oldest first. */
@@ -141,7 +162,7 @@ export class Passwords {
   /** Pairs that are being checked. */
   #checking = new Map<string, Promise<boolean>>();
 
-  private constructor(file: ChangingFile<UserList>) {
+  private constructor(file: ChangingFile<Users>) {
     this.#file = file;
   }
 
@@ -157,7 +178,7 @@ export class Passwords {
     path: string,
     onWarning: (why: string) => void,
   ): Promise<Passwords> {
-    const options = { parse: parseUserList, onWarning };
+    const options = { parse: parseUsers, onWarning };
     const file = new ChangingFile(absolutePath(path), options);
     await file.load();
     return new Passwords(file);
@@ -177,7 +198,10 @@ export class Passwords {
     client: string,
     tries?: Tries,
   ): Promise<PasswordVerdict> {
-    const { hashes, dummy } = await this.#file.current();
+    const users = await this.#file.current();
+    const { hashes } = users;
+    // It costs the same whether the user is known or not.
+    const dummy = dummyFor(user, users);
     const hash = hashes.get(user) ?? dummy;
     // The password itself is not kept, and the hash changes with the file.
     const pair = this.#digest(`${user}\0${hash}\0${password}`);

@@ -8,11 +8,16 @@
 export interface UserList {
   /** The hash of each user's password. */
   readonly hashes: ReadonlyMap<string, string>;
-  /** A hash that takes as long to check, and fits no password: for unknown users. */
-  readonly dummy: string;
+  /**
+   * Hashes that fit no password, for users who are unknown: one for each user,
+   * that takes as long to check as theirs. At least one.
+   */
+  readonly dummies: readonly string[];
 }
 
 const HASH = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+
+const leastCost = 4;
 
 /** Of a greater cost, one password takes seconds. */
 const greatestCost = 15;
@@ -28,7 +33,7 @@ const greatestCost = 15;
  */
 export function parseUserList(text: string): UserList {
   const hashes = new Map<string, string>();
-  let cost = 4;
+  const costs: number[] = [];
   for (const [index, line] of text.split(/\r\n|\n/).entries()) {
     if (line.trim() === "" || line.startsWith("#")) continue;
     const colon = line.indexOf(":");
@@ -38,16 +43,21 @@ export function parseUserList(text: string): UserList {
       ? "it is no USER:HASH"
       : found === null
       ? "its hash is none of bcrypt, as htpasswd -B makes it"
-      : Number(found[1]) < 4 || Number(found[1]) > greatestCost
-      ? `the cost of its hash is not 4 to ${greatestCost}`
+      : Number(found[1]) < leastCost || Number(found[1]) > greatestCost
+      ? `the cost of its hash is not ${leastCost} to ${greatestCost}`
       : hashes.has(user)
       ? "its user has a line above"
       : undefined;
     if (why !== undefined) throw new SyntaxError(`line ${index + 1}: ${why}`);
-    cost = Math.max(hashes.size === 0 ? 0 : cost, Number(found![1]));
+    costs.push(Number(found![1]));
     hashes.set(user, hash);
   }
-  return { hashes, dummy: makeDummy(cost) };
+  if (costs.length === 0) costs.push(leastCost);
+  const dummies = Array.from(
+    { length: greatestCost + 1 },
+    (_, cost) => makeDummy(cost),
+  );
+  return { hashes, dummies: costs.map((cost) => dummies[cost]!) };
 }
 
 /** Makes a hash that was not made of a password, so that none fits it. */

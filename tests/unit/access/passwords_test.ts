@@ -58,6 +58,56 @@ Deno.test("Passwords lets those who are known pass by a flood of wrong ones", as
   }
 });
 
+Deno.test("Passwords does the same work for users who are known and who are not", async () => {
+  // Half of the hashes are of cost 4, and half of cost 5.
+  const names = Array.from({ length: 20 }, (_, index) => `user${index}`);
+  const file = await Deno.makeTempFile();
+  const hash = list.split(":")[1]!.trim();
+  const text = names.map((name, index) =>
+    `${name}:${hash.replace("$04$", index % 2 === 0 ? "$04$" : "$05$")}\n`
+  ).join("");
+  await Deno.writeTextFile(file, text);
+  const asked: string[] = [];
+  const { postMessage } = Worker.prototype;
+  Worker.prototype.postMessage = function (
+    this: Worker,
+    message: unknown,
+    ...others: []
+  ): void {
+    asked.push((message as { hash: string }).hash);
+    postMessage.call(this, message, ...others);
+  };
+  const load = (): Promise<Passwords> => Passwords.load(file, () => {});
+  const [one, other] = [await load(), await load()];
+  async function costOf(passwords: Passwords, user: string): Promise<string> {
+    const verdict = await passwords.check({ user, password: "x" }, user);
+    assertEquals(verdict.state, "wrong");
+    const hash = asked.pop()!;
+    assertEquals([asked.length, hash.length], [0, 60]);
+    return hash.slice(4, 6);
+  }
+  try {
+    const costs: string[] = [];
+    for (let user = 0; user < 40; user++) {
+      const cost = await costOf(one, `nobody${user}`);
+      costs.push(cost);
+      // It is that of the user, whenever and in whichever thread it is asked.
+      if (user > 4) continue;
+      assertEquals(await costOf(one, `nobody${user}`), cost);
+      assertEquals(await costOf(other, `nobody${user}`), cost);
+    }
+    const cheap = costs.filter((cost) => cost === "04").length;
+    assert(cheap > 5 && cheap < 35, `${costs}`);
+    assertEquals(await costOf(one, "user1"), "05");
+    assertEquals(await costOf(one, "user2"), "04");
+  } finally {
+    Worker.prototype.postMessage = postMessage;
+    one.close();
+    other.close();
+    await Deno.remove(file);
+  }
+});
+
 Deno.test("Passwords starts no thread after its end", async () => {
   const file = await Deno.makeTempFile();
   await Deno.writeTextFile(file, list);
