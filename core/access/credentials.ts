@@ -125,12 +125,19 @@ export function readUserHeader(
   headers: RequestHeaders,
   name: string,
 ): Shown<string> {
-  const value = headers.get(name);
-  if (value === null || value === "") return nothing;
+  const field = headers.get(name);
+  if (field === null || field === "") return nothing;
+  const value = decodeField(field);
   // Fields that came twice are joined so.
-  return value.includes(", ") || !isUser(value)
+  return value === undefined || value.includes(", ") || !isUser(value)
     ? fault(`a field ${name} that is malformed`)
     : one(value);
+}
+
+/** Decodes UTF-8 in a field, whose bytes are characters so far. */
+function decodeField(field: string): string | undefined {
+  // deno-lint-ignore no-control-regex -- ASCII is what it is about.
+  return /^[\x00-\x7f]*$/.test(field) ? field : decodeBytes(field);
 }
 
 /**
@@ -162,11 +169,18 @@ function onlyOne(values: readonly string[]): Shown<string> {
 
 function decodeBase64(base64: string): string | undefined {
   try {
-    const bytes = Uint8Array.from(
-      atob(base64),
-      (character) => character.charCodeAt(0),
+    return decodeBytes(atob(base64));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Decodes UTF-8 of which each character is a byte. */
+function decodeBytes(text: string): string | undefined {
+  try {
+    return utf8.decode(
+      Uint8Array.from(text, (character) => character.charCodeAt(0)),
     );
-    return utf8.decode(bytes);
   } catch {
     return undefined;
   }

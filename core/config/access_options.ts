@@ -250,7 +250,7 @@ export const accessOptions: readonly AccessOption[] = [
     help:
       "header field in which a trusted proxy names the user; others who send it are not believed",
     details:
-      "The connection itself has to come from an address in `trusted-proxy`. The proxy has to replace the field of its own clients: a value that was put together of several, which has a comma and a space, is refused.",
+      "The connection itself has to come from an address in `trusted-proxy`. The proxy has to replace the field of its own clients: a value that was put together of several, which has a comma and a space, is refused. The name is in UTF-8.",
     parse: (value) => {
       if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value)) {
         throw new SyntaxError(`it is the name of a field, not "${value}"`);

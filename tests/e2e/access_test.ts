@@ -9,9 +9,10 @@ import {
 import { testEngines } from "../support/command.ts";
 import { get } from "../support/pages_client.ts";
 import { needing } from "../support/needing.ts";
-import { echo, freePort, TestPeer } from "../support/peer.ts";
+import { echo, TestPeer } from "../support/peer.ts";
 import {
   createCertificate,
+  startHaProxy,
   startNginx,
   TemporaryDirectory,
 } from "../support/service.ts";
@@ -255,26 +256,6 @@ function askOver(connect: () => Promise<RawClient>): {
   };
 }
 
-/** Starts HAProxy; in the background, as it tells that it listens only so. */
-async function startHaProxy(
-  folder: string,
-  config: string,
-): Promise<AsyncDisposable> {
-  const pidFile = `${folder}/haproxy.pid`;
-  const { success, stderr } = await new Deno.Command("haproxy", {
-    args: ["-D", "-p", pidFile, "-f", config],
-    stdin: "null",
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-  const pid = Number(await Deno.readTextFile(pidFile));
-  return {
-    [Symbol.asyncDispose](): Promise<void> {
-      Deno.kill(pid, "SIGKILL");
-      return Promise.resolve();
-    },
-  };
-}
-
 testEngines(
   "access: every kind of credentials, right and wrong",
   async (t, engine) => {
@@ -311,21 +292,8 @@ testEngines(
       name: "behind HAProxy",
       async fn(): Promise<void> {
         await using command = await SharedCommand.start({ engine, host, file });
-        const port = freePort();
-        const config = await directory.write(
-          "haproxy.cfg",
-          `defaults
-  mode http
-  timeout connect 10s
-  timeout client 60s
-  timeout server 60s
-  timeout tunnel 60s
-listen all
-  bind 127.0.0.1:${port}
-  server one 127.0.0.1:${command.port}
-`,
-        );
-        await using _haproxy = await startHaProxy(directory.path, config);
+        await using haproxy = await startHaProxy(command.port);
+        const { port } = haproxy;
         const ask = askOver(() => RawClient.connect(port));
         await tryAll(command, ask, isPassedOn);
         await assertNoSecrets(command);

@@ -134,10 +134,12 @@ export interface Nginx extends AsyncDisposable {
  *
  * @param upstream Port on 127.0.0.1 that it passes everything on to.
  * @param certificate What it shows to clients.
+ * @param more What else holds for all requests.
  */
 export async function startNginx(
   upstream: number,
   certificate: Certificate,
+  more = "",
 ): Promise<Nginx> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(new TemporaryDirectory());
@@ -168,6 +170,7 @@ http {
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection upgrade;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      ${more}
     }
   }
 }
@@ -180,6 +183,55 @@ http {
       /nginx\/\d/,
     ),
   );
+  const moved = stack.move();
+  return { port, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+}
+
+/** HAProxy in front of a server; it is killed when it is disposed of. */
+export interface HaProxy extends AsyncDisposable {
+  /** The port that it listens on, without TLS. */
+  readonly port: number;
+}
+
+/**
+ * Starts HAProxy; in the background, as it tells that it listens only so.
+ *
+ * @param upstream Port of the server on 127.0.0.1.
+ * @param more What its section has beside that.
+ * @param before Sections in front of it.
+ * @returns The proxy.
+ */
+export async function startHaProxy(
+  upstream: number,
+  more = "",
+  before = "",
+): Promise<HaProxy> {
+  await using stack = new AsyncDisposableStack();
+  const directory = stack.use(new TemporaryDirectory());
+  const port = freePort();
+  const config = await directory.write(
+    "haproxy.cfg",
+    `defaults
+  mode http
+  timeout connect 10s
+  timeout client 60s
+  timeout server 60s
+  timeout tunnel 60s
+${before}
+listen all
+  bind 127.0.0.1:${port}
+  ${more}
+  server one 127.0.0.1:${upstream}
+`,
+  );
+  const pidFile = `${directory.path}/haproxy.pid`;
+  const { success, stderr } = await new Deno.Command("haproxy", {
+    args: ["-D", "-p", pidFile, "-f", config],
+    stdin: "null",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  const pid = Number(await Deno.readTextFile(pidFile));
+  stack.defer(() => Deno.kill(pid, "SIGKILL"));
   const moved = stack.move();
   return { port, [Symbol.asyncDispose]: () => moved.disposeAsync() };
 }
