@@ -43,6 +43,7 @@ const pure = [
   "core/access/turns.ts",
   "core/access/user_list.ts",
   "core/api.ts",
+  "core/cli/admin_commands.ts",
   "core/cli/completions/bash.ts",
   "core/cli/completions/completable.ts",
   "core/cli/completions/completions.ts",

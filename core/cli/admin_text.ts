@@ -8,6 +8,7 @@
 import { logLevels } from "../config/options.ts";
 import { ConfigError } from "../errors.ts";
 import { escapeControls } from "../log/log.ts";
+import { adminCommands } from "./admin_commands.ts";
 import type { ConnectionRow, WayRow } from "../server/questions.ts";
 
 /** A request to the admin listener. */
@@ -31,24 +32,6 @@ export interface AdminCommand {
   /** File that takes the answer; absent: it is printed. */
   readonly file: string | undefined;
 }
-
-/** The commands, as a user writes them. */
-export const adminCommands: readonly (readonly [string, string])[] = [
-  ["list [NAME=VALUE]...", "list the connections; NAME: user, peer or remote"],
-  ["show ID", "show one of them"],
-  [
-    "close ID, close NAME=VALUE...",
-    "close one, or all that have these; NAME: user, peer or remote",
-  ],
-  [
-    "capture ID [--file FILE] [seconds=N] [bytes=N]",
-    "copy what goes through one, as pcapng, from now on",
-  ],
-  ["drain", "take no new connections; those that are open go on"],
-  ["resume", "take new connections again"],
-  ["reload", "read the configuration again"],
-  ["log LEVEL", `set the level of the log: ${logLevels.join(", ")}`],
-];
 
 /**
  * Tells whether a command line is a command for a server that runs:

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { backends } from "../../backends/mod.ts";
 import { framings } from "../../framing/mod.ts";
 import { formatBash } from "../../core/cli/completions/bash.ts";
+import { adminWords } from "../../core/cli/admin_commands.ts";
 import type { Completable } from "../../core/cli/completions/completable.ts";
 import { formatCompletions } from "../../core/cli/completions/completions.ts";
 import { formatFish } from "../../core/cli/completions/fish.ts";
@@ -81,6 +82,32 @@ const cases: readonly (readonly [line: string, words: readonly string[]])[] = [
   ["--plugin x=a", ["--plugin", "x=a.ini"]],
   ["--plugin=x=a", ["--plugin=x=a.ini"]],
   ["--somewhere ", ["--somewhere", "certs"]],
+  // Commands for a server that runs, and the words behind them.
+  ["--admin 127.0.0.1:9001 dr", ["--admin", "127.0.0.1:9001", "drain"]],
+  ["--admin=unix:/run/a.sock dr", ["--admin=unix:/run/a.sock", "drain"]],
+  ["--admin [::1]:9001 --tls-c", ["--admin", "[::1]:9001", "--tls-cert"]],
+  ["--admin [::1]:1 log d", ["--admin", "[::1]:1", "log", "debug"]],
+  ["--admin [::1]:1 list pe", ["--admin", "[::1]:1", "list", "peer="]],
+  ["--admin [::1]:1 close user=a re", [
+    ...["--admin", "[::1]:1", "close", "user=a", "remote="],
+  ]],
+  ["--admin [::1]:1 capture 1 se", [
+    ...["--admin", "[::1]:1", "capture", "1", "seconds="],
+  ]],
+  ["--admin [::1]:1 capture 1 --fi", [
+    ...["--admin", "[::1]:1", "capture", "1", "--file"],
+  ]],
+  ["--admin [::1]:1 capture 1 --file a", [
+    ...["--admin", "[::1]:1", "capture", "1", "--file", "a.ini"],
+  ]],
+  ["--admin [::1]:1 list --credentials=certs/", [
+    ...["--admin", "[::1]:1", "list", "--credentials=certs/x.pem"],
+  ]],
+  ["--admin [::1]:1 list --credentials a", [
+    ...["--admin", "[::1]:1", "list", "--credentials", "a.ini"],
+  ]],
+  ["--admin [::1]:1 list --j", ["--admin", "[::1]:1", "list", "--json"]],
+  ["--admin [::1]:1 show --tls-c", ["--admin", "[::1]:1", "show", "--tls-c"]],
   ["-c host=tcp://[::1]:80 --tls-c", [
     "-c",
     "host=tcp://[::1]:80",
@@ -127,6 +154,14 @@ for (const shell of shells) {
       assertEquals(
         new Set(offered),
         new Set(["a.ini", ...command.options.flatMap(optionNames)]),
+      );
+      const admin = "--admin 127.0.0.1:9001";
+      assertEquals(
+        normalize(await session.complete(`${admin} `)),
+        normalize([
+          ...admin.split(" "),
+          ...adminWords.map(({ name }) => name),
+        ]),
       );
       for (const { name, value } of commandOptions) {
         if (typeof value !== "object") continue;

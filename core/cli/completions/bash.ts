@@ -12,6 +12,7 @@ import {
   takesPair,
   takesValue,
 } from "./completable.ts";
+import { type AdminWords, adminWords } from "../admin_commands.ts";
 import { type CommandOption, optionNames } from "../../config/option.ts";
 
 /**
@@ -39,7 +40,34 @@ export function formatBash(command: Completable): string {
   return `# Completions of websocksy for bash.
 _websocksy() {
   local word option='' value='' first=1 cur=\${COMP_WORDS[COMP_CWORD]}
+  local line=\${COMP_LINE:0:COMP_POINT} at=3 typed
   COMPREPLY=()
+  read -ra typed <<<"$line"
+  [[ $line == *[[:blank:]] ]] && typed+=('')
+  [[ \${typed[1]} == --admin=* ]] && at=2
+  if [[ \${typed[1]} == --admin?(=*) && \${#typed[@]} -gt at && \${typed[at]} != -* ]]; then
+    if ((\${#typed[@]} == at + 1)); then
+      ${compgen(adminWords.map(({ name }) => name))}
+      return
+    fi
+    case \${typed[-2]} in
+      --credentials | --file)
+        compopt -o default
+        return
+        ;;
+    esac
+    case \${typed[-1]} in
+      --credentials=* | --file=*)
+        compopt -o default
+        return
+        ;;
+    esac
+    case \${typed[at]} in
+${adminWords.map(formatAdmin).join("\n")}
+    esac
+    [[ \${COMPREPLY[*]} == *= ]] && compopt -o nospace
+    return
+  fi
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       ${valued.flatMap(optionNames).join(" | ")})
@@ -82,6 +110,15 @@ ${
 }
 complete -F _websocksy websocksy
 `;
+}
+
+/** What completes the words behind a command for a server that runs. */
+function formatAdmin({ name, words, files, flags }: AdminWords): string {
+  return [
+    `      ${name})`,
+    `        ${compgen([...words, ...files, ...flags])}`,
+    "        ;;",
+  ].join("\n");
 }
 
 /** Commands that complete an option's value; with no words, readline takes over. */

@@ -12,6 +12,7 @@ import {
   takesPair,
   takesValue,
 } from "./completable.ts";
+import { type AdminWords, adminWords } from "../admin_commands.ts";
 import { type CommandOption, optionNames } from "../../config/option.ts";
 
 /**
@@ -58,15 +59,49 @@ ${
         __websocksy_paths '^(?:--plugin=)?[^=]*=' | string replace -- --plugin= ''
     end
 end
+# Prints the command for a server that runs, behind --admin ADDRESS.
+function __websocksy_admin
+    set -l words (commandline -opc)
+    set -l at 4
+    string match -q -- '--admin=*' $words[2]; and set at 3
+    string match -qr -- '^--admin(=|$)' "$words[2]"; or return 1
+    test (count $words) -ge (math $at - 1); or return 1
+    string match -q -- '-*' $words[$at]; and return 1
+    echo $words[$at]
+end
+function __websocksy_is_admin
+    set -l command (__websocksy_admin); or return 1
+    test "$command" = "$argv[1]"
+end
+function __websocksy_serves
+    set -l command (__websocksy_admin); or return 0
+    test -z "$command"
+end
 complete -c websocksy -f
 complete -c websocksy -n __websocksy_is_first -F
+${adminWords.flatMap(completeAdmin).join("\n")}
 ${options.map((option) => complete(option, backends)).join("\n")}
 `;
 }
 
+/** What completes a command for a server that runs, and the words behind it. */
+function completeAdmin(
+  { name, help, words, files, flags }: AdminWords,
+): string[] {
+  const behind = `complete -c websocksy -n '__websocksy_is_admin ${name}'`;
+  return [
+    `complete -c websocksy -n '__websocksy_is_admin ""' -a ${name} -d ${
+      quote(help)
+    }`,
+    ...words.length === 0 ? [] : [`${behind} -a ${quote(words.join(" "))}`],
+    ...files.map((option) => `${behind} -l ${option.slice(2)} -r -F`),
+    ...flags.map((option) => `${behind} -l ${option.slice(2)}`),
+  ];
+}
+
 function complete(option: CommandOption, backends: readonly string[]): string {
   return [
-    "complete -c websocksy",
+    "complete -c websocksy -n __websocksy_serves",
     ...optionNames(option).map((name) =>
       name.startsWith("--") ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`
     ),

@@ -13,6 +13,7 @@ import {
   takesPair,
   takesValue,
 } from "./completable.ts";
+import { type AdminWords, adminWords } from "../admin_commands.ts";
 import { type CommandOption, optionNames } from "../../config/option.ts";
 
 /**
@@ -47,7 +48,25 @@ ${
   }
   compset -P '*=' && _files
 }
+# The words behind --admin ADDRESS, for a server that runs.
+_websocksy_admin() {
+  if (( CURRENT == 1 )); then
+    compadd -- ${adminWords.map(({ name }) => name).join(" ")}
+    return
+  fi
+  case $words[1] in
+${adminWords.map(formatAdmin).join("\n")}
+  esac
+}
 _websocksy() {
+  local at=4
+  [[ $words[2] == --admin=* ]] && at=3
+  if [[ $words[2] == --admin(|=*) && $words[at] != -* ]] && (( CURRENT >= at )); then
+    shift $(( at - 1 )) words
+    (( CURRENT -= at - 1 ))
+    _websocksy_admin
+    return
+  fi
   _arguments -S : \\
 ${specs.map((spec) => `    ${quote(spec)} \\`).join("\n")}
     '1:configuration file:_files'
@@ -58,6 +77,22 @@ else
   compdef _websocksy websocksy
 fi
 `;
+}
+
+/** What completes the words behind a command for a server that runs. */
+function formatAdmin({ name, words, files, flags }: AdminWords): string {
+  const specs = [
+    ...files.map((option) => `'${option}=[file]:FILE:_files'`),
+    ...flags.map((option) => `'${option}'`),
+    ...words.length === 0
+      ? ["'*: : '"]
+      : [`'*:word:{ compadd -S "" -- ${words.join(" ")} }'`],
+  ];
+  return [
+    `    ${name})`,
+    `      _arguments -S : ${specs.join(" ")}`,
+    "      ;;",
+  ].join("\n");
 }
 
 /** The specifications for `_arguments`, one for each name of an option. */
@@ -71,7 +106,9 @@ function specsFor(
     return optionNames(option).map((name) => `(${others})${name}${meaning}`);
   }
   // Any number of times, and no configuration file after it.
-  const argument = `:${option.placeholder}:${actionFor(option, backends)}`;
+  const argument = `:${escape(option.placeholder ?? "")}:${
+    actionFor(option, backends)
+  }`;
   return optionNames(option).map((name) =>
     `(1)*${name.startsWith("--") ? `${name}=` : name}${meaning}${argument}`
   );
