@@ -22,7 +22,7 @@ import {
 } from "./config/config.ts";
 import { findAdminConflict } from "./config/operator_options.ts";
 import { describeFailure } from "./cli/describe.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, describeError } from "./errors.ts";
 import { type CoreConfig, formatListen } from "./config/options.ts";
 import { secretParametersOf } from "./config/secret_parameters.ts";
 import { findRestartOptions } from "./config/restart.ts";
@@ -36,9 +36,11 @@ import {
 } from "./log/log.ts";
 import { Pages } from "./pages/pages.ts";
 import { Plugins } from "./plugins/plugins.ts";
+import { parseCertificates } from "./net/tls_trust.ts";
 import { checkPort, findIpv4Instead } from "./server/listen_address.ts";
 import { Server } from "./server/server.ts";
 import type { ServerConfig, ThreadPlace } from "./server/options.ts";
+import type { FleetLimits, LimitsChange } from "./redis/limits.ts";
 import type { Roster } from "./server/roster.ts";
 import type { ServerState } from "./pages/page.ts";
 import type { Answers, Question, QuestionOf } from "./server/questions.ts";
@@ -101,6 +103,7 @@ interface ProgramState {
   readonly accessLog: AccessLog | undefined;
   readonly telemetry: TelemetrySelection;
   readonly roster: Roster | undefined;
+  readonly limits: FleetLimits | undefined;
   readonly loaded: Loaded;
 }
 
@@ -113,6 +116,7 @@ export class Program {
   #logOptions: { level: LogLevel };
   #telemetry: TelemetrySelection;
   #roster: Roster | undefined;
+  #limits: FleetLimits | undefined;
   #loaded: Loaded;
   /** What it was started with: a reload does not change all of it. */
   #started: CoreConfig;
@@ -130,7 +134,8 @@ export class Program {
 
   private constructor(
     parts: ProgramParts,
-    { log, logOptions, accessLog, telemetry, roster, loaded }: ProgramState,
+    { log, logOptions, accessLog, telemetry, roster, limits, loaded }:
+      ProgramState,
   ) {
     this.#parts = parts;
     this.log = log;
@@ -138,6 +143,7 @@ export class Program {
     this.#accessLog = accessLog;
     this.#telemetry = telemetry;
     this.#roster = roster;
+    this.#limits = limits;
     this.#loaded = loaded;
     this.#started = loaded.config.core;
   }
@@ -164,12 +170,14 @@ export class Program {
     const accessLog = await openAccessLog(config.core, log);
     const telemetry = await TelemetrySelection.load(log);
     try {
+      const limits = await createLimits(config.core);
       const loaded = await load(config, parts, log, telemetry);
       return new Program(parts, {
         log,
         logOptions,
         accessLog,
         telemetry,
+        limits,
         loaded,
         roster: await createRoster(config.core),
       });
@@ -291,11 +299,24 @@ export class Program {
       log: this.log,
       accessLog: this.#accessLog,
       roster: this.#roster,
+      limits: this.#limits,
     });
+    this.#limits?.start((change) => this.#tellLimits(change, others.thread));
     if ((others.thread?.index ?? 0) === 0) {
       this.#certificateExpiry = new CertificateExpiry(this.log);
     }
     await this.#watchCertificates();
+  }
+
+  /** Only the first thread logs it, as all have the same Redis. */
+  #tellLimits(change: LimitsChange, thread: ThreadPlace | undefined): void {
+    const { telemetry, config } = this.#loaded;
+    telemetry.limitsDown(change.state === "down" ? 1 : -1);
+    if ((thread?.index ?? 0) !== 0) return;
+    if (change.state === "up") return this.log("info", "limits", change);
+    const { limitsOpen } = config.core;
+    const what = limitsOpen ? "each instance counts" : "refused";
+    this.log("warn", "limits", { ...change, what });
   }
 
   /** Takes certificates up when their files are replaced, and warns of their end. */
@@ -451,6 +472,7 @@ export class Program {
       this.#loaded.access?.close();
       await cleanUp(this.#loaded);
     }
+    await this.#limits?.close();
     await this.#loaded.plugins.end();
     await this.#accessLog?.end();
     this.#telemetry.end();
@@ -534,6 +556,28 @@ async function createRoster(
   if (admin === undefined) return undefined;
   const { Roster } = await import("./server/roster.ts");
   return new Roster();
+}
+
+/** Makes what counts connections together with other instances, if there are some. */
+async function createLimits(
+  { limits: location, limitsCa }: CoreConfig,
+): Promise<FleetLimits | undefined> {
+  if (location === undefined) return undefined;
+  let authorities: string | undefined;
+  if (limitsCa !== undefined) {
+    try {
+      authorities = await Deno.readTextFile(absolutePath(limitsCa));
+      parseCertificates(authorities);
+    } catch (error) {
+      throw new ConfigError(
+        `cannot use limits-ca "${limitsCa}": ${describeError(error)}`,
+        undefined,
+        { cause: error },
+      );
+    }
+  }
+  const { FleetLimits } = await import("./redis/limits.ts");
+  return new FleetLimits({ location, authorities });
 }
 
 async function openAccessLog(

@@ -5,6 +5,12 @@
  */
 
 import type { Backend, BackendQuery } from "../../core/api.ts";
+import { RedisClient } from "../../core/redis/client.ts";
+import {
+  parseRedisUrl,
+  type RedisLocation,
+} from "../../core/redis/location.ts";
+import { type Reply, ReplyError } from "../../core/redis/resp.ts";
 import { parseAnswer, toPeer } from "../directory/answer.ts";
 import { type Answer, parseSeconds, Questions } from "../directory/question.ts";
 import { PeerOptions, peerOptions, unknownOption } from "../peer_options.ts";
@@ -14,9 +20,6 @@ import {
   type Expression,
   parseExpression,
 } from "../variables/expression.ts";
-import { RedisClient } from "./client.ts";
-import { parseRedisUrl, type RedisLocation } from "./location.ts";
-import { type Reply, ReplyError } from "./resp.ts";
 
 const OPTIONS = [
   "url",
@@ -76,7 +79,7 @@ export function createRedis(): Backend {
     async configure(option: string, value: string): Promise<void> {
       switch (option) {
         case "url":
-          location = parseRedisUrl(value);
+          location = parseUrl(value);
           break;
         case "user":
           user = value === "" ? undefined : value;
@@ -144,6 +147,14 @@ export function createRedis(): Backend {
       client = undefined;
     },
   };
+}
+
+function parseUrl(value: string): RedisLocation {
+  try {
+    return parseRedisUrl(value);
+  } catch (cause) {
+    throw new SyntaxError("Cannot use url of Redis", { cause });
+  }
 }
 
 function parseKey(value: string): Expression {

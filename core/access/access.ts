@@ -16,6 +16,7 @@ import {
   keyOfText,
 } from "../memory/count_table.ts";
 import { clientKey } from "../net/client_key.ts";
+import type { Claim } from "../redis/limits.ts";
 import { isTokenProtocol } from "../websocket/handshake.ts";
 import type { Proven } from "./decide.ts";
 import type { Tries } from "./passwords.ts";
@@ -62,6 +63,8 @@ export interface Session extends Pick<Admission, "protocols"> {
   readonly expiry: Expiry | undefined;
   /** How fast it is read and written; absent: as fast as can be. */
   readonly throttles: Throttles | undefined;
+  /** The users that it counts as who have a limit, to be counted elsewhere, too. */
+  readonly claims: readonly Claim[];
   /** Counts the connection no longer. */
   readonly release: () => void;
   /**
@@ -242,6 +245,7 @@ export class Access {
   open(admission: Admission): Session {
     const { user, passed } = admission;
     const counted: CountKey[] = [];
+    const claims: Claim[] = [];
     const users = this.#users;
     const release = (): void => {
       for (const key of counted.splice(0)) users.remove(key);
@@ -252,19 +256,22 @@ export class Access {
       const key = keyOfText(`${name} ${proof.user}`);
       if (users.add(key, { total: 0, each: most }) !== undefined) {
         release();
-        throw new RequestError(429, "too many connections of this user", {
-          headers: { "retry-after": "5" },
-          cause:
-            `the option max-connections-per-user allows ${most}, user "${user}"`,
-        });
+        throw tooMany(most, proof.user);
       }
       counted.push(key);
+      claims.push({
+        // In JSON, each text is another one, and none has control characters.
+        key: `user ${name} ${JSON.stringify(proof.user)}`,
+        most,
+        refuse: () => tooMany(most, proof.user, " in all instances together"),
+      });
     }
     return {
       user,
       protocols: admission.protocols,
       expiry: this.#expiryOf(admission),
       throttles: this.#throttlesOf(admission),
+      claims,
       release,
       isKept: (access) => access.#keeps(admission),
     };
@@ -372,6 +379,15 @@ export class Access {
 /** What is counted of an address: its handshakes, and its wrong passwords. */
 function addressKey(section: string, remote: RemoteAddress): string {
   return `${section} address ${clientKey(remote)}`;
+}
+
+/** Makes the refusal of one connection of a user too many. */
+function tooMany(most: number, user: string, where = ""): RequestError {
+  return new RequestError(429, "too many connections of this user", {
+    headers: { "retry-after": "5" },
+    cause:
+      `the option max-connections-per-user allows ${most}${where}, user "${user}"`,
+  });
 }
 
 /** Milliseconds, the same in all threads. */

@@ -131,6 +131,7 @@ export function describeConfig(
       core.backend,
       backend,
     ),
+    ...describeLimits(core),
     ...describePages(core),
     ...Array.from(access.values(), describeAccess),
     ...plugins.map((plugin) =>
@@ -138,6 +139,14 @@ export function describeConfig(
     ),
     ...core.accessLog === undefined ? [] : [`access log ${core.accessLog}`],
   ].join("\n");
+}
+
+function describeLimits({ limits, limitsOpen }: CoreConfig): string[] {
+  if (limits === undefined) return [];
+  const otherwise = limitsOpen ? "counted by each instance" : "refused";
+  return [
+    `limits per address and user counted in ${limits.name} for all instances; while it is away, who has one is ${otherwise}`,
+  ];
 }
 
 /** A line for each route, in the order in which they are tried. */
@@ -181,14 +190,15 @@ function describeBackend(
 /**
  * Hides passwords: what is printed may end in the log of a build.
  *
- * @param option Name of an option of a backend.
+ * @param option Name of an option.
  * @param value Its value.
  * @returns The value, without a password.
  */
 export function withoutSecrets(option: string, value: string): string {
   return /^(?:password|bearer)$/.test(option)
     ? "(not shown)"
-    : value.replace(/(:\/\/)[^/@\s]*:[^/@\s]*@/g, "$1(not shown)@");
+    : value.replace(/(:\/\/)[^/\s]*:[^/\s]*@/g, "$1(not shown)@")
+      .replace(/^(unix:.*[?&]password=)[^&]*/, "$1(not shown)");
 }
 
 function describeAccess(

@@ -120,7 +120,8 @@ function valuesOf(
   addsUp: (option: string) => boolean,
 ): OptionValues {
   const values: Record<string, string | string[]> = {};
-  for (const { option, value } of options) {
+  for (const { option, value: given } of options) {
+    const value = withoutSecrets(option, given);
     const before = values[option];
     values[option] = before === undefined || !addsUp(option) || value === ""
       ? value

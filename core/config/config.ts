@@ -23,6 +23,7 @@ import type { BackendStep } from "./backend_step.ts";
 import { isAbstract } from "../net/address.ts";
 import { suggest } from "./suggestion.ts";
 import { decodeText } from "./text.ts";
+import { findLimitsConflict } from "./limit_options.ts";
 import { findAdminConflict, findOperatorConflict } from "./operator_options.ts";
 import { findPageConflict } from "./page_options.ts";
 import {
@@ -166,7 +167,8 @@ function checkAccess(
       )?.origin,
     );
   }
-  const conflict = findAdminConflict(core, access);
+  const conflict = findAdminConflict(core, access) ??
+    findLimitsConflict(core, access.values());
   if (conflict !== undefined) {
     const [name, why] = conflict;
     throw new ConfigError(`cannot use ${name}: ${why}`, origins[name]);

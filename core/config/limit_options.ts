@@ -4,8 +4,10 @@
  * @module
  */
 
+import { parseRedisUrl, type RedisLocation } from "../redis/location.ts";
+import type { AccessConfig } from "./access_options.ts";
 import type { CoreOption } from "./option.ts";
-import { parseInteger, parseSeconds } from "./option_values.ts";
+import { parseChoice, parseInteger, parseSeconds } from "./option_values.ts";
 
 /** These options, parsed. */
 export interface LimitConfig {
@@ -28,6 +30,12 @@ export interface LimitConfig {
   readonly maxConnections: number;
   /** Most connections of one client's address at once; 0: no limit. */
   readonly maxConnectionsPerAddress: number;
+  /** Where instances count connections together; absent: each counts its own. */
+  readonly limits: RedisLocation | undefined;
+  /** File of the authorities that may sign the certificate there; absent: the public ones. */
+  readonly limitsCa: string | undefined;
+  /** Whether clients come in that cannot be counted there. */
+  readonly limitsOpen: boolean;
   /** Seconds without traffic, either way, before a WebSocket is closed; 0: never. */
   readonly idleTimeout: number;
   /** Seconds that a shutdown waits for open connections. */
@@ -130,6 +138,42 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     }),
   },
   {
+    name: "limits",
+    placeholder: "URL",
+    default: "",
+    help:
+      "Redis in which several instances count connections together: redis://HOST, rediss://HOST with TLS, or unix:PATH",
+    details:
+      "`max-connections-per-address` and, in sections `[access]`, `max-connections-per-user` then hold for all instances that name the same database: see [limits of the whole fleet](scaling.md#limits-of-the-whole-fleet). Each WebSocket that has such a limit costs one exchange with Redis when it is opened, and one when it is closed. `max-connections`, and connections without a WebSocket, are counted by each instance. The whole form is `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`; a Unix socket takes `?db=DATABASE`, `user=USER` and `password=PASSWORD`, with `&` between them. Passwords do not appear in the log; on the command line other users of the machine see them, so put them into a file. A reload cannot change it.",
+    example: "redis://10.0.0.5",
+    parse: (value) => ({ limits: value === "" ? undefined : parseUrl(value) }),
+  },
+  {
+    name: "limits-ca",
+    placeholder: "FILE",
+    value: "file",
+    default: "",
+    help:
+      "authorities, PEM, that may sign the certificate of limits = rediss://, beside the public ones",
+    details: "A reload cannot change it.",
+    example: "/etc/websocksy/redis-ca.pem",
+    parse: (value) => ({ limitsCa: value === "" ? undefined : value }),
+  },
+  {
+    name: "limits-open",
+    placeholder: "BOOLEAN",
+    value: ["true", "false"],
+    default: "false",
+    help:
+      "whether clients may come in while Redis cannot count them: true (each instance then counts its own), or false (they get 503)",
+    details:
+      "It is only about clients that have a limit which `limits` counts; others never depend on Redis. Those that come in uncounted are counted as soon as Redis is back.",
+    example: "true",
+    parse: (value) => ({
+      limitsOpen: parseChoice(value, ["true", "false"]) === "true",
+    }),
+  },
+  {
     name: "idle-timeout",
     placeholder: "SECONDS",
     default: "0",
@@ -175,4 +219,40 @@ function parseCompression(value: string): number {
     );
   }
   return Number(value);
+}
+
+function parseUrl(value: string): RedisLocation {
+  const location = parseRedisUrl(value);
+  if (location.user === undefined || location.password !== undefined) {
+    return location;
+  }
+  throw new SyntaxError("its user has no password");
+}
+
+/**
+ * Finds one of the options about limits of several instances that cannot be
+ * used.
+ *
+ * @param config The options.
+ * @param sections The access sections.
+ * @returns Its name, and why.
+ */
+export function findLimitsConflict(
+  { limits, limitsCa, limitsOpen, maxConnectionsPerAddress }: LimitConfig,
+  sections: Iterable<Pick<AccessConfig, "maxConnectionsPerUser">>,
+): readonly [name: string, why: string] | undefined {
+  if (limitsCa !== undefined && limits?.connect.transport !== "tls") {
+    return ["limits-ca", "it needs limits = rediss://, too"];
+  }
+  if (limits === undefined) {
+    return limitsOpen ? ["limits-open", "it needs limits, too"] : undefined;
+  }
+  const isLimited = maxConnectionsPerAddress > 0 ||
+    Array.from(sections).some((section) =>
+      section.maxConnectionsPerUser !== undefined
+    );
+  return isLimited ? undefined : [
+    "limits",
+    "it needs max-connections-per-address, or max-connections-per-user in a section [access], too",
+  ];
 }

@@ -15,6 +15,8 @@ const options: readonly (readonly [name: string, field: keyof CoreConfig])[] = [
   ["threads", "threads"],
   ["engine", "engine"],
   ["head-timeout", "headTimeout"],
+  ["limits", "limits"],
+  ["limits-ca", "limitsCa"],
   ["admin", "admin"],
   ["admin-mode", "adminMode"],
   ["access-log", "accessLog"],

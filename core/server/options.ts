@@ -7,6 +7,7 @@
 import type { Route } from "../accept/route.ts";
 import type { Access } from "../access/access.ts";
 import type { Backend } from "../api.ts";
+import type { FleetLimits } from "../redis/limits.ts";
 import type { Roster } from "./roster.ts";
 import type { AccessLog } from "./access_log.ts";
 import type { FramingTable } from "../bridge/message_framer.ts";
@@ -88,6 +89,8 @@ export interface ServerOptions extends ServerConfig {
   readonly counts?: ConnectionCounts;
   /** Counts of the accepted connections, shared in the same way. */
   readonly sockets?: ConnectionCounts;
+  /** Counts connections together with other instances; absent: this one counts for itself. */
+  readonly limits?: FleetLimits | undefined;
   /** Memory of what is known of peers, which threads share. */
   readonly peerMemory?: SharedArrayBuffer | undefined;
   /**

@@ -45,6 +45,8 @@ import { logAbandon, logRefusal, logWarning } from "./connection_log.ts";
 import { type Connections, revoke, shutDown } from "./connections.ts";
 import type { Drain } from "./drain.ts";
 import type { ThreadPlace } from "./options.ts";
+import { claimsOf } from "./claims.ts";
+import type { Claim, FleetLimits } from "../redis/limits.ts";
 
 /** Seconds since 1970: the numbers of connections begin anew with each process. */
 const started = Math.floor(Date.now() / 1000);
@@ -65,6 +67,8 @@ export interface RequestsOptions {
   readonly counts: ConnectionCounts;
   /** Counts the connections that are accepted, by the client's address. */
   readonly sockets: ConnectionCounts;
+  /** Counts together with other instances; absent: this one counts for itself. */
+  readonly limits: FleetLimits | undefined;
   /** What is known of peers. */
   readonly peers: PeerStates;
   /** Takes the connections that are open. */
@@ -85,6 +89,8 @@ interface Arrival extends Client {
   session: Session | undefined;
   /** Whether it is counted as a connection. */
   isCounted: boolean;
+  /** What of it is counted together with other instances. */
+  claims: readonly Claim[];
   /** The parameters of its query string that the log leaves out, beside the usual ones. */
   readonly secrets: ReadonlySet<string> | undefined;
   /** The access sections that it has to satisfy some of. */
@@ -218,6 +224,7 @@ export class Requests
       user: undefined,
       session: undefined,
       isCounted: false,
+      claims: [],
       secrets,
       sections: access,
       access: accessLog?.start(request, secrets),
@@ -243,6 +250,9 @@ export class Requests
     try {
       await this.#check(client, request, config);
       this.#count(client, config);
+      if (this.#options.limits !== undefined) {
+        await this.#countTogether(client, config, this.#options.limits);
+      }
       return await this.#openPeer(client, request.signal, config);
     } finally {
       config.release();
@@ -282,6 +292,18 @@ export class Requests
     }
     drain.add();
     client.isCounted = true;
+  }
+
+  /** Counts a connection together with other instances, if it has a limit. */
+  async #countTogether(
+    client: Arrival,
+    { current: { core } }: ConfigInUse,
+    limits: FleetLimits,
+  ): Promise<void> {
+    const claims = claimsOf(client.remote, core, client.session);
+    if (claims.length === 0) return;
+    await limits.take(claims, core.limitsOpen);
+    client.claims = claims;
   }
 
   /** Finds and opens a client's peer, within the time for it. */
@@ -371,7 +393,7 @@ export class Requests
       idleTimeout: core.idleTimeout,
       session,
       access,
-      onEnd: this.#releaseLater(client.remote, session),
+      onEnd: this.#releaseLater(client),
     });
     // A reload while the peer was opened did not find it among the sessions.
     if (session !== undefined && now !== undefined && now !== sections) {
@@ -382,23 +404,21 @@ export class Requests
 
   /** Stops counting a client. */
   #release(
-    { remote, session, isCounted }: Pick<
+    { remote, session, isCounted, claims }: Pick<
       Arrival,
-      "remote" | "session" | "isCounted"
+      "remote" | "session" | "isCounted" | "claims"
     >,
   ): void {
     session?.release();
+    if (claims.length > 0) this.#options.limits!.release(claims);
     if (!isCounted) return;
     this.#options.counts.remove(remote);
     this.#options.drain.remove();
   }
 
   /** Keeps nothing else of the request. */
-  #releaseLater(
-    remote: RemoteAddress,
-    session: Session | undefined,
-  ): () => void {
-    return () => this.#release({ remote, session, isCounted: true });
+  #releaseLater({ remote, session, claims }: Arrival): () => void {
+    return () => this.#release({ remote, session, isCounted: true, claims });
   }
 
   #refuse(

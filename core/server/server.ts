@@ -54,6 +54,7 @@ export class Server {
       isSecure: certificate !== undefined,
       counts: this.#counts,
       sockets: options.sockets ?? new LocalCounts(),
+      limits: options.limits,
       peers: this.#peers,
       connections: this.#connections,
       drain: this.#drain,

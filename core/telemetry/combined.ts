@@ -56,6 +56,11 @@ class Both extends Pair<Telemetry> implements Telemetry {
     this.one.peersDown(change);
     this.other.peersDown(change);
   }
+
+  limitsDown(change: number): void {
+    this.one.limitsDown(change);
+    this.other.limitsDown(change);
+  }
 }
 
 class BothHandshakes extends Pair<HandshakeTelemetry>

@@ -33,6 +33,7 @@ export class Measurements implements Telemetry {
     // What has not happened yet is 0, not unknown: its first time counts, too.
     instruments.open.add(0);
     instruments.peersDown.add(0);
+    instruments.limitsDown.add(0);
     instruments.handshakes.add(0, {
       [attributes.outcome]: "accepted",
       [attributes.status]: 101,
@@ -60,6 +61,10 @@ export class Measurements implements Telemetry {
 
   peersDown(change: number): void {
     this.#instruments.peersDown.add(change);
+  }
+
+  limitsDown(change: number): void {
+    this.#instruments.limitsDown.add(change);
   }
 
   certificateExpiry(file: string, time: number): void {

@@ -104,6 +104,13 @@ export const metrics = {
     description: "Peers, of several for one request, that have failed.",
     attributes: [],
   },
+  limitsDown: {
+    name: "websocksy.limits.down",
+    kind: "updowncounter",
+    unit: "{thread}",
+    description: "Threads that cannot count connections in Redis.",
+    attributes: [],
+  },
   connectionDuration: {
     name: "websocksy.connection.duration",
     kind: "histogram",

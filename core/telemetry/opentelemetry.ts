@@ -86,6 +86,8 @@ class Traces implements Telemetry {
 
   peersDown(): void {}
 
+  limitsDown(): void {}
+
   certificateExpiry(): void {}
 }
 

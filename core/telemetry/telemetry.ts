@@ -57,6 +57,12 @@ export interface Telemetry {
    * @param change 1 or -1.
    */
   peersDown(change: number): void;
+  /**
+   * Records that connections cannot be counted in Redis, or can again.
+   *
+   * @param change 1 or -1.
+   */
+  limitsDown(change: number): void;
 }
 
 /** Records the steps of a handshake, and its end, which is one of three. */
@@ -127,5 +133,6 @@ export const noTelemetry: Telemetry = {
   handshake: () => unwatchedHandshake,
   pluginRestart(): void {},
   peersDown(): void {},
+  limitsDown(): void {},
   certificateExpiry(): void {},
 };

@@ -29,7 +29,8 @@ export interface RedisLocation {
  * password.
  *
  * @param text `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, the same with
- * `rediss://` for TLS, or `unix:PATH[?db=DATABASE]`.
+ * `rediss://` for TLS, or `unix:PATH`, perhaps with `?db=DATABASE`, `user=USER`
+ * and `password=PASSWORD` behind it. All but the path is percent-encoded.
  * @returns Where it is.
  * @throws {SyntaxError} If the text is not one of these.
  *
@@ -47,25 +48,19 @@ export interface RedisLocation {
  * ```
  */
 export function parseRedisUrl(text: string): RedisLocation {
-  const unix = /^unix:(?:\/\/)?([^?]+)(?:\?db=(\d+))?$/i.exec(text);
-  if (unix !== null) {
-    const [, path, database = "0"] = unix;
-    if (path!.includes("\0")) throw urlError("its path has a NUL");
-    return {
-      connect: { transport: "unix", path: path! },
-      database: Number(database),
-      name: `unix:${path}`,
-    };
-  }
+  const unix = /^unix:(?:\/\/)?([^?]+)(?:\?(.*))?$/i.exec(text);
+  if (unix !== null) return toUnix(unix[1]!, unix[2] ?? "");
   if (!/^rediss?:\/\//i.test(text) || !URL.canParse(text)) {
-    throw urlError("it is none of redis://HOST, rediss://HOST and unix:PATH");
+    throw new SyntaxError(
+      "it is none of redis://HOST, rediss://HOST and unix:PATH",
+    );
   }
   const url = new URL(text);
   const { hostname, search, hash, pathname } = url;
   const [, database = "0"] = /^(?:\/(\d*))?$/.exec(pathname) ??
     [undefined, "x"];
   if (hostname === "" || search !== "" || hash !== "" || database === "x") {
-    throw urlError("after the host there is but a port and /DATABASE");
+    throw new SyntaxError("after the host there is but a port and /DATABASE");
   }
   const port = url.port === "" ? 6379 : Number(url.port);
   return {
@@ -85,10 +80,29 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw urlError("a % in it is not followed by two hexadecimal digits");
+    throw new SyntaxError(
+      "a % in it is not followed by two hexadecimal digits",
+    );
   }
 }
 
-function urlError(why: string): SyntaxError {
-  return new SyntaxError(`Cannot use url of Redis: ${why}`);
+function toUnix(path: string, query: string): RedisLocation {
+  if (path.includes("\0")) throw new SyntaxError("its path has a NUL");
+  const given: { db?: string; user?: string; password?: string } = {};
+  for (const pair of query === "" ? [] : query.split("&")) {
+    const [, name, value] = /^(db|user|password)=(.+)$/.exec(pair) ?? [];
+    if (name === undefined || name === "db" && !/^\d+$/.test(value!)) {
+      throw new SyntaxError(
+        "after the path there is but ?db=DATABASE, user=USER and password=PASSWORD, with & between them",
+      );
+    }
+    given[name as keyof typeof given] = decode(value!);
+  }
+  const { db = "0", ...who } = given;
+  return {
+    connect: { transport: "unix", path },
+    ...who,
+    database: Number(db),
+    name: `unix:${path}`,
+  };
 }
