@@ -26,8 +26,9 @@ import { openFramer } from "../../core/bridge/message_framer.ts";
 import manifest from "../../deno.json" with { type: "json" };
 import { framings } from "../../framing/mod.ts";
 import { type Page, parsePage, readPages } from "../support/docs_pages.ts";
-import { root, runCommand } from "../support/command.ts";
+import { root } from "../support/command.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { runShared } from "../support/shared_command.ts";
 
 const pages = await readPages();
 
@@ -259,7 +260,7 @@ async function optionsOf(file: string, page: Page): Promise<GivenOption[]> {
 
 async function checkCommand(command: string, page: Page): Promise<void> {
   if (command.includes("[OPTION]")) {
-    const { stdout } = await runCommand(["--help"]);
+    const { stdout } = await runShared(["--help"]);
     return assert(stdout.includes(command), "the help says otherwise");
   }
   const words = await argumentsOf(command);

@@ -3,10 +3,11 @@
 import { assertEquals } from "@std/assert";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { findChromium } from "../../tools/programs.ts";
-import { Command, engines } from "../support/command.ts";
+import { engines } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 import { makeToken, tokenKey, tokenProtocol } from "../support/tokens.ts";
 
 /** Opens a WebSocket in the page, and tells its subprotocol, or how it failed. */
@@ -64,7 +65,7 @@ jwt-from = cookie:session, query:token, protocol
     for (const engine of engines) {
       await t.step(engine, async () => {
         const { host } = peer;
-        await using command = await Command.start({ engine, host, file });
+        await using command = await SharedCommand.start({ engine, host, file });
         const url = `http://localhost:${command.port}`;
         const withPage = async (
           options: Parameters<typeof browser.it.newContext>[0],

@@ -14,6 +14,7 @@ import {
 import { needing } from "../support/needing.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { echo, readAll, TestPeer, writeAll } from "../support/peer.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 /** Runs the command and asserts that it fails with one line on stderr. */
 async function assertFails(
@@ -22,7 +23,9 @@ async function assertFails(
   line: RegExp,
   options?: CommandOptions,
 ): Promise<void> {
-  const result = await runCommand(args, options);
+  const result = options === undefined
+    ? await runShared(args)
+    : await runCommand(args, options);
   assertMatch(result.stderr, /^websocksy: [^\n]+\n$/);
   assertMatch(result.stderr, line);
   assertEquals(result.stdout, "");
@@ -63,7 +66,7 @@ Deno.test("websocksy --help lists every option with its default", async () => {
   for (const flag of ["-c ", "--check ", "--demo ", "-h, --help ", "-V, --v"]) {
     assertStringIncludes(words, ` ${flag}`);
   }
-  assertEquals(await runCommand(["-h"]), { code, stdout, stderr });
+  assertEquals(await runShared(["-h"]), { code, stdout, stderr });
 });
 
 Deno.test("websocksy --version prints name and version", async () => {
@@ -72,14 +75,14 @@ Deno.test("websocksy --version prints name and version", async () => {
     stdout: `websocksy ${manifest.version}\n`,
     stderr: "",
   };
-  assertEquals(await runCommand(["--version"]), expected);
-  assertEquals(await runCommand(["-V"]), expected);
+  assertEquals(await runShared(["--version"]), expected);
+  assertEquals(await runShared(["-V"]), expected);
 });
 
 Deno.test("websocksy --check says what it would do and binds nothing", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
-  const { code, stdout, stderr } = await runCommand([
+  const { code, stdout, stderr } = await runShared([
     ...["-p", String(port), "-l", "127.0.0.1", "-c", "framing=newline"],
     "--check",
   ]);
@@ -232,7 +235,7 @@ Deno.test("websocksy says that a Unix socket cannot be listened on", async () =>
 testEngines(
   "websocksy config.example.ini runs as it stands",
   async (_, engine) => {
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       file: "config.example.ini",
       engine,
     });
@@ -248,7 +251,7 @@ testEngines("websocksy listens on a Unix socket", async (_, engine) => {
   await using directory = new TemporaryDirectory();
   await using peer = TestPeer.tcp(echo);
   const path = join(directory.path, "socket");
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine,
     host: peer.host,
     args: ["-l", `unix:${path}`],
@@ -264,7 +267,10 @@ testEngines(
   "websocksy closes 100 connections with 1001 on SIGINT",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+    });
     const clients: WebSocket[] = [];
     const closes: Promise<CloseEvent>[] = [];
     for (let index = 0; index < 100; index++) {
@@ -316,7 +322,7 @@ testEngines(
       written.resolve();
       await readAll(connection, () => {});
     });
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: [
@@ -393,7 +399,7 @@ testEngines("websocksy reads its file again on SIGHUP", async (_, engine) => {
   await using second = TestPeer.tcp();
   const text = (host: string): string => `[backend]\nhost = ${host}\n`;
   const file = await directory.write("a.ini", text(first.host));
-  await using command = await Command.start({ file, engine });
+  await using command = await SharedCommand.start({ file, engine });
   using before = await RawClient.open(command.port);
   await before.send("before");
   assertEquals(await before.read(), "before");
@@ -428,7 +434,7 @@ testEngines(
     const core = (text: string): string =>
       `[core]\n${text}\n[backend]\nhost = ${peer.host}\n`;
     const file = await directory.write("a.ini", core(""));
-    await using command = await Command.start({ file, engine });
+    await using command = await SharedCommand.start({ file, engine });
     using open = await RawClient.open(command.port);
     await directory.write(
       "a.ini",
@@ -451,7 +457,10 @@ testEngines(
 testEngines(
   "websocksy --demo prints a command that gets an answer",
   async (_, engine) => {
-    await using command = await Command.start({ engine, args: ["--demo"] });
+    await using command = await Command.start({
+      engine,
+      args: ["--demo"],
+    });
     const line = await command.stdout.take((line) => line.includes(" eval "));
     const [, program, script] = /^\s*(\S+) eval "(.*)"$/.exec(line)!;
     // A compiled program knows no Deno but the one that the user may have.
@@ -477,7 +486,10 @@ testEngines(
   "websocksy escapes in its log what a terminal would obey",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({ engine, host: peer.host });
+    await using command = await SharedCommand.start({
+      engine,
+      host: peer.host,
+    });
     using client = await RawClient.open(command.port);
     const reason = "\x1b[2J\x9b31m\r\nforged\u202e";
     await client.sendClose(3000, reason);

@@ -16,9 +16,9 @@ import {
   shells,
 } from "../../core/cli/command_options.ts";
 import { type CommandOption, optionNames } from "../../core/config/option.ts";
-import { runCommand } from "../support/command.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { needing } from "../support/needing.ts";
+import { runShared } from "../support/shared_command.ts";
 import { startShell } from "../support/shell_session.ts";
 
 /** Everything that a text could break, and a kind of value that none has yet. */
@@ -176,11 +176,11 @@ for (const shell of shells) {
 
 Deno.test("websocksy --completions prints the script for each shell", async () => {
   for (const shell of shells) {
-    const { code, stdout, stderr } = await runCommand(["--completions", shell]);
+    const { code, stdout, stderr } = await runShared(["--completions", shell]);
     assertEquals({ code, stderr }, { code: 0, stderr: "" });
     assertEquals(stdout, formatCompletions(shell, names, framingNames));
   }
-  const { code, stdout, stderr } = await runCommand(["--completions", "tcsh"]);
+  const { code, stdout, stderr } = await runShared(["--completions", "tcsh"]);
   assertEquals({ code, stdout }, { code: 2, stdout: "" });
   assertEquals(
     stderr,

@@ -15,12 +15,13 @@ import {
   text,
 } from "../support/clients/session.ts";
 import { opcodes, RawClient } from "../support/client.ts";
-import { Command, runCommand } from "../support/command.ts";
+import { Command } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { echo, readAll, TestPeer, writeAll } from "../support/peer.ts";
 import { residentMemory } from "../support/process_resources.ts";
 import { Random } from "../support/random.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 const offer = { "Sec-WebSocket-Extensions": "permessage-deflate" };
 
@@ -75,7 +76,7 @@ for (const program of clients) {
       await using directory = new TemporaryDirectory();
       await directory.write("true", `${peer.host} * newline lf`);
       await directory.write("false", `${peer.host} * dynamic32`);
-      await using command = await Command.start({
+      await using command = await SharedCommand.start({
         engine: "stream",
         args: [
           ...["--compression", "on", "-b", "file"],
@@ -111,7 +112,7 @@ for (const program of clients) {
 
 Deno.test("Compression is agreed upon with those who offer it, and with nobody else", async () => {
   await using peer = TestPeer.tcp(echo);
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine: "stream",
     host: peer.host,
     args: ["--compression", "9", "--compression-memory", "0"],
@@ -174,7 +175,7 @@ Deno.test("A client that sends what becomes large harms neither the server nor o
 
 Deno.test("A route has its own compression", async () => {
   await using peer = TestPeer.tcp(echo);
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     engine: "stream",
     host: peer.host,
     args: [
@@ -203,7 +204,7 @@ Deno.test("A route has its own compression", async () => {
 
 Deno.test("Compression with the engine native is a configuration error", async () => {
   for (const route of [[], ["--route", "/text"]]) {
-    const { code, stderr } = await runCommand([
+    const { code, stderr } = await runShared([
       ...["-p", "0", "--engine", "native", ...route, "--compression", "on"],
     ]);
     assertEquals(code, 2);

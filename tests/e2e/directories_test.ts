@@ -13,6 +13,7 @@ import {
   startNginx,
   TemporaryDirectory,
 } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 /** A peer that says its name to each connection, and waits for its end. */
 function named(name: string): TestPeer {
@@ -159,7 +160,7 @@ Deno.test(needing(["redis-server", "dnsmasq", "nginx", "openssl"], {
       query = SELECT peer FROM desks WHERE token = :rest
       `.replace(/^ +/gm, ""),
     );
-    const command = stack.use(await Command.start({ file }));
+    const command = stack.use(await SharedCommand.start({ file }));
     const { port } = command;
 
     await t.step("each has its own, and allow-peer decides", async () => {

@@ -22,6 +22,7 @@ import {
   isRunning,
   residentMemory,
 } from "../support/process_resources.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 /** A backend whose connections are framed as one type, and which holds a line as long as it lives. */
 function lifelinePlugin(lifeline: TestPeer, type: "text" | "binary"): string {
@@ -68,7 +69,7 @@ net = ${lifeline.host.slice("tcp://".length)}
 address = ${peer.host}
 `,
     );
-    await using command = await Command.start({ file, engine });
+    await using command = await SharedCommand.start({ file, engine });
     const oldLife = await lifeline.next();
     using first = await RawClient.open(command.port);
     using second = await RawClient.open(command.port);
@@ -612,7 +613,7 @@ Deno.test("websocksy --lock-plugin says in one line why there is no lock", async
     assertMatch(stderr, why);
     assertEquals(stderr.trimEnd().split("\n").length, 1);
   }
-  const { code, stderr } = await runCommand(["--lock-plugin", "rooms"]);
+  const { code, stderr } = await runShared(["--lock-plugin", "rooms"]);
   assertEquals(code, 2);
   assertMatch(stderr, /no plugin has the name "rooms"/);
 });

@@ -11,9 +11,10 @@ import {
 import { join } from "node:path";
 import { RawClient } from "../support/client.ts";
 import { stdArguments } from "../../tools/std.ts";
-import { Command, root, runCommand, testEngines } from "../support/command.ts";
+import { root, testEngines } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { echo, TestPeer } from "../support/peer.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 Deno.test(needing(["namespaces", "ip", "linux"], {
   name: "websocksy hands its port over without a refused or reset connection",
@@ -44,7 +45,7 @@ testEngines(
   "websocksy leaves at once on SIGUSR2 if nobody is there",
   async (_, engine) => {
     const args = ["--reuse-port", "true"];
-    await using command = await Command.start({ engine, args });
+    await using command = await SharedCommand.start({ engine, args });
     command.kill("SIGUSR2");
     await command.event("leave");
     await command.event("shutdown");
@@ -63,7 +64,7 @@ testEngines(
         undefined,
       ]] as const
     ) {
-      await using command = await Command.start({
+      await using command = await SharedCommand.start({
         engine,
         host: peer.host,
         args: ["--reuse-port", "true", "--drain-timeout", timeout],
@@ -81,8 +82,8 @@ testEngines(
 );
 
 Deno.test("websocksy without reuse-port shares its port with nobody", async () => {
-  await using command = await Command.start();
-  const { code, stderr } = await runCommand([
+  await using command = await SharedCommand.start();
+  const { code, stderr } = await runShared([
     ...["-l", "127.0.0.1", "-p", `${command.port}`, "--reuse-port", "true"],
   ]);
   assertEquals(code, 1);

@@ -2,8 +2,8 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { RawClient, request } from "../support/client.ts";
-import { Command, runCommand } from "../support/command.ts";
 import { TestPeer, writeAll } from "../support/peer.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 Deno.test("clients name their peer, within allow-peer", async () => {
   await using peer = TestPeer.tcp(async (connection) => {
@@ -12,7 +12,7 @@ Deno.test("clients name their peer, within allow-peer", async () => {
   });
   await using other = TestPeer.tcp();
   const { port } = new URL(peer.host);
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     args: [
       ...["--allow-peer", `tcp://127.0.0.0/8:${port}`],
       ...["-b", "template", "-c", "peer=tcp://%query:address%"],
@@ -71,7 +71,7 @@ Deno.test("clients name their peer, within allow-peer", async () => {
 });
 
 Deno.test("template does not start without allow-peer", async () => {
-  const { code, stderr } = await runCommand([
+  const { code, stderr } = await runShared([
     ...["-p", "0", "-b", "template", "-c", "peer=tcp://%query:address%"],
   ]);
   assertEquals(code, 2);

@@ -16,6 +16,7 @@ import {
   createCertificate,
   TemporaryDirectory,
 } from "../support/service.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 const needs = ["openssl"] as const;
 
@@ -32,6 +33,16 @@ class TlsFiles extends TemporaryDirectory {
 }
 
 function start(
+  files: TlsFiles,
+  engine: EngineName,
+  host: string,
+  args: readonly string[] = [],
+): Promise<SharedCommand> {
+  return SharedCommand.start({ engine, host, args: [...files.args, ...args] });
+}
+
+/** The same, in a process of its own. */
+function startAlone(
   files: TlsFiles,
   engine: EngineName,
   host: string,
@@ -242,7 +253,7 @@ testEngines(
     await using files = new TlsFiles();
     const { cert } = await files.make();
     await using peer = TestPeer.tcp();
-    await using command = await start(files, engine, peer.host);
+    await using command = await startAlone(files, engine, peer.host);
     using client = await connectTls(command.port, cert);
     await client.write(encoder.encode(formatRequest()));
     await client.read(new Uint8Array(4096));
@@ -296,7 +307,7 @@ testEngines("websocksy with TLS leaves no descriptor behind", async (
   const { cert } = await files.make();
   await using peer = TestPeer.tcp(echo);
   // Half a handshake is waited for so long.
-  await using command = await start(files, engine, peer.host, [
+  await using command = await startAlone(files, engine, peer.host, [
     ...["--head-timeout", "1"],
   ]);
   const descriptors = (): number =>
@@ -462,7 +473,7 @@ Deno.test(
       for (const [args, line] of cases) {
         await t.step(String(line), async () => {
           for (const check of [[], ["--check"]]) {
-            const { code, stdout, stderr } = await runCommand([
+            const { code, stdout, stderr } = await runShared([
               ...["-p", "0", ...args, ...check],
             ]);
             assertMatch(stderr, /^websocksy: [^\n]*\n$/);
@@ -505,7 +516,7 @@ testEngines("websocksy with TLS switched off by SIGHUP goes on with it", async (
     `[core]\ntls-cert = ${files.certFile}\ntls-key = ${files.keyFile}\n`;
   const backend = `[backend]\nhost = ${peer.host}\n`;
   const file = await files.write("a.ini", core + backend);
-  await using command = await Command.start({ file, engine });
+  await using command = await SharedCommand.start({ file, engine });
   await files.write("a.ini", backend);
   command.kill("SIGHUP");
   const { level, error } = await command.event("certificate");

@@ -23,6 +23,7 @@ import {
   descriptorsReturn,
   eventually,
 } from "../support/process_resources.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 const MiB = 1024 * 1024;
 const large = 200 * MiB;
@@ -60,8 +61,16 @@ class Site extends TemporaryDirectory {
   }
 
   /** Starts the command that serves it. */
-  serve(engine: EngineName, args: readonly string[] = []): Promise<Command> {
-    return Command.start({ engine, args: ["--web", this.www, ...args] });
+  serve(
+    engine: EngineName,
+    args: readonly string[] = [],
+  ): Promise<SharedCommand> {
+    return SharedCommand.start({ engine, args: ["--web", this.www, ...args] });
+  }
+
+  /** The same, in a process of its own. */
+  serveAlone(engine: EngineName): Promise<Command> {
+    return Command.start({ engine, args: ["--web", this.www] });
   }
 }
 
@@ -288,7 +297,10 @@ testEngines("web follows where its folder leads", async (_, engine) => {
   }
   const link = join(site.path, "current");
   await Deno.symlink("one", link);
-  await using command = await Command.start({ engine, args: ["--web", link] });
+  await using command = await SharedCommand.start({
+    engine,
+    args: ["--web", link],
+  });
   assertEquals((await get(command.port, "/a.txt")).body, "one");
   // As those do who put a new version in the place of the old one.
   await Deno.symlink("two", `${link}.new`);
@@ -524,7 +536,11 @@ testEngines("web tells what it may not read", async (_, engine) => {
     `--deny-read=${denied}`,
   ];
   const args = ["--web", site.www];
-  await using command = await Command.start({ engine, args, permissions });
+  await using command = await Command.start({
+    engine,
+    args,
+    permissions,
+  });
   assertEquals((await get(command.port, "/a.txt")).status, 200);
   const { status, body } = await get(command.port, "/b.txt");
   assertEquals([status, body], [403, "this may not be read\n"]);
@@ -538,7 +554,7 @@ testEngines(
   async (_, engine) => {
     await using site = await Site.make();
     const path = await site.putLarge("large");
-    await using command = await site.serve(engine);
+    await using command = await site.serveAlone(engine);
     await get(command.port, "/large", { method: "HEAD" });
     const before = peakMemory(command.pid);
     const descriptors = countDescriptors(command.pid);
@@ -567,7 +583,7 @@ testEngines(
   async (_, engine) => {
     await using site = await Site.make();
     await site.putLarge("large");
-    await using command = await site.serve(engine);
+    await using command = await site.serveAlone(engine);
     await get(command.port, "/large", { method: "HEAD" });
     const before = countDescriptors(command.pid);
     const other = { Connection: "Upgrade", Upgrade: "h2c" };
