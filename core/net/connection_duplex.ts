@@ -6,12 +6,13 @@
 
 import { Duplex, type DuplexOptions } from "node:stream";
 
+/** What is used of a `Deno.Conn`. */
+type Connection = Pick<Deno.Conn, "write" | "closeWrite">;
+
 /** A `Deno.Conn` as a `Duplex`; how it is read is up to the class that extends it. */
-export abstract class ConnectionDuplex<
-  Connection extends Deno.Conn = Deno.Conn,
-> extends Duplex {
+export abstract class ConnectionDuplex<Conn extends Connection> extends Duplex {
   /** The connection. */
-  protected readonly conn: Connection;
+  protected readonly conn: Conn;
 
   /**
    * Constructs a new instance.
@@ -19,7 +20,7 @@ export abstract class ConnectionDuplex<
    * @param conn The connection; a class that extends this one closes it.
    * @param options Options of the stream.
    */
-  protected constructor(conn: Connection, options: DuplexOptions = {}) {
+  protected constructor(conn: Conn, options: DuplexOptions = {}) {
     super({ ...options, allowHalfOpen: true });
     this.conn = conn;
   }

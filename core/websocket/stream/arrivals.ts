@@ -6,7 +6,7 @@
  */
 
 import type { RemoteAddress } from "../../api.ts";
-import type { RequestError } from "../../errors.ts";
+import { RequestError } from "../../errors.ts";
 import { giveMemory, takeMemory } from "../../memory/buffer_pool.ts";
 import {
   chargeRequest,
@@ -20,15 +20,21 @@ import {
   type SharedTimer,
   startSharedTimer,
 } from "../../time/shared_timers.ts";
-import type { EngineOptions, RequestHead } from "../engine.ts";
+import type {
+  ClientCertificate,
+  EngineOptions,
+  RequestHead,
+} from "../engine.ts";
 import {
   names,
   parseRequest,
   RawHeaders,
   readRequestHead,
 } from "../request.ts";
+import type { ClientConnection } from "./client_connection.ts";
 import { ConnectionStream } from "./connection_stream.ts";
 import { type DetachedConnection, HttpConnection } from "./http_connection.ts";
+import type { TlsConnection } from "./tls_connection.ts";
 
 /**
  * Bytes of the first read. `node:http` reads a head that is larger, or arrives
@@ -41,8 +47,13 @@ const nothing = new Uint8Array();
 /** Options for {@linkcode Arrivals}. */
 export interface ArrivalsOptions
   extends Pick<EngineOptions, "admit" | "limits" | "headTimeout"> {
-  /** Whether clients use TLS, so that nothing can be read here. */
-  readonly isSecure: boolean;
+  /**
+   * Begins TLS on a connection; absent: clients do not use it.
+   *
+   * @param connection The connection.
+   * @returns The connection with TLS, which owns it.
+   */
+  readonly secure?: ((connection: Deno.Conn) => TlsConnection) | undefined;
   /**
    * Takes a request for a WebSocket.
    *
@@ -67,9 +78,13 @@ export interface ArrivalsOptions
 
 /** A connection that is read. */
 interface Arrival {
-  readonly connection: Deno.Conn;
+  /** The connection; with TLS from its first bytes on. */
+  connection: ClientConnection;
+  /** The certificate that the client has shown. */
+  certificate: ClientCertificate | undefined;
   readonly memory: Uint8Array<ArrayBuffer>;
-  readonly count: Promise<number | null>;
+  /** The read that has begun. */
+  count: Promise<number | null>;
   readonly keepAlive: SharedTimer | undefined;
   /** Called when the connection is closed, by any owner. */
   readonly onReleased: () => void;
@@ -102,20 +117,39 @@ export class Arrivals {
    * @param connection The connection.
    */
   take(connection: Deno.Conn): void {
-    const { admit, limits, isSecure, onOther } = this.#options;
+    const { admit, limits, secure, onOther } = this.#options;
     const admission = admit?.(toRemote(connection.remoteAddr));
     const keepAlive = keepAliveLater(connection, limits().keepAlive);
     const isAdmitted = typeof admission === "function";
-    const onReleased = isAdmitted ? admission : () => {};
-    if (isSecure || !isAdmitted && admission !== undefined) {
-      const reader = createReader();
-      const detached = { connection, keepAlive, reader, onReleased };
-      onOther(new HttpConnection(detached), isAdmitted ? undefined : admission);
+    if (!isAdmitted && admission !== undefined) {
+      const onReleased = (): void => {};
+      // It would have to be answered with TLS.
+      if (secure !== undefined) release({ connection, keepAlive, onReleased });
+      else {
+        const detached = {
+          connection,
+          certificate: undefined,
+          keepAlive,
+          reader: createReader(),
+          onReleased,
+        };
+        onOther(new HttpConnection(detached), admission);
+      }
       return;
     }
+    const onReleased = isAdmitted ? admission : (): void => {};
     const memory = takeMemory(firstRead);
     const count = connection.read(memory);
-    this.#read({ connection, memory, count, keepAlive, onReleased });
+    const arrival: Arrival = {
+      connection,
+      certificate: undefined,
+      memory,
+      count,
+      keepAlive,
+      onReleased,
+    };
+    if (secure === undefined) this.#read(arrival);
+    else this.#secure(arrival, () => secure(connection));
   }
 
   /** Closes the connections that have no other owner yet. */
@@ -123,27 +157,76 @@ export class Arrivals {
     for (const arrival of this.#waiting) this.#close(arrival);
   }
 
-  async #read(arrival: Arrival): Promise<void> {
-    this.#waiting.add(arrival);
-    const timer = startSharedTimer(
-      () => this.#handOver(arrival, this.#options.onLate),
-      this.#timeout,
-    );
-    let length: number | null = null;
-    try {
-      length = await arrival.count;
-    } catch {
-      // The client has left, as if it had ended the connection without sending
-      // anything.
+  /** Speaks TLS, or tells a client that does not. */
+  async #secure(
+    arrival: Arrival,
+    secure: () => TlsConnection,
+  ): Promise<void> {
+    const open = async (): Promise<TlsConnection | "plain" | null> => {
+      const { memory, count } = arrival;
+      const length = await count;
+      if (length === null || !this.#waiting.has(arrival)) return null;
+      if (isLetter(memory[0]!)) return "plain";
+      const tls = arrival.connection = secure();
+      return await tls.open(memory, length) ? tls : null;
+    };
+    const tls = await this.#await(arrival, open(), () => this.#close(arrival));
+    if (tls === undefined) return;
+    if (tls === null) return this.#close(arrival);
+    if (tls === "plain") {
+      return this.#handOver(arrival, (connection) => {
+        connection.refusal = new RequestError(
+          400,
+          "TLS is spoken here: use wss or https",
+        );
+        this.#options.onOther(connection);
+      });
     }
-    cancelSharedTimer(timer);
-    if (!this.#waiting.has(arrival)) return;
+    arrival.certificate = tls.certificate;
+    arrival.count = tls.read(arrival.memory);
+    await this.#read(arrival);
+  }
+
+  async #read(arrival: Arrival): Promise<void> {
+    const length = await this.#await(
+      arrival,
+      arrival.count,
+      () => this.#handOver(arrival, this.#options.onLate),
+    );
+    if (length === undefined) return;
     if (length === null) this.#close(arrival);
     else await this.#parse(arrival, length);
   }
 
+  /**
+   * Awaits something for a connection that has no other owner yet.
+   *
+   * @param arrival The connection.
+   * @param promise What is awaited.
+   * @param onLate Called if it takes too long; takes the connection.
+   * @returns The result; `null` if the client has left, as if it had ended the
+   * connection without sending anything; `undefined` if the connection has been
+   * taken.
+   */
+  async #await<Result>(
+    arrival: Arrival,
+    promise: Promise<Result>,
+    onLate: () => void,
+  ): Promise<Result | null | undefined> {
+    this.#waiting.add(arrival);
+    const timer = startSharedTimer(onLate, this.#timeout);
+    let result: Result | null = null;
+    try {
+      result = await promise;
+    } catch {
+      // The client has left.
+    }
+    cancelSharedTimer(timer);
+    return this.#waiting.has(arrival) ? result : undefined;
+  }
+
   async #parse(arrival: Arrival, length: number): Promise<void> {
-    const { connection, memory } = arrival;
+    const { connection, certificate, memory } = arrival;
     const read = memory.subarray(0, length);
     const text = readRequestHead(read);
     const head = text && parseRequest({
@@ -152,6 +235,7 @@ export class Arrivals {
       headers: new RawHeaders(text.fields),
       remote: toRemote(connection.remoteAddr),
       local: toRemote(connection.localAddr),
+      ...certificate && { certificate },
     });
     if (
       head === undefined || !head.asksForWebSocket ||
@@ -183,17 +267,33 @@ export class Arrivals {
 
   #close(arrival: Arrival): void {
     this.#waiting.delete(arrival);
-    cancelSharedTimer(arrival.keepAlive);
-    arrival.connection.close();
-    arrival.onReleased();
+    release(arrival);
   }
+}
+
+/** Closes a connection. */
+function release(
+  { connection, keepAlive, onReleased }: Pick<
+    Arrival,
+    "connection" | "keepAlive" | "onReleased"
+  >,
+): void {
+  cancelSharedTimer(keepAlive);
+  connection.close();
+  onReleased();
+}
+
+/** Matches the first byte of an HTTP method, which no TLS record begins with. */
+function isLetter(byte: number): boolean {
+  return /[A-Za-z]/.test(String.fromCharCode(byte));
 }
 
 /** The connection for its next owner. */
 function detach(
-  { connection, keepAlive, onReleased }: Arrival,
+  { connection, certificate, keepAlive, onReleased }: Arrival,
 ): DetachedConnection {
-  return { connection, keepAlive, reader: createReader(), onReleased };
+  const reader = createReader();
+  return { connection, certificate, keepAlive, reader, onReleased };
 }
 
 function toRemote(address: Deno.Addr): RemoteAddress {

@@ -6,10 +6,10 @@
  */
 
 import { X509Certificate } from "node:crypto";
-import type { TLSSocket } from "node:tls";
 import { readCertificateNames } from "../../net/certificate_names.ts";
 import { parseCertificates } from "../../net/tls_trust.ts";
 import type { ClientCertificate } from "../engine.ts";
+import type { TlsCodec } from "./tls_codec.ts";
 
 /** An authority whose certificates clients may show. */
 export interface Authority {
@@ -61,11 +61,11 @@ export class ClientAuthorities {
   /**
    * Reads the certificate of a client.
    *
-   * @param socket Its connection, after the handshake.
+   * @param codec Its connection's, after the handshake.
    * @returns The certificate; `undefined` if it has shown none.
    */
-  read(socket: TLSSocket): ClientCertificate | undefined {
-    const { raw } = socket.getPeerCertificate() ?? {};
+  read(codec: TlsCodec): ClientCertificate | undefined {
+    const raw = codec.getPeerCertificateChain()?.certificates[0];
     if (raw === undefined) return undefined;
     try {
       const certificate = new X509Certificate(raw);
@@ -82,7 +82,7 @@ export class ClientAuthorities {
         ? "it has expired"
         : undefined;
       const vouchers = fault === undefined
-        ? this.#vouchersOf(certificate, socket)
+        ? this.#vouchersOf(certificate, codec)
         : { fault };
       const names = [...common, ...others];
       return "fault" in vouchers
@@ -96,14 +96,15 @@ export class ClientAuthorities {
 
   #vouchersOf(
     certificate: X509Certificate,
-    socket: TLSSocket,
+    codec: TlsCodec,
   ): Vouchers | { readonly fault: string } {
     const { fingerprint256 } = certificate;
-    if (socket.isSessionReused()) {
+    if (codec.isSessionReused()) {
       return checked.get(fingerprint256) ??
         { fault: "its TLS session was resumed, and it was never checked" };
     }
-    const verdict = verdictOf(socket);
+    // What Deno has found wrong in a whole handshake.
+    const verdict = codec.verifyError();
     if (verdict !== "") return { fault: verdict };
     const direct = this.#authorities.filter(({ certificate: authority }) =>
       certificate.checkIssued(authority) &&
@@ -121,14 +122,4 @@ export class ClientAuthorities {
     if (checked.size > mostChecked) checked.delete([...checked.keys()][0]!);
     return vouchers;
   }
-}
-
-/** What Deno has found wrong with a certificate in a whole handshake; empty: nothing. */
-function verdictOf(socket: TLSSocket): string {
-  // `authorized` is set only where `tls.Server` accepts the connection.
-  const { _handle: handle } = socket as unknown as {
-    readonly _handle?: { verifyError?(): unknown };
-  };
-  const verdict = handle?.verifyError?.();
-  return typeof verdict === "string" ? verdict : "it could not be checked";
 }

@@ -1,5 +1,5 @@
 /**
- * Reads and writes a client's connection without TLS directly.
+ * Reads and writes a client's connection directly.
  *
  * @module
  */
@@ -17,6 +17,7 @@ import {
   type ByteStreamHandler,
   highWaterMark,
 } from "./byte_stream.ts";
+import type { ClientConnection } from "./client_connection.ts";
 import type { BegunRead, DetachedConnection } from "./http_connection.ts";
 
 /** Waiting writes are joined up to this many bytes. */
@@ -82,7 +83,7 @@ type Output =
 type Writer = "idle" | "writing" | "full";
 
 /**
- * A `Deno.Conn` as a {@linkcode ByteStream}. It reads into pooled memory whose
+ * A connection as a {@linkcode ByteStream}. It reads into pooled memory whose
  * size follows the traffic: one buffer, and a second one while chunks arrive
  * faster than they are taken.
  */
@@ -90,7 +91,7 @@ export class ConnectionStream implements ByteStream {
   pending = 0;
   sent = 0;
   readonly reader: Reader;
-  #connection: Deno.Conn;
+  #connection: ClientConnection;
   #onReleased: () => void;
   #handler: ByteStreamHandler | undefined;
   #begun: BegunRead | undefined;

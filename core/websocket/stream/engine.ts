@@ -11,8 +11,7 @@ import { formatUpgrade } from "../handshake.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { ConnectionStream } from "./connection_stream.ts";
-import { DuplexStream } from "./duplex_stream.ts";
-import { HttpConnection } from "./http_connection.ts";
+import type { HttpConnection } from "./http_connection.ts";
 import { formatResponse, sendAnswer, sendLastAnswer } from "./http_answer.ts";
 import { notUpgradable, readRequest } from "./http_request.ts";
 import { negotiateCompression } from "../deflate/negotiate.ts";
@@ -67,16 +66,8 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     if (!head.asksForWebSocket) {
       return track(answerOther(head, duplex, handle));
     }
-    let stream: ByteStream;
-    if (duplex instanceof HttpConnection) {
-      stream = new ConnectionStream(duplex.detach(), rest);
-    } else {
-      const below = http.connectionBelow(duplex);
-      // A client may read as slowly as it likes.
-      below.writeTimeout = 0;
-      stream = new DuplexStream(duplex, rest, below.reader);
-    }
-    upgrade(head, stream);
+    const detached = (duplex as HttpConnection).detach();
+    upgrade(head, new ConnectionStream(detached, rest));
   });
 
   http.server.on("connect", (request: IncomingMessage, duplex: Duplex) => {
@@ -85,9 +76,12 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
     track(answerOther(readRequest(request), duplex, handle));
   });
 
+  const tls = options.certificate && await import("./tls.ts");
+  let settings = tls?.toTlsSettings(options.certificate!);
   const arrivals = new Arrivals({
     ...options,
-    isSecure: options.certificate !== undefined,
+    secure: tls &&
+      ((connection) => new tls.TlsConnection(connection, settings!)),
     onUpgrade: upgrade,
     onOther: http.accept,
     onLate: http.expire,
@@ -98,7 +92,10 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
   });
   return {
     port: listener.port,
-    useCertificate: http.useCertificate,
+    useCertificate(certificate): boolean {
+      settings = tls?.toTlsSettings(certificate);
+      return tls !== undefined;
+    },
     stopListening: () => listener.leave(),
     async close(): Promise<void> {
       listener.close();

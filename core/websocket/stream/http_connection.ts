@@ -9,6 +9,8 @@ import { giveMemory, headroom, takeMemory } from "../../memory/buffer_pool.ts";
 import { giveWay, type Reader } from "../../memory/read_budget.ts";
 import { ReadSize } from "../../memory/read_buffer.ts";
 import { ConnectionDuplex } from "../../net/connection_duplex.ts";
+import type { ClientCertificate } from "../engine.ts";
+import type { ClientConnection } from "./client_connection.ts";
 import {
   cancelSharedTimer,
   type SharedTimer,
@@ -21,7 +23,9 @@ const largestRead = 64 * 1024;
 /** A connection that changes hands. */
 export interface DetachedConnection {
   /** The connection. */
-  readonly connection: Deno.Conn;
+  readonly connection: ClientConnection;
+  /** The certificate that the client has shown. */
+  readonly certificate?: ClientCertificate | undefined;
   /** A read that has begun, whose bytes are not handled yet. */
   readonly begun?: BegunRead | undefined;
   /** To be cancelled when the connection is closed. */
@@ -40,8 +44,8 @@ export interface BegunRead {
   readonly count: Promise<number | null>;
 }
 
-/** A `Deno.Conn` as a `Duplex` of Node.js, read only on request. */
-export class HttpConnection extends ConnectionDuplex {
+/** A connection as a `Duplex` of Node.js, read only on request. */
+export class HttpConnection extends ConnectionDuplex<ClientConnection> {
   /** The client's IP address; absent on a Unix socket. */
   readonly remoteAddress: string | undefined;
   /** The client's port. */
@@ -50,6 +54,8 @@ export class HttpConnection extends ConnectionDuplex {
   readonly localAddress: string | undefined;
   /** The port that the client has connected to. */
   readonly localPort: number | undefined;
+  /** The certificate that the client has shown. */
+  readonly clientCertificate?: ClientCertificate | undefined;
   /** The refusal of every request on it; absent: they are served. */
   refusal: RequestError | undefined;
   /** What decides how soon it has its turn among all who read. */
@@ -63,7 +69,6 @@ export class HttpConnection extends ConnectionDuplex {
   #isPeeked: boolean;
   #readSize = new ReadSize(largestRead);
   #isDetached = false;
-  #isStopped = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -72,11 +77,13 @@ export class HttpConnection extends ConnectionDuplex {
    * @param detached The connection, which it owns from then on.
    */
   constructor(
-    { connection, begun, keepAlive, reader, onReleased }: DetachedConnection,
+    { connection, certificate, begun, keepAlive, reader, onReleased }:
+      DetachedConnection,
   ) {
     // One chunk of any size may wait, so that an end after it is noticed.
     super(connection, { readableHighWaterMark: 1 });
     this.reader = reader;
+    this.clientCertificate = certificate;
     this.#onReleased = onReleased;
     this.#begun = begun;
     this.#isPeeked = begun !== undefined;
@@ -102,22 +109,12 @@ export class HttpConnection extends ConnectionDuplex {
     this.destroy();
     return {
       connection: this.conn,
+      certificate: this.clientCertificate,
       begun: this.#begun,
       keepAlive: this.#keepAlive,
       reader: this.reader,
       onReleased: this.#onReleased,
     };
-  }
-
-  /** Stops reading, even if more is requested. */
-  stopReading(): void {
-    this.#isStopped = true;
-  }
-
-  /** Reads again. */
-  continueReading(): void {
-    this.#isStopped = false;
-    this._read();
   }
 
   /**
@@ -134,25 +131,8 @@ export class HttpConnection extends ConnectionDuplex {
     return this;
   }
 
-  /**
-   * Waits for the first byte, and leaves it to be read. Nothing else may be read
-   * in the meantime.
-   *
-   * @returns The byte; `undefined` if none comes.
-   */
-  async peek(): Promise<number | undefined> {
-    const { memory, count } = this.#begin();
-    this.#isPeeked = true;
-    try {
-      return await count === null ? undefined : memory[0];
-    } catch {
-      // The reader gets the error.
-      return undefined;
-    }
-  }
-
   override _read(): void {
-    if (this.#isStopped || this.#isDetached) return;
+    if (this.#isDetached) return;
     if (this.#isPeeked) {
       this.#isPeeked = false;
       this.#finishRead(this.#begun!);

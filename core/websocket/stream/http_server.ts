@@ -1,19 +1,12 @@
 /**
- * The HTTP server below the `stream` engine: with or without TLS, and with
- * limits on what comes before a request is complete.
+ * The HTTP server below the `stream` engine, with limits on what comes before a
+ * request is complete.
  *
  * @module
  */
 
 import { createServer, type Server } from "node:http";
 import type { Duplex } from "node:stream";
-import { X509Certificate } from "node:crypto";
-import { createSecureContext, type SecureContext } from "node:tls";
-import {
-  isValidFor,
-  readCertificateNames,
-} from "../../net/certificate_names.ts";
-import { ClientAuthorities } from "./client_certificate.ts";
 import type { HttpConnection } from "./http_connection.ts";
 import { dropRest, endSoon, formatResponse } from "./http_answer.ts";
 import {
@@ -23,14 +16,8 @@ import {
   readMalformed,
 } from "./http_request.ts";
 import { RequestGate } from "./request_gate.ts";
-import { startTls, type StartTlsOptions } from "./tls.ts";
-import { RequestError } from "../../errors.ts";
-import type {
-  CertifiedKey,
-  EngineOptions,
-  RequestHandler,
-  ServerCertificate,
-} from "../engine.ts";
+import type { RequestError } from "../../errors.ts";
+import type { EngineOptions, RequestHandler } from "../engine.ts";
 
 /**
  * The client has the time for a request's head, times this, to read a part of
@@ -65,15 +52,6 @@ export interface StreamServer {
    */
   release(socket: Duplex): Uint8Array;
   /**
-   * Finds the connection below TLS.
-   *
-   * @param socket The socket of TLS.
-   * @returns The connection.
-   */
-  connectionBelow(socket: Duplex): HttpConnection;
-  /** Uses a certificate for clients that connect from now on. */
-  useCertificate(certificate: ServerCertificate): boolean;
-  /**
    * Ends the connections on which no WebSocket is open.
    *
    * @returns A promise that resolves when none is left.
@@ -84,15 +62,12 @@ export interface StreamServer {
 /**
  * Creates an HTTP server.
  *
- * @param options Its certificate, how long a request's head may take, and what
+ * @param options How long a request's head may take, and what
  * answers data that is not a request.
  * @returns The server.
  */
 export function createStreamServer(
-  { certificate, headTimeout, handle }: Pick<
-    EngineOptions,
-    "certificate" | "headTimeout" | "handle"
-  >,
+  { headTimeout, handle }: Pick<EngineOptions, "headTimeout" | "handle">,
 ): StreamServer {
   const timeout = Math.ceil(headTimeout * 1000);
   const limits = {
@@ -129,10 +104,7 @@ export function createStreamServer(
   let isListening = true;
   Object.defineProperty(server, "listening", { get: () => isListening });
   server.emit("listening");
-  let tls = certificate && toTls(certificate);
   const connections = new Set<HttpConnection>();
-  /** The connections below the sockets of TLS. */
-  const lower = new WeakMap<Duplex, HttpConnection>();
   let onEmpty: (() => void) | undefined;
   /** Connections beyond a limit that get an answer. */
   let refusing = 0;
@@ -146,25 +118,11 @@ export function createStreamServer(
     });
   }
 
-  function serve(socket: Duplex): void {
-    server.emit("connection", socket);
-    gates.set(socket, new RequestGate(socket));
-  }
-
-  /** Answers a client that uses HTTP instead of TLS. */
-  function servePlain(connection: HttpConnection): void {
-    connection.refusal = new RequestError(
-      400,
-      "TLS is spoken here: use wss or https",
-    );
-    serve(connection);
-  }
-
   return {
     server,
     accept(connection, refusal): void {
       if (refusal !== undefined) {
-        if (tls !== undefined || refusing === mostRefusing) {
+        if (refusing === mostRefusing) {
           connection.destroy();
           return;
         }
@@ -174,18 +132,8 @@ export function createStreamServer(
         endSoon(connection);
       }
       keep(connection);
-      if (tls === undefined) serve(connection);
-      else {
-        startTls(connection, {
-          ...tls,
-          timeout,
-          onSecure(socket): void {
-            lower.set(socket, connection);
-            serve(socket);
-          },
-          onPlain: servePlain,
-        });
-      }
+      server.emit("connection", connection);
+      gates.set(connection, new RequestGate(connection));
     },
     expire(connection): void {
       keep(connection);
@@ -198,14 +146,6 @@ export function createStreamServer(
     },
     release(socket): Uint8Array {
       return gates.get(socket)!.close();
-    },
-    connectionBelow(socket): HttpConnection {
-      return lower.get(socket)!;
-    },
-    useCertificate(certificate): boolean {
-      if (tls === undefined) return false;
-      tls = toTls(certificate);
-      return true;
     },
     async close(): Promise<void> {
       isListening = false;
@@ -236,35 +176,4 @@ async function refuse(
   }
   socket.end(await formatResponse(answer));
   dropRest(socket);
-}
-
-/** What a server's side of TLS needs. */
-function toTls(
-  { cert, key, others = [], clientAuthorities: ca }: ServerCertificate,
-): Pick<StartTlsOptions, "secureContext" | "chooseContext" | "authorities"> {
-  function toContext({ cert, key }: CertifiedKey): SecureContext {
-    return createSecureContext({ cert, key, ...ca !== undefined && { ca } });
-  }
-  const secureContext = toContext({ cert, key });
-  return {
-    secureContext,
-    ...others.length > 0 && {
-      chooseContext: chooserOf([
-        [cert, secureContext],
-        ...others.map((one) => [one.cert, toContext(one)] as const),
-      ]),
-    },
-    ...ca !== undefined && { authorities: new ClientAuthorities(ca) },
-  };
-}
-
-/** Makes a function that finds the first context whose certificate is valid for a name. */
-function chooserOf(
-  contexts: readonly (readonly [cert: string, context: SecureContext])[],
-): (name: string) => SecureContext | undefined {
-  const named = contexts.map(([cert, context]) => ({
-    names: readCertificateNames(new X509Certificate(cert).raw),
-    context,
-  }));
-  return (name) => named.find(({ names }) => isValidFor(names, name))?.context;
 }

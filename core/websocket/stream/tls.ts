@@ -1,108 +1,62 @@
 /**
- * Starts TLS on an accepted connection, with a socket that can be paused.
+ * What a server shows to clients that use TLS.
  *
  * @module
  */
 
-import { type SecureContext, TLSSocket } from "node:tls";
-import type { ClientAuthorities } from "./client_certificate.ts";
-import type { HttpConnection } from "./http_connection.ts";
+import { X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
+import {
+  isValidFor,
+  readCertificateNames,
+} from "../../net/certificate_names.ts";
+import type { CertifiedKey, ServerCertificate } from "../engine.ts";
+import { ClientAuthorities } from "./client_certificate.ts";
+import { type CodecContext, hasCodecs, toCodecContext } from "./tls_codec.ts";
+import { TlsConnection, type TlsSettings } from "./tls_connection.ts";
 
-/** Options for {@linkcode startTls}. */
-export interface StartTlsOptions {
-  /** The certificate and its key. */
-  readonly secureContext: SecureContext;
-  /** Finds another certificate for the name that a client asks for (SNI); absent: there is none. */
-  readonly chooseContext?: (name: string) => SecureContext | undefined;
-  /** Clients are asked for certificates of these; absent: for none. */
-  readonly authorities?: ClientAuthorities | undefined;
-  /** Milliseconds for the handshake. */
-  readonly timeout: number;
-  /** Takes a connection whose client uses HTTP without TLS. */
-  readonly onPlain: (connection: HttpConnection) => void;
-  /** Takes the TLS socket after the handshake. */
-  readonly onSecure: (socket: TLSSocket) => void;
-}
+export { TlsConnection };
 
 /**
- * Speaks TLS, as a server, on a connection. A connection whose handshake fails
- * is destroyed, unless the client uses HTTP and can be answered.
+ * Reads certificates and keys.
  *
- * Deno's TLS sockets continue to read while they are paused, and keep the data;
- * so this function stops the connection below.
- *
- * @param connection The connection.
- * @param options The certificate, and what takes the TLS socket.
+ * @param certificate Them.
+ * @returns What connections need.
+ * @throws {Error} If one is malformed, or this version of Deno cannot use it.
  */
-export async function startTls(
-  connection: HttpConnection,
-  options: StartTlsOptions,
-): Promise<void> {
-  const { secureContext, chooseContext, authorities } = options;
-  const { timeout, onSecure, onPlain } = options;
-  const timer = setTimeout(() => connection.destroy(), timeout);
-  connection.once("close", () => clearTimeout(timer));
-  const first = await connection.peek();
-  if (connection.destroyed) return;
-  if (first === undefined) {
-    // The client has ended its side: no handshake can follow.
-    connection.destroy();
-    return;
+export function toTlsSettings(
+  { cert, key, others = [], clientAuthorities: ca }: ServerCertificate,
+): TlsSettings {
+  if (!hasCodecs()) {
+    throw new Error(
+      `Cannot use TLS: Deno ${Deno.version.deno} differs from 2.9 in what the engine "stream" needs for it; the engine "native" does not`,
+    );
   }
-  if (isLetter(first)) {
-    clearTimeout(timer);
-    onPlain(connection);
-    return;
+  function toContext({ cert, key }: CertifiedKey): CodecContext {
+    const context = createSecureContext({
+      cert,
+      key,
+      ...ca !== undefined && { ca },
+    });
+    return toCodecContext(context, ca !== undefined);
   }
-  const socket = new TLSSocket(connection, {
-    isServer: true,
-    secureContext,
-    ALPNProtocols: ["http/1.1"],
-    // What a request needs is decided when its path is known.
-    ...authorities && { requestCert: true, rejectUnauthorized: false },
-    ...chooseContext && {
-      SNICallback(name, choose): void {
-        choose(null, chooseContext(name));
-      },
-    },
-  });
-  function fail(): void {
-    socket.destroy();
-    connection.destroy();
-  }
-  connection.on("error", () => {});
-  connection.once("end", fail);
-  connection.once("close", () => socket.destroy());
-  socket.on("error", fail);
-  socket.once("close", () => connection.destroy());
-  socket.on("pause", () => connection.stopReading());
-  socket.on("resume", () => {
-    // A turn later, because the socket may be paused again by then.
-    if (!socket.isPaused()) connection.continueReading();
-  });
-  // It would tell those of a handle, which the connection does not have.
-  const { remoteAddress, remotePort, localAddress, localPort } = connection;
-  Object.defineProperties(socket, {
-    remoteAddress: { value: remoteAddress },
-    remotePort: { value: remotePort },
-    localAddress: { value: localAddress },
-    localPort: { value: localPort },
-  });
-  socket.once("secure", () => {
-    clearTimeout(timer);
-    socket.off("error", fail);
-    connection.off("end", fail);
-    if (authorities !== undefined) {
-      const value = authorities.read(socket);
-      Object.defineProperty(socket, "clientCertificate", { value });
-    }
-    onSecure(socket);
-  });
+  const first = toContext({ cert, key });
+  const authorities = ca === undefined ? undefined : new ClientAuthorities(ca);
+  if (others.length === 0) return { contextFor: () => first, authorities };
+  const find = finderOf([
+    [cert, first],
+    ...others.map((one) => [one.cert, toContext(one)] as const),
+  ]);
+  return { contextFor: (name) => find(name) ?? first, authorities };
 }
 
-/**
- * Matches the first byte of an HTTP method, which no TLS record begins with.
- */
-function isLetter(byte: number): boolean {
-  return /[A-Za-z]/.test(String.fromCharCode(byte));
+/** Makes a function that finds the first context whose certificate is valid for a name. */
+function finderOf(
+  contexts: readonly (readonly [cert: string, context: CodecContext])[],
+): (name: string) => CodecContext | undefined {
+  const named = contexts.map(([cert, context]) => ({
+    names: readCertificateNames(new X509Certificate(cert).raw),
+    context,
+  }));
+  return (name) => named.find(({ names }) => isValidFor(names, name))?.context;
 }
