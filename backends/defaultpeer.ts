@@ -11,7 +11,7 @@ import {
   type PeerAddress,
 } from "../core/net/address.ts";
 import type { Backend, PeerInfo } from "../core/api.ts";
-import { PeerOptions, peerOptions, unknownOption } from "./peer_options.ts";
+import { PeerOptions } from "./peer_options.ts";
 
 /** The peer if none is given. */
 const DEFAULT_HOST = "tcp://localhost";
@@ -55,7 +55,7 @@ const DEFAULT_PORT = 5900;
 export function createDefaultPeer(): Backend {
   const hosts: string[] = [];
   let port: number | undefined;
-  const others = new PeerOptions();
+  const others = new PeerOptions("defaultpeer", ["host", "port"]);
 
   return {
     configure(option: string, value: string): void | Promise<void> {
@@ -65,12 +65,7 @@ export function createDefaultPeer(): Backend {
         hosts.push(value);
       } else if (option === "port") {
         port = parsePort(value);
-      } else if (peerOptions.includes(option)) {
-        return others.set(option, value);
-      } else {
-        const options = ["host", "port", ...peerOptions];
-        throw unknownOption(option, "defaultpeer", options);
-      }
+      } else return others.set(option, value);
     },
     start: answer,
     query: answer,

@@ -10,7 +10,7 @@ import { isToken } from "../core/websocket/request.ts";
 import { setTlsOption, tlsOptions } from "./tls_trust.ts";
 
 /** Their names. */
-export const peerOptions: readonly string[] = [
+const peerOptions: readonly string[] = [
   "framing",
   "framing-config",
   "protocol",
@@ -20,7 +20,20 @@ export const peerOptions: readonly string[] = [
 
 /** What these options say, for one backend. */
 export class PeerOptions {
+  #backend: string;
+  #own: readonly string[];
   #defaults: Omit<PeerInfo, "address"> = {};
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param backend Name of the backend.
+   * @param own The options that it has beside these.
+   */
+  constructor(backend: string, own: readonly string[]) {
+    this.#backend = backend;
+    this.#own = own;
+  }
 
   /**
    * Applies one of the options.
@@ -28,6 +41,7 @@ export class PeerOptions {
    * @param option Name of the option.
    * @param value Its value; where it is empty, the option is as if it were not
    * set.
+   * @throws {TypeError} If the backend has no such option.
    * @throws {SyntaxError} If the value is not valid.
    * @throws {Error} If a file that it names cannot be read.
    */
@@ -48,6 +62,7 @@ export class PeerOptions {
         break;
       }
       default:
+        if (!tlsOptions.includes(option)) throw this.#unknown(option);
         return setTlsOption(this.#defaults, option, value).then((changed) => {
           this.#defaults = changed;
         });
@@ -76,31 +91,18 @@ export class PeerOptions {
     return this.#defaults;
   }
 
+  #unknown(option: string): TypeError {
+    const options = [...this.#own, ...peerOptions].join(", ");
+    return new TypeError(
+      `Cannot set option "${option}": the options of backend "${this.#backend}" are ${options}`,
+    );
+  }
+
   /** An empty value unsets the option, as in the C version. */
   #replace(field: "framing" | "protocol", value: string): void {
     const { [field]: _, ...others } = this.#defaults;
     this.#defaults = value === "" ? others : { ...others, [field]: value };
   }
-}
-
-/**
- * Makes the error for an option that a backend does not have.
- *
- * @param option The option.
- * @param backend Name of the backend.
- * @param options The options that it has.
- * @returns The error.
- */
-export function unknownOption(
-  option: string,
-  backend: string,
-  options: readonly string[],
-): TypeError {
-  return new TypeError(
-    `Cannot set option "${option}": the options of backend "${backend}" are ${
-      options.join(", ")
-    }`,
-  );
 }
 
 function parseProtocol(value: string): string {

@@ -5,7 +5,7 @@
  */
 
 import type { Backend, BackendQuery, PeerInfo, Refusal } from "../core/api.ts";
-import { PeerOptions, peerOptions, unknownOption } from "./peer_options.ts";
+import { PeerOptions } from "./peer_options.ts";
 import {
   expandExpression,
   type Expression,
@@ -61,18 +61,14 @@ const VARIABLE = /^%[^%]+%$/;
  */
 export function createTemplate(): Backend {
   const templates: Template[] = [];
-  const others = new PeerOptions();
+  const others = new PeerOptions("template", ["peer"]);
 
   return {
     needsAllowPeer: true,
     configure(option: string, value: string): void | Promise<void> {
       if (option === "peer") {
         templates.push(parseTemplate(value));
-      } else if (peerOptions.includes(option)) {
-        return others.set(option, value);
-      } else {
-        throw unknownOption(option, "template", ["peer", ...peerOptions]);
-      }
+      } else return others.set(option, value);
     },
     start(): undefined {
       if (templates.length > 0) return;

@@ -63,6 +63,7 @@ const pure = [
   "core/log/pcapng.ts",
   "core/log/target.ts",
   "core/memory/buffer_pool.ts",
+  "core/memory/join_bytes.ts",
   "core/cli/help.ts",
   "core/config/limit_options.ts",
   "core/config/listen_options.ts",

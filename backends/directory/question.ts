@@ -77,18 +77,19 @@ export class Questions {
    * given up when all of them have left.
    *
    * @param key What is asked.
-   * @param signal Aborted when the client has left.
+   * @param signal Aborted when the client has left; absent: it does not leave.
    * @param ask Asks the directory; it gives up when its signal is aborted.
    * @returns The answer; a refusal if the directory gave none.
    * @throws {unknown} `signal`'s reason.
    */
   async ask(
     key: string,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
     ask: Ask,
   ): Promise<Answer> {
+    const left = signal ?? new AbortController().signal;
     if (this.#options.cache === 0 || key.length > MAX_KEY) {
-      return await this.#askWithin(signal, ask);
+      return await this.#askWithin(left, ask);
     }
     const kept = this.#take(this.#found, key) ?? this.#take(this.#missing, key);
     if (kept !== undefined) return kept.answer;
@@ -103,7 +104,7 @@ export class Questions {
     }
     shared.waiting++;
     try {
-      return await untilAborted(shared.answer, signal);
+      return await untilAborted(shared.answer, left);
     } finally {
       shared.waiting--;
       if (shared.waiting === 0) {

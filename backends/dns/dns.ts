@@ -9,7 +9,7 @@ import { formatHost } from "../../core/net/address.ts";
 import { parseIp } from "../../core/net/ip_address.ts";
 import { maxPeers, withAddresses } from "../directory/answer.ts";
 import { type Answer, parseSeconds, Questions } from "../directory/question.ts";
-import { PeerOptions, peerOptions, unknownOption } from "../peer_options.ts";
+import { PeerOptions } from "../peer_options.ts";
 import {
   expandExpression,
   type Expression,
@@ -24,7 +24,6 @@ const OPTIONS = [
   "resolver",
   "timeout",
   "cache",
-  ...peerOptions,
 ];
 
 /** Most records of an answer that are looked at. */
@@ -68,7 +67,7 @@ export function createDns(): Backend {
   let resolver: Resolver | undefined;
   let timeout = 5;
   let cache = 0;
-  const others = new PeerOptions();
+  const others = new PeerOptions("dns", OPTIONS);
   let questions: Questions;
 
   return {
@@ -93,9 +92,6 @@ export function createDns(): Backend {
           cache = parseSeconds(option, value, 0);
           break;
         default:
-          if (!peerOptions.includes(option)) {
-            throw unknownOption(option, "dns", OPTIONS);
-          }
           return others.set(option, value);
       }
     },
@@ -115,17 +111,20 @@ export function createDns(): Backend {
       if (asked === undefined) return undefined;
       // The dot at its end: the domains that the system would try are not asked.
       const whole = asked.endsWith(".") ? asked : `${asked}.`;
-      const signal = request.signal ?? new AbortController().signal;
-      const answer = await questions.ask(whole, signal, async (signal) => {
-        const lookup: Lookup = {
-          transport: transport ?? transportOf(whole),
-          resolver,
-          signal,
-        };
-        return port === undefined
-          ? await findServices(whole, lookup)
-          : await findHost(whole, port, lookup);
-      });
+      const answer = await questions.ask(
+        whole,
+        request.signal,
+        async (signal) => {
+          const lookup: Lookup = {
+            transport: transport ?? transportOf(whole),
+            resolver,
+            signal,
+          };
+          return port === undefined
+            ? await findServices(whole, lookup)
+            : await findHost(whole, port, lookup);
+        },
+      );
       if (answer === undefined || "refuse" in answer) return answer;
       const { tlsName } = others.defaults;
       return others.complete(

@@ -9,7 +9,7 @@ import { describeError } from "../../core/errors.ts";
 import { isToken } from "../../core/websocket/request.ts";
 import { parseAnswer } from "../directory/answer.ts";
 import { type Answer, parseSeconds, Questions } from "../directory/question.ts";
-import { PeerOptions, peerOptions, unknownOption } from "../peer_options.ts";
+import { PeerOptions } from "../peer_options.ts";
 import { readAuthorities } from "../tls_trust.ts";
 import {
   expandExpression,
@@ -25,7 +25,6 @@ const OPTIONS = [
   "forward",
   "bearer",
   "directory-ca",
-  ...peerOptions,
 ];
 
 /** The largest answer, in bytes. */
@@ -109,7 +108,7 @@ export function createHttp(): Backend {
   let forward: readonly string[] = [];
   let bearer: string | undefined;
   let authorities: string | undefined;
-  const others = new PeerOptions();
+  const others = new PeerOptions("http", OPTIONS);
   let service: Service | undefined;
   let questions: Questions;
 
@@ -135,9 +134,6 @@ export function createHttp(): Backend {
           authorities = await readAuthorities(option, value);
           break;
         default:
-          if (!peerOptions.includes(option)) {
-            throw unknownOption(option, "http", OPTIONS);
-          }
           await others.set(option, value);
       }
     },
@@ -159,10 +155,9 @@ export function createHttp(): Backend {
       if (asked === undefined) return undefined;
       const headers = toHeaders(service!, request);
       const key = JSON.stringify([asked, ...headers]);
-      const signal = request.signal ?? new AbortController().signal;
       const answer = await questions.ask(
         key,
-        signal,
+        request.signal,
         (signal) => askService(service!.client, asked, { headers, signal }),
       );
       return answer === undefined || "refuse" in answer

@@ -18,7 +18,7 @@ import {
   TokenVerifier,
 } from "../../core/tokens/verifier.ts";
 import { toPeer } from "../directory/answer.ts";
-import { PeerOptions, peerOptions, unknownOption } from "../peer_options.ts";
+import { PeerOptions } from "../peer_options.ts";
 import {
   expandExpression,
   type Expression,
@@ -32,7 +32,6 @@ const OPTIONS = [
   "issuer",
   "audience",
   "without-expiry",
-  ...peerOptions,
 ];
 
 /**
@@ -55,7 +54,7 @@ export function createJwt(): Backend {
   let issuers: readonly string[] | undefined;
   let audiences: readonly string[] | undefined;
   let mayLackExpiry = false;
-  const others = new PeerOptions();
+  const others = new PeerOptions("jwt", OPTIONS);
   let verifier: TokenVerifier;
   /** What the administrator should know about the keys. */
   let warning: string | undefined;
@@ -102,9 +101,6 @@ export function createJwt(): Backend {
           mayLackExpiry = value === "allow";
           break;
         default:
-          if (!peerOptions.includes(option)) {
-            throw unknownOption(option, "jwt", OPTIONS);
-          }
           return others.set(option, value);
       }
     },

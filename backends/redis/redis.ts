@@ -13,7 +13,7 @@ import {
 import { type Reply, ReplyError } from "../../core/redis/resp.ts";
 import { parseAnswer, toPeer } from "../directory/answer.ts";
 import { type Answer, parseSeconds, Questions } from "../directory/question.ts";
-import { PeerOptions, peerOptions, unknownOption } from "../peer_options.ts";
+import { PeerOptions } from "../peer_options.ts";
 import { readAuthorities } from "../tls_trust.ts";
 import {
   expandExpression,
@@ -29,7 +29,6 @@ const OPTIONS = [
   "timeout",
   "cache",
   "directory-ca",
-  ...peerOptions,
 ];
 
 /** The largest value, in bytes. */
@@ -71,7 +70,7 @@ export function createRedis(): Backend {
   let timeout = 5;
   let cache = 0;
   let authorities: string | undefined;
-  const others = new PeerOptions();
+  const others = new PeerOptions("redis", OPTIONS);
   let client: RedisClient | undefined;
   let questions: Questions;
 
@@ -100,9 +99,6 @@ export function createRedis(): Backend {
           authorities = await readAuthorities(option, value);
           break;
         default:
-          if (!peerOptions.includes(option)) {
-            throw unknownOption(option, "redis", OPTIONS);
-          }
           await others.set(option, value);
       }
     },
@@ -132,10 +128,9 @@ export function createRedis(): Backend {
     async query(request: BackendQuery): Promise<Answer> {
       const asked = expandExpression(key, request);
       if (asked === undefined) return undefined;
-      const signal = request.signal ?? new AbortController().signal;
       const answer = await questions.ask(
         asked,
-        signal,
+        request.signal,
         (signal) => lookUp(client!, asked, signal),
       );
       return answer === undefined || "refuse" in answer

@@ -9,7 +9,7 @@ import { absolutePath } from "../../core/absolute_path.ts";
 import type { Backend, BackendQuery } from "../../core/api.ts";
 import { toPeer } from "../directory/answer.ts";
 import { type Answer, parseSeconds } from "../directory/question.ts";
-import { PeerOptions, peerOptions, unknownOption } from "../peer_options.ts";
+import { PeerOptions } from "../peer_options.ts";
 import {
   expandExpression,
   type Expression,
@@ -23,7 +23,6 @@ const OPTIONS = [
   "token",
   "parameter",
   "timeout",
-  ...peerOptions,
 ];
 
 /** SQLite's code of the result that another program has locked the database. */
@@ -103,7 +102,7 @@ export function createSqlite(): Backend {
     expressions.set(name, parseParameter(`%${name}%`, name));
   }
   expressions.set("token", parseParameter("%query:token%", "token"));
-  const others = new PeerOptions();
+  const others = new PeerOptions("sqlite", OPTIONS);
   let opened: Opened | undefined;
   let looked = 0;
 
@@ -155,9 +154,6 @@ export function createSqlite(): Backend {
           timeout = parseSeconds(option, value, 0);
           break;
         default:
-          if (!peerOptions.includes(option)) {
-            throw unknownOption(option, "sqlite", OPTIONS);
-          }
           return others.set(option, value);
       }
     },

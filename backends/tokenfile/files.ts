@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import { decodeText } from "../../core/config/text.ts";
+import { joinBytes } from "../../core/memory/join_bytes.ts";
 import { parseTokenLines, type TokenTarget } from "./lines.ts";
 
 /** The largest token file, in bytes. */
@@ -157,11 +158,5 @@ async function readBounded(path: string): Promise<Uint8Array> {
     }
     chunks.push(chunk.subarray(0, count));
   }
-  const whole = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return whole;
+  return joinBytes(chunks);
 }

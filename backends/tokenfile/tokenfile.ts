@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { absolutePath } from "../../core/absolute_path.ts";
 import type { Backend, BackendQuery, PeerInfo } from "../../core/api.ts";
 import { parseAnswer } from "../directory/answer.ts";
-import { PeerOptions, peerOptions, unknownOption } from "../peer_options.ts";
+import { PeerOptions } from "../peer_options.ts";
 import {
   expandExpression,
   type Expression,
@@ -16,7 +16,7 @@ import {
 } from "../variables/expression.ts";
 import { readNamedFile, TokenFiles } from "./files.ts";
 
-const OPTIONS = ["path", "token", "layout", ...peerOptions];
+const OPTIONS = ["path", "token", "layout"];
 
 /** What the files have, as the option `layout` names it. */
 type Layout = "lines" | "names";
@@ -62,7 +62,7 @@ export function createTokenFile(): Backend {
   let path: string | undefined;
   let token = "%query:token%";
   let layout: Layout = "lines";
-  const others = new PeerOptions();
+  const others = new PeerOptions("tokenfile", OPTIONS);
   let find: (request: BackendQuery) => Promise<PeerInfo | undefined>;
 
   return {
@@ -82,9 +82,7 @@ export function createTokenFile(): Backend {
           );
         }
         layout = value;
-      } else if (peerOptions.includes(option)) {
-        return others.set(option, value);
-      } else throw unknownOption(option, "tokenfile", OPTIONS);
+      } else return others.set(option, value);
     },
     async start(): Promise<undefined> {
       if (path === undefined) {

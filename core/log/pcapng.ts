@@ -5,6 +5,7 @@
  * @module
  */
 
+import { joinBytes } from "../memory/join_bytes.ts";
 import { parseIp } from "../net/ip_address.ts";
 
 /** One end of a conversation. */
@@ -219,23 +220,6 @@ function checksum(parts: readonly Uint8Array[]): number {
   }
   while (sum > 0xffff) sum = Math.floor(sum / 0x10000) + sum % 0x10000;
   return ~sum & 0xffff;
-}
-
-/**
- * Joins parts of a file.
- *
- * @param parts The parts.
- */
-export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(
-    parts.reduce((sum, { length }) => sum + length, 0),
-  );
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(part, offset);
-    offset += part.length;
-  }
-  return joined;
 }
 
 /** The bytes of both addresses; those of IPv4 are mapped to IPv6 beside one. */

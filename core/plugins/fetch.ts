@@ -5,6 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { joinBytes } from "../memory/join_bytes.ts";
 import type { ImportBounds } from "./import_bounds.ts";
 
 /** Most bytes that a module may have. */
@@ -169,13 +170,7 @@ async function readAll(
     }
     chunks.push(chunk);
   }
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
+  return joinBytes(chunks);
 }
 
 function isLoopback({ hostname }: URL): boolean {

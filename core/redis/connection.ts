@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinBytes } from "../memory/join_bytes.ts";
 import { toSystemPath } from "../net/address.ts";
 import { untilAborted } from "../time/deadline.ts";
 import { absolutePath } from "../absolute_path.ts";
@@ -194,7 +195,7 @@ export class RedisConnection {
     this.#isWriting = true;
     try {
       while (this.#unsent.length > 0) {
-        let rest = join(this.#unsent);
+        let rest = joinBytes(this.#unsent);
         this.#unsent = [];
         while (rest.length > 0) {
           rest = rest.subarray(await this.#conn.write(rest));
@@ -245,22 +246,6 @@ export class RedisConnection {
     }
     this.#isHeard = this.#waiting.length === 0;
   }
-}
-
-function join(
-  chunks: readonly Uint8Array<ArrayBuffer>[],
-): Uint8Array<ArrayBuffer> {
-  const [first] = chunks;
-  if (chunks.length === 1) return first!;
-  const whole = new Uint8Array(
-    chunks.reduce((size, { length }) => size + length, 0),
-  );
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return whole;
 }
 
 /** A socket that failed may be closed already. */

@@ -5,7 +5,8 @@
  */
 
 import type { RemoteAddress } from "../api.ts";
-import { type CaptureEnd, Conversation, joinBytes } from "../log/pcapng.ts";
+import { type CaptureEnd, Conversation } from "../log/pcapng.ts";
+import { joinBytes } from "../memory/join_bytes.ts";
 import { parseAddress } from "../net/address.ts";
 import type {
   IncomingMessages,

@@ -40,9 +40,7 @@ export interface OpenOptions {
 
 /** The open connections. */
 export class Connections {
-  #log: Log;
-  #accessLog: AccessLog | undefined;
-  #roster: Roster | undefined;
+  #options: ConnectionsOptions;
   #bridges = new Set<Bridge>();
   /** What holds for those that had to satisfy an access section. */
   #sessions = new Map<Bridge, Session>();
@@ -52,10 +50,8 @@ export class Connections {
    *
    * @param options Who is told of connections.
    */
-  constructor({ log, accessLog, roster }: ConnectionsOptions) {
-    this.#log = log;
-    this.#accessLog = accessLog;
-    this.#roster = roster;
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
   }
 
   /**
@@ -73,6 +69,7 @@ export class Connections {
     socket: ServerWebSocket,
     { idleTimeout, session, access, onEnd }: OpenOptions,
   ): Bridge {
+    const { log, accessLog, roster } = this.#options;
     const opened = performance.now();
     // Nothing else of the request is kept while the connection is open.
     const { id, remote } = client;
@@ -83,11 +80,11 @@ export class Connections {
       idleTimeout: idleTimeout * 1000,
       throttles: session?.throttles,
     });
-    logOpen(this.#log, client, connection);
+    logOpen(log, client, connection);
     const telemetry = client.telemetry.open(bridge);
     this.#bridges.add(bridge);
     const cancel = this.#limit(bridge, session, connection);
-    this.#roster?.add({
+    roster?.add({
       id,
       remote,
       user,
@@ -103,10 +100,10 @@ export class Connections {
       cancel?.();
       onEnd();
       release?.();
-      logClose(this.#log, id, performance.now() - opened, summary);
+      logClose(log, id, performance.now() - opened, summary);
       telemetry.close(summary.end);
       if (line !== undefined) {
-        this.#accessLog!.close(
+        accessLog!.close(
           line.access,
           { id, remote, user },
           line,

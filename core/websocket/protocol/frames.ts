@@ -5,6 +5,7 @@
  * @module
  */
 
+import { joinBytes } from "../../memory/join_bytes.ts";
 import type { OutgoingMessages } from "../engine.ts";
 import type { MessageCompression } from "./compression.ts";
 
@@ -245,15 +246,7 @@ export function encodePing(data: Uint8Array): Uint8Array {
  */
 export function encodePongs(payloads: readonly Uint8Array[]): Uint8Array {
   const frames = payloads.map((data) => encodeControl(OPCODE_PONG, data));
-  if (frames.length === 1) return frames[0]!;
-  const size = frames.reduce((sum, { length }) => sum + length, 0);
-  const joined = new Uint8Array(size);
-  let offset = 0;
-  for (const frame of frames) {
-    joined.set(frame, offset);
-    offset += frame.length;
-  }
-  return joined;
+  return frames.length === 1 ? frames[0]! : joinBytes(frames);
 }
 
 /** Encodes a control frame, RFC 6455 section 5.5. */
