@@ -108,6 +108,9 @@ rate-user = 3/h
 max-lifetime = 1
 [access slow]
 bandwidth = 200k/s
+[access shared]
+jwt-key = KEYS
+bandwidth-user = 300k/s
 [route /often]
 access = often
 [route /user]
@@ -118,6 +121,9 @@ access = rated
 access = short
 [route /slow]
 access = slow
+framing = binary
+[route /shared]
+access = shared
 framing = binary
 `.replace(/\[route.*/g, `$&\nhost = ${peer.host}`),
     );
@@ -201,6 +207,30 @@ framing = binary
     await sending;
     // 400 kB, of which a tenth of a second's worth and a read come at once.
     assert(performance.now() - began > 1000);
+
+    // What a user sends counts together, in whichever thread it is read.
+    const asked = { target: "/shared", headers: withToken() };
+    await using opened = new AsyncDisposableStack();
+    const clients = new Map<number, RawClient>();
+    while (clients.size < 2) {
+      const client = opened.use(await RawClient.open(port, asked));
+      const { id } = await command.event(
+        "open",
+        ({ route }) => route === "/shared",
+      );
+      clients.set(Number(id) % 2, client);
+    }
+    const [one, other] = [...clients.values()] as [RawClient, RawClient];
+    const start = performance.now();
+    const both = [one, other].map(async (client) => {
+      for (let part = 0; part < 15; part++) await client.send(payload);
+      for (let read = 0; read < 15 * payload.length;) {
+        read += (await client.readFrame())!.payload.length;
+      }
+    });
+    await Promise.all(both);
+    // 600 kB: each for itself would take less than a second.
+    assert(performance.now() - start > 1300);
   },
   { needs: ["linux"] },
 );
