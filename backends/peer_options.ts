@@ -71,8 +71,8 @@ export class PeerOptions {
 
   /**
    * Completes the answer of a directory with what the options say: what the
-   * answer itself says counts, and the options about certificates are for peers
-   * with TLS alone.
+   * answer itself says counts, and the options about certificates are only for
+   * peers with TLS.
    *
    * @param info The answer.
    * @returns The peer.

@@ -129,7 +129,7 @@ export class Program {
   #isEnding = false;
   #accessMemory: AccessMemory | undefined;
   #certificateWatch: CertificateWatch | undefined;
-  /** Of the first thread alone. */
+  /** Only the first thread has it. */
   #certificateExpiry: CertificateExpiry | undefined;
 
   private constructor(

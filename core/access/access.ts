@@ -1,6 +1,6 @@
 /**
- * All `[access]` sections: who may come in by which of them, and what holds for
- * those who have.
+ * All `[access]` sections: which requests they let in, and what holds for the
+ * connections that these become.
  *
  * @module
  */
@@ -37,13 +37,13 @@ export interface AccessMemory {
   readonly users: ArrayBuffer | SharedArrayBuffer;
 }
 
-/** A section that has let somebody in, and why. */
+/** A section that has let a client in, and by which proof. */
 interface Passed {
   readonly section: AccessSection;
   readonly proof: Proven | undefined;
 }
 
-/** Somebody who may come in. */
+/** A client that may come in. */
 export interface Admission {
   /** Who it is; absent: no credentials were demanded. */
   readonly user: string | undefined;
@@ -55,7 +55,7 @@ export interface Admission {
   readonly remote: RemoteAddress;
 }
 
-/** Somebody who has come in, for as long as a connection lasts. */
+/** A client that has come in, for as long as its connection lasts. */
 export interface Session extends Pick<Admission, "protocols"> {
   /** Who it is; absent: no credentials were demanded. */
   readonly user: string | undefined;
@@ -68,7 +68,7 @@ export interface Session extends Pick<Admission, "protocols"> {
   /** Counts the connection no longer. */
   readonly release: () => void;
   /**
-   * Tells whether a reload leaves it.
+   * Tells whether it may go on after a reload.
    *
    * @param access The sections of the new configuration.
    */
@@ -165,9 +165,10 @@ export class Access {
   }
 
   /**
-   * Goes on with what a configuration from before remembers and has counted.
+   * Takes over what the sections of the configuration before remember and have
+   * counted.
    *
-   * @param before The sections of that.
+   * @param before Its sections.
    */
   inherit(before: Access): void {
     this.#rates = before.#rates;
@@ -194,7 +195,7 @@ export class Access {
     for (const name of names) {
       const section = this.#sections.get(name)!;
       const { rate, rateUser } = section.config;
-      // What is too often does not cost a check of credentials.
+      // A client that asks too often costs no check of its credentials.
       this.#count(rate, addressKey(name, request.remote));
       const proof = await section.admit(request);
       if (proof !== undefined) {
@@ -218,7 +219,7 @@ export class Access {
    *
    * @param names The sections that it has to satisfy, all of them.
    * @param request The request.
-   * @returns Who it is, if somebody had to say.
+   * @returns The user, if credentials were demanded.
    * @throws {RequestError} If it may not: 401, 403, 429 or 503.
    */
   async admitPage(
@@ -236,9 +237,9 @@ export class Access {
   }
 
   /**
-   * Counts a connection of somebody who was let in.
+   * Counts a connection of a client that was let in.
    *
-   * @param admission What has let them in.
+   * @param admission What has let it in.
    * @returns What holds for it.
    * @throws {RequestError} 429 if it is one too many.
    */
@@ -311,7 +312,7 @@ export class Access {
     const now = Date.now();
     const all = passed.flatMap(({ section, proof }): Expiry[] => {
       const { maxLifetime } = section.config;
-      // Those who came together are not to come back together.
+      // Clients that came at the same time do not come back at the same time.
       const early = maxLifetime === undefined ? 0 : Math.random() / 10;
       return [
         ...proof?.expires === undefined ? [] : [{
@@ -327,7 +328,7 @@ export class Access {
     return all.sort((one, other) => one.time - other.time)[0];
   }
 
-  /** Whether somebody may stay whom a configuration from before has let in. */
+  /** Whether a client may stay that the configuration before has let in. */
   async #keeps({ passed, remote }: Admission): Promise<boolean> {
     for (const { section: before, proof } of passed) {
       const { name } = before.config;

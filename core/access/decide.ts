@@ -21,7 +21,7 @@ export type Proof =
     /** Why, for the log; it tells nothing of them. */
     readonly why: string;
   }
-  /** It is known who it is: one who may not come in. */
+  /** The user is known, and may not come in. */
   | {
     readonly kind: CredentialKind;
     readonly state: "forbidden";

@@ -1,6 +1,6 @@
 /**
  * Checks passwords without making others wait: hashing is slow by design, and
- * anybody can send a wrong password.
+ * any client can send a wrong password.
  *
  * @module
  */
@@ -62,7 +62,7 @@ class Hasher {
   /** Tells whether a password has a hash. */
   check(client: string, question: PasswordQuestion): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      // It would start a thread that nobody ends.
+      // Nothing would end a thread that is started now.
       if (this.#ended !== undefined) return reject(this.#ended);
       const job = { question, resolve, reject };
       this.#turns.add(client, job, performance.now());
@@ -231,7 +231,7 @@ export class Passwords {
   }
 
   /**
-   * Tells whether a user still has the password that let somebody in.
+   * Tells whether a user still has the password that was right before.
    *
    * @param user The user.
    * @param by What was told of the password then, by another instance perhaps.

@@ -9,8 +9,8 @@ import { keyOfText } from "../memory/count_table.ts";
 
 /**
  * Sets of entries, and entries in each; powers of two. A client has its place
- * in one set: where that is full, the one who is nearest to its full share again
- * makes room.
+ * in one set: where that is full, the client that is nearest to its full share
+ * again makes room.
  */
 const sets = 2 ** 13;
 const ways = 4;

@@ -139,10 +139,10 @@ export class AccessSection {
   }
 
   /**
-   * Tells whether somebody could still come in as before.
+   * Tells whether a client that has come in could still do so.
    *
-   * @param proof What has let them in, perhaps with a section from before.
-   * @param remote Who they are.
+   * @param proof What has let it in, perhaps by the section of a configuration before.
+   * @param remote The client.
    */
   async still(
     proof: Proven | undefined,
@@ -285,7 +285,7 @@ export class AccessSection {
     const ip = ipOf(request.remote);
     const trusted = this.#trustedProxy;
     const isProxy = ip === undefined ? trusted.unix : isTrusted(ip, trusted);
-    // Who else sends it only claims to be somebody.
+    // From any other sender, the field proves nothing.
     if (!isProxy) return { kind: "header", state: "absent" };
     const name = this.config.userHeader!;
     const shown = readUserHeader(request.headers, name);

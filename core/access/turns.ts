@@ -1,7 +1,7 @@
 /**
- * In which order passwords are hashed: clients in turn, those first who have
- * shown no wrong one, and no more than half of the time. It has no clock of its
- * own.
+ * The order in which passwords are hashed: clients in turn, those first that
+ * have shown no wrong password, and for half of the time at the most. It has no
+ * clock of its own.
  *
  * @module
  */
@@ -15,8 +15,8 @@ const suspectFor = 60_000;
 const mostSuspects = 4096;
 
 /**
- * Milliseconds of rest that those who have shown no wrong password may be
- * ahead of: a few that come at once need not wait for it.
+ * Milliseconds of rest that clients without a wrong password may be ahead of: a
+ * few that come at once need not wait for it.
  */
 const mostAhead = 2000;
 
@@ -76,7 +76,7 @@ export class Turns<Job> {
   #first = new Line<Job>();
   /** Of the others. */
   #suspect = new Line<Job>();
-  /** When suspicion ends, by client; the one who was wrong longest ago comes first. */
+  /** When suspicion ends, by client; the one that was wrong longest ago comes first. */
   #suspects = new Map<string, number>();
   /** Until when it would rest if it had rested as long as it has worked. */
   #restUntil = -Infinity;

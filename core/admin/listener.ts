@@ -70,7 +70,7 @@ export interface AdminOptions {
 interface Operator {
   /** From where. */
   readonly remote: RemoteAddress;
-  /** The name; absent: nobody had to say. */
+  /** The name; absent: no credentials were demanded. */
   readonly user?: string | undefined;
 }
 
@@ -396,7 +396,7 @@ const parameters: readonly string[] = [
   ...["user", "peer", "remote", "bytes", "seconds", "level"],
 ];
 
-/** Lets a request in; gives who it is, if somebody had to say. */
+/** Lets a request in, or throws; returns the user, if credentials were demanded. */
 async function admit(
   { sections, name }: AdminAccess,
   request: HttpRequest,

@@ -140,7 +140,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   /** How fast the client and the peer are read; absent: as fast as can be. */
   #toPeerPace: Pace | undefined;
   #toClientPace: Pace | undefined;
-  /** Copies what goes through, while somebody asks for it. */
+  /** Copies what goes through, while an operator captures it. */
   tap: BridgeTap | undefined;
   /** Bytes of the write under way. */
   #unwritten = 0;

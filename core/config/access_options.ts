@@ -42,7 +42,7 @@ export interface AccessConfig {
   readonly bandwidthUser?: number;
   /** Seconds that a connection may last. */
   readonly maxLifetime?: number;
-  /** Whether a reload ends the connections of those who could no longer come in. */
+  /** Whether a reload ends the connections of clients that could no longer come in. */
   readonly revoke: "keep" | "close";
 }
 
@@ -50,9 +50,9 @@ export interface AccessConfig {
 export interface TokenDemand {
   /** Path of a file, or URL, of the keys. */
   readonly key: string;
-  /** Who may have issued it; none: anybody with the key. */
+  /** The issuers that it may have; none: any. */
   readonly issuers: readonly string[];
-  /** For whom it may be; none: anybody. */
+  /** The audiences of which it has to have one; none: any. */
   readonly audiences: readonly string[];
   /** Where it is looked for, in this order. */
   readonly from: readonly TokenPlace[];
@@ -167,7 +167,7 @@ export const accessOptions: readonly AccessOption[] = [
     help:
       "file of users and passwords for HTTP Basic, as htpasswd -B writes it; read again when it has changed",
     details:
-      "Each line is `USER:HASH`, with a hash of bcrypt. Hashing takes place in a thread of its own (of each of `threads`), one password at a time, which then rests as long as it has worked; and at most four passwords of an address wait: further ones get 429. Addresses that have sent a wrong password within a minute wait until those of all others are hashed, and alone wait for the rest. Who has logged in before is not delayed by any of that: a password that was right is remembered for ten minutes, as a keyed hash in memory.",
+      "Each line is `USER:HASH`, with a hash of bcrypt. Hashing takes place in a thread of its own (of each of `threads`), one password at a time, which then rests as long as it has worked; and at most four passwords of an address wait: further ones get 429. Addresses that have sent a wrong password within a minute wait until those of all others are hashed, and only they wait for the rest. A user who has logged in before is not delayed by any of that: a password that was right is remembered for ten minutes, as a keyed hash in memory.",
     parse: (value) => ({ users: parseName(value) }),
   },
   {

@@ -1,5 +1,5 @@
 /**
- * The `[core]` options for those who operate the server.
+ * The `[core]` options for operators.
  *
  * @module
  */
@@ -67,7 +67,7 @@ export const operatorOptions: readonly CoreOption<OperatorConfig>[] = [
     help:
       "where operators see and steer the server over HTTP: HOST:PORT, or unix:PATH",
     details:
-      "It is a second listener, with a page of all open connections, and with answers for programs: [operators](admin.md). Who reaches it may end every connection, so it is an address of this machine alone, such as `127.0.0.1:9001` or `[::1]:9001`, or a Unix socket; another address needs `admin-access`. `websocksy --admin 127.0.0.1:9001 list` is [a client](admin.md#the-command) for it. A reload cannot change it. With `deno run`, a Unix socket needs `--allow-read` and `--allow-write` for its path.",
+      "It is a second listener, with a page of all open connections, and with answers for programs: [operators](admin.md). Everyone who reaches it can end every connection. So it is an address that only this machine reaches, such as `127.0.0.1:9001` or `[::1]:9001`, or a Unix socket; another address needs `admin-access`. `websocksy --admin 127.0.0.1:9001 list` is [a client](admin.md#the-command) for it. A reload cannot change it. With `deno run`, a Unix socket needs `--allow-read` and `--allow-write` for its path.",
     example: "127.0.0.1:9001",
     parse: (value) => ({
       admin: value === "" ? undefined : parseAdmin(value),

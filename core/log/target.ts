@@ -81,7 +81,7 @@ export function withoutTokens(text: string): string {
     : text;
 }
 
-/** A parameter's name, as one who reads the query string takes it. */
+/** A parameter's name, as a reader of the query string decodes it. */
 function nameOf(text: string): string {
   const [name] = new URLSearchParams(`${text}=`).keys();
   return name ?? "";

@@ -38,7 +38,7 @@ export type CountKey = readonly [high: number, low: number, kind: number];
  *
  * @param text The text.
  * @param kind The kind of the key.
- * @returns The key: no other text has the same one, as far as anybody can find.
+ * @returns The key: in practice, no other text has the same one.
  */
 export function keyOfText(text: string, kind = 1): CountKey {
   const digest = createHash("sha256").update(text).digest();

@@ -26,7 +26,7 @@ const modest = 64 * 1024;
 /** So many modest reads, the longest waiting first, go before each other one. */
 const modestTogether = budget / modest;
 
-/** Who reads, one connection of a client or peer: what decides how soon it has its turn. */
+/** What one connection of a client or peer reads: it decides how soon it has its turn. */
 export interface Reader {
   /** Bytes that its last read has counted so far. */
   used: number;
@@ -42,9 +42,9 @@ const largeReads: (() => void)[] = [];
 let isTurning = false;
 
 /**
- * Creates what stands for one who reads.
+ * Creates the account of what a connection reads.
  *
- * @returns It, with nothing used.
+ * @returns The account, empty.
  */
 export function createReader(): Reader {
   return { used: 0 };
@@ -55,9 +55,9 @@ export function createReader(): Reader {
  * forwarded without waiting, its reads complete at once, and the event loop
  * would not serve other connections.
  *
- * A modest read, of one whose last read was modest, too, goes before those of
- * others: it does not wait behind all who send as much as they can, and hardly
- * delays them.
+ * A modest read of a connection whose last read was modest, too, goes before
+ * others: it does not wait behind senders that never pause, and hardly delays
+ * them.
  *
  * @param reader Who has read.
  * @param count Bytes that were read.

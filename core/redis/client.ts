@@ -90,7 +90,7 @@ export class RedisClient {
     }
     if (this.#connection !== undefined) return this.#connection;
     const { error, time } = this.#failure ?? { time: -Infinity };
-    // While the server is away, those who come meanwhile do not wait for it.
+    // After a failure, commands fail at once for a while.
     if (performance.now() - time < PAUSE) return Promise.reject(error);
     const connection = openRedis(this.#location, this.#options);
     this.#connection = connection;

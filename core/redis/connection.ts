@@ -31,7 +31,7 @@ export class ConnectionLost extends Error {}
  * @param location Where it is.
  * @param options How it is asked.
  * @returns The connection.
- * @throws {ReplyError} If the server lets nobody in so.
+ * @throws {ReplyError} If the server refuses the user or the database.
  * @throws {Error} If there is no connection.
  */
 export async function openRedis(
@@ -41,7 +41,8 @@ export async function openRedis(
   const { timeout } = options;
   const late = new AbortController();
   const { signal } = late;
-  // A thread that was busy for as long has not looked yet whether it is done.
+  // A connection that opened while the thread was busy is noticed in the second
+  // half.
   const half = timeout * 500;
   let timer = setTimeout(() => {
     timer = setTimeout(() => late.abort(), half);

@@ -327,7 +327,7 @@ export class FleetLimits {
   /** Connects to Redis, and writes all that is open. */
   #join(): void {
     const over = this.#connect();
-    // While it is away, nobody waits.
+    // While it is away, no request waits.
     if (!this.#isDown) this.#state = { name: "joining", over };
   }
 

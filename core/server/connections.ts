@@ -138,8 +138,8 @@ export class Connections {
   }
 
   /**
-   * Ends the connections of those who could no longer come in, where that is
-   * asked for.
+   * Ends the connections of clients that could no longer come in, where their
+   * access section asks for it.
    *
    * @param access The access sections that hold now.
    */

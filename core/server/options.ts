@@ -46,7 +46,7 @@ export interface ServerConfig {
   readonly framings: FramingTable;
   /** The certificate for clients; absent: they use no TLS. */
   readonly certificate?: ServerCertificate | undefined;
-  /** Who may come in; absent: anybody. */
+  /** The access sections; absent: there are none. */
   readonly access?: Access | undefined;
   /**
    * The parameters of query strings whose values the log leaves out, beside

@@ -1,6 +1,5 @@
 /**
- * The connections that are open in a thread, as those who operate the server
- * ask for them.
+ * The connections that are open in a thread, as operators ask for them.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * The metrics in memory, for those who ask for them: no exporter is needed.
+ * The metrics in memory, for the page and the admin listener: no exporter is
+ * needed.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * What records the events of a program: what Deno exports, and what is kept for
- * those who ask for it.
+ * the page of metrics and the admin listener.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Recorder } from "./recorder.ts";
 import type { MetricsSnapshot } from "./snapshot.ts";
 import type { Telemetry } from "./telemetry.ts";
 
-/** The same one whatever is loaded anew. */
+/** Loaded once: a reload keeps it. */
 let exporting: Promise<Telemetry> | undefined;
 
 /** The telemetry of a program. */
@@ -36,8 +36,8 @@ export class TelemetrySelection {
   /**
    * Selects what takes the events of new connections.
    *
-   * @param isAskedFor Whether somebody may ask for the metrics. Once that is so,
-   * they are counted until the end: a counter that starts anew would be read
+   * @param isAskedFor Whether the options let the metrics be read. Once that is
+   * so, they are counted until the end: a counter that starts anew would be read
    * as a restart.
    * @returns Takes the events.
    */

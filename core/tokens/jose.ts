@@ -1,6 +1,6 @@
 /**
- * The package that checks signatures and decrypts, loaded for those who ask for
- * tokens alone.
+ * The package that checks signatures and decrypts: loaded only where an option
+ * names keys of tokens.
  *
  * @module
  */

@@ -114,7 +114,7 @@ class FetchedKeys implements KeySource {
   }
 
   async renew(): Promise<readonly TokenKey[] | undefined> {
-    // What tokens name is up to who sends them: it is asked at most so often.
+    // Clients choose which keys tokens name: the service is asked at most this often.
     const isTooSoon = performance.now() < this.#asked + leastPause;
     if (this.#asking !== undefined || !isTooSoon) await this.#ask();
     return this.#keys;

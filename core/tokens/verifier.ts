@@ -15,9 +15,9 @@ import {
 
 /** What a token has to say. */
 export interface TokenRules {
-  /** Who may have issued it; absent: anybody with the key. */
+  /** The issuers that it may have; absent: any. */
   readonly issuers?: readonly string[] | undefined;
-  /** For whom it may be, one of these; absent: anybody. */
+  /** The audiences of which it has to have one; absent: any. */
   readonly audiences?: readonly string[] | undefined;
   /**
    * Whether it may be encrypted.
@@ -156,8 +156,8 @@ export class TokenVerifier {
   }
 
   /**
-   * What was encrypted with a shared secret is from one who has it. What was
-   * encrypted with a public key is from anybody: a signed token has to be in it.
+   * Only the holder of a shared secret can encrypt with it. Anyone can encrypt
+   * with a public key: a signed token has to be inside.
    */
   async #decrypt(token: string, rules: TokenRules): Promise<Token> {
     return await this.#withKeyFor(token, "encryptions", async (key) => {

@@ -186,7 +186,7 @@ export function names(
 
 /**
  * Header fields as they came. Few of them are ever asked for: a `Headers` is
- * made of them only for one who wants them all.
+ * made only where all of them are wanted.
  */
 export class RawHeaders implements RequestHeaders {
   #raw: readonly string[];

@@ -20,7 +20,7 @@ export { TlsConnection };
 /**
  * Reads certificates and keys.
  *
- * @param certificate Them.
+ * @param certificate The certificates and keys.
  * @returns What connections need.
  * @throws {Error} If one is malformed, or this version of Deno cannot use it.
  */
