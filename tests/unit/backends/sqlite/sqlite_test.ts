@@ -135,6 +135,67 @@ Deno.test("sqlite waits while the database is locked, without blocking, and not 
   assertEquals(await other.ask(request), peer);
 });
 
+/** Writes again and again in a thread of its own: host and port belong together. */
+const writing = `
+import { DatabaseSync } from "node:sqlite";
+onmessage = ({ data: path }) => {
+  const database = new DatabaseSync(path);
+  database.exec("PRAGMA busy_timeout = 10000; PRAGMA synchronous = OFF");
+  for (let n = 1; n <= 65535; n++) {
+    database.exec("BEGIN IMMEDIATE");
+    database.exec("UPDATE peers SET host = 'h" + n + ".test' WHERE token = 'desk'");
+    database.exec("UPDATE peers SET port = " + n + " WHERE token = 'desk'");
+    database.exec("COMMIT");
+    postMessage(n);
+  }
+};`;
+
+Deno.test("sqlite answers what was written as a whole, while others write all the time", async () => {
+  await using directory = new TemporaryDirectory();
+  for (const mode of ["DELETE", "WAL"]) {
+    const path = join(directory.path, `${mode}.sqlite`);
+    {
+      using database = createDatabase(path, "h1.test");
+      database.exec(`PRAGMA journal_mode = ${mode}`);
+      database.exec("UPDATE peers SET port = 1 WHERE token = 'desk'");
+    }
+    await using backend = await startBackend(createSqlite(), [
+      ["database", path],
+      query,
+      ["timeout", "20"],
+    ]);
+    const url = `data:text/javascript,${encodeURIComponent(writing)}`;
+    const worker = new Worker(url, { type: "module" });
+    let written = 0;
+    const begun = new Promise<void>((resolve) => {
+      worker.onmessage = ({ data }): void => {
+        written = data;
+        resolve();
+      };
+    });
+    worker.postMessage(path);
+    await begun;
+    const ports = new Set<string>();
+    let last = 0;
+    // Until it has seen many of the states, each after the one before.
+    while (ports.size < 25) {
+      const peer = await backend.ask({ query: "token=desk" });
+      assert(peer !== undefined && "address" in peer, JSON.stringify(peer));
+      const [, host, port] = /^tcp:\/\/h(\d+)\.test:(\d+)$/.exec(
+        String(peer.address),
+      ) ?? [];
+      assertEquals(host, port);
+      assert(Number(port) >= last);
+      last = Number(port);
+      ports.add(port!);
+      // The writer's turn, where readers and writers keep each other out.
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert(written > 0);
+    worker.terminate();
+  }
+});
+
 Deno.test("sqlite sees what is written, and a file that takes the place of another", async () => {
   await using directory = new TemporaryDirectory();
   const path = join(directory.path, "peers.sqlite");
