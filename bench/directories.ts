@@ -1,6 +1,7 @@
 /**
  * The directories that backends of websocksy ask, with one peer in each: what
- * looking a peer up costs beside knowing it.
+ * looking a peer up costs beside knowing it. And Redis where the peer is known,
+ * and connections are counted there.
  *
  * @module
  */
@@ -8,7 +9,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 
-/** The directories, by the name of their backend. */
+/** The directories, by the name of their backend, and what counts connections. */
 export const directories = [
   "tokenfile",
   "http",
@@ -16,6 +17,7 @@ export const directories = [
   "dns",
   "jwt",
   "sqlite",
+  "limits",
 ] as const;
 
 /** Name of a directory. */
@@ -72,6 +74,17 @@ export async function startDirectory(
         "query=SELECT peer FROM desks WHERE token = :token",
         `token=${TOKEN}`,
       ]);
+    case "limits": {
+      const { port, service } = await startServer(place);
+      return {
+        ...service,
+        options: [
+          ...["-c", `host=tcp://${place.peer}`],
+          ...["--limits", `redis://${HOST}:${port}`],
+          ...["--max-connections-per-address", "100000"],
+        ],
+      };
+    }
   }
 }
 
@@ -104,17 +117,22 @@ function startHttp({ peer }: DirectoryPlace): Directory {
   };
 }
 
-async function startRedis(
-  { peer, directory }: DirectoryPlace,
-): Promise<Directory> {
+async function startServer(
+  { directory }: DirectoryPlace,
+): Promise<{ readonly port: number; readonly service: AsyncDisposable }> {
   const port = freePort();
   const service = await startProgram([
     "redis-server",
     ...["--bind", HOST, "--port", `${port}`, "--dir", directory],
     ...["--save", "", "--appendonly", "no"],
   ], port);
+  return { port, service };
+}
+
+async function startRedis(place: DirectoryPlace): Promise<Directory> {
+  const { port, service } = await startServer(place);
   const { success } = await new Deno.Command("redis-cli", {
-    args: ["-e", "-p", `${port}`, "SET", "desk", peer],
+    args: ["-e", "-p", `${port}`, "SET", "desk", place.peer],
     stdout: "null",
   }).output();
   if (!success) throw new Error("Cannot write to Redis");
