@@ -1,8 +1,8 @@
 /**
  * Reads the answers of directories: which peer they name. Nothing in them is
  * trusted; what they name is checked once more where it is opened. No error
- * quotes an answer: a client may have asked for what is none of its business, and
- * errors are logged.
+ * quotes an answer: a client may have asked for something that is not its own,
+ * and errors are logged.
  *
  * @module
  */
@@ -93,7 +93,7 @@ type Fields = Readonly<Record<string, unknown>>;
 function toFields(item: unknown): Fields {
   if (typeof item === "string") return { address: item };
   if (typeof item !== "object" || item === null || Array.isArray(item)) {
-    throw new SyntaxError("the answer is no object, and no text");
+    throw new SyntaxError("the answer is neither an object nor a text");
   }
   return Object.fromEntries(
     Object.entries(item).map(([name, field]) => [
@@ -113,7 +113,7 @@ function addressesOf(fields: Fields): string[] {
     });
   }
   if (typeof host !== "string") {
-    throw new SyntaxError("the answer has no address, and no host");
+    throw new SyntaxError("the answer has neither an address nor a host");
   }
   if (port === undefined || port === null) return [parsePeer(host)];
   if (typeof port !== "string" && typeof port !== "number") {
@@ -174,7 +174,7 @@ function toAddress(host: string, port: string): string {
     return checkAddress(`unix://${path.startsWith("@") ? "./" : ""}${path}`);
   }
   if (hasScheme(host)) return checkAddress(`${host}:${port}`);
-  // With what is no IPv6 literal, a colon makes the address none.
+  // Only an IPv6 literal gets brackets: no other host has a colon.
   const name = /^[0-9a-f:.]+(?:%.*)?$/i.test(host) ? formatHost(host) : host;
   return checkAddress(`tcp://${name}:${port}`);
 }
@@ -184,7 +184,7 @@ function checkAddress(address: string): string {
   try {
     parsed = parseAddress(address);
   } catch {
-    throw new SyntaxError("the answer has an address that is none");
+    throw new SyntaxError("the answer has an address that cannot be parsed");
   }
   if ("hostname" in parsed && parsed.port === undefined) {
     throw new SyntaxError("the answer has an address without a port");

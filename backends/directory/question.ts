@@ -1,7 +1,7 @@
 /**
- * Questions to a directory that is not on this machine: each has an end, what
- * came of it may be kept for a while, and what goes wrong with it is told to the
- * client as the fault of what is behind the server.
+ * Questions to a directory over the network: each has a time-out, answers may
+ * be kept for a while, and a failure is answered with 502 or 504, as the
+ * directory's and not the server's.
  *
  * @module
  */
@@ -127,7 +127,7 @@ export class Questions {
 
   #keep(key: string, answer: Answer): void {
     const isRefusal = answer !== undefined && "refuse" in answer;
-    // Those pass: another client is not to suffer from them.
+    // These are temporary: kept, they would refuse other clients without need.
     if (isRefusal && (answer.refuse === 429 || answer.refuse >= 500)) return;
     const into = answer === undefined || isRefusal
       ? this.#missing
@@ -161,7 +161,7 @@ export class Questions {
         const why = `${directory} has not answered for ${timeout} seconds`;
         return { refuse: 504, why };
       }
-      // What asks may have a shorter patience than the option says.
+      // The function that asks may have a shorter time-out of its own.
       const refuse = error instanceof Deno.errors.TimedOut ? 504 : 502;
       return { refuse, why: `${directory}: ${describeError(error)}` };
     } finally {

@@ -148,7 +148,8 @@ function splitAddresses(text: string): string[] {
  * @param lines The lines of a peer file.
  * @param offered The subprotocols that the client offers.
  * @returns The first line whose subprotocol is among those, in any case, or
- * is `*`, which stands for any but those whose messages are text of bytes; the first line if the client offers none; `undefined` if there is none.
+ * is `*`, which stands for each that can be spoken; the first line if the client
+ * offers none; `undefined` if there is none.
  *
  * @example Usage
  * ```ts

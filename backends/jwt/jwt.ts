@@ -35,7 +35,7 @@ const OPTIONS = [
 ];
 
 /**
- * Makes a backend to whom a JSON Web Token, signed or encrypted, names the peer.
+ * Makes a backend for which a JSON Web Token, signed or encrypted, names the peer.
  *
  * Its options: `key`, a file (PEM, JWK, JWKS or a shared secret in base64url) or
  * an https URL of a JWKS; `token`, the expression that makes the token

@@ -114,7 +114,7 @@ Deno.test(needing(["redis-server"], {
         ["nonsense", /is not HOST:PORT/],
         ["list", /WRONGTYPE/],
         ["huge", /larger than 65536 bytes/],
-        ["other", /has no address, and no host/],
+        ["other", /has neither an address nor a host/],
       ] as const
     ) {
       const answer = await backend.ask({ query: tokenQuery(token) });
