@@ -233,7 +233,8 @@ export class Program {
       case "find":
         return this.#roster?.find(question.filter) ?? [];
       case "describe":
-        return this.#roster?.describe(question.ids) ?? [];
+        return JSON.stringify(this.#roster?.describe(question.ids) ?? [])
+          .slice(1, -1);
       case "close":
         return this.#roster?.close(question.filter) ?? 0;
       case "admit":
