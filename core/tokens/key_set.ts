@@ -26,8 +26,8 @@ export interface TokenKey {
   readonly encryptions: readonly string[];
 }
 
-/** Most keys in a set. */
-const mostKeys = 100;
+/** Most keys in a set; a larger one is refused. */
+const mostKeys = 1000;
 
 /** A shared secret has at least so many bytes, as its signatures have. */
 const leastSecret = 32;
@@ -79,7 +79,8 @@ function parsePem(text: string): TokenKey[] {
   const blocks = text.match(
     /-----BEGIN ([A-Z0-9 ]+)-----[^-]+-----END \1-----/g,
   ) ?? [];
-  return blocks.slice(0, mostKeys).flatMap((pem) => {
+  checkNumber(blocks.length);
+  return blocks.flatMap((pem) => {
     if (/^-----BEGIN (?:EC|DH|DSA) PARAMETERS/.test(pem)) return [];
     let jwk: unknown;
     try {
@@ -104,7 +105,8 @@ function parseJson(text: string): TokenKey[] {
   const { keys } = Object(value) as { readonly keys?: unknown };
   if (keys === undefined) return [toKey(value)];
   if (!Array.isArray(keys)) throw new SyntaxError("its keys are no list");
-  return keys.slice(0, mostKeys).flatMap((key) => {
+  checkNumber(keys.length);
+  return keys.flatMap((key) => {
     // RFC 7517 section 5: what is not understood is to be ignored.
     try {
       return [toKey(key)];
@@ -112,6 +114,11 @@ function parseJson(text: string): TokenKey[] {
       return [];
     }
   });
+}
+
+function checkNumber(keys: number): void {
+  if (keys <= mostKeys) return;
+  throw new SyntaxError(`it holds ${keys} keys, more than ${mostKeys}`);
 }
 
 /**

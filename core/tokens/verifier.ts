@@ -81,6 +81,9 @@ export interface Token {
 /** Characters: the largest token that is looked at. */
 const largestToken = 8192;
 
+/** Most keys that one token is tried with: only its `kid` tells which one it is. */
+const mostTried = 100;
+
 /** Seconds by which the clock of an issuer may be ahead of ours. */
 const leeway = 30;
 
@@ -164,7 +167,11 @@ export class TokenVerifier {
       const { plaintext, protectedHeader } = await this.#jose.compactDecrypt(
         token,
         key.jwk,
-        { keyManagementAlgorithms: [...key.encryptions] },
+        {
+          keyManagementAlgorithms: [...key.encryptions],
+          // A few characters could become thousands of times as many.
+          maxDecompressedLength: 0,
+        },
       );
       const inner = new TextDecoder().decode(plaintext);
       const isNested = String(protectedHeader.cty).toUpperCase() === "JWT" ||
@@ -195,10 +202,10 @@ export class TokenVerifier {
       key[purpose].includes(String(alg)) &&
       (kid === undefined || key.kid === undefined || key.kid === kid);
     let keys = await this.#source.current();
-    let found = keys?.filter(fits) ?? [];
+    let found = keys?.filter(fits).slice(0, mostTried) ?? [];
     if (found.length === 0 && typeof kid === "string") {
       keys = await this.#source.renew();
-      found = keys?.filter(fits) ?? [];
+      found = keys?.filter(fits).slice(0, mostTried) ?? [];
     }
     if (keys === undefined) throw new TokenError("cannot be checked");
     for (const key of found) {
@@ -250,6 +257,10 @@ function toToken(
   { mayLackExpiry }: TokenRules,
 ): Token {
   const expires = claims.exp as number | undefined;
+  // JSON has numbers that are too large to be one here.
+  if (expires === Infinity) {
+    throw new TokenError("not for this service", "claim exp");
+  }
   // Only the begin has a leeway: after `exp`, a WebSocket would end at once.
   if (expires !== undefined && !(expires > Date.now() / 1000)) {
     throw new TokenError("expired");

@@ -158,6 +158,25 @@ Deno.test("TokenVerifier refuses what no trusted key has signed", async () => {
         `${encode({ alg: "RS256", crit: ["x"], x: 1 })}.${payload}.AAAA`,
         "malformed",
       ],
+      // Names of keys lead nowhere, and forms of them that are none mean nothing.
+      ...["../../../dev/null", "http://127.0.0.1:1/", "' OR 1=1", "", null, {}]
+        .map((kid): [string, string] => [
+          `${encode({ alg: "RS256", kid })}.${payload}.AAAA`,
+          unsigned,
+        ]),
+      ...["toString", "rs256", "", null].map((alg): [string, string] => [
+        `${encode({ alg })}.${payload}.AAAA`,
+        unsigned,
+      ]),
+      ...[["RS256"], { toString: "RS256" }].map((alg): [string, string] => [
+        `${encode({ alg })}.${payload}.AAAA`,
+        "malformed",
+      ]),
+      ...["[".repeat(4000), '{"a":'.repeat(1000), `"${"a".repeat(5000)}"`]
+        .map((text): [string, string] => [
+          `${btoa(text).replace(/=+$/, "")}.${payload}.AAAA`,
+          "malformed",
+        ]),
     ];
     for (const [token, fault] of cases) {
       assertEquals(await faultOf(verifier, token), fault, token);
@@ -177,6 +196,7 @@ Deno.test("TokenVerifier demands what a token has to say", async () => {
       [{ ...right, exp: now - 1 }, "expired"],
       [{ ...right, exp: undefined }, "not for this service: claim exp"],
       [{ ...right, exp: "soon" }, "not for this service: claim exp"],
+      [{ ...right, exp: -1e300 }, "expired"],
       [{ ...right, nbf: now + 300 }, "not valid yet"],
       [{ ...right, iss: "you" }, "not for this service: claim iss"],
       [{ ...right, aud: "c" }, "not for this service: claim aud"],
@@ -190,6 +210,14 @@ Deno.test("TokenVerifier demands what a token has to say", async () => {
         JSON.stringify(claims),
       );
     }
+    // A number that is larger than all others.
+    const endless = new jose.CompactSign(
+      new TextEncoder().encode('{"sub":"ada","exp":1e400}'),
+    ).setProtectedHeader({ alg: "RS256" });
+    assertEquals(
+      await faultOf(verifier, await endless.sign(rsa.privateKey)),
+      "not for this service: claim exp",
+    );
     // The clock of who issued it may be ahead.
     await verifier.verify(await signRsa({ nbf: now + 10 }));
     const lasting = await verifier.verify(
@@ -228,6 +256,43 @@ Deno.test("TokenVerifier takes an encrypted token only if it shows who made it",
     }
     const forged = await encrypt(jwk(rsa.publicKey), "RSA-OAEP-256", text);
     assertEquals(await faultOf(verifier, forged, { mayBeEncrypted }), unsigned);
+    // What becomes thousands of times as large is not looked at.
+    const bomb = new jose.CompactEncrypt(
+      new TextEncoder().encode(
+        `${text.slice(0, -1)},"x":"${"0".repeat(1e6)}"}`,
+      ),
+    ).setProtectedHeader({ alg: "RSA-OAEP-256", enc: "A256GCM", zip: "DEF" });
+    const packed = await bomb.encrypt(rsa.publicKey);
+    assert(packed.length < 8192, `${packed.length}`);
+    assertEquals(
+      await faultOf(verifier, packed, { mayBeEncrypted }),
+      "malformed",
+    );
+    const small = new jose.CompactEncrypt(new TextEncoder().encode(text))
+      .setProtectedHeader({ alg: "dir", enc: "A256GCM", zip: "DEF" });
+    assertEquals(
+      await faultOf(
+        verifier,
+        await small.encrypt(shared),
+        {
+          mayBeEncrypted,
+        },
+      ),
+      "malformed",
+    );
+    for (
+      const header of [
+        { alg: "PBES2-HS256+A128KW", enc: "A128GCM", p2c: 1e9, p2s: "AAAA" },
+        { alg: "RSA1_5", enc: "A128GCM" },
+        { alg: "none", enc: "A128GCM" },
+      ]
+    ) {
+      const token = `${encode(header)}.AAAA.AAAA.AAAA.AAAA`;
+      assertEquals(
+        await faultOf(verifier, token, { mayBeEncrypted }),
+        unsigned,
+      );
+    }
     const expired = JSON.stringify({ ...claims, exp: now - 1 });
     assertEquals(
       await faultOf(verifier, await encrypt(shared, "dir", expired), {
@@ -244,6 +309,24 @@ Deno.test("TokenVerifier takes an encrypted token only if it shows who made it",
       unsigned,
     );
   });
+});
+
+Deno.test("TokenVerifier finds a key among many, and tries only so many", async () => {
+  const others = Array.from(
+    { length: 900 },
+    (_, index) => jwk(otherRsa.publicKey, { kid: `${index}` }),
+  );
+  const keys = jwks(...others, jwk(rsa.publicKey, { kid: "last" }));
+  await withKeys(keys, async (verifier) => {
+    await verifier.verify(await signRsa({}, { kid: "last" }));
+    // Without a name, it could be any of them.
+    assertEquals(await faultOf(verifier, await signRsa()), unsigned);
+  });
+  const { message } = assertThrows(
+    () => parseKeys(jwks(...others, ...others)),
+    SyntaxError,
+  );
+  assertEquals(message, "it holds 1800 keys, more than 1000");
 });
 
 Deno.test("parseKeys() refuses keys that are weak or of no use", () => {
