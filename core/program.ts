@@ -487,6 +487,7 @@ async function load(
   selection: TelemetrySelection,
 ): Promise<Loaded> {
   const core = withAbsolutePaths(config.core);
+  await checkCompression(config);
   const certificate = await readCertificate(core);
   const pages = await Pages.load(core, log);
   const telemetry = await selection.select(
@@ -512,6 +513,14 @@ async function load(
     await plugins.end();
     throw error;
   }
+}
+
+/** Checks that messages can be compressed, if some are to be. */
+async function checkCompression({ core, routes }: Config): Promise<void> {
+  const levels = routes.map(({ fields }) => fields.compression ?? 0);
+  if (Math.max(core.compression, ...levels) === 0) return;
+  const { assertUsable } = await import("./websocket/deflate/zlib.ts");
+  assertUsable();
 }
 
 /** Loads the backends of all routes, and that of all other requests. */

@@ -1,3 +1,5 @@
+import process from "node:process";
+import { PassThrough } from "node:stream";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ConfigError, serve, type ServeOptions } from "../../core/mod.ts";
 import { RawClient, request } from "../support/client.ts";
@@ -216,5 +218,34 @@ Deno.test("serve() has routes, and several peers for one", async () => {
       ConfigError,
     );
     assertStringIncludes(error.message, message);
+  }
+});
+
+Deno.test("serve() refuses to compress with a runtime whose zlib works differently", async () => {
+  const load = process.getBuiltinModule;
+  const zlib = load("node:zlib");
+  // Its streams have no handle.
+  const other = { ...zlib, createDeflateRaw: () => new PassThrough() };
+  process.getBuiltinModule =
+    ((name: string) =>
+      name === "node:zlib" ? other : load(name)) as typeof load;
+  try {
+    const backend = "tcp://127.0.0.1:1";
+    const cases: ServeOptions[] = [
+      { backend, core: { compression: "on" } },
+      { backend, routes: { "/a": { backend, core: { compression: 1 } } } },
+    ];
+    for (const options of cases) {
+      await assertRejects(
+        () => serve({ port: 0, hostname, ...options }),
+        TypeError,
+        "Cannot compress: node:zlib of this Deno does not work as expected",
+      );
+    }
+    // Without compression, it is not looked at.
+    const server = await serve({ port: 0, hostname, backend });
+    await server.shutdown();
+  } finally {
+    process.getBuiltinModule = load;
   }
 });

@@ -6,7 +6,10 @@
 
 import type { OutgoingMessage } from "../engine.ts";
 import type { ProtocolFailure } from "../protocol/close.ts";
-import type { MessageCompression } from "../protocol/compression.ts";
+import type {
+  Decompressed,
+  MessageCompression,
+} from "../protocol/compression.ts";
 import type { InflatedMessages } from "../protocol/inflated_messages.ts";
 import type { DeflateParameters } from "./offer.ts";
 import { type Context, createDeflater, createInflater } from "./zlib.ts";
@@ -40,6 +43,8 @@ export class DeflateCodec implements MessageCompression {
   #level: number;
   #deflater: Context | undefined;
   #inflater: Context | undefined;
+  /** The message that is partial. */
+  #inflation: Inflation | undefined;
   #text: Attempts = { skip: 0, next: 1 };
   #binary: Attempts = { skip: 0, next: 1 };
 
@@ -87,10 +92,19 @@ export class DeflateCodec implements MessageCompression {
     payload: Uint8Array,
     into: InflatedMessages,
     maxMessage: number,
-  ): ProtocolFailure | undefined {
-    const inflater = this.#inflaterToUse();
-    return inflate(inflater, payload, into, maxMessage) ??
-      inflate(inflater, tail, into, maxMessage);
+  ): Decompressed {
+    const { clientBits, clientTakeover } = this.#parameters;
+    const inflater = clientTakeover
+      ? this.#inflater ??= createInflater(clientBits)
+      : takeInflater(clientBits);
+    this.#inflation = { inflater, rest: payload, isTail: false, ends: 0 };
+    return this.proceed(into, maxMessage);
+  }
+
+  proceed(into: InflatedMessages, maxMessage: number): Decompressed {
+    const result = inflate(this.#inflation!, into, maxMessage);
+    if (result !== "partial") this.#endInflation();
+    return result;
   }
 
   trim(): void {
@@ -101,6 +115,7 @@ export class DeflateCodec implements MessageCompression {
 
   close(): void {
     this.trim();
+    this.#endInflation();
     this.#inflater?.close();
     this.#inflater = undefined;
   }
@@ -110,66 +125,103 @@ export class DeflateCodec implements MessageCompression {
     const make = (): Context =>
       createDeflater(serverBits, memoryLevel, this.#level);
     if (serverTakeover) return this.#deflater ??= make();
-    return shared(`${serverBits} ${memoryLevel} ${this.#level}`, make);
+    return sharedDeflater(`${serverBits} ${memoryLevel} ${this.#level}`, make);
   }
 
-  #inflaterToUse(): Context {
-    const { clientBits, clientTakeover } = this.#parameters;
-    if (clientTakeover) return this.#inflater ??= createInflater(clientBits);
-    return shared(`${clientBits}`, () => createInflater(clientBits));
+  #endInflation(): void {
+    const inflater = this.#inflation?.inflater;
+    this.#inflation = undefined;
+    if (inflater !== undefined && inflater !== this.#inflater) {
+      giveInflater(this.#parameters.clientBits, inflater);
+    }
   }
 }
 
-/** Contexts of WebSockets that keep none of their own, by their parameters. */
-const sharedContexts = new Map<string, Context>();
+/** Compressors of WebSockets that keep none of their own, by their parameters. */
+const sharedDeflaters = new Map<string, Context>();
 
-/** Takes a context that serves all WebSockets of the thread, without what went through it before. */
-function shared(key: string, make: () => Context): Context {
-  let context = sharedContexts.get(key);
-  if (context?.isBroken) {
-    context.close();
-    context = undefined;
-  }
-  if (context === undefined) sharedContexts.set(key, context = make());
+/** Takes a compressor that serves all WebSockets of the thread, without what went through it before. */
+function sharedDeflater(key: string, make: () => Context): Context {
+  let context = sharedDeflaters.get(key);
+  if (context === undefined) sharedDeflaters.set(key, context = make());
   else context.reset();
   return context;
 }
 
-/** Decompresses, and tells what is wrong. */
+/** A decompressor that no message needs now, for WebSockets that keep none of their own, by its window. */
+const freeInflaters = new Map<number, Context>();
+
+/** Takes a decompressor until its message is whole: others may have theirs meanwhile. */
+function takeInflater(bits: number): Context {
+  const context = freeInflaters.get(bits);
+  if (context === undefined) return createInflater(bits);
+  freeInflaters.delete(bits);
+  context.reset();
+  return context;
+}
+
+function giveInflater(bits: number, context: Context): void {
+  if (context.isBroken || freeInflaters.has(bits)) context.close();
+  else freeInflaters.set(bits, context);
+}
+
+/** A message that is being decompressed. */
+interface Inflation {
+  readonly inflater: Context;
+  /** What is left of its payload, and then of the tail. */
+  rest: Uint8Array;
+  isTail: boolean;
+  /** How many streams have ended within it. */
+  ends: number;
+}
+
+/** Decompresses a message, one step at most. */
 function inflate(
-  inflater: Context,
-  input: Uint8Array,
+  inflation: Inflation,
   into: InflatedMessages,
   maxMessage: number,
-): ProtocolFailure | undefined {
-  let rest = input;
-  let ends = 0;
-  for (;;) {
-    into.reserve(Math.min(4 * rest.length, largestStep) + 1);
+): Decompressed {
+  const { inflater } = inflation;
+  const most = into.length + largestStep;
+  let taken = 0;
+  while (into.length < most && taken < largestStep) {
+    const input = inflation.rest.subarray(0, largestStep);
+    into.reserve(Math.min(4 * input.length, largestStep) + 1);
     // One byte too many tells that the message is too large.
     const room = Math.min(
       into.bytes.length - into.length,
       maxMessage + 1 - into.written,
+      largestStep,
     );
-    inflater.write(rest, into.bytes, into.length, room);
+    inflater.write(input, into.bytes, into.length, room);
     if (inflater.isBroken) return notValid;
     const { roomLeft, inputLeft } = inflater;
     into.length += room - roomLeft;
     if (into.written > maxMessage) {
       return { code: 1009, reason: `Message is over ${maxMessage} bytes` };
     }
-    rest = rest.subarray(rest.length - inputLeft);
+    taken += input.length - inputLeft;
+    inflation.rest = inflation.rest.subarray(input.length - inputLeft);
     if (roomLeft === 0) continue;
-    if (inputLeft === 0) return undefined;
-    // The client has ended its stream (RFC 7692 section 7.2.3.4) with this message.
-    inflater.reset();
-    if (input === tail) return undefined;
-    if (++ends > mostEnds) return notValid;
+    if (inputLeft > 0) {
+      // The client has ended its stream (RFC 7692 section 7.2.3.4) with this message.
+      inflater.reset();
+      if (inflation.isTail) return "whole";
+      if (++inflation.ends > mostEnds) return notValid;
+    } else if (inflation.rest.length === 0) {
+      if (inflation.isTail) return "whole";
+      inflation.rest = tail;
+      inflation.isTail = true;
+    }
   }
+  return "partial";
 }
 
 /** Streams that end within one message, at most: each costs more than its two bytes. */
 const mostEnds = 16;
 
-/** Bytes that are expected at once, at most: a client might send little that becomes much. */
-const largestStep = 1024 * 1024;
+/**
+ * Bytes that a step takes, and twice as many that it gives, at most: a client
+ * might send little that becomes much, and takes a few milliseconds at a time.
+ */
+const largestStep = 256 * 1024;

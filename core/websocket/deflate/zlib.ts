@@ -131,9 +131,10 @@ export function createInflater(windowBits: number): Context {
  * @throws {TypeError} If it cannot.
  */
 export function assertUsable(): void {
-  const deflater = createDeflater(9, 1, 1);
-  const inflater = createInflater(15);
   try {
+    using stack = new DisposableStack();
+    const deflater = stack.adopt(createDeflater(9, 1, 1), close);
+    const inflater = stack.adopt(createInflater(15), close);
     const text = new Uint8Array(100).fill(0x61);
     const between = new Uint8Array(100);
     deflater.write(text, between, 0, between.length);
@@ -148,8 +149,9 @@ export function assertUsable(): void {
       "Cannot compress: node:zlib of this Deno does not work as expected",
       { cause: error },
     );
-  } finally {
-    deflater.close();
-    inflater.close();
   }
+}
+
+function close(context: Context): void {
+  context.close();
 }

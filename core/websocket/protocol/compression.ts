@@ -9,6 +9,15 @@ import type { OutgoingMessage } from "../engine.ts";
 import type { ProtocolFailure } from "./close.ts";
 import type { InflatedMessages } from "./inflated_messages.ts";
 
+/** What has become of a message that is decompressed. */
+export type Decompressed =
+  /** It is whole. */
+  | "whole"
+  /** There may be more of it: {@linkcode MessageCompression.proceed} goes on. */
+  | "partial"
+  /** It is not valid: how much of it was appended is not defined. */
+  | ProtocolFailure;
+
 /** Compresses what is sent, and decompresses what comes, for one WebSocket. */
 export interface MessageCompression {
   /**
@@ -29,19 +38,25 @@ export interface MessageCompression {
     at: number,
   ): number;
   /**
-   * Decompresses a message.
+   * Decompresses a message, or the beginning of a long one.
    *
-   * @param payload The payloads of all of its frames.
+   * @param payload The payloads of all of its frames; they must not be changed
+   * until the message is whole.
    * @param into What the message is appended to.
    * @param maxMessage Bytes: the largest message that is taken.
-   * @returns What is wrong with it, if anything: how much of it was appended is
-   * not defined then.
    */
   decompress(
     payload: Uint8Array,
     into: InflatedMessages,
     maxMessage: number,
-  ): ProtocolFailure | undefined;
+  ): Decompressed;
+  /**
+   * Decompresses some more of the message that is partial.
+   *
+   * @param into What it is appended to.
+   * @param maxMessage Bytes: the largest message that is taken.
+   */
+  proceed(into: InflatedMessages, maxMessage: number): Decompressed;
   /** Gives memory back: for a connection that has gone quiet. */
   trim(): void;
   /** Gives all memory back. Nothing may be called after it. */

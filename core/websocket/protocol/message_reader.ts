@@ -11,7 +11,7 @@
 
 import { endOfCharacters, isValidUtf8 } from "../utf8.ts";
 import type { IncomingMessages } from "../engine.ts";
-import type { MessageCompression } from "./compression.ts";
+import type { Decompressed, MessageCompression } from "./compression.ts";
 import { lacksEnding } from "./ending.ts";
 import { InflatedMessages } from "./inflated_messages.ts";
 import type { ProtocolFailure } from "./close.ts";
@@ -27,6 +27,8 @@ const KEEP_LIMIT = 0x2_0000;
 
 /** The smallest buffer, in bytes: one size serves all small messages. */
 const MIN_CAPACITY = 256;
+/** Bytes: so many that were decompressed are handed out before the next ones are. */
+const mostTogether = 256 * 1024;
 /** The turns of a batch of texts. */
 const ALL_TEXT: readonly number[] = Object.freeze([0]);
 
@@ -38,6 +40,13 @@ type Batch = {
 export class MessageReader {
   /** How the client broke the protocol; those messages that were complete before are still given. */
   failure: ProtocolFailure | undefined;
+
+  /**
+   * Why the read is to be interrupted, with {@linkcode pauseRead} and then {@linkcode
+   * proceed}: a message is decompressed in part, or others that were are enough
+   * for now.
+   */
+  pause: "partial" | "enough" | undefined;
 
   readonly #maxMessage: number;
   /** What decompresses messages, if they may be compressed. */
@@ -228,21 +237,40 @@ export class MessageReader {
     this.checkTexts();
     if (this.failure !== undefined) return;
     this.#endBatch();
+    const payload = this.#assembled
+      ? this.#assembly.take()
+      : this.#bytes.subarray(this.#start, this.#out);
     const inflated = this.#inflated ??= new InflatedMessages();
-    const failure = this.#compression!.decompress(
-      this.#assembled
-        ? this.#assembly.take()
-        : this.#bytes.subarray(this.#start, this.#out),
-      inflated,
-      this.#maxMessage,
-    );
+    const most = this.#maxMessage;
+    this.#inflate(this.#compression!.decompress(payload, inflated, most));
+  }
+
+  /** Goes on after a pause. */
+  proceed(): void {
+    const isPartial = this.pause === "partial";
+    this.pause = undefined;
+    if (!isPartial) return;
+    const inflated = this.#inflated!;
+    this.#inflate(this.#compression!.proceed(inflated, this.#maxMessage));
+  }
+
+  #inflate(result: Decompressed): void {
+    if (result === "partial") {
+      this.pause = "partial";
+      return;
+    }
+    const inflated = this.#inflated!;
     const isText = this.#opcode === OPCODE_TEXT;
-    if (failure !== undefined) {
-      this.fail(failure.code, failure.reason);
+    if (result !== "whole") {
+      this.fail(result.code, result.reason);
     } else if (isText && !isValidUtf8(inflated.last())) {
       this.#failText();
     } else {
       inflated.end(isText, this.#ending, this.#maxMessage);
+      if (inflated.length >= mostTogether) {
+        this.#endInflated();
+        this.pause = "enough";
+      }
     }
     this.#opcode = 0;
   }
@@ -331,6 +359,18 @@ export class MessageReader {
   fail(code: ProtocolFailure["code"], reason: string): void {
     this.checkTexts();
     this.failure ??= { code, reason };
+  }
+
+  /**
+   * Interrupts the read.
+   *
+   * @returns The messages so far, in batches, in order; those that were
+   * decompressed may follow later.
+   */
+  pauseRead(): IncomingMessages[] {
+    const batches = this.#batches;
+    this.#batches = [];
+    return batches;
   }
 
   /**

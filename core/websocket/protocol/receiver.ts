@@ -87,6 +87,10 @@ export class Receiver {
   readonly #header = new FrameHeader();
   readonly #messages: MessageReader;
   #over = false;
+  /** The read that is interrupted, and how much of it is done. */
+  #paused:
+    | { readonly bytes: Uint8Array; readonly position: number }
+    | undefined;
 
   // What is still to come of the payload that is being read, -1 between two
   // frames, and the mask for it.
@@ -155,7 +159,8 @@ export class Receiver {
    * @param chunk The bytes. They are changed, and hold the messages: they must
    * not be changed while the messages are in use.
    * @returns What happened. Its messages are valid until the next call. After a
-   * close frame or a failure, there are no further events.
+   * close frame or a failure, there are no further events. If the read
+   * {@linkcode isPaused}, {@linkcode proceed} has to be called before the next.
    */
   receive(chunk: Uint8Array): ReceiverEvents {
     if (this.#over) return NOTHING;
@@ -167,7 +172,34 @@ export class Receiver {
       : new Uint8Array(buffer, byteOffset, length);
     const view = new DataView(buffer, byteOffset, length);
     this.#messages.beginRead(bytes, view);
-    let position = 0;
+    return this.#read(bytes, 0);
+  }
+
+  /**
+   * Whether the read is interrupted, as decompressing its messages takes longer
+   * than others should wait.
+   */
+  get isPaused(): boolean {
+    return this.#paused !== undefined;
+  }
+
+  /**
+   * Takes some more of the read that is interrupted.
+   *
+   * @returns What happened, as {@linkcode receive} does.
+   */
+  proceed(): ReceiverEvents {
+    const { bytes, position } = this.#paused!;
+    this.#paused = undefined;
+    this.#messages.proceed();
+    if (this.#messages.failure !== undefined) this.#over = true;
+    return this.#messages.pause !== undefined
+      ? this.#pause(bytes, position)
+      : this.#read(bytes, position);
+  }
+
+  #read(bytes: Uint8Array, position: number): ReceiverEvents {
+    const { length } = bytes;
     while (!this.#over) {
       if (this.#remaining < 0) {
         position = this.#header.take(bytes, position);
@@ -180,8 +212,16 @@ export class Receiver {
       if (this.#remaining > 0) break;
       this.#remaining = -1;
       this.#endFrame();
+      if (this.#messages.pause !== undefined) {
+        return this.#pause(bytes, position);
+      }
     }
-    return this.#endRead();
+    return this.#tell(this.#messages.endRead(this.#over));
+  }
+
+  #pause(bytes: Uint8Array, position: number): ReceiverEvents {
+    this.#paused = { bytes, position };
+    return this.#tell(this.#messages.pauseRead());
   }
 
   /** Begins with the frame whose header has been read; -1: it has not. */
@@ -272,8 +312,8 @@ export class Receiver {
     return this.#control.slice(0, this.#controlLength);
   }
 
-  #endRead(): ReceiverEvents {
-    const messages = this.#messages.endRead(this.#over);
+  /** Tells what has happened, beside the messages. */
+  #tell(messages: readonly IncomingMessages[]): ReceiverEvents {
     const failure = this.#messages.failure;
     const events: {
       -readonly [Key in keyof ReceiverEvents]: ReceiverEvents[Key];

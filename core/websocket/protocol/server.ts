@@ -196,7 +196,27 @@ export class ServerProtocol {
    * pongs are what {@linkcode ServerProtocol.pong} sends.
    */
   receive(bytes: Uint8Array): ReceiverEvents {
-    const events = this.#receiver.receive(bytes);
+    return this.#follow(this.#receiver.receive(bytes));
+  }
+
+  /**
+   * Whether the read is interrupted, as decompressing its messages takes longer
+   * than others should wait.
+   */
+  get isPaused(): boolean {
+    return this.#receiver.isPaused;
+  }
+
+  /**
+   * Takes some more of the read that is interrupted, before the next one.
+   *
+   * @returns What happened, as {@linkcode ServerProtocol.receive} does.
+   */
+  proceed(): ReceiverEvents {
+    return this.#follow(this.#receiver.proceed());
+  }
+
+  #follow(events: ReceiverEvents): ReceiverEvents {
     const { pongs, close, failure } = events;
     // The last ping is the one to answer (RFC 6455 section 5.5.3).
     if (pongs.length > 0) this.#pongs = pongs;

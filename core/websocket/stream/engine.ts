@@ -14,9 +14,9 @@ import { ConnectionStream } from "./connection_stream.ts";
 import type { HttpConnection } from "./http_connection.ts";
 import { formatResponse, sendAnswer, sendLastAnswer } from "./http_answer.ts";
 import { notUpgradable, readRequest } from "./http_request.ts";
-import { negotiateCompression } from "../deflate/negotiate.ts";
 import { StreamListener } from "./listener.ts";
 import { createStreamServer } from "./http_server.ts";
+import type { Negotiated } from "../deflate/negotiate.ts";
 import { StreamWebSocket } from "./websocket.ts";
 import type {
   EngineLimits,
@@ -155,6 +155,16 @@ async function answerPlain(
   else await send(answer);
 }
 
+/** Agrees upon compression; it is loaded for the first client that it is asked for. */
+async function negotiate(
+  { headers }: RequestHead,
+  level: number,
+  { compressionMemory = 0 }: EngineLimits,
+): Promise<Negotiated | undefined> {
+  const { negotiateCompression } = await import("../deflate/negotiate.ts");
+  return negotiateCompression(headers, level, compressionMemory);
+}
+
 /** Answers a request for a WebSocket. */
 async function answerUpgrade(
   head: RequestHead,
@@ -165,18 +175,19 @@ async function answerUpgrade(
   const answer = await handle({
     ...head,
     signal: webSocket.signal,
-    accept(protocol, level = limits.compression): ServerWebSocket | undefined {
-      const { compressionMemory = 0 } = limits;
-      const compression = level === undefined || level === 0
-        ? undefined
-        : negotiateCompression(head.headers, level, compressionMemory);
-      const response = formatUpgrade(
-        head.headers,
-        protocol,
-        compression?.response,
-      );
-      const isOpen = webSocket.open(response, compression?.codec);
-      return isOpen ? webSocket : undefined;
+    accept(
+      protocol,
+      level = limits.compression,
+    ): undefined | ServerWebSocket | Promise<undefined | ServerWebSocket> {
+      function open(compression?: Negotiated): ServerWebSocket | undefined {
+        const extensions = compression?.response;
+        const response = formatUpgrade(head.headers, protocol, extensions);
+        const isOpen = webSocket.open(response, compression?.codec);
+        return isOpen ? webSocket : undefined;
+      }
+      return level === undefined || level === 0
+        ? open()
+        : negotiate(head, level, limits).then(open);
     },
   });
   if (answer !== undefined) webSocket.refuse(await formatResponse(answer));

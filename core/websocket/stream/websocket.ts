@@ -10,7 +10,7 @@ import {
   type SharedTimer,
   startSharedTimer,
 } from "../../time/shared_timers.ts";
-import { chargeSince } from "../../memory/read_budget.ts";
+import { chargeSince, giveWay } from "../../memory/read_budget.ts";
 import type { ByteStream, ByteStreamHandler } from "./byte_stream.ts";
 import type {
   EngineLimits,
@@ -28,6 +28,7 @@ import {
   type Written,
 } from "../liveness.ts";
 import type { MessageCompression } from "../protocol/compression.ts";
+import type { ReceiverEvents } from "../protocol/receiver.ts";
 import { ServerProtocol } from "../protocol/server.ts";
 
 /** Bytes of compressed messages that are read before others have their turn. */
@@ -208,12 +209,21 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       }
       // Each byte of a compressed message may become a thousand.
       const step = protocol.isCompressed ? compressedStep : chunk.length;
-      for (let at = 0; at < chunk.length && protocol.canReceive; at += step) {
+      let at = 0;
+      while (
+        protocol.canReceive && (at < chunk.length || protocol.isPaused)
+      ) {
         const start = performance.now();
-        const bytes = step < chunk.length
-          ? chunk.subarray(at, at + step)
-          : chunk;
-        const { messages, ponged } = protocol.receive(bytes);
+        let events: ReceiverEvents;
+        if (protocol.isPaused) events = protocol.proceed();
+        else {
+          const isWhole = step >= chunk.length;
+          events = protocol.receive(
+            isWhole ? chunk : chunk.subarray(at, at + step),
+          );
+          at += step;
+        }
+        const { messages, ponged } = events;
         this.#answerPings(protocol);
         if (ponged) liveness.hearPong();
         if (!protocol.canReceive) handler.ending();
@@ -223,6 +233,10 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
           if (busy === undefined) continue;
           this.#stream.readAhead();
           await busy;
+        }
+        if (protocol.isPaused) {
+          const turn = giveWay(this.#stream.reader, 0);
+          if (turn !== undefined) await turn;
         }
       }
     }

@@ -10,8 +10,10 @@ import {
 import { DeflateCodec } from "../../../../core/websocket/deflate/codec.ts";
 import type { DeflateParameters } from "../../../../core/websocket/deflate/offer.ts";
 import { assertUsable } from "../../../../core/websocket/deflate/zlib.ts";
+import type { Decompressed } from "../../../../core/websocket/protocol/compression.ts";
 import { InflatedMessages } from "../../../../core/websocket/protocol/inflated_messages.ts";
 import { Random } from "../../../support/random.ts";
+import { sameBytes } from "../../../support/websocket_client_frames.ts";
 
 const whole: DeflateParameters = {
   serverBits: 15,
@@ -97,14 +99,26 @@ function compress(
   return size < 0 ? undefined : target.slice(5, 5 + size);
 }
 
+/** Decompresses a message in as many steps as it takes. */
+function inflate(
+  codec: DeflateCodec,
+  payload: Uint8Array,
+  into: InflatedMessages,
+  most: number,
+): Decompressed {
+  let result = codec.decompress(payload, into, most);
+  while (result === "partial") result = codec.proceed(into, most);
+  return result;
+}
+
 function decompress(
   codec: DeflateCodec,
   payload: Uint8Array,
   most = 1 << 20,
 ): Uint8Array | number {
   const into = new InflatedMessages();
-  const failure = codec.decompress(payload, into, most);
-  return failure?.code ?? into.last().slice();
+  const result = inflate(codec, payload, into, most);
+  return typeof result === "string" ? into.last().slice() : result.code;
 }
 
 /** Messages as they come from services: words again and again, then noise. */
@@ -194,8 +208,8 @@ Deno.test("DeflateCodec refuses what becomes too large before it is decompressed
   }).subarray(0, -tail.length);
   const codec = new DeflateCodec(whole, 6);
   const into = new InflatedMessages();
-  const failure = codec.decompress(bomb, into, 1_000_000);
-  assertEquals(failure?.code, 1009);
+  const result = inflate(codec, bomb, into, 1_000_000);
+  assertEquals(typeof result === "string" ? result : result.code, 1009);
   assert(into.bytes.length < 4_000_000, `${into.bytes.length} bytes`);
   codec.close();
   const exact = deflateRawSync(new Uint8Array(1_000), {
@@ -207,6 +221,61 @@ Deno.test("DeflateCodec refuses what becomes too large before it is decompressed
     assertEquals(typeof got === "number" ? got : got.length, result);
     codec.close();
   }
+});
+
+Deno.test("DeflateCodec decompresses in steps what becomes large, and others meanwhile", () => {
+  const finishFlush = constants.Z_SYNC_FLUSH;
+  // Little that becomes much, and much that becomes little.
+  const large = new Random(5).bytes(3_000);
+  const messages = [
+    new Uint8Array(20_000_000),
+    concat(...Array.from({ length: 2_000 }, () => large)),
+    new Random(6).bytes(3_000_000),
+  ];
+  const payloads = [
+    ...messages.map((message) =>
+      deflateRawSync(message, { finishFlush }).subarray(0, -tail.length)
+    ),
+    // Empty blocks.
+    new Uint8Array(2_000_001).map((_, index) => index % 5 < 3 ? 0 : 255),
+  ];
+  for (const clientTakeover of [true, false]) {
+    const running = payloads.map((payload) => ({
+      codec: new DeflateCodec({ ...whole, clientTakeover }, 6),
+      into: new InflatedMessages(),
+      payload,
+      steps: 0,
+    }));
+    const waiting = new Set(running);
+    while (waiting.size > 0) {
+      for (const each of waiting) {
+        const { codec, into, payload } = each;
+        const before = into.length;
+        const result = each.steps++ === 0
+          ? codec.decompress(payload, into, 32_000_000)
+          : codec.proceed(into, 32_000_000);
+        assert(into.length - before <= 512 * 1024);
+        if (result === "partial") continue;
+        assertEquals(result, "whole");
+        waiting.delete(each);
+      }
+    }
+    for (const [index, { codec, into, steps }] of running.entries()) {
+      assert(sameBytes(into.last(), messages[index] ?? new Uint8Array()));
+      assert(steps > 4, `message ${index} took ${steps} steps`);
+      // One that is given up in the middle takes nothing with it.
+      const other = new InflatedMessages();
+      const result = codec.decompress(payloads[0]!, other, 32_000_000);
+      assertEquals(result, "partial", `after message ${index}`);
+      codec.close();
+    }
+  }
+  const codec = new DeflateCodec({ ...whole, clientTakeover: false }, 6);
+  assertEquals(
+    decompress(codec, Uint8Array.of(0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0)),
+    encoder.encode("Hello"),
+  );
+  codec.close();
 });
 
 Deno.test("DeflateCodec refuses what is not valid, and goes on with others", () => {

@@ -5,6 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { DeflateCodec } from "../../../../core/websocket/deflate/codec.ts";
+import type { ReceiverEvents } from "../../../../core/websocket/protocol/receiver.ts";
 import { ServerProtocol } from "../../../../core/websocket/protocol/server.ts";
 import { Random } from "../../../support/random.ts";
 import {
@@ -68,6 +69,17 @@ function protocolWith(maxMessage = 100_000): ServerProtocol {
 /** What a message is, in short. */
 type Told = readonly [isText: boolean, bytes: Uint8Array];
 
+/** What happens when a protocol receives chunks, with all that it interrupts. */
+function* eventsOf(
+  protocol: ServerProtocol,
+  chunks: readonly Uint8Array[],
+): Generator<ReceiverEvents> {
+  for (const chunk of chunks) {
+    yield protocol.receive(chunk);
+    while (protocol.isPaused && protocol.canReceive) yield protocol.proceed();
+  }
+}
+
 /** What a protocol makes of chunks: messages, pings answered, and its failure. */
 function receive(
   protocol: ServerProtocol,
@@ -76,8 +88,7 @@ function receive(
   const messages: Told[] = [];
   let pongs = 0;
   let code: number | undefined;
-  for (const chunk of chunks) {
-    const events = protocol.receive(chunk);
+  for (const events of eventsOf(protocol, chunks)) {
     pongs += events.pongs.length;
     for (const { data, ends, turns = [] } of events.messages) {
       let start = 0;
@@ -184,6 +195,57 @@ Deno.test("ServerProtocol.receive() fails what breaks RFC 7692, after what came 
     }
   }
 });
+
+Deno.test("ServerProtocol.receive() is interrupted by what becomes large, and goes on after it", () => {
+  const large = new Uint8Array(3_000_000);
+  const middle = new Uint8Array(200_000);
+  const input = join(
+    text("a"),
+    compressed(2, large),
+    ping("?"),
+    ...Array.from({ length: 10 }, () => compressed(2, middle)),
+    text("b"),
+    compressed(1, "c", [1]),
+    // It ends what is not valid.
+    compressed(2, large),
+    frame({ opcode: 3 }),
+    text("d"),
+  );
+  const sizes = [1, 3_000_000, ...Array(10).fill(200_000), 1, 1, 3_000_000];
+  for (const chunks of [[input], [input.slice(0, 900), input.slice(900)]]) {
+    const protocol = protocolWith(3_000_000);
+    const seen: number[] = [];
+    let pauses = 0;
+    let pinged = 0;
+    for (const events of eventsOf(protocol, chunks.map((one) => one.slice()))) {
+      if (protocol.isPaused) pauses++;
+      if (events.pongs.length > 0) {
+        pinged++;
+        // It is answered in its turn.
+        assertEquals(seen.concat(sizesOf(events)).includes(3_000_000), true);
+      }
+      const together = sizesOf(events);
+      seen.push(...together);
+      // All that is decompressed together is one message, or little.
+      const sum = together.reduce((sum, size) => sum + size, 0);
+      assert(
+        together.filter((size) => size > 1).length <= 1 || sum < 512 * 1024,
+        `${together}`,
+      );
+    }
+    assertEquals(seen, sizes);
+    assertEquals(pinged, 1);
+    assert(pauses > 20, `${pauses}`);
+    assertEquals(protocol.state, "failing");
+    protocol.release();
+  }
+});
+
+function sizesOf({ messages }: ReceiverEvents): number[] {
+  return messages.flatMap(({ ends }) =>
+    ends.map((end, index) => end - (ends[index - 1] ?? 0))
+  );
+}
 
 Deno.test("ServerProtocol.receive() fails RSV1 where no compression was agreed upon", () => {
   const protocol = new ServerProtocol({ maxMessage: 1000 });

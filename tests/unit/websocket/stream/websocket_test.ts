@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { setImmediate } from "node:timers";
 import type {
   OutgoingMessages,
   WebSocketEnd,
@@ -7,7 +8,16 @@ import type {
   ByteStream,
   ByteStreamHandler,
 } from "../../../../core/websocket/stream/byte_stream.ts";
-import { createReader } from "../../../../core/memory/read_budget.ts";
+import {
+  charge,
+  createReader,
+  type Reader,
+} from "../../../../core/memory/read_budget.ts";
+import type {
+  Decompressed,
+  MessageCompression,
+} from "../../../../core/websocket/protocol/compression.ts";
+import type { InflatedMessages } from "../../../../core/websocket/protocol/inflated_messages.ts";
 import { StreamWebSocket } from "../../../../core/websocket/stream/websocket.ts";
 import { settled } from "../../../support/bridge_fakes.ts";
 import {
@@ -17,6 +27,7 @@ import {
   join,
   ping,
   text,
+  utf8,
 } from "../../../support/websocket_client_frames.ts";
 
 const permissions = "none";
@@ -127,10 +138,10 @@ class Opened implements Disposable {
   /** While it is there, the handler takes no more. */
   busy: PromiseWithResolvers<void> | undefined;
 
-  constructor() {
+  constructor(compression?: MessageCompression) {
     const limits = { ping: 0, keepAlive: 0, maxMessage: 100, maxBuffer: 100 };
     this.socket = new StreamWebSocket(this.stream, limits, () => {});
-    assert(this.socket.open("hi"));
+    assert(this.socket.open("hi", compression));
     assertEquals(this.stream.take(), ["6869"]);
     this.socket.start({
       receive: ({ data }) => {
@@ -145,6 +156,45 @@ class Opened implements Disposable {
   /** It ends the wait for the client's end, too. */
   [Symbol.dispose](): void {
     this.stream.close();
+  }
+}
+
+/** Decompresses any message to "ok", in three steps, each of them long. */
+class SlowCompression implements MessageCompression {
+  isClosed = false;
+  #reader: Reader | undefined;
+  #steps = 0;
+
+  /** Sets whose time it takes. */
+  chargeTo(reader: Reader): void {
+    this.#reader = reader;
+  }
+
+  compress(): number {
+    return -1;
+  }
+
+  decompress(_payload: Uint8Array, into: InflatedMessages): Decompressed {
+    this.#steps = 0;
+    return this.proceed(into);
+  }
+
+  proceed(into: InflatedMessages): Decompressed {
+    assert(!this.isClosed);
+    if (++this.#steps < 3) {
+      charge(this.#reader!, 2 ** 30);
+      return "partial";
+    }
+    into.reserve(2);
+    into.bytes.set(utf8("ok"), into.length);
+    into.length += 2;
+    return "whole";
+  }
+
+  trim(): void {}
+
+  close(): void {
+    this.isClosed = true;
   }
 }
 
@@ -337,5 +387,30 @@ Deno.test(
     socket.refuse("no");
     assertEquals(stream.take(), ["6e6f", "end", "drop"]);
     stream.close();
+  },
+);
+
+Deno.test(
+  "StreamWebSocket lets others have their turn while it decompresses a message",
+  { permissions },
+  async () => {
+    const compression = new SlowCompression();
+    using opened = new Opened(compression);
+    const { stream, told } = opened;
+    compression.chargeTo(stream.reader);
+    const compressed = frame({ opcode: 1, reserved: 4, payload: "?" });
+    stream.say(text("one"), compressed, text("two"), compressed, close(1000));
+    const turns: string[][] = [];
+    while (told.length === 0 || typeof told.at(-1) === "string") {
+      turns.push(told.map(String));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assertEquals(told, ["one", "ok", "two", "ending", "ok", clientEnd]);
+    // What came before it does not wait for it, and what comes after it does.
+    for (const before of ["one", "one,ok,two"]) {
+      const count = turns.filter((seen) => seen.join() === before).length;
+      assert(count > 0, `no turn after ${before}: ${JSON.stringify(turns)}`);
+    }
+    assert(compression.isClosed);
   },
 );
