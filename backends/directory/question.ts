@@ -177,7 +177,7 @@ export class Questions {
  * @param value Its value.
  * @param least The least that it may be.
  * @returns The number; fractions are allowed.
- * @throws {RangeError} If it is none.
+ * @throws {RangeError} If it is not one, or too small.
  */
 export function parseSeconds(
   option: string,

@@ -1,5 +1,5 @@
 /**
- * Reads token files, and reads them anew when they have changed.
+ * Reads token files, and reads them again when they have changed.
  *
  * @module
  */
@@ -124,7 +124,7 @@ async function stat(file: string): Promise<Deno.FileInfo | undefined> {
   try {
     return await Deno.stat(file);
   } catch (error) {
-    // It was removed, or its name is none that there can be.
+    // It was removed, or no file can have its name.
     const isMissing = error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.NotADirectory ||
       error instanceof Error && "code" in error &&

@@ -274,7 +274,7 @@ function isHostName(name: string): boolean {
     !/^(?:\d+|0x[0-9a-f]*)$/i.test(labels.at(-1)!);
 }
 
-/** A host as a peer's address has it; `undefined`: it is none. */
+/** A host as a peer's address has it; `undefined`: it is not a host. */
 function toHost(value: string): string | undefined {
   const [, inner] = /^\[(.*)\]$/.exec(value) ?? [];
   const ip = parseIp(inner ?? value);

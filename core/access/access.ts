@@ -143,7 +143,7 @@ export class Access {
   }
 
   /**
-   * Reads these files anew, as they have changed.
+   * Reads these files again, as they have changed.
    *
    * @throws {ConfigError} If one cannot be used; nothing is changed then.
    */

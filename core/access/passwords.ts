@@ -170,7 +170,7 @@ export class Passwords {
    * Loads a file of users.
    *
    * @param path Its path.
-   * @param onWarning Told if it cannot be read anew.
+   * @param onWarning Told if it cannot be read again.
    * @returns The users.
    * @throws {ConfigError} If it cannot be read, or is not valid.
    */
@@ -243,7 +243,7 @@ export class Passwords {
   }
 
   /**
-   * Goes on with what another instance remembers, as its file is read anew.
+   * Goes on with what another instance remembers, as its file is read again.
    *
    * @param other The other one.
    */

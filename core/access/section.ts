@@ -49,7 +49,7 @@ export interface AccessRequest {
 export interface AccessSectionOptions {
   /** The proxies that are trusted to name users. */
   readonly trustedProxy: TrustedProxies;
-  /** Told, in words, when a file or a service cannot be read anew. */
+  /** Told, in words, when a file or a service cannot be read again. */
   readonly onWarning: (why: string) => void;
 }
 
@@ -170,7 +170,7 @@ export class AccessSection {
   }
 
   /**
-   * Reads the authorities of clients anew.
+   * Reads the authorities of clients again.
    *
    * @returns Uses them from then on.
    * @throws {ConfigError} If they cannot be used.

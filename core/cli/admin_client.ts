@@ -25,7 +25,7 @@ const patience = 30_000;
  *
  * @param command The command.
  * @returns What is to be printed; `undefined` if it has been written already.
- * @throws {ConfigError} If its address is none, or its credentials cannot be used.
+ * @throws {ConfigError} If its address is not valid, or its credentials cannot be used.
  * @throws {Error} If the server cannot be reached, or refuses.
  */
 export async function runAdminCommand(

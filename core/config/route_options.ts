@@ -79,7 +79,7 @@ const HOST = /^[a-z0-9_~-]+(?:\.[a-z0-9_~-]+)*$/;
  * @param text `/mqtt` for that path alone, `/vnc/*` for all paths that begin with
  * `/vnc/`, either with `//HOST` in front for that host.
  * @returns The pattern.
- * @throws {SyntaxError} If it is none, or no request could match it.
+ * @throws {SyntaxError} If it is not a pattern, or no request could match it.
  *
  * @example Usage
  * ```ts

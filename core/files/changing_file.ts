@@ -14,7 +14,7 @@ export interface ChangingFileOptions<T> {
    * @throws {Error} If it is not valid; the message tells why, and no secret.
    */
   readonly parse: (text: string) => T;
-  /** Told, in words, when it cannot be read anew; what was read before is used. */
+  /** Told, in words, when it cannot be read again; what was read before is used. */
   readonly onWarning: (why: string) => void;
 }
 

@@ -45,7 +45,7 @@ const alternativeName = "55 1d 11";
  *
  * @param der The certificate.
  * @returns Its names; those of kinds that are no text are left out.
- * @throws {SyntaxError} If it is none.
+ * @throws {SyntaxError} If it is not a certificate.
  */
 export function readCertificateNames(der: Uint8Array): CertificateNames {
   const [certificate] = elementsOf(der, { start: 0, end: der.length });

@@ -23,7 +23,7 @@ import { formatText } from "./text.ts";
  * @param state The state of the server.
  * @returns The metrics.
  * @throws {RequestError} 503 if a thread does not answer: without what it has
- * counted, all counters would seem to start anew.
+ * counted, all counters would seem to start again.
  */
 export async function formatMetrics(
   { headers }: Pick<RequestHead, "headers">,

@@ -112,7 +112,7 @@ async function openTlsOver(
   let { connection } = options;
   function connect(): Promise<Deno.TcpConn> {
     const made = connection;
-    // TLS may have to begin anew.
+    // TLS may have to start again.
     connection = undefined;
     return connectBelowTls(address, { ...options, connection: made });
   }

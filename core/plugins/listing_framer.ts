@@ -53,7 +53,7 @@ export class ListingFramer implements Framer {
   }
 
   /**
-   * Takes the list, which then starts anew.
+   * Takes the list, which then starts again.
    *
    * @returns For each answer its length, its type, and what else there is.
    */

@@ -20,7 +20,7 @@ type ImportFor = (
 const importers = new Map<string, ImportFor>();
 
 /**
- * Imports a plugin's modules. Each call imports them anew.
+ * Imports a plugin's modules. Each call imports them again.
  *
  * The server also reads what they import later, because a compiled program
  * cannot load a module from a URL.

@@ -1,6 +1,6 @@
 /**
  * A client of Redis: one connection that is made when it is needed, and made
- * anew when it was lost.
+ * again when it was lost.
  *
  * It has no more than looking something up needs: a package for all of Redis
  * costs tens of megabytes of memory, and takes answers of any size.

@@ -48,7 +48,7 @@ import type { ThreadPlace } from "./options.ts";
 import { claimsOf } from "./claims.ts";
 import type { Claim, FleetLimits } from "../redis/limits.ts";
 
-/** Seconds since 1970: the numbers of connections begin anew with each process. */
+/** Seconds since 1970: the numbers of connections start again with each process. */
 const started = Math.floor(Date.now() / 1000);
 
 /** What requests are handled with. */

@@ -37,7 +37,7 @@ export class TelemetrySelection {
    * Selects what takes the events of new connections.
    *
    * @param isAskedFor Whether the options let the metrics be read. Once that is
-   * so, they are counted until the end: a counter that starts anew would be read
+   * so, they are counted until the end: a counter that starts again would be read
    * as a restart.
    * @returns Takes the events.
    */

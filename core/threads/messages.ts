@@ -70,7 +70,7 @@ export type ToThread =
   | {
     /** Number of the request for the metrics. */
     readonly gathered: number;
-    /** The metrics of all threads; absent: they cannot be had. */
+    /** The metrics of all threads; absent: they could not be gathered. */
     readonly metrics?: readonly MetricsSnapshot[];
   };
 

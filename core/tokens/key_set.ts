@@ -123,7 +123,7 @@ function checkNumber(keys: number): void {
 
 /**
  * Reads a shared secret in base64url, as websockify does. A public key without
- * its PEM lines is none: everybody could sign with it.
+ * its PEM lines is not one: everyone could sign with it.
  */
 function parseSecret(text: string): string {
   const secret = text.trim();

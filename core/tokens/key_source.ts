@@ -28,7 +28,7 @@ export interface KeySource {
 
 /** Options for {@linkcode openKeySource}. */
 export interface KeySourceOptions {
-  /** Told, in words, when keys cannot be read anew; those from before are used. */
+  /** Told, in words, when keys cannot be read again; those from before are used. */
   readonly onWarning: (why: string) => void;
 }
 

@@ -101,9 +101,9 @@ export class TokenVerifier {
    * Loads keys.
    *
    * @param source Path of a file, or URL, of the keys.
-   * @param options Who is told if they cannot be read anew.
+   * @param options Who is told if they cannot be read again.
    * @returns Checks tokens with them.
-   * @throws {ConfigError} If the file cannot be used, or the URL is none.
+   * @throws {ConfigError} If the file cannot be used, or the URL is not valid.
    */
   static async load(
     source: string,

@@ -142,7 +142,7 @@ export function chooseProtocol(
  * Tells whether a subprotocol's messages can be the peer's bytes as they are.
  * `base64`, which clients of old servers still offer, and similar ones write
  * bytes as text, which this program does not support. One that carries a token
- * is none to talk in.
+ * is not for messages.
  *
  * @param protocol Name of the subprotocol.
  */
@@ -158,7 +158,7 @@ export const tokenProtocol = "base64url.bearer.authorization.k8s.io.";
 
 /**
  * Tells whether an element of the list of subprotocols carries a token: it is
- * none to talk in, and is never sent back.
+ * not for messages, and is never sent back.
  *
  * @param protocol The element.
  */

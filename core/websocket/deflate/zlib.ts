@@ -3,7 +3,7 @@
  * from one call to the next, and without a turn of the event loop.
  *
  * The methods of a `zlib` stream can do the one or the other: `write()` answers
- * by an event, and `deflateRawSync()` begins anew each time. What they call can
+ * by an event, and `deflateRawSync()` starts again each time. What they call can
  * do both: the stream's handle, as Node and Deno have it, writes to memory of
  * ours. {@linkcode assertUsable} tells if a runtime no longer has it.
  *
