@@ -8,6 +8,7 @@ import { root, Service } from "../support/command.ts";
 import { echo, freePort, TestPeer, writeAll } from "../support/peer.ts";
 import { python } from "../../tools/programs.ts";
 import { type Need, needing } from "../support/needing.ts";
+import { redisCli, startRedisServer } from "../support/redis.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 import { runShared, SharedCommand } from "../support/shared_command.ts";
 
@@ -270,11 +271,10 @@ async function makeRedis(
 ): Promise<TokenBed> {
   const port = freePort();
   const password = options.isPlain ? [] : ["--requirepass", "PASS"];
-  const service = await Service.start([
-    "redis-server",
-    ...["--bind", "127.0.0.1", "--port", `${port}`, "--dir", directory.path],
-    ...["--save", "", "--appendonly", "no", ...password],
-  ], /eady to accept connections/);
+  const service = await startRedisServer(
+    directory.path,
+    ...["--port", `${port}`, ...password],
+  );
   const login = options.isPlain
     ? []
     : ["-a", "PASS", "--no-auth-warning", "-n", "1"];
@@ -287,12 +287,10 @@ async function makeRedis(
       ...options.isPlain ? [] : [["text", ` ${one} `]],
     ]
   ) {
-    const { success } = await new Deno.Command("redis-cli", {
-      args: ["-e", "-p", `${port}`, ...login, "SET", `${space}${key}`, value!],
-      stdin: "null",
-      stdout: "null",
-    }).output();
-    assert(success);
+    await redisCli(
+      ["-p", `${port}`, ...login],
+      ...["SET", `${space}${key}`, value!],
+    );
   }
   return {
     words: { "HOST:PORT": `127.0.0.1:${port}` },

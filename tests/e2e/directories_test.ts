@@ -8,6 +8,7 @@ import { RawClient, request } from "../support/client.ts";
 import { Command, runCommand, Service } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { freePort, TestPeer, writeAll } from "../support/peer.ts";
+import { redisCli, startRedisServer } from "../support/redis.ts";
 import {
   createCertificate,
   startNginx,
@@ -21,23 +22,6 @@ function named(name: string): TestPeer {
     await writeAll(connection, name);
     await connection.read(new Uint8Array(16));
   });
-}
-
-function startRedis(directory: string, port: number): Promise<Service> {
-  return Service.start([
-    "redis-server",
-    ...["--bind", "127.0.0.1", "--port", `${port}`, "--dir", directory],
-    ...["--save", "", "--appendonly", "no"],
-  ], /eady to accept connections/);
-}
-
-async function redisCli(port: number, ...args: string[]): Promise<void> {
-  const { success } = await new Deno.Command("redis-cli", {
-    args: ["-e", "-p", `${port}`, ...args],
-    stdin: "null",
-    stdout: "null",
-  }).output();
-  assert(success);
 }
 
 /** The status of a request, or the name of the peer that it led to. */
@@ -97,7 +81,8 @@ Deno.test(needing(["redis-server", "dnsmasq", "nginx", "openssl"], {
     const certificate = await createCertificate(directory.path);
     const nginx = stack.use(await startNginx(service.addr.port, certificate));
     const redisPort = freePort();
-    let redis = await startRedis(directory.path, redisPort);
+    const redisArgs = ["--port", `${redisPort}`];
+    let redis = await startRedisServer(directory.path, ...redisArgs);
     stack.defer(() => redis[Symbol.asyncDispose]());
     await redisCli(redisPort, "SET", "desk", addressOf("redis"));
     await redisCli(redisPort, "HSET", "evil", "address", `tcp://${never}`);
@@ -261,7 +246,7 @@ Deno.test(needing(["redis-server", "dnsmasq", "nginx", "openssl"], {
       while (!statuses.has("redis")) await ask(port, "/tokens/desk");
       await redis[Symbol.asyncDispose]();
       while (!statuses.has(502)) await ask(port, "/tokens/desk");
-      redis = await startRedis(directory.path, redisPort);
+      redis = await startRedisServer(directory.path, ...redisArgs);
       await redisCli(redisPort, "SET", "desk", addressOf("redis"));
       isOver = true;
       await Promise.all(loads);

@@ -7,18 +7,11 @@ import { fileOf, readPage, replaceOnce } from "../support/docs_pages.ts";
 import { needing } from "../support/needing.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
 import { get } from "../support/pages_client.ts";
+import { startRedisServer } from "../support/redis.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { runShared } from "../support/shared_command.ts";
 
 const password = "s3cret@word";
-
-function startRedis(directory: string, port: number): Promise<Service> {
-  return Service.start([
-    "redis-server",
-    ...["--bind", "127.0.0.1", "--port", `${port}`, "--dir", directory],
-    ...["--save", "", "--appendonly", "no", "--requirepass", password],
-  ], /eady to accept connections/);
-}
 
 /** Passes clients on to the instances in turn. */
 async function startProxy(
@@ -111,7 +104,10 @@ Deno.test(needing(["redis-server", "haproxy"], {
     const peer = stack.use(TestPeer.tcp(echo));
     const directory = stack.use(new TemporaryDirectory());
     const redisPort = freePort();
-    let redis = await startRedis(directory.path, redisPort);
+    const redisArgs = [
+      ...["--port", `${redisPort}`, "--requirepass", password],
+    ];
+    let redis = await startRedisServer(directory.path, ...redisArgs);
     stack.defer(() => redis[Symbol.asyncDispose]());
     // The page's own configuration, for this machine.
     let config = fileOf(await readPage("docs/scaling.md"), "limits.ini");
@@ -261,7 +257,7 @@ host = ${peer.host}
     });
 
     await step("Redis is back, empty: limits hold again", async () => {
-      redis = await startRedis(directory.path, redisPort);
+      redis = await startRedisServer(directory.path, ...redisArgs);
       for (const each of instances) {
         assertEquals((await each.event("limits")).state, "up");
       }

@@ -7,6 +7,7 @@
 
 import { join } from "node:path";
 import { Service } from "./command.ts";
+import { startRedisServer } from "./redis.ts";
 import { freePort } from "./peer.ts";
 
 /** A temporary directory, removed with the test. */
@@ -47,12 +48,10 @@ export async function startRedis(): Promise<RedisServer> {
   const port = freePort();
   const path = join(directory.path, "redis.sock");
   stack.use(
-    await Service.start([
-      "redis-server",
-      ...["--bind", "127.0.0.1", "--port", String(port)],
-      ...["--unixsocket", path, "--dir", directory.path],
-      ...["--save", "", "--appendonly", "no", "--daemonize", "no"],
-    ], /Ready to accept connections|ready to accept connections at/),
+    await startRedisServer(
+      directory.path,
+      ...["--port", `${port}`, "--unixsocket", path],
+    ),
   );
   const moved = stack.move();
   return {

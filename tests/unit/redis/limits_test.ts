@@ -12,33 +12,11 @@ import { hostileValues } from "../../support/backends.ts";
 import { Service } from "../../support/command.ts";
 import { needing } from "../../support/needing.ts";
 import { freePort, TestPeer } from "../../support/peer.ts";
+import { redisCli, startRedisServer } from "../../support/redis.ts";
 import {
   createCertificate,
   TemporaryDirectory,
 } from "../../support/service.ts";
-
-function startServer(directory: string, ...args: string[]): Promise<Service> {
-  return Service.start([
-    "redis-server",
-    ...["--bind", "127.0.0.1", "--dir", directory, "--daemonize", "no"],
-    ...["--save", "", "--appendonly", "no", ...args],
-  ], /eady to accept connections/);
-}
-
-/** Runs a command on a server, and gives what it says, a line each. */
-async function cli(
-  port: number | string,
-  ...args: string[]
-): Promise<string[]> {
-  const place = typeof port === "number" ? ["-p", `${port}`] : ["-s", port];
-  const { success, stdout } = await new Deno.Command("redis-cli", {
-    args: ["-e", ...place, ...args],
-    stdin: "null",
-  }).output();
-  const said = new TextDecoder().decode(stdout);
-  assert(success, said);
-  return said.split("\n").filter((line) => line !== "");
-}
 
 function claim(key: string, most: number): Claim {
   return {
@@ -102,7 +80,7 @@ Deno.test(needing(["redis-server"], {
   async fn(t: Deno.TestContext): Promise<void> {
     await using directory = new TemporaryDirectory();
     const port = freePort();
-    await using _server = await startServer(
+    await using _server = await startRedisServer(
       directory.path,
       ...["--port", `${port}`],
     );
@@ -130,7 +108,7 @@ Deno.test(needing(["redis-server"], {
     );
 
     await t.step("nothing is left of those that have ended", async () => {
-      assertEquals(await cli(port, "KEYS", "*"), []);
+      assertEquals(await redisCli(port, "KEYS", "*"), []);
     });
 
     await t.step("of several limits all are taken, or none", async () => {
@@ -172,7 +150,7 @@ Deno.test(needing(["redis-server"], {
       );
       for (const key of unique) one.release(key);
       await until(() => other.take(unique.at(-1)!, 1));
-      assertEquals((await cli(port, "KEYS", "*")).length, 3);
+      assertEquals((await redisCli(port, "KEYS", "*")).length, 3);
     });
 
     await t.step(
@@ -182,7 +160,7 @@ Deno.test(needing(["redis-server"], {
         // It renews nothing: its timers come too late.
         const dead = new Instance(url, { lease: 400 });
         assert(await dead.take("c", 1));
-        const [hash] = await cli(port, "KEYS", "websocksy:limits:*-*");
+        const [hash] = await redisCli(port, "KEYS", "websocksy:limits:*-*");
         assert(hash !== undefined);
         const start = performance.now();
         while (performance.now() - start < 600);
@@ -205,9 +183,9 @@ Deno.test(needing(["redis-server"], {
         await using one = new Instance(url, { lease: 300 });
         await using other = new Instance(url);
         assert(await one.take("d", 1));
-        await cli(port, "SADD", "websocksy:limits:instances", "dead");
+        await redisCli(port, "SADD", "websocksy:limits:instances", "dead");
         await until(async () =>
-          !(await cli(port, "SMEMBERS", "websocksy:limits:instances"))
+          !(await redisCli(port, "SMEMBERS", "websocksy:limits:instances"))
             .includes("dead")
         );
         await new Promise((resolve) => setTimeout(resolve, 400));
@@ -221,7 +199,7 @@ Deno.test(needing(["redis-server"], {
       const keys = Array.from({ length: 1200 }, (_, at) => `e${at}`);
       await Promise.all(keys.map((key) => one.take(key, 1)));
       for (const command of ["FLUSHALL", "CLIENT KILL TYPE normal"]) {
-        await cli(port, ...command.split(" "));
+        await redisCli(port, ...command.split(" "));
         // Of both: the question of one has the other's answer before it.
         assertEquals(await one.take("e0", 1), false, command);
         const taken = await Promise.all(keys.map((key) => other.take(key, 1)));
@@ -234,13 +212,13 @@ Deno.test(needing(["redis-server"], {
       await using one = new Instance(url);
       assert(await one.take("f", 5));
       const asked = Array.from({ length: 200 }, () => one.take("f", 100));
-      await cli(port, "CLIENT", "KILL", "TYPE", "normal");
+      await redisCli(port, "CLIENT", "KILL", "TYPE", "normal");
       const count = (await Promise.all(asked)).filter((each) => each).length;
       for (let at = 0; at <= count; at++) one.release("f");
       await until(async () => {
-        const hashes = await cli(port, "KEYS", "websocksy:limits:*-*");
+        const hashes = await redisCli(port, "KEYS", "websocksy:limits:*-*");
         const counts = await Promise.all(
-          hashes.map((hash) => cli(port, "HKEYS", hash)),
+          hashes.map((hash) => redisCli(port, "HKEYS", hash)),
         );
         return !counts.flat().includes("f");
       });
@@ -255,7 +233,7 @@ Deno.test(needing(["redis-server"], {
     await using directory = new TemporaryDirectory();
     const port = freePort();
     const start = (): Promise<Service> =>
-      startServer(directory.path, "--port", `${port}`);
+      startRedisServer(directory.path, "--port", `${port}`);
     let server = await start();
     await using stack = new AsyncDisposableStack();
     stack.defer(() => server[Symbol.asyncDispose]());
@@ -325,7 +303,7 @@ Deno.test(needing(["redis-server", "openssl"], {
     const { certFile, cert } = await createCertificate(directory.path);
     const tlsPort = freePort();
     const socket = join(directory.path, "redis.sock");
-    await using _server = await startServer(
+    await using _server = await startRedisServer(
       directory.path,
       ...["--port", "0", "--tls-port", `${tlsPort}`],
       ...["--tls-cert-file", certFile, "--tls-auth-clients", "no"],
@@ -338,8 +316,8 @@ Deno.test(needing(["redis-server", "openssl"], {
       new URL("../../../docs/scaling.md", import.meta.url),
     );
     assert(page.replaceAll(/\s+/g, " ").includes(rights));
-    await cli(
-      socket,
+    await redisCli(
+      ["-s", socket],
       ...["ACL", "SETUSER", "bridge", "on", ">pass word", ...rights.split(" ")],
     );
     await using one = new Instance(

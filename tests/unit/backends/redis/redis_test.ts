@@ -14,37 +14,20 @@ import {
   startBackend,
   tokenQuery,
 } from "../../../support/backends.ts";
-import { Service } from "../../../support/command.ts";
 import { needing } from "../../../support/needing.ts";
 import { freePort, TestPeer, writeAll } from "../../../support/peer.ts";
+import { redisCli, startRedisServer } from "../../../support/redis.ts";
 import {
   createCertificate,
   TemporaryDirectory,
 } from "../../../support/service.ts";
 
-/** Starts a Redis server with a configuration. */
-function startServer(directory: string, ...args: string[]): Promise<Service> {
-  return Service.start([
-    "redis-server",
-    ...["--bind", "127.0.0.1", "--dir", directory, "--daemonize", "no"],
-    ...["--save", "", "--appendonly", "no", ...args],
-  ], /eady to accept connections/);
-}
-
 /** Runs commands on a server. */
 async function run(
-  args: readonly string[],
+  place: readonly string[],
   ...commands: readonly string[][]
 ): Promise<void> {
-  for (const command of commands) {
-    const { success, stdout, stderr } = await new Deno.Command("redis-cli", {
-      args: ["-e", ...args, ...command],
-      stdin: "null",
-    }).output();
-    const said = new TextDecoder().decode(stdout) +
-      new TextDecoder().decode(stderr);
-    assert(success, said);
-  }
+  for (const command of commands) await redisCli(place, ...command);
 }
 
 async function ask(
@@ -66,7 +49,7 @@ Deno.test(needing(["redis-server"], {
   async fn(): Promise<void> {
     await using directory = new TemporaryDirectory();
     const port = freePort();
-    await using _server = await startServer(
+    await using _server = await startRedisServer(
       directory.path,
       "--port",
       `${port}`,
@@ -148,7 +131,7 @@ Deno.test(needing(["redis-server", "openssl"], {
     const { certFile } = await createCertificate(directory.path);
     const [port, tlsPort] = [freePort(), freePort()];
     const socket = join(directory.path, "redis.sock");
-    await using _server = await startServer(
+    await using _server = await startRedisServer(
       directory.path,
       ...["--port", `${port}`, "--tls-port", `${tlsPort}`],
       ...["--tls-cert-file", certFile, "--tls-auth-clients", "no"],
@@ -222,7 +205,7 @@ Deno.test(needing(["redis-server"], {
     ]);
     const query = "token=desk";
     for (const round of [1, 2]) {
-      await using _server = await startServer(
+      await using _server = await startRedisServer(
         directory.path,
         ...["--port", `${port}`],
       );
