@@ -205,10 +205,9 @@ export class Passwords {
     const hash = hashes.get(user) ?? dummy;
     // The password itself is not kept, and the hash changes with the file.
     const pair = this.#digest(`${user}\0${hash}\0${password}`);
-    const by = this.#digest(hash);
     const forgotten = this.#remembered.get(pair);
     if (forgotten !== undefined && performance.now() < forgotten) {
-      return { state: "right", by };
+      return { state: "right", by: this.#digest(hash) };
     }
     let checking = this.#checking.get(pair);
     if (checking === undefined) {
@@ -227,7 +226,7 @@ export class Passwords {
       return { state: "wrong" };
     }
     this.#remember(pair);
-    return { state: "right", by };
+    return { state: "right", by: this.#digest(hash) };
   }
 
   /**

@@ -45,16 +45,21 @@ export function withoutSecrets(
   const pairs = target.slice(question + 1).split("&").map((pair) => {
     const equals = pair.indexOf("=");
     if (equals < 0) return pair;
-    const name = nameOf(pair.slice(0, equals));
+    const text = pair.slice(0, equals);
+    const name = /[%+]/.test(text) ? nameOf(text) : text;
     return secrets.has(name.toLowerCase()) || more?.has(name)
-      ? `${pair.slice(0, equals)}=…`
+      ? `${text}=…`
       : pair;
   });
   return `${target.slice(0, question)}?${pairs.join("&")}`;
 }
 
-/** Three parts in base64url, or five, of which the first one is an object in JSON. */
-const TOKEN = /\beyJ[\w-]+\.[\w-]*\.[\w-]*(?:\.[\w-]*\.[\w-]*)?/g;
+/**
+ * Three parts in base64url, or five, of which the first one is an object in
+ * JSON. It begins only where such characters do, so that each is looked at a few
+ * times at the most.
+ */
+const TOKEN = /(?<![\w-])eyJ[\w-]+\.[\w-]*\.[\w-]*(?:\.[\w-]*\.[\w-]*)?/g;
 
 /** One in a list of subprotocols, in base64url once more, as Kubernetes has it. */
 const CARRIED = /(base64url\.bearer\.authorization\.k8s\.io\.)[\w=-]+/gi;

@@ -29,6 +29,12 @@ Deno.test("withoutTokens() finds tokens wherever they are", () => {
         "a, base64url.bearer.authorization.k8s.io.…, b",
       ],
       ["/eyJ", "/eyJ"],
+      ["/eyJ.eyJ", "/eyJ.eyJ"],
+      [`/x=${token}`, "/x=…"],
+      [`"${token}"`, '"…"'],
+      // Would it begin at each of these, it would not come to an end.
+      ["-eyJ".repeat(250_000), "-eyJ".repeat(250_000)],
+      ["eyJa.".repeat(250_000), `${"….".repeat(50_000)}`],
       ["/eyJhbGci.txt", "/eyJhbGci.txt"],
       ["/monkeyJar.a.b", "/monkeyJar.a.b"],
     ] as const
