@@ -8,12 +8,14 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import axe from "axe-core";
-import type { Page } from "playwright-core";
+import { chromium, type Page } from "playwright-core";
 import { startBrowser, takeScreenshot } from "../docs/applications/bed.ts";
+import { chromiumFlags } from "../support/clients/chromium.ts";
 import { RawClient } from "../support/client.ts";
 import { Command } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { echo, TestPeer } from "../support/peer.ts";
+import { TemporaryDirectory } from "../support/service.ts";
 import { findChromium } from "../../tools/programs.ts";
 
 /** The texts of a column of the table. */
@@ -166,5 +168,145 @@ Deno.test(needing(["chromium"], {
     const policy = headers.get("content-security-policy")!;
     assertMatch(policy, /^default-src 'none'; script-src 'sha256-/);
     assertMatch(policy, /frame-ancestors 'none'$/);
+  },
+}));
+
+/** What a page of another site tries; each is refused, or never sent. */
+const attacks = `
+  const ignore = () => {};
+  const admin = "http://127.0.0.1:" + port;
+  const rebound = "http://evil.example:" + port;
+  const blob = new Blob(["x"], { type: "text/plain" });
+  const seen = [];
+  for (const base of [admin, rebound]) {
+    for (const path of ["/drain", "/reload", "/log?level=error", "/connections/1/capture"]) {
+      for (const body of [undefined, "{}", blob]) {
+        const options = { method: "POST", mode: "no-cors", body };
+        await fetch(base + path, options).catch(ignore);
+      }
+      navigator.sendBeacon(base + path, blob);
+    }
+    for (const method of ["GET", "DELETE", "PUT"]) {
+      await fetch(base + "/connections/1", { method, mode: "cors", headers: { "x-any": "1" } })
+        .then(() => seen.push("answer to " + method), ignore);
+      await fetch(base + "/connections", { method: "GET" })
+        .then(() => seen.push("the list"), ignore);
+    }
+    await new Promise((resolve) => {
+      const socket = new WebSocket(base.replace("http", "ws") + "/connections");
+      socket.onopen = () => seen.push("a WebSocket");
+      socket.onclose = resolve;
+    });
+    for (const tag of ["img", "script", "iframe"]) {
+      await new Promise((resolve) => {
+        const element = document.createElement(tag);
+        element.onload = () => {
+          if (tag !== "iframe") seen.push(tag);
+          resolve();
+        };
+        element.onerror = resolve;
+        element.src = base + (tag === "iframe" ? "/" : "/connections");
+        document.body.append(element);
+      });
+    }
+    const frame = document.createElement("iframe");
+    frame.name = "into" + base.length;
+    document.body.append(frame);
+    const form = document.createElement("form");
+    Object.assign(form, { method: "POST", action: base + "/drain", target: frame.name });
+    document.body.append(form);
+    await new Promise((resolve) => {
+      frame.onload = resolve;
+      form.submit();
+    });
+  }
+  return seen;
+`;
+
+Deno.test(needing(["chromium"], {
+  name:
+    "Neither a client nor a page of another site has the operator's page do anything",
+  timeout: 120_000,
+  async fn(): Promise<void> {
+    await using peer = TestPeer.tcp(echo);
+    await using directory = new TemporaryDirectory();
+    const file = await directory.write(
+      "websocksy.ini",
+      `[core]
+admin = 127.0.0.1:0
+trusted-proxy = 127.0.0.1
+access = all
+ping = 0
+[access all]
+user-header = X-Remote-User
+[backend]
+host = ${peer.host}
+`,
+    );
+    await using command = await Command.start({ file });
+    const { address } = await command.event("admin");
+    const url = new URL(String(address));
+    const target =
+      "/<img/src=x/onerror=document.title='owned'>\"'&lt;${document.title='owned'}";
+    const user = "<script>document.title='owned'</script>\" onmouseover=\"x";
+    using client = await RawClient.open(command.port, {
+      target,
+      headers: { "X-Remote-User": user, "X-Forwarded-For": "198.51.100.7" },
+    });
+    await using evil = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      () =>
+        new Response(
+          `<!DOCTYPE html><title>evil</title><a href="${url}">here</a>`,
+          {
+            headers: { "content-type": "text/html" },
+          },
+        ),
+    );
+    await using browser = await chromium.launch({
+      executablePath: findChromium()!,
+      args: [
+        ...chromiumFlags,
+        // As the owner of a name has it point here.
+        "--host-resolver-rules=MAP evil.example 127.0.0.1",
+      ],
+    });
+    const page = await browser.newPage();
+    const said: string[] = [];
+    page.on("dialog", (dialog) => said.push(dialog.message()));
+    page.on("pageerror", (error) => said.push(String(error)));
+    await page.goto(`${url}`);
+    await page.locator("#rows tr").waitFor();
+    assertEquals(await column(page, 2), [user]);
+    assertEquals(await column(page, 4), [target]);
+    await page.getByLabel("Filter").fill("<img");
+    await page.getByRole("button", { name: "Endpoint" }).click();
+    await page.locator("#rows td:nth-child(4)").hover();
+    assertEquals(await page.title(), "websocksy connections");
+    assertEquals(await page.locator("#rows :is(img, script)").count(), 0);
+
+    await page.goto(`http://evil.example:${evil.addr.port}/`);
+    const seen = await page.evaluate(
+      `(async (port) => {${attacks}})(${url.port})`,
+    );
+    assertEquals(seen, []);
+    const rebound = await page.goto(`http://evil.example:${url.port}/`);
+    assertEquals(rebound!.status(), 403);
+    const refused = command.logged("admin").filter(({ status }) => status);
+    // Beacons may come later, or never.
+    assert(refused.length >= 2 * (4 * 3 + 3), `${refused.length}`);
+    assertEquals(
+      new Set(refused.map(({ status }) => status)),
+      new Set([403]),
+    );
+
+    // A link to the page may be followed.
+    await page.goto(`http://evil.example:${evil.addr.port}/`);
+    await page.getByRole("link").click();
+    await page.locator("#rows tr").waitFor();
+    assertEquals(command.logged("admin").filter(({ action }) => action), []);
+    assertEquals(said, []);
+    await client.send("still there");
+    await client.read();
   },
 }));

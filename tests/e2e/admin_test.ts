@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
 import { RawClient, request, type RequestOptions } from "../support/client.ts";
-import { Command, runCommand } from "../support/command.ts";
+import { Command, runCommand, testEngines } from "../support/command.ts";
 import { Metrics } from "../support/metrics.ts";
 import { needing } from "../support/needing.ts";
 import { get } from "../support/pages_client.ts";
@@ -379,6 +379,108 @@ Deno.test(needing(["unix"], {
     assertEquals(why.trimEnd().includes("\n"), false);
   },
 }));
+
+testEngines(
+  "The admin listener reads each request as it checks it, however it is sent",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: ["--admin", "127.0.0.1:0", "--ping", "0"],
+    });
+    const admin = await adminPort(command);
+    using open = await RawClient.open(command.port);
+    const host = `Host: 127.0.0.1:${admin}`;
+    const evil = "Host: evil.example";
+    const own = `http://127.0.0.1:${admin}`;
+    const upgrade = [
+      ...["Connection: Upgrade", "Upgrade: websocket"],
+      ...["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + "A".repeat(22)],
+    ].join("\r\n") + "==";
+    const table: readonly (readonly [status: number, ...lines: string[]])[] = [
+      // Which name it is asked by.
+      [403, "GET /health HTTP/1.0"],
+      [403, "POST /drain HTTP/1.0", "Content-Length: 0"],
+      [403, "GET /health HTTP/1.1"],
+      [200, `GET ${own}/health HTTP/1.1`, host],
+      [400, "GET http://evil.example/health HTTP/1.1", host],
+      [400, `GET ${own}/health HTTP/1.1`, evil],
+      [400, "GET /health HTTP/1.1", host, evil],
+      [400, "GET /health HTTP/1.1", "Host: 127.0.0.1, evil.example"],
+      [400, "GET /health HTTP/1.1", "Host: evil.example@127.0.0.1"],
+      [403, "GET /health HTTP/1.1", "Host: 127.0.0.1.evil.example"],
+      [403, "GET /health HTTP/1.1", "Host: localhost.evil.example"],
+      // Who has made a browser ask.
+      [403, "POST /drain HTTP/1.1", host, `Origin: ${own}`, `Origin: http://x`],
+      [403, "POST /drain HTTP/1.1", host, "Origin: http://127.0.0.1:1"],
+      [403, "POST /drain HTTP/1.1", host, "Sec-Fetch-Site: same-site"],
+      [
+        ...[403, "POST /drain HTTP/1.1", host] as const,
+        ...["Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"],
+      ],
+      [415, "POST /drain HTTP/1.1", host, "Content-Type: TEXT/Plain ;a=b"],
+      [415, "POST /drain HTTP/1.1", host, "Content-Type: text/plain;a, a/b"],
+      [
+        ...[415, "DELETE /connections?peer=x HTTP/1.1", host] as const,
+        "Content-Type: multipart/form-data; boundary=a",
+      ],
+      // What it is asked.
+      [405, "GET /drain HTTP/1.1", host, "X-HTTP-Method-Override: POST"],
+      [405, "GET /drain?_method=POST HTTP/1.1", host],
+      [405, "HEAD /drain HTTP/1.1", host],
+      [200, "HEAD /connections HTTP/1.1", host],
+      [405, "TRACE /health HTTP/1.1", host],
+      [404, "GET /connections/1000000000 HTTP/1.1", host],
+      [404, "GET /connections/9007199254740993 HTTP/1.1", host],
+      [404, "GET /connections/99999999999999999 HTTP/1.1", host],
+      ...["1e9", "-1", "01", "%31", "1/", "1/../1", "1;x", "0x1"].map(
+        (id) => [404, `GET /connections/${id} HTTP/1.1`, host] as const,
+      ),
+      ...["/../health", "/%68ealth", "//health", "/./health", "/health/"].map(
+        (path) => [404, `GET ${path} HTTP/1.1`, host] as const,
+      ),
+      [400, "GET * HTTP/1.1", host],
+      [400, "GET /connections?__proto__=x HTTP/1.1", host],
+      [400, "DELETE /connections?remote HTTP/1.1", host, "Host: x"],
+      // No WebSocket is opened, and no body is waited for.
+      [200, "GET /health HTTP/1.1", host, upgrade],
+      [200, "POST /resume HTTP/1.1", host, "Content-Length: 99999999999"],
+      [200, "POST /resume HTTP/1.1", host, "Transfer-Encoding: chunked"],
+      [200, "POST /resume HTTP/1.1", host, "Content-Length: 9", "Expect: x"],
+      [
+        ...[400, "POST /drain HTTP/1.1", host] as const,
+        ...["Content-Length: 3", "Transfer-Encoding: chunked"],
+      ],
+    ];
+    for (const [status, ...lines] of table) {
+      using client = await RawClient.connect(admin);
+      await client.sendBytes(`${lines.join("\r\n")}\r\n\r\n`);
+      const [method] = lines[0]!.split(" ");
+      const answer = await client.readResponse(method);
+      assertEquals(answer.status, status, lines.join("\n"));
+    }
+    // Several on one connection are answered in order, each checked.
+    using client = await RawClient.connect(admin);
+    const post = "Content-Length: 0\r\n\r\n";
+    await client.sendBytes(
+      [
+        `GET /health HTTP/1.1\r\n${host}\r\n\r\n`,
+        `POST /drain HTTP/1.1\r\n${evil}\r\n${post}`,
+        `POST /drain HTTP/1.1\r\n${host}\r\nOrigin: null\r\n${post}`,
+        `POST /resume HTTP/1.1\r\n${host}\r\n${post}`,
+        `GET /connections/1/capture HTTP/1.1\r\n${host}\r\n\r\n`,
+      ].join(""),
+    );
+    for (const status of [200, 403, 403, 200, 405]) {
+      assertEquals((await client.readResponse()).status, status);
+    }
+    const done = command.logged("admin").map(({ action }) => action);
+    assertEquals(new Set(done), new Set([undefined, "resume"]));
+    await open.send("on");
+    await open.read();
+  },
+);
 
 Deno.test("websocksy listens for operators only where others cannot reach it", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
