@@ -1,6 +1,7 @@
 /**
  * Draws the results of a run as an SVG image: for each figure the units per
- * second of processor time, as ratios to one contender, on a logarithmic scale.
+ * second of processor time, as ratios to one contender, on a logarithmic scale;
+ * below each bar a thin one for the same with TLS.
  * As a program, it draws the results in a JSON file:
  *
  *     deno run --allow-read bench/chart.ts RESULTS.json [CONTENDER]... >chart.svg
@@ -15,6 +16,8 @@ import type { FigureResults, Results } from "./report.ts";
 interface Bar {
   readonly name: string;
   readonly ratio: number;
+  /** The ratio with TLS, to the same as without; absent: it was not measured. */
+  readonly tls: number | undefined;
   readonly label: string;
 }
 
@@ -26,9 +29,10 @@ interface Group {
 
 const WIDTH = 840;
 const NAME_WIDTH = 150;
-const LABEL_WIDTH = 200;
+const LABEL_WIDTH = 270;
 const BAR_HEIGHT = 14;
-const ROW_HEIGHT = 18;
+const TLS_HEIGHT = 4;
+const ROW_HEIGHT = 22;
 const TITLE_HEIGHT = 30;
 const TOP = 56;
 const FOOT_HEIGHT = 44;
@@ -38,7 +42,7 @@ const MARGIN = 16;
 const LINE_LENGTH = 130;
 const TITLE = "Work done per second of processor time";
 const SUBTITLE =
-  "Ratios to the one behind the ×, logarithmic; longer is better. In brackets: per second of processor time";
+  "Ratios to the one behind the ×, logarithmic; longer is better. In brackets: per second of processor time. Thin: with TLS";
 
 /**
  * Legible on light and dark backgrounds; names are beside the bars, so that
@@ -81,8 +85,10 @@ export function drawChart(
   results: Results,
   against: readonly string[],
 ): string {
-  const groups = results.figures.flatMap((figure) => groupOf(figure, against));
-  const ratios = groups.flatMap(({ bars }) => bars.map(({ ratio }) => ratio));
+  const groups = groupsOf(results, against);
+  const ratios = groups.flatMap(({ bars }) =>
+    bars.flatMap(({ ratio, tls = ratio }) => [ratio, tls])
+  );
   const lowest = Math.floor(Math.log10(Math.min(1, ...ratios)));
   const highest = Math.max(
     Math.ceil(Math.log10(Math.max(1, ...ratios))),
@@ -136,9 +142,25 @@ export function drawChart(
   ].join("\n") + "\n";
 }
 
+/** The figures, and with each what was measured of it with TLS. */
+function groupsOf(
+  { figures }: Results,
+  against: readonly string[],
+): Group[] {
+  return figures.flatMap((figure) => {
+    const plain = figure.name.replace(/-tls$/, "");
+    if (
+      plain !== figure.name && figures.some(({ name }) => name === plain)
+    ) return [];
+    const tls = figures.find(({ name }) => name === `${figure.name}-tls`);
+    return groupOf(figure, tls, against);
+  });
+}
+
 /** The bars of a figure; none if nothing in it was measured by processor time. */
 function groupOf(
   { title, unit, contenders }: FigureResults,
+  withTls: FigureResults | undefined,
   against: readonly string[],
 ): Group[] {
   const measured = contenders
@@ -147,32 +169,51 @@ function groupOf(
     measured.some(({ contender }) => contender === name)
   );
   if (base === undefined) return [];
-  const bars = measured.map((summary) => {
+  const bars = measured.map((summary): Bar => {
+    const { contender: name, perProcessorSecond: plain } = summary;
     const ratio = summary.processorRatios[base]!;
-    const rate = shorten(summary.perProcessorSecond);
+    const secure = withTls?.contenders
+      .find(({ contender }) => contender === name)?.perProcessorSecond;
+    const tls = secure === undefined ? undefined : ratio * secure / plain;
+    const words = secure === undefined ? "" : `; TLS ${shorten(secure)}`;
     return {
-      name: summary.contender,
+      name,
       ratio,
-      label: `× ${shorten(ratio)} (${rate} ${unit})`,
+      tls,
+      label: `× ${shorten(ratio)} (${shorten(plain)} ${unit}${words})`,
     };
   });
   return [{ title: `${title}: × ${base}`, bars }];
 }
 
 function drawBar(
-  { name, ratio, label }: Bar,
+  { name, ratio, tls, label }: Bar,
   y: number,
   x: (ratio: number) => number,
 ): string[] {
-  const [from, to] = [x(1), x(ratio)].sort((a, b) => a - b) as [number, number];
   const kind = isWebsocksy(name) ? "own" : isPlain(name) ? "plain" : "other";
+  const end = Math.max(x(1), x(ratio), x(tls ?? 1));
   return [
     text(NAME_WIDTH - 8, y + 11, name, "", "end"),
-    `  <rect class="${kind}" x="${round(from)}" y="${y}" width="${
-      round(Math.max(to - from, 1))
-    }" height="${BAR_HEIGHT}"/>`,
-    text(round(to + 6), y + 11, label, "small"),
+    rectangle(kind, [x(1), x(ratio)], y, BAR_HEIGHT),
+    ...tls === undefined
+      ? []
+      : [rectangle(kind, [x(1), x(tls)], y + BAR_HEIGHT + 1, TLS_HEIGHT)],
+    text(round(end + 6), y + 11, label, "small"),
   ];
+}
+
+function rectangle(
+  kind: string,
+  ends: readonly [number, number],
+  y: number,
+  height: number,
+): string {
+  const from = Math.min(...ends);
+  const width = Math.max(Math.max(...ends) - from, 1);
+  return `  <rect class="${kind}" x="${round(from)}" y="${y}" width="${
+    round(width)
+  }" height="${height}"/>`;
 }
 
 /** Whether it has no WebSocket, and so shows the cost of relaying alone. */

@@ -17,10 +17,12 @@ import {
 } from "./figures.ts";
 import { Generator } from "./generator.ts";
 import { LatencyLoad } from "./latency.ts";
+import { fillPage } from "./pages.ts";
 import {
   formatOutcomes,
   judge,
   type ReportOptions,
+  type Results,
   toResults,
 } from "./report.ts";
 import {
@@ -49,6 +51,8 @@ export interface Options extends ReportOptions {
   readonly json: string | undefined;
   /** File for a chart of the results, as SVG. */
   readonly svg: string | undefined;
+  /** Page into whose tables the results go. */
+  readonly page: string | undefined;
   /** Arguments for `deno run` of websocksy; `undefined`: chosen. */
   readonly denoArguments: readonly string[] | undefined;
   /** Further arguments for websocksy. */
@@ -79,6 +83,8 @@ ${wrap([...main, ...growth])}
   --connections N        connections of idle-memory and quiet-memory (1000)
   --json FILE            writes the results there, too
   --svg FILE             writes a chart of them there
+  --page FILE            writes them into the tables of that page
+                         (docs/performance.md)
   --deno-args ARGS       arguments for "deno run" of websocksy
   --websocksy-args ARGS  further arguments for websocksy
   --help                 shows this text
@@ -105,6 +111,7 @@ export function parseOptions(args: readonly string[]): Options {
       "connections": { ...text, default: "1000" },
       "json": text,
       "svg": text,
+      "page": text,
       "deno-args": text,
       "websocksy-args": { ...text, default: "" },
       "help": { type: "boolean", default: false },
@@ -128,6 +135,7 @@ export function parseOptions(args: readonly string[]): Options {
     against: names("against", values.against, createContender),
     json: values.json,
     svg: values.svg,
+    page: values.page,
     denoArguments: values["deno-args"]?.split(" ").filter(Boolean),
     websocksyArguments: values["websocksy-args"].split(" ").filter(Boolean),
     help: values.help,
@@ -184,7 +192,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     options = parseOptions(args);
     // Checks that the files can be written, before minutes of measuring.
-    for (const file of [options.json, options.svg]) {
+    for (const file of [options.json, options.svg, options.page]) {
       if (file === undefined) continue;
       (await Deno.open(file, { append: true, create: true })).close();
     }
@@ -250,12 +258,22 @@ async function run(
     if (options.svg !== undefined) {
       await Deno.writeTextFile(options.svg, drawChart(all, options.against));
     }
+    if (options.page !== undefined) await writePage(options.page, all);
     const failed = results.some(({ failures }) => failures.size > 0) ||
       options.contenders.some((name) => missing.has(name));
     return failed ? EXIT_FAILED : 0;
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+}
+
+/** Writes the results into the tables of a page, and formats it. */
+async function writePage(page: string, results: Results): Promise<void> {
+  const text = fillPage(await Deno.readTextFile(page), results);
+  await Deno.writeTextFile(page, text);
+  await new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--quiet", page],
+  }).output();
 }
 
 /** Measures figure by figure, and writes the table of each when it is complete. */

@@ -17,7 +17,8 @@ import { contenders, startContender } from "../../bench/contenders.ts";
 import { createFigures } from "../../bench/figures.ts";
 import { helpText, parseOptions } from "../../bench/main.ts";
 import { framingConfig, messageOf } from "../../bench/peer.ts";
-import { judge, type Results } from "../../bench/report.ts";
+import { fillPage } from "../../bench/pages.ts";
+import { judge, type Results, type Summary } from "../../bench/report.ts";
 import type { FigureScores, Score } from "../../bench/rounds.ts";
 import { framings } from "../../framing/mod.ts";
 import { stdArguments } from "../../tools/std.ts";
@@ -336,40 +337,81 @@ Deno.test("judge() takes the ratio within each round, and the median of them", (
   );
 });
 
+function contenderOf(name: string, ratio: number): Summary {
+  return {
+    ...scoreOf(1, ratio * 10),
+    contender: name,
+    range: [1, 1],
+    ratios: {},
+    processorRatios: { haproxy: ratio },
+  };
+}
+
+function resultsOf(
+  figures: Readonly<Record<string, readonly Summary[]>>,
+): Results {
+  return {
+    command: "deno task bench --deno-args '<&>'",
+    date: "2026-01-31",
+    deno: "2.9.6",
+    system: "linux",
+    processors: 2,
+    rounds: 1,
+    seconds: 1,
+    missing: {},
+    goals: [],
+    figures: Object.entries(figures).map(([name, contenders]) => ({
+      name,
+      title: "X < Y",
+      unit: "MB",
+      contenders,
+      rounds: {},
+      failures: {},
+    })),
+  };
+}
+
+Deno.test("fillPage() makes the tables for which there are results", async () => {
+  const page = "<!-- bench: compression -->\nold\n<!-- /bench -->\nrest\n";
+  const [own, other] = [contenderOf("stream", 4.56), contenderOf("ws", 1)];
+  const lines = [{ ...own, received: 190_000 }, other];
+  const partial = resultsOf({ "compressed-160": lines });
+  assertEquals(fillPage(page, partial), page);
+  const all = resultsOf({ "compressed-160": lines, "compressed-4096": [own] });
+  const filled = fillPage(page, all);
+  assertStringIncludes(filled, "| 160 bytes | stream | 46 | 0.19 |\n");
+  assertStringIncludes(filled, "`deno task bench --deno-args '<&>'`");
+  assertStringIncludes(filled, "<!-- /bench -->\nrest\n");
+  assertEquals(filled.includes("old"), false);
+  // Again: what it has written is replaced.
+  assertEquals(fillPage(filled, all), filled);
+  assertThrows(
+    () => fillPage(page.replace("compression", "nothing"), all),
+    TypeError,
+    'no table "nothing"',
+  );
+
+  const path = join(root, "docs", "performance.md");
+  const performance = await Deno.readTextFile(path);
+  // All of its tables are known, and none is changed without results.
+  assertEquals(fillPage(performance, resultsOf({})), performance);
+  assertGreater(performance.split("<!-- bench: ").length, 5);
+});
+
 Deno.test(needing(["python3"], {
   name: "drawChart() draws bars on a logarithmic scale, and escapes texts",
   async fn(): Promise<void> {
-    const contender = (name: string, ratio: number) => ({
-      ...scoreOf(1, ratio * 10),
-      contender: name,
-      range: [1, 1] as const,
-      ratios: {},
-      processorRatios: { haproxy: ratio },
-    });
     const names = ["native", "a<b&c", "haproxy"];
-    const image = drawChart({
-      command: "deno task bench --deno-args '<&>'",
-      date: "2026-01-31",
-      deno: "2.9.6",
-      system: "linux",
-      processors: 2,
-      rounds: 1,
-      seconds: 1,
-      missing: {},
-      goals: [],
-      figures: [{
-        name: "x",
-        title: "X < Y",
-        unit: "MB",
-        contenders: [10, 0.1, 1].map((ratio, i) => contender(names[i]!, ratio)),
-        rounds: {},
-        failures: {},
-      }],
-    }, ["nobody", "haproxy"]);
+    const results = resultsOf({
+      "x": [10, 0.1, 1].map((ratio, i) => contenderOf(names[i]!, ratio)),
+      // Of one of them, half as much with TLS.
+      "x-tls": [contenderOf("native", 5)],
+    });
+    const image = drawChart(results, ["nobody", "haproxy"]);
     const file = await Deno.makeTempFile({ suffix: ".svg" });
     try {
       await Deno.writeTextFile(file, image);
-      assertEquals(await countElements(file, "rect"), 4);
+      assertEquals(await countElements(file, "rect"), 5);
     } finally {
       await Deno.remove(file);
     }
@@ -377,11 +419,13 @@ Deno.test(needing(["python3"], {
       ...image.matchAll(/<rect class="(\w+)" x="([\d.]+)".* width="([\d.]+)"/g),
     ]
       .map(([, kind, x, width]) => [kind!, Number(x), Number(width)] as const);
-    assertEquals(bars.map(([kind]) => kind), ["own", "other", "plain"]);
-    const [[, one, up], [, tenth, down]] = bars as [
+    assertEquals(bars.map(([kind]) => kind), ["own", "own", "other", "plain"]);
+    const [[, one, up], [, , secure], [, tenth, down]] = bars as [
+      (typeof bars)[number],
       (typeof bars)[number],
       (typeof bars)[number],
     ];
+    assertLessOrEqual(Math.abs(secure - up * Math.log10(5)), 0.2);
     // As far up as down, from where the ratio is 1.
     assertLessOrEqual(Math.abs(up - down), 0.2);
     assertLessOrEqual(Math.abs(tenth + down - one), 0.2);
