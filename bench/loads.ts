@@ -284,8 +284,13 @@ class RunningLoad {
       }
       // One after another: some bridges lose connections that arrive in a
       // burst.
-      for (let i = 0; i < options.clients; i++) await load.#open();
-      load.#tasks = [...load.#clients].map((client) => load.#work(client));
+      for (let i = 0; i < options.clients; i++) {
+        // Begins at once: what is sent to it must not pile up meanwhile.
+        const task = load.#work(await load.#open());
+        // Its failure is seen when the load runs.
+        task.catch(() => {});
+        load.#tasks.push(task);
+      }
       return load;
     } catch (error) {
       load.close();
