@@ -254,7 +254,7 @@ async function measureBridge(
     seconds,
     warmUp: Math.min(WARM_UP, seconds / 3),
     warmUpLimit: 3 * seconds,
-    whole: figure.service.kind === "trickle",
+    whole: ["trickle", "text"].includes(figure.service.kind),
   });
   if (!appends) return score(figure, measured);
   // Lines are compared, not their bytes.
