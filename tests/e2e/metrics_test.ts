@@ -73,7 +73,7 @@ testEngines(
     await using command = await Command.start({
       engine,
       host: peer.host,
-      args: ["--metrics", "/m", "--threads", "2"],
+      args: ["--metrics", "/m", "--threads", "2", "--ping", "0"],
     });
     const { port } = command;
     // Of these, five sixths open a WebSocket.
