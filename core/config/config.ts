@@ -124,14 +124,11 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
       backend.push({ step: "load", name: core.backend, origin });
     }
   }
-  checkTls(core, origins);
-  checkListenMode(core, origins);
-  checkReusePort(core, origins);
-  const conflict = findPageConflict(core) ?? findOperatorConflict(core);
-  if (conflict !== undefined) {
-    const [name, why] = conflict;
-    throw new ConfigError(`cannot use ${name}: ${why}`, origins[name]);
-  }
+  checkConflict(
+    findTlsConflict(core) ?? findSocketConflict(core) ??
+      findPageConflict(core) ?? findOperatorConflict(core),
+    origins,
+  );
   // The default alone is no backend beside routes.
   const isGiven = routes.length === 0 || backend.length > 1;
   const config = {
@@ -167,12 +164,11 @@ function checkAccess(
       )?.origin,
     );
   }
-  const conflict = findAdminConflict(core, access) ??
-    findLimitsConflict(core, access.values());
-  if (conflict !== undefined) {
-    const [name, why] = conflict;
-    throw new ConfigError(`cannot use ${name}: ${why}`, origins[name]);
-  }
+  checkConflict(
+    findAdminConflict(core, access) ??
+      findLimitsConflict(core, access.values()),
+    origins,
+  );
   for (const { name, origin, certificate } of access.values()) {
     if (certificate === undefined) continue;
     const why = engine !== "stream"
@@ -188,12 +184,22 @@ function checkAccess(
   }
 }
 
-function checkTls(
-  { tlsCert, tlsKey, listen, engine }: CoreConfig,
+/** An option that cannot be used, and why. */
+type Conflict = readonly [name: string, why: string];
+
+function checkConflict(
+  conflict: Conflict | undefined,
   origins: Readonly<Record<string, string>>,
 ): void {
-  if (tlsCert.length === 0 && tlsKey.length === 0) return;
-  const given = tlsCert.length === 0 ? "tls-key" : "tls-cert";
+  if (conflict === undefined) return;
+  const [name, why] = conflict;
+  throw new ConfigError(`cannot use ${name}: ${why}`, origins[name]);
+}
+
+function findTlsConflict(
+  { tlsCert, tlsKey, listen, engine }: CoreConfig,
+): Conflict | undefined {
+  if (tlsCert.length === 0 && tlsKey.length === 0) return undefined;
   const why = tlsKey.length === 0
     ? "it needs tls-key, too"
     : tlsCert.length === 0
@@ -205,32 +211,18 @@ function checkTls(
     : listen.transport === "unix"
     ? "a Unix socket has no TLS"
     : undefined;
-  if (why !== undefined) {
-    throw new ConfigError(`cannot use ${given}: ${why}`, origins[given]);
+  if (why === undefined) return undefined;
+  return [tlsCert.length === 0 ? "tls-key" : "tls-cert", why];
+}
+
+function findSocketConflict(
+  { listen, listenMode, reusePort }: CoreConfig,
+): Conflict | undefined {
+  if (listen.transport !== "unix") return undefined;
+  if (listenMode !== undefined && isAbstract(listen.path)) {
+    return ["listen-mode", "an abstract socket has no permissions"];
   }
-}
-
-function checkReusePort(
-  { listen, reusePort }: CoreConfig,
-  origins: Readonly<Record<string, string>>,
-): void {
-  if (!reusePort || listen.transport !== "unix") return;
-  throw new ConfigError(
-    "cannot use reuse-port: a Unix socket has no port",
-    origins["reuse-port"],
-  );
-}
-
-function checkListenMode(
-  { listen, listenMode }: CoreConfig,
-  origins: Readonly<Record<string, string>>,
-): void {
-  if (listenMode === undefined || listen.transport !== "unix") return;
-  if (!isAbstract(listen.path)) return;
-  throw new ConfigError(
-    "cannot use listen-mode: an abstract socket has no permissions",
-    origins["listen-mode"],
-  );
+  return reusePort ? ["reuse-port", "a Unix socket has no port"] : undefined;
 }
 
 function checkCompression(

@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { RawClient } from "../support/client.ts";
 import {
   Command,
+  type EngineName,
+  type LogEntry,
   root,
   Service,
   type StartOptions,
@@ -101,6 +103,25 @@ class Bed implements AsyncDisposable {
   }
 }
 
+/** Starts a bridge, and cuts the network once its far client is served; how that connection ends. */
+async function loseClient(
+  engine: EngineName,
+  args: readonly string[],
+): Promise<LogEntry> {
+  await using bed = await Bed.open();
+  await using peer = bed.listen();
+  const command = await bed.start({
+    engine,
+    host: peer.host,
+    args: ["-l", bed.network.nearAddress, ...args],
+  });
+  await bed.startFar("client", bed.network.nearAddress, `${command.port}`);
+  // It has acknowledged all that it was sent: nothing is on its way.
+  await new ByteReader(await peer.next()).exactly("served".length);
+  await bed.network.cut();
+  return await command.event("close");
+}
+
 testEngines(
   "bridge notices by keep-alive that a peer has vanished",
   async (_, engine) => {
@@ -127,22 +148,10 @@ testEngines(
 testEngines(
   "bridge notices by keep-alive that a client has vanished",
   async (_, engine) => {
-    await using bed = await Bed.open();
-    await using peer = bed.listen();
-    const command = await bed.start({
+    const { code, by, reason } = await loseClient(
       engine,
-      host: peer.host,
-      args: ["-l", bed.network.nearAddress, "-k", "0", "--keep-alive", "1"],
-    });
-    await bed.startFar(
-      "client",
-      bed.network.nearAddress,
-      String(command.port),
+      ["-k", "0", "--keep-alive", "1"],
     );
-    // It has acknowledged all that it was sent: nothing is on its way.
-    await new ByteReader(await peer.next()).exactly("served".length);
-    await bed.network.cut();
-    const { code, by, reason } = await command.event("close");
     assertEquals({ code, by }, { code: 1006, by: "client" });
     assertMatch(String(reason), /timed out|unreachable/i);
   },
@@ -153,22 +162,10 @@ testEngines(
 testEngines(
   "bridge notices by its ping that a client has vanished",
   async (_, engine) => {
-    await using bed = await Bed.open();
-    await using peer = bed.listen();
-    const command = await bed.start({
+    const { code, by } = await loseClient(
       engine,
-      host: peer.host,
-      args: ["-l", bed.network.nearAddress, "-k", "1", "--keep-alive", "0"],
-    });
-    await bed.startFar(
-      "client",
-      bed.network.nearAddress,
-      String(command.port),
+      ["-k", "1", "--keep-alive", "0"],
     );
-    // It has acknowledged all that it was sent: nothing is on its way.
-    await new ByteReader(await peer.next()).exactly("served".length);
-    await bed.network.cut();
-    const { code, by } = await command.event("close");
     assertEquals({ code, by }, { code: 1001, by: "server" });
   },
   { needs },
