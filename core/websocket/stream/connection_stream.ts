@@ -324,6 +324,8 @@ export class ConnectionStream implements ByteStream {
 
   /** Resolves the writes that were sent together, or have failed. */
   #endJoined(): void {
+    // A message that was transferred has no write: this runs for each.
+    if (this.#joined === 0) return;
     for (const { sent } of this.#writes.splice(0, this.#joined)) sent?.();
     this.#joined = 0;
   }
