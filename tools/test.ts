@@ -1,5 +1,6 @@
 /**
- * Runs the tests, several files at the same time, each in its own process:
+ * Runs the tests in several processes at the same time: a long file in its own,
+ * and others together:
  *
  *     deno run -A tools/test.ts [--jobs=N] [--no-check] [--times] [FLAG]... [PATH]...
  *
@@ -7,7 +8,8 @@
  * examples are to be run; without one, everything is run. Flags are those of
  * `deno test`. The last lines are the totals: the tests that passed, failed,
  * and were ignored, and the programs that the latter need. `--times` prints
- * before them how long each process took, and how much processor time it used.
+ * before them how long each process took, and how much processor time it used;
+ * every file has its own then.
  *
  * @module
  */
@@ -29,36 +31,37 @@ const PATIENCE = 900_000;
 export const longest: readonly string[] = [
   "tests/e2e/clients_test.ts",
   "tests/e2e/console_test.ts",
+  "tests/e2e/plugin_test.ts",
   "tests/docs/applications_test.ts",
-  "tests/e2e/lockout_test.ts",
-  "tests/e2e/abuse_test.ts",
   "tests/e2e/plugin_backend_test.ts",
+  "tests/e2e/abuse_test.ts",
+  "tests/e2e/load_test.ts",
+  "tests/e2e/lockout_test.ts",
   "tests/docs/application_clients_test.ts",
   "tests/e2e/shutdown_test.ts",
-  "tests/e2e/tls_test.ts",
-  "tests/e2e/plugin_test.ts",
-  "tests/e2e/handshake_test.ts",
-  "tests/docs/service_examples_test.ts",
   "tests/e2e/vanished_test.ts",
-  "tests/docs/guide_test.ts",
+  "tests/e2e/slow_clients_test.ts",
+  "tests/delivery/npm_test.ts",
+  "tests/e2e/tls_test.ts",
+  "tests/delivery/compile_test.ts",
+  "tests/delivery/install_test.ts",
+  "tests/delivery/bench_test.ts",
   "tests/e2e/dying_peers_test.ts",
-  "tests/e2e/command_test.ts",
-];
-
-/**
- * Files that load the machine, or need all of it: they run at the end, one
- * after the other.
- */
-export const alone: readonly string[] = [
   "tests/e2e/bulk_test.ts",
+  "tests/delivery/deb_test.ts",
   "tests/e2e/hostile_test.ts",
-  "tests/e2e/load_test.ts",
   "tests/e2e/soak_test.ts",
 ];
 
-/** The folder whose tests are quick: they run in few processes. */
-const quick = "tests/unit/";
-const quickProcesses = 2;
+/** The folder of unit tests. */
+const unit = "tests/unit/";
+
+/**
+ * How many processes run the files that take less: to begin with a file in one
+ * costs half a second.
+ */
+const unitProcesses = 2;
+const otherProcesses = 8;
 
 /** Runs its arguments as one file of tests. */
 const together = "tests/support/together.ts";
@@ -90,8 +93,8 @@ export interface TestOptions {
 export function parseTestArguments(args: readonly string[]): TestOptions {
   const paths: string[] = [];
   const flags: string[] = [];
-  // Tests wait for others about a third of their time.
-  let jobs = Math.max(2, Math.ceil(navigator.hardwareConcurrency * 1.5));
+  // Tests wait for others about half of their time.
+  let jobs = navigator.hardwareConcurrency * 2 + 1;
   let isChecked = true;
   let isTimed = false;
   for (let index = 0; index < args.length; index++) {
@@ -116,8 +119,6 @@ export interface Unit {
   readonly name: string;
   /** The subcommand of `deno`, its flags and files. */
   readonly args: readonly string[];
-  /** Whether no other process may run at the same time. */
-  readonly isAlone: boolean;
 }
 
 /** The process without tests, which checks types. */
@@ -127,46 +128,56 @@ const types = "types";
  * Distributes files among processes.
  *
  * @param files The files: tests, and others whose examples are run.
- * @param options Flags, and whether types are checked.
+ * @param options Flags, whether types are checked, and whether times are
+ * printed: each file has its own process then.
  * @returns The processes, in the order in which they are to be started.
  */
 export function planUnits(
   files: readonly string[],
-  { flags, isChecked }: Pick<TestOptions, "flags" | "isChecked">,
+  { flags, isChecked, isTimed }: Pick<
+    TestOptions,
+    "flags" | "isChecked" | "isTimed"
+  >,
 ): Unit[] {
   const tests = files.filter((file) => file.endsWith("_test.ts"));
   const others = files.filter((file) => !file.endsWith("_test.ts"));
   const unchecked = ["test", "-A", "--no-check", ...flags];
-  const units = tests.filter((file) => file.startsWith(quick));
-  const rest = tests.filter((file) => !file.startsWith(quick));
-  function unit(name: string, args: readonly string[]): Unit {
-    return { name, args, isAlone: alone.includes(name) };
+  function each(files: readonly string[]): Unit[] {
+    return files.map((file) => ({ name: file, args: [...unchecked, file] }));
   }
-  const runs = rest.toSorted(compareLength)
-    .map((file) => unit(file, [...unchecked, file]));
+  function grouped(
+    name: string,
+    files: readonly string[],
+    processes: number,
+  ): Unit[] {
+    if (files.length <= processes) return each(files);
+    return deal(files, processes).map((files, index) => ({
+      name: `${name}, ${index + 1}`,
+      args: [...unchecked, together, "--", ...files],
+    }));
+  }
+  const units = tests.filter((file) => file.startsWith(unit));
+  const long = longest.filter((file) => tests.includes(file));
+  const rest = tests.filter((file) =>
+    !units.includes(file) && !long.includes(file)
+  );
   // The processes that take longest are started first.
-  const begun = runs.filter(({ isAlone }) => !isAlone);
   return [
-    ...isChecked && tests.length > 0 ? [unit(types, ["check", ...tests])] : [],
-    ...begun.slice(0, 2),
-    ...units.length < 2
-      ? units.map((file) => unit(file, [...unchecked, file]))
-      : deal(units, quickProcesses).map((files, index) =>
-        unit(
-          `unit tests, ${index + 1}`,
-          [...unchecked, together, "--", ...files],
-        )
-      ),
-    ...others.length === 0 ? [] : [
-      unit("examples", [
+    ...isChecked && tests.length > 0
+      ? [{ name: types, args: ["check", ...tests] }]
+      : [],
+    ...each(long),
+    ...others.length === 0 ? [] : [{
+      name: "examples",
+      args: [
         ...["test", "-A", "--doc", ...isChecked ? [] : ["--no-check"]],
         ...tests.length === 0 ? [] : [`--ignore=${tests.join(",")}`],
         ...flags,
         ...others,
-      ]),
-    ],
-    ...begun.slice(2),
-    ...runs.filter(({ isAlone }) => isAlone),
+      ],
+    }],
+    ...grouped("unit tests", units, unitProcesses),
+    ...isTimed ? each(rest) : grouped("other tests", rest, otherProcesses),
   ];
 }
 
@@ -176,14 +187,6 @@ function deal(files: readonly string[], lists: number): string[][] {
     { length: lists },
     (_, list) => files.filter((_, index) => index % lists === list),
   );
-}
-
-function compareLength(a: string, b: string): number {
-  const rank = (file: string): number => {
-    const index = longest.indexOf(file);
-    return index < 0 ? longest.length : index;
-  };
-  return rank(a) - rank(b) || (a < b ? -1 : 1);
 }
 
 /** The outcome of a process. */
@@ -467,12 +470,11 @@ async function main(args: readonly string[]): Promise<number> {
     ];
     say(`${unit.name}: ${words.join(", ")} (${seconds} s)`);
   }
-  const queue = units.filter(({ isAlone }) => !isAlone);
+  const queue = [...units];
   async function work(): Promise<void> {
     for (let unit; (unit = queue.shift()) !== undefined;) await run(unit);
   }
   await Promise.all(Array.from({ length: jobs }, work));
-  for (const unit of units) if (unit.isAlone) await run(unit);
   if (isTimed) say(formatTimings(timings));
   say(summarize(outcomes, (performance.now() - start) / 1000));
   return outcomes.some(({ failed }) => failed > 0) ? 1 : 0;

@@ -22,6 +22,7 @@ import {
 } from "../support/clients/session.ts";
 import { opcodes } from "../support/client.ts";
 import { Command, type EngineName, testEngines } from "../support/command.ts";
+import { has } from "../support/needing.ts";
 import {
   echo,
   listenDatagram,
@@ -31,6 +32,7 @@ import {
   writeAll,
 } from "../support/peer.ts";
 import {
+  type Certificate,
   createCertificate,
   startNginx,
   TemporaryDirectory,
@@ -422,6 +424,40 @@ async function checkAll(t: Deno.TestContext, stage: Stage): Promise<void> {
   });
 }
 
+/** The directory of the certificate that nginx has, and the clients trust. */
+const directory = new TemporaryDirectory();
+let certificate: Promise<Certificate> | undefined;
+/** The clients that run, by name: to start a browser takes seconds. */
+const running = new Map<string, Promise<Client>>();
+
+Deno.test.afterAll(async () => {
+  const started = await Promise.allSettled(running.values());
+  for (const client of started) {
+    if (client.status === "fulfilled") {
+      await client.value[Symbol.asyncDispose]();
+    }
+  }
+  await directory[Symbol.asyncDispose]();
+});
+
+/** Gives the certificate, which is made at the first call. */
+function getCertificate(): Promise<Certificate> {
+  return certificate ??= createCertificate(directory.path);
+}
+
+/** Gives a client, which is started at the first call. */
+async function getClient(program: ClientProgram): Promise<Client> {
+  async function start(): Promise<Client> {
+    const trusted = has("openssl")
+      ? (await getCertificate()).certFile
+      : undefined;
+    return await Client.start(program, trusted);
+  }
+  let client = running.get(program.name);
+  if (client === undefined) running.set(program.name, client = start());
+  return await client;
+}
+
 for (const program of clients) {
   const { needs } = program;
 
@@ -431,7 +467,7 @@ for (const program of clients) {
       await using services = await Services.start();
       const { args } = services;
       await using command = await Command.start({ engine, args });
-      await using client = await Client.start(program);
+      const client = await getClient(program);
       const origin = `ws://127.0.0.1:${command.port}`;
       await checkAll(t, { ...program, client, command, engine, origin });
     },
@@ -441,13 +477,12 @@ for (const program of clients) {
   testEngines(
     `${program.name} and the bridge understand each other with TLS and nginx between`,
     async (t, engine) => {
-      await using directory = new TemporaryDirectory();
-      const certificate = await createCertificate(directory.path);
+      const certificate = await getCertificate();
       await using services = await Services.start();
       const { args } = services;
       await using command = await Command.start({ engine, args });
       await using nginx = await startNginx(command.port, certificate);
-      await using client = await Client.start(program, certificate.certFile);
+      const client = await getClient(program);
       const origin = `wss://localhost:${nginx.port}`;
       await checkAll(t, { ...program, client, command, engine, origin });
     },
@@ -463,7 +498,7 @@ for (const program of clients) {
         host: peer.host,
         args: ["-k", "1"],
       });
-      await using client = await Client.start(program);
+      const client = await getClient(program);
       await t.step("a subprotocol that is not spoken", async () => {
         const refused: Case = {
           name: "",

@@ -1,7 +1,6 @@
-import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import {
-  alone,
   formatTimings,
   longest,
   parseTestArguments,
@@ -31,46 +30,53 @@ Deno.test("parseTestArguments() tells flags from paths", () => {
   }
 });
 
-Deno.test("planUnits() begins long files first, and has some alone at the end", () => {
-  const [long, longer] = [longest[1]!, longest[0]!];
-  const units = planUnits([
-    ...["tests/e2e/a_test.ts", alone[0]!, "tests/unit/a_test.ts", long],
-    ...["core", "tests/docs/a_test.ts", longer, "tests/unit/b_test.ts"],
-  ], { flags: ["--filter=x"], isChecked: true });
-  assertEquals(units.map(({ name }) => name), [
-    ...["types", longer, long, "unit tests, 1", "unit tests, 2", "examples"],
-    ...["tests/docs/a_test.ts", "tests/e2e/a_test.ts", alone[0]],
-  ]);
-  assertEquals(
-    units.filter(({ isAlone }) => isAlone).map(({ name }) => name),
-    [alone[0]],
+Deno.test("planUnits() begins long files first, and has others together", () => {
+  const [longer, long] = longest;
+  const others = Array.from(
+    { length: 20 },
+    (_, index) => `tests/e2e/${index}_test.ts`,
   );
+  const files = [
+    ...["tests/unit/a_test.ts", "tests/unit/b_test.ts", "tests/unit/c_test.ts"],
+    ...[long!, "core", ...others, longer!],
+  ];
+  const options = { flags: ["--filter=x"], isChecked: true, isTimed: false };
+  const units = planUnits(files, options);
+  const names = units.map(({ name }) => name);
+  assertEquals(names.slice(0, 7), [
+    ...["types", longer, long, "examples", "unit tests, 1", "unit tests, 2"],
+    "other tests, 1",
+  ]);
+  assert(names.length < 20, "some are together");
   // Each file is run once, and its types are checked once.
+  const tests = files.filter((file) => file !== "core").sort();
   const [types, ...runs] = units.map(({ args }) => args);
   assertEquals(types!.slice(0, 1), ["check"]);
-  assertEquals(types!.filter((arg) => arg.endsWith("_test.ts")).length, 7);
-  const files = runs.flat().filter((arg) => arg.endsWith("_test.ts"));
-  assertEquals(files.filter((arg) => !arg.startsWith("--")).length, 7);
+  assertEquals(types!.slice(1).toSorted(), tests);
+  const run = runs.flat().filter((arg) => /^tests.*_test.ts/.test(arg));
+  assertEquals(run.sort(), tests);
   for (const args of runs) assertEquals(args.includes("--filter=x"), true);
+  const timed = planUnits(files, { ...options, isTimed: true });
+  assertEquals(timed.map(({ name }) => name), [
+    ...names.slice(0, 6),
+    ...others,
+  ]);
 });
 
 Deno.test("planUnits() makes one process of one file", () => {
   const units = planUnits(["tests/unit/a_test.ts"], {
     flags: [],
     isChecked: false,
+    isTimed: false,
   });
   assertEquals(units, [{
     name: "tests/unit/a_test.ts",
     args: ["test", "-A", "--no-check", "tests/unit/a_test.ts"],
-    isAlone: false,
   }]);
 });
 
 Deno.test("The files that are treated in their own way are there", async () => {
-  for (const file of [...longest, ...alone]) {
-    await Deno.stat(join(root, file));
-  }
-  assertEquals(longest.filter((file) => alone.includes(file)), []);
+  for (const file of longest) await Deno.stat(join(root, file));
 });
 
 Deno.test("readOutcome() sums what passed, and names what was ignored", () => {
