@@ -66,6 +66,9 @@ const otherProcesses = 8;
 /** Runs its arguments as one file of tests. */
 const together = "tests/support/together.ts";
 
+/** Runs the examples of all sources and pages. */
+const examples = "tests/support/examples.ts";
+
 const root = join(import.meta.dirname!, "..");
 const isWindows = Deno.build.os === "windows";
 
@@ -141,6 +144,7 @@ export function planUnits(
 ): Unit[] {
   const tests = files.filter((file) => file.endsWith("_test.ts"));
   const others = files.filter((file) => !file.endsWith("_test.ts"));
+  const isWhole = others.includes(".");
   const unchecked = ["test", "-A", "--no-check", ...flags];
   function each(files: readonly string[]): Unit[] {
     return files.map((file) => ({ name: file, args: [...unchecked, file] }));
@@ -163,15 +167,17 @@ export function planUnits(
   );
   // The processes that take longest are started first.
   return [
-    ...isChecked && tests.length > 0
+    ...isChecked && isWhole
+      ? [{ name: types, args: ["check", "--doc", "."] }]
+      : isChecked && tests.length > 0
       ? [{ name: types, args: ["check", ...tests] }]
       : [],
     ...each(long),
-    ...others.length === 0 ? [] : [{
+    ...isWhole ? [{ name: "examples", args: [...unchecked, examples] }] : [],
+    ...isWhole || others.length === 0 ? [] : [{
       name: "examples",
       args: [
         ...["test", "-A", "--doc", ...isChecked ? [] : ["--no-check"]],
-        ...tests.length === 0 ? [] : [`--ignore=${tests.join(",")}`],
         ...flags,
         ...others,
       ],

@@ -1,7 +1,7 @@
 /** What runs short: file descriptors, memory, and peers that do not answer. */
 
 import { assert, assertEquals, assertLess } from "@std/assert";
-import { formatRequest, RawClient } from "../support/client.ts";
+import { formatRequest, opcodes, RawClient } from "../support/client.ts";
 import { Command, testEngines } from "../support/command.ts";
 import { echo, TestPeer, writeAll } from "../support/peer.ts";
 import {
@@ -204,7 +204,10 @@ testEngines(
     assert(grown < 64 * MiB, `${grown} bytes more`);
     using next = await RawClient.open(command.port);
     await next.send("next");
-    assertEquals(await next.read(), "next");
+    let frame = await next.readFrame();
+    // On a machine that is busy, this may take as long as to a ping.
+    while (frame?.opcode === opcodes.ping) frame = await next.readFrame();
+    assertEquals(new TextDecoder().decode(frame?.payload), "next");
     client[Symbol.dispose]();
     await flooding;
   },

@@ -63,6 +63,18 @@ Deno.test("planUnits() begins long files first, and has others together", () => 
   ]);
 });
 
+Deno.test("planUnits() checks the types of everything as `deno task check` does", async () => {
+  const options = { flags: [], isChecked: true, isTimed: false };
+  const units = planUnits([".", "tests/e2e/a_test.ts"], options);
+  assertEquals(units[0], { name: "types", args: ["check", "--doc", "."] });
+  assertEquals(units.map(({ name }) => name), [
+    ...["types", "examples", "tests/e2e/a_test.ts"],
+  ]);
+  const manifest = await Deno.readTextFile(join(root, "deno.json"));
+  const { tasks } = JSON.parse(manifest);
+  assert(tasks.check.includes("tools/run.ts check --doc . "), tasks.check);
+});
+
 Deno.test("planUnits() makes one process of one file", () => {
   const units = planUnits(["tests/unit/a_test.ts"], {
     flags: [],
