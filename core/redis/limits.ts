@@ -72,7 +72,10 @@ export interface FleetLimitsOptions {
 const retry = 500;
 
 /** Milliseconds that the end waits for Redis to forget what was open. */
-const farewell = 300;
+const farewell = 1000;
+
+/** Most hashes whose names are kept: there is no time for more within a lease. */
+const mostFormer = 32;
 
 /** Most keys that are written with one command. */
 const chunk = 500;
@@ -83,12 +86,22 @@ const instances = `${prefix}instances`;
 /** What the scripts answer when Redis does not know the hash any more. */
 const forgotten = -1;
 
-/** KEYS: the set, the hash, the one before. ARGV: milliseconds, their names. */
-const registerScript = `redis.call('DEL', KEYS[3])
-redis.call('SREM', KEYS[1], ARGV[3])
-redis.call('HSET', KEYS[2], '', 0)
-redis.call('PEXPIRE', KEYS[2], ARGV[1])
+/** KEYS: the hash. ARGV: milliseconds. It is not looked at before it is in the set. */
+const beginScript = `redis.call('HSET', KEYS[1], '', 0)
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 0`;
+
+/**
+ * KEYS: the set, the hash, and those that it replaces. ARGV: milliseconds, their
+ * names. At no time do several of a thread count, or none.
+ */
+const joinScript =
+  `if redis.call('PEXPIRE', KEYS[2], ARGV[1]) == 0 then return -1 end
 redis.call('SADD', KEYS[1], ARGV[2])
+for i = 3, #KEYS do
+  redis.call('SREM', KEYS[1], ARGV[i])
+  redis.call('DEL', KEYS[i])
+end
 return 0`;
 
 /** KEYS: the hash. ARGV: keys, each with what is added to its count. */
@@ -120,10 +133,15 @@ end
 for _, key in ipairs(keys) do redis.call('HINCRBY', KEYS[2], key, 1) end
 return 0`;
 
-/** KEYS: the set, the hash. ARGV: milliseconds, name, what precedes names. */
+/**
+ * KEYS: the set, the hash. ARGV: milliseconds, name, what precedes names, and the
+ * names of those that it has replaced: one may have come late, out of a
+ * connection that was given up.
+ */
 const renewScript =
   `if redis.call('PEXPIRE', KEYS[2], ARGV[1]) == 0 then return -1 end
 redis.call('SADD', KEYS[1], ARGV[2])
+for i = 4, #ARGV do redis.call('DEL', ARGV[3] .. ARGV[i]) end
 for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if redis.call('EXISTS', ARGV[3] .. id) == 0 then
     redis.call('SREM', KEYS[1], id)
@@ -172,7 +190,8 @@ export class FleetLimits {
   /** Changes that are not sent yet. */
   #changes = new Map<string, number>();
   #isDown = false;
-  #lastId = "none";
+  /** Names of hashes that Redis may still have; the last ones, for all others have expired. */
+  #former: string[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param options Where and how connections are counted. */
@@ -244,7 +263,7 @@ export class FleetLimits {
     try {
       await this.#send(link, {
         script: leaveScript,
-        keys: [instances, keyOf(link)],
+        keys: [instances, keyOf(link.id)],
         args: [link.id],
       });
     } catch {
@@ -273,7 +292,7 @@ export class FleetLimits {
       }
       const { link } = state;
       try {
-        const keys = [...call.keys, keyOf(link)];
+        const keys = [...call.keys, keyOf(link.id)];
         const answer = await this.#send(link, { ...call, keys });
         if (answer === 0) return { outcome: "taken", link };
         if (answer !== forgotten) {
@@ -317,7 +336,7 @@ export class FleetLimits {
     for (let at = 0; at < args.length; at += chunk) {
       sent.push(this.#send(link, {
         script: changeScript,
-        keys: [keyOf(link)],
+        keys: [keyOf(link.id)],
         args: args.slice(at, at + chunk).flat(),
       }));
     }
@@ -354,20 +373,25 @@ export class FleetLimits {
   }
 
   async #register(connection: RedisConnection): Promise<void> {
-    const before = this.#lastId;
     const link: Link = { connection, id: crypto.randomUUID() };
-    this.#lastId = link.id;
+    this.#former = [...this.#former, link.id].slice(-mostFormer);
+    const former = this.#replaced(link);
     // From here on, changes follow what is written now.
     this.#link = link;
     this.#changes.clear();
     try {
       const answers = await Promise.all([
         this.#send(link, {
-          script: registerScript,
-          keys: [instances, keyOf(link), `${prefix}${before}`],
-          args: [`${this.#lease}`, link.id, before],
+          script: beginScript,
+          keys: [keyOf(link.id)],
+          args: [`${this.#lease}`],
         }),
         ...this.#write(link, this.#held),
+        this.#send(link, {
+          script: joinScript,
+          keys: [instances, ...[link.id, ...former].map(keyOf)],
+          args: [`${this.#lease}`, link.id, ...former],
+        }),
       ]);
       if (answers.includes(forgotten)) {
         throw new Error("it forgets at once what is written");
@@ -386,16 +410,22 @@ export class FleetLimits {
     }
   }
 
+  /** Names of the hashes that one takes the place of. */
+  #replaced({ id }: Link): string[] {
+    return this.#former.filter((each) => each !== id);
+  }
+
   async #renew(link: Link): Promise<void> {
     if (this.#link !== link) return;
     try {
       const answer = await this.#send(link, {
         script: renewScript,
-        keys: [instances, keyOf(link)],
-        args: [`${this.#lease}`, link.id, prefix],
+        keys: [instances, keyOf(link.id)],
+        args: [`${this.#lease}`, link.id, prefix, ...this.#replaced(link)],
       });
-      if (answer === forgotten) this.#rejoin(link);
-      else this.#after(this.#lease / 3, () => this.#renew(link));
+      if (answer === forgotten) return this.#rejoin(link);
+      if (this.#link === link) this.#former = [link.id];
+      this.#after(this.#lease / 3, () => this.#renew(link));
     } catch (error) {
       this.#fail(link, error);
     }
@@ -462,6 +492,6 @@ interface Call {
   readonly args: readonly string[];
 }
 
-function keyOf({ id }: Link): string {
+function keyOf(id: string): string {
   return `${prefix}${id}`;
 }

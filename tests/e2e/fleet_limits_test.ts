@@ -68,7 +68,7 @@ function isUp(index: number): RegExp {
 
 /** Clients, by whom they are. */
 class Clients implements Disposable {
-  readonly #open: RawClient[] = [];
+  readonly #open: { readonly client: RawClient; readonly port: number }[] = [];
 
   /** Asks for a WebSocket; it stays open. */
   async open(port: number, user: string): Promise<number> {
@@ -76,18 +76,26 @@ class Clients implements Disposable {
     const { status } = await client.request({
       headers: { "X-Remote-User": user, "X-Forwarded-For": addressOf(user) },
     });
-    if (status === 101) this.#open.push(client);
+    if (status === 101) this.#open.push({ client, port });
     else client[Symbol.dispose]();
     return status;
   }
 
   /** Closes one, in the order in which they came. */
   close(): void {
-    this.#open.shift()![Symbol.dispose]();
+    this.#open.shift()!.client[Symbol.dispose]();
+  }
+
+  /** Waits until a server closes all of its own, and ends them. */
+  async leave(port: number): Promise<void> {
+    for (const { client } of this.#open.filter((each) => each.port === port)) {
+      assertEquals((await client.readClose()).code, 1001);
+      client[Symbol.dispose]();
+    }
   }
 
   [Symbol.dispose](): void {
-    for (const client of this.#open) client[Symbol.dispose]();
+    for (const { client } of this.#open) client[Symbol.dispose]();
   }
 }
 
@@ -269,6 +277,7 @@ host = ${peer.host}
 
     await step("an instance that ends leaves nothing", async () => {
       instances[1]!.kill("SIGTERM");
+      await clients.leave(instances[1]!.port);
       assertEquals((await instances[1]!.status).code, 0);
       const { port } = closed;
       await answered(101, { user: "flo", at: port, before: 503 });

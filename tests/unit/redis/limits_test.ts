@@ -12,6 +12,7 @@ import { hostileValues } from "../../support/backends.ts";
 import { Service } from "../../support/command.ts";
 import { needing } from "../../support/needing.ts";
 import { freePort, TestPeer } from "../../support/peer.ts";
+import { Random } from "../../support/random.ts";
 import { redisCli, startRedisServer } from "../../support/redis.ts";
 import {
   createCertificate,
@@ -80,7 +81,7 @@ Deno.test(needing(["redis-server"], {
   async fn(t: Deno.TestContext): Promise<void> {
     await using directory = new TemporaryDirectory();
     const port = freePort();
-    await using _server = await startRedisServer(
+    await using server = await startRedisServer(
       directory.path,
       ...["--port", `${port}`],
     );
@@ -208,6 +209,23 @@ Deno.test(needing(["redis-server"], {
       assertEquals(one.changes, []);
     });
 
+    await t.step("what came late is forgotten", async () => {
+      // Seven attempts, which Redis carries out in an order of its own.
+      await using late = new Instance(url, { lease: 3000, timeout: 0.1 });
+      assert(await late.take("late", 1));
+      server.kill("SIGSTOP");
+      await late.changed("down");
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      server.kill("SIGCONT");
+      await late.changed("up");
+      late.release("late");
+      await using one = new Instance(url);
+      await until(() => one.take("late", 1));
+      await until(async () =>
+        (await redisCli(port, "KEYS", "websocksy:limits:*-*")).length === 2
+      );
+    });
+
     await t.step("an answer that is lost leaves nothing behind", async () => {
       await using one = new Instance(url);
       assert(await one.take("f", 5));
@@ -222,6 +240,80 @@ Deno.test(needing(["redis-server"], {
         );
         return !counts.flat().includes("f");
       });
+    });
+  },
+}));
+
+Deno.test(needing(["redis-server"], {
+  name:
+    "FleetLimits never lets in too many, however often connections are lost",
+  timeout: 60_000,
+  async fn(): Promise<void> {
+    await using directory = new TemporaryDirectory();
+    const port = freePort();
+    await using _server = await startRedisServer(
+      directory.path,
+      ...["--port", `${port}`],
+    );
+    await using stack = new AsyncDisposableStack();
+    const all = Array.from(
+      { length: 3 },
+      () => stack.use(new Instance(`redis://127.0.0.1:${port}`)),
+    );
+    const keys = ["a", "b", "c"];
+    const most = 7;
+    /** What each instance has of each key, and all together. */
+    const held = all.map(() => new Map(keys.map((key) => [key, 0])));
+    const random = new Random(5);
+    let isOver = false;
+    let refused = 0;
+    let taken = 0;
+
+    async function visit(): Promise<void> {
+      while (!isOver) {
+        const at = random.below(all.length);
+        const key = random.pick(keys);
+        try {
+          await all[at]!.limits.take([claim(key, most)], false);
+        } catch (error) {
+          // 503: the next connection was lost, too, before it was of use.
+          assert(error instanceof RequestError);
+          refused++;
+          continue;
+        }
+        taken++;
+        const own = held[at]!;
+        own.set(key, own.get(key)! + 1);
+        const sum = held.reduce((sum, each) => sum + each.get(key)!, 0);
+        assert(sum <= most, `${key} has ${sum}`);
+        // For some exchanges with Redis; it is busy with the others meanwhile.
+        for (let times = random.below(4); times > 0; times--) {
+          await all[at]!.limits.take([claim("other", 0)], true).catch(() => {});
+        }
+        own.set(key, own.get(key)! - 1);
+        all[at]!.release(key);
+      }
+    }
+
+    const visits = Promise.all(Array.from({ length: 40 }, visit));
+    for (let times = 0; times < 6; times++) {
+      const before = taken;
+      await until(async () => {
+        await redisCli(port, "PING");
+        return taken > before + 30;
+      });
+      await redisCli(port, "CLIENT", "KILL", "TYPE", "normal");
+    }
+    isOver = true;
+    await visits;
+    assert(refused > 0);
+    // Nothing is left, of those neither whose answer was lost.
+    await until(async () => {
+      const hashes = await redisCli(port, "KEYS", "websocksy:limits:*-*");
+      const fields = await Promise.all(
+        hashes.map((hash) => redisCli(port, "HKEYS", hash)),
+      );
+      return hashes.length === all.length && fields.flat().length === 0;
     });
   },
 }));
