@@ -68,9 +68,9 @@ export interface Verdict {
  * Watches a client. A sign of life is whatever it sends, and that the system
  * takes more for it after it had no room: both come late from a slow client,
  * whose system tells of progress in steps of a megabyte, and whose pong waits
- * behind all that was sent before the ping. So a client is given up only when
- * there was no sign for the time of a ping, and for as long as it would need, at
- * a kilobyte a second, for what it may not have taken.
+ * behind all that was sent before the ping. So a client is given up only after
+ * the time of a ping without a sign, and the time that it would need, at a
+ * kilobyte a second, for what it may not have taken.
  */
 export class Liveness {
   #period: number;

@@ -67,9 +67,9 @@ const NOTHING: ReceiverEvents = Object.freeze({
 /**
  * Reads what a client sends on one connection, after the handshake.
  *
- * It holds what has come of an unfinished message, up to twice that in
- * allocated memory, at most 14 bytes of a header and 125 of a control frame,
- * and two buffers of at most 128 KiB for reuse; see {@linkcode Receiver.trim}.
+ * It holds what has come of an unfinished message, in up to twice as much
+ * memory, and two buffers of at most 128 KiB for reuse; beside these, 14 bytes
+ * of a header and 125 of a control frame at the most; see {@linkcode Receiver.trim}.
  *
  * @example A masked frame, cut in two
  * ```ts
