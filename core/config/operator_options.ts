@@ -55,7 +55,7 @@ export const operatorOptions: readonly CoreOption<OperatorConfig>[] = [
     help:
       "format of the access log: json, or a text with fields such as %remote%",
     details:
-      "A text is one line, in which each name between percent signs is replaced: the [fields](operations.md#access-log), `%query%`, and `%header:NAME%` for any field of the request's head. `%%` is a percent sign, and `-` stands for what is not known. Values are escaped as in JSON, so that no client can begin a line or leave the quotes that the format puts around a value. A reload cannot change it.",
+      "A text is one line, in which each name between percent signs is replaced: the [fields](operations.md#access-log), `%query%`, and `%header:NAME%` for any field of the request's head. `%%` is a percent sign, and `-` stands for what is not known. Of `Authorization` there is only the scheme, of `Cookie` only the names. Values are escaped as in JSON, so that no client can begin a line or leave the quotes that the format puts around a value. A reload cannot change it.",
     example:
       '%remote% - %user% [%time%] "%method% %endpoint%" %status% %seconds% %to-client-bytes%',
     parse: (value) => ({ accessLogFormat: parseAccessFormat(value) }),

@@ -55,6 +55,34 @@ export function withoutSecrets(
 }
 
 /**
+ * Leaves what lets others in out of the value of a header field.
+ *
+ * @param name Name of the field, in lower case.
+ * @param value The value.
+ * @param more As of {@linkcode withoutSecrets}.
+ * @returns The value, with `…` in its place.
+ */
+export function withoutCredentials(
+  name: string,
+  value: string,
+  more?: ReadonlySet<string>,
+): string {
+  switch (name) {
+    case "authorization":
+    case "proxy-authorization":
+      // The scheme tells how somebody wanted to come in.
+      return value.replace(/^(\w+ )?.+$/s, "$1…");
+    case "cookie":
+      return value.replace(/=[^;]*/g, "=…");
+    case "referer":
+      // It is the target of another request.
+      return withoutSecrets(value, more);
+    default:
+      return value;
+  }
+}
+
+/**
  * Three parts in base64url, or five, of which the first one is an object in
  * JSON. It begins only where such characters do, so that each is looked at a few
  * times at the most.

@@ -17,7 +17,7 @@ import {
   headersOf,
 } from "../log/access_format.ts";
 import type { Log } from "../log/log.ts";
-import { withoutSecrets } from "../log/target.ts";
+import { withoutCredentials, withoutSecrets } from "../log/target.ts";
 import { LogOutput } from "../log/output.ts";
 import { formatRemote } from "../net/address.ts";
 import type { RequestHead } from "../websocket/engine.ts";
@@ -111,12 +111,10 @@ export class AccessLog {
     const extras: AccessExtras = this.#format === "json" ? {} : {
       query: withoutSecrets(`?${query}`, secrets).slice(1),
       headers: new Map(
-        this.#headers.map((name) => {
-          const value = get(name) ?? "";
-          // It is the target of another request.
-          const isTarget = name === "referer";
-          return [name, isTarget ? withoutSecrets(value, secrets) : value];
-        }),
+        this.#headers.map((name) => [
+          name,
+          withoutCredentials(name, get(name) ?? "", secrets),
+        ]),
       ),
     };
     return { entry, extras, started: performance.now() };

@@ -1,5 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { withoutSecrets, withoutTokens } from "../../../core/log/target.ts";
+import {
+  withoutCredentials,
+  withoutSecrets,
+  withoutTokens,
+} from "../../../core/log/target.ts";
 import { makeToken, tokenProtocol } from "../../support/tokens.ts";
 
 Deno.test("withoutSecrets() leaves values out, however their names are written", () => {
@@ -39,4 +43,20 @@ Deno.test("withoutTokens() finds tokens wherever they are", () => {
       ["/monkeyJar.a.b", "/monkeyJar.a.b"],
     ] as const
   ) assertEquals(withoutTokens(text), expected);
+});
+
+Deno.test("withoutCredentials() leaves out what lets others in", () => {
+  for (
+    const [name, value, expected] of [
+      ["authorization", "Basic YWRhOnBhc3M=", "Basic …"],
+      ["authorization", "Bearer a b", "Bearer …"],
+      ["authorization", "YWRhOnBhc3M=", "…"],
+      ["authorization", " YWRh", "…"],
+      ["authorization", "", ""],
+      ["proxy-authorization", "Basic x", "Basic …"],
+      ["cookie", "a=b; session=x=y; c", "a=…; session=…; c"],
+      ["referer", "https://a/?token=x", "https://a/?token=…"],
+      ["user-agent", "a=b", "a=b"],
+    ] as const
+  ) assertEquals(withoutCredentials(name, value), expected, value);
 });
