@@ -39,6 +39,7 @@ import type { MetricsSnapshot } from "./core/telemetry/snapshot.ts";
 import { rateTableBytes } from "./core/access/rate_table.ts";
 import { countTableBytes } from "./core/memory/count_table.ts";
 import {
+  hasSockets,
   ServiceManager,
   type ServiceState,
 } from "./core/server/service_manager.ts";
@@ -347,6 +348,11 @@ async function listenInThreads(
 function toServiceManager(log: Log): (state: ServiceState) => void {
   function warn(error: unknown): void {
     log("warn", "service-manager", { error: describeError(error) });
+  }
+  if (hasSockets()) {
+    warn(
+      "sockets that systemd has opened are not used: disable the unit that has ListenStream=",
+    );
   }
   try {
     const manager = ServiceManager.find();

@@ -68,6 +68,16 @@ export class ServiceManager {
   }
 }
 
+/**
+ * Tells whether systemd has opened sockets for this program, as a unit
+ * `websocksy.socket` has it do: sd_listen_fds(3). Deno makes no listener of a
+ * descriptor.
+ */
+export function hasSockets(): boolean {
+  return readVariable("LISTEN_PID") === String(Deno.pid) &&
+    Number(readVariable("LISTEN_FDS")) > 0;
+}
+
 function readVariable(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) || undefined : undefined;

@@ -1,6 +1,6 @@
 /** What the command tells the service manager that started it. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Command } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { join } from "node:path";
@@ -61,6 +61,16 @@ Deno.test(needing(["linux"], {
         const [bytes] = await manager.socket.receive();
         if (new TextDecoder().decode(bytes) === "WATCHDOG=1\n") count++;
       }
+    });
+    await t.step("sockets of a unit", async () => {
+      // As systemd does, it sets the id of the process that it starts.
+      await using command = await Command.start({
+        wrapper: [
+          ...["sh", "-c", 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "sh"],
+        ],
+      });
+      const { error } = await command.event("service-manager");
+      assertMatch(String(error), /^sockets that systemd has opened/);
     });
     await t.step("nobody there", async () => {
       await using command = await Command.start({
