@@ -63,8 +63,8 @@ export interface Session extends Pick<Admission, "protocols"> {
   readonly expiry: Expiry | undefined;
   /** How fast it is read and written; absent: as fast as can be. */
   readonly throttles: Throttles | undefined;
-  /** The users that it counts as who have a limit, to be counted elsewhere, too. */
-  readonly claims: readonly Claim[];
+  /** Gives the users with a limit that it counts as, to be counted elsewhere, too. */
+  readonly claims: () => readonly Claim[];
   /** Counts the connection no longer. */
   readonly release: () => void;
   /**
@@ -246,7 +246,6 @@ export class Access {
   open(admission: Admission): Session {
     const { user, passed } = admission;
     const counted: CountKey[] = [];
-    const claims: Claim[] = [];
     const users = this.#users;
     const release = (): void => {
       for (const key of counted.splice(0)) users.remove(key);
@@ -260,19 +259,13 @@ export class Access {
         throw tooMany(most, proof.user);
       }
       counted.push(key);
-      claims.push({
-        // In JSON, each text is another one, and none has control characters.
-        key: `user ${name} ${JSON.stringify(proof.user)}`,
-        most,
-        refuse: () => tooMany(most, proof.user, " in all instances together"),
-      });
     }
     return {
       user,
       protocols: admission.protocols,
       expiry: this.#expiryOf(admission),
       throttles: this.#throttlesOf(admission),
-      claims,
+      claims: () => claimsOf(admission),
       release,
       isKept: (access) => access.#keeps(admission),
     };
@@ -380,6 +373,20 @@ export class Access {
 /** What is counted of an address: its handshakes, and its wrong passwords. */
 function addressKey(section: string, remote: RemoteAddress): string {
   return `${section} address ${clientKey(remote)}`;
+}
+
+/** The users with a limit that somebody is. */
+function claimsOf({ passed }: Admission): readonly Claim[] {
+  return passed.flatMap(({ section, proof }): Claim[] => {
+    const { name, maxConnectionsPerUser: most } = section.config;
+    if (most === undefined || proof === undefined) return [];
+    return [{
+      // In JSON, each text is another one, and none has control characters.
+      key: `user ${name} ${JSON.stringify(proof.user)}`,
+      most,
+      refuse: () => tooMany(most, proof.user, " in all instances together"),
+    }];
+  });
 }
 
 /** Makes the refusal of one connection of a user too many. */

@@ -141,13 +141,15 @@ function decodeField(field: string): string | undefined {
 }
 
 /**
- * Tells whether a text can name a user, in the log and elsewhere.
+ * Tells whether a text can name a user, in the log and elsewhere. Lone surrogates
+ * cannot: as UTF-8, all of them are one character, and several users would be one.
  *
  * @param value The text.
  */
 export function isUser(value: unknown): value is string {
   return typeof value === "string" && value !== "" &&
-    value.length <= longestUser && !CONTROL.test(value);
+    value.length <= longestUser && !CONTROL.test(value) &&
+    value.isWellFormed();
 }
 
 function cookiesNamed(field: string, name: string): string[] {

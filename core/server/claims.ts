@@ -27,7 +27,7 @@ export function claimsOf(
   limits: ConnectionLimits,
   session: Pick<Session, "claims"> | undefined,
 ): readonly Claim[] {
-  const ofUsers = session?.claims ?? [];
+  const ofUsers = session?.claims() ?? [];
   const most = limits.maxConnectionsPerAddress;
   const client = most > 0 ? clientOf(remote) : undefined;
   if (client === undefined) return ofUsers;

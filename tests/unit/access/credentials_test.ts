@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import {
+  isUser,
   readLogin,
   readToken,
   readUserHeader,
@@ -130,4 +131,21 @@ Deno.test("readUserHeader() refuses what may have been put together", () => {
     const headers = new Headers({ "x-user": value });
     assertEquals(describe(readUserHeader(headers, "x-user")), expected, value);
   }
+});
+
+Deno.test("isUser() refuses what cannot name one user", () => {
+  const right = [
+    "ada",
+    "a b",
+    "Gr\u00fc\u00dfe",
+    "\ud83d\ude00",
+    "x".repeat(256),
+  ];
+  for (const user of right) assertEquals(isUser(user), true, user);
+  const wrong: unknown[] = [
+    ...["", "a\n", "a\0", "\x7f", "x".repeat(257)],
+    ...["\ud800", "\ud801", "a\udfff", "\ude00\ud83d"],
+    ...[undefined, null, 7, ["ada"], {}],
+  ];
+  for (const user of wrong) assertEquals(isUser(user), false, `${user}`);
 });

@@ -28,9 +28,13 @@ Deno.test("claimsOf() claims for an address, its network, and users", {
   for (const [address, key] of cases) {
     const limits = { maxConnections: 9, maxConnectionsPerAddress: 5 };
     const own = key === undefined ? [] : [[key, 5]];
-    for (const session of [undefined, { claims: [] }, { claims: [user] }]) {
-      const users = session?.claims.map(({ key, most }) => [key, most]) ?? [];
-      const claims = claimsOf({ address }, limits, session);
+    for (const ofUsers of [undefined, () => [], () => [user]]) {
+      const users = ofUsers?.().map(({ key, most }) => [key, most]) ?? [];
+      const claims = claimsOf(
+        { address },
+        limits,
+        ofUsers && { claims: ofUsers },
+      );
       assertEquals(
         claims.map(({ key, most }) => [key, most]),
         [...own, ...users],
@@ -38,7 +42,7 @@ Deno.test("claimsOf() claims for an address, its network, and users", {
       );
     }
     const none = { maxConnections: 9, maxConnectionsPerAddress: 0 };
-    assertEquals(claimsOf({ address }, none, { claims: [user] }), [user]);
+    assertEquals(claimsOf({ address }, none, { claims: () => [user] }), [user]);
   }
   const [claim] = claimsOf({ address: "192.0.2.1" }, {
     maxConnections: 0,
