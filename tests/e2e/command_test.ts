@@ -47,7 +47,7 @@ Deno.test("websocksy --help lists every option with its default", async () => {
     "max-message": "16777216",
     "max-buffer": "67108864",
     compression: "off",
-    "compression-memory": "327680",
+    "compression-memory": "393216",
     "max-connections": "0",
     "max-connections-per-address": "0",
     "idle-timeout": "0",

@@ -40,8 +40,12 @@ const leastBits = 9;
 /** Bytes: what an inflater of zlib takes beside its window, and our own objects. */
 const inflaterSize = 12 * 1024;
 
-/** Bytes: what a deflater of zlib takes beside its window and tables, and our own objects. */
-const deflaterSize = 8 * 1024;
+/**
+ * Bytes: what a deflater takes beside what depends on its parameters, and our
+ * own objects. The runtime's zlib is zlib-ng, whose hash table has 128 KiB
+ * whatever the window and `memLevel` are.
+ */
+const deflaterSize = 146 * 1024;
 
 /**
  * Chooses the first of a client's offers that can be accepted.
@@ -141,8 +145,9 @@ function answer(offer: Offer, memory: number): AcceptedOffer {
 
 /**
  * Chooses the largest windows that fit into the memory. Where none do, messages
- * do not refer to those before them: first those of the client, as most of what
- * goes through a bridge comes from its peer, then those of the server.
+ * of one side do not refer to those before them: first those of the client, as
+ * most of what goes through a bridge comes from its peer; then those of the
+ * server, whose context needs most; then those of both.
  */
 function chooseParameters(offer: Offer, memory: number): DeflateParameters {
   for (const [server, client] of takeovers) {
@@ -164,13 +169,18 @@ function chooseParameters(offer: Offer, memory: number): DeflateParameters {
 }
 
 /** Whether contexts are kept, of the server and of the client, best first. */
-const takeovers = [[true, true], [true, false], [false, false]] as const;
+const takeovers = [
+  [true, true],
+  [true, false],
+  [false, true],
+  [false, false],
+] as const;
 
-/** Bytes that the contexts of a connection take, as zlib documents it. */
+/** Bytes that the contexts of a connection take, as measured with zlib-ng. */
 function sizeOf(parameters: DeflateParameters): number {
   const { serverBits, memoryLevel, clientBits } = parameters;
   const server = parameters.serverTakeover
-    ? 2 ** (serverBits + 2) + 2 ** (memoryLevel + 9) + deflaterSize
+    ? 2 ** (serverBits + 2) + 2 ** (memoryLevel + 8) + deflaterSize
     : 0;
   const client = parameters.clientTakeover ? 2 ** clientBits + inflaterSize : 0;
   return server + client;

@@ -39,7 +39,7 @@ Deno.test("coreOptions has the defaults that are documented", {
     ["max-message", "16777216", { maxMessage: 16777216 }],
     ["max-buffer", "67108864", { maxBuffer: 67108864 }],
     ["compression", "off", { compression: 0 }],
-    ["compression-memory", "327680", { compressionMemory: 327680 }],
+    ["compression-memory", "393216", { compressionMemory: 393216 }],
     ["max-connections", "0", { maxConnections: 0 }],
     ["max-connections-per-address", "0", { maxConnectionsPerAddress: 0 }],
     ["idle-timeout", "0", { idleTimeout: 0 }],
