@@ -4,7 +4,8 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { constants, deflateRawSync } from "node:zlib";
+import { Buffer } from "node:buffer";
+import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { Client, clients } from "../support/clients/client.ts";
 import {
   binary,
@@ -20,7 +21,7 @@ import { needing } from "../support/needing.ts";
 import { echo, readAll, TestPeer, writeAll } from "../support/peer.ts";
 import { residentMemory } from "../support/process_resources.ts";
 import { Random } from "../support/random.ts";
-import { TemporaryDirectory } from "../support/service.ts";
+import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 const offer = { "Sec-WebSocket-Extensions": "permessage-deflate" };
@@ -172,6 +173,54 @@ Deno.test("Compression is agreed upon with those who offer it, and with nobody e
   assertEquals(await answered("permessage-deflate;"), 400);
   assertEquals(peer.count, 5);
 });
+
+Deno.test(needing(["openssl"], {
+  name: "Compressed messages pass over TLS",
+  async fn(): Promise<void> {
+    await using files = new TemporaryDirectory();
+    const { cert, certFile } = await createCertificate(files.path);
+    await using peer = TestPeer.tcp(echo);
+    await using command = await SharedCommand.start({
+      engine: "stream",
+      host: peer.host,
+      args: [
+        ...["--compression", "on", "--tls-cert", certFile],
+        ...["--tls-key", `${files.path}/key.pem`],
+      ],
+    });
+    using client = new RawClient(
+      await Deno.connectTls({
+        hostname: "localhost",
+        port: command.port,
+        caCerts: [cert],
+      }),
+    );
+    const own = "server_no_context_takeover; client_no_context_takeover";
+    await client.upgrade({
+      headers: { "Sec-WebSocket-Extensions": `permessage-deflate; ${own}` },
+    });
+    const finishFlush = constants.Z_SYNC_FLUSH;
+    const end = Uint8Array.of(0, 0, 0xff, 0xff);
+    // Several records of TLS each, from the second on.
+    for (const lines of [5, 20_000, 200_000]) {
+      const sent = Array.from({ length: lines }, (_, at) => `line ${at}`)
+        .join("\n");
+      const payload = deflateRawSync(sent, { finishFlush }).subarray(0, -4);
+      await client.sendFrame({ opcode: opcodes.text, reserved: 4, payload });
+      let received = "";
+      let carried = 0;
+      while (received.length < sent.length) {
+        const frame = await client.readFrame();
+        assert(frame !== null);
+        carried += frame.payload.length;
+        const whole = Buffer.concat([frame.payload, end]);
+        received += inflateRawSync(whole, { finishFlush }).toString();
+      }
+      assertEquals(received, sent);
+      assert(carried < sent.length, `${carried} bytes for ${sent.length}`);
+    }
+  },
+}));
 
 Deno.test("A client that sends what becomes large harms neither the server nor others", async () => {
   await using peer = TestPeer.tcp(echo);

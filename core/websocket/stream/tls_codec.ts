@@ -35,6 +35,9 @@ export interface CodecHandler {
   onError(error: Error): void;
 }
 
+/** What was encrypted. */
+export type Records = Uint8Array<ArrayBuffer>;
+
 /** The server's side of a TLS connection. */
 export interface TlsCodec {
   /** Decrypts what the client sent. */
@@ -44,7 +47,7 @@ export interface TlsCodec {
   /** Adds our end. */
   shutdown(request: object): number;
   /** Takes what is to be sent. */
-  drainEncOut(): Uint8Array<ArrayBuffer>;
+  drainEncOut(): Records;
   /** Tells the version that was agreed upon. */
   getProtocol(into: { protocol?: string }): number;
   /** The client's certificate, DER, and those after it; `null` if there is none. */
@@ -150,14 +153,18 @@ export function receiveHello(codec: TlsCodec, bytes: Uint8Array): void {
  * Encrypts bytes.
  *
  * @param codec The codec, after its handshake.
- * @param bytes The bytes, {@linkcode mostEncrypted} at the most.
+ * @param bytes The bytes.
  * @returns What is to be sent.
  */
-export function encrypt(
-  codec: TlsCodec,
-  bytes: Uint8Array,
-): Uint8Array<ArrayBuffer> {
-  codec.writeBuffer(nothing, bytes);
+export function encrypt(codec: TlsCodec, bytes: Uint8Array): Records {
+  for (let at = 0; at < bytes.length; at += mostEncrypted) {
+    codec.writeBuffer(
+      nothing,
+      bytes.length > mostEncrypted
+        ? bytes.subarray(at, at + mostEncrypted)
+        : bytes,
+    );
+  }
   return codec.drainEncOut();
 }
 
@@ -167,9 +174,20 @@ export function encrypt(
  * @param codec The codec, after its handshake.
  * @returns What is to be sent.
  */
-export function encryptEnd(codec: TlsCodec): Uint8Array<ArrayBuffer> {
+export function encryptEnd(codec: TlsCodec): Records {
   codec.shutdown(nothing);
   return codec.drainEncOut();
+}
+
+/**
+ * Frees the memory of what was encrypted. Each time it is new memory, which
+ * would be kept until there are many megabytes of it: bulk would cost three
+ * times as much.
+ *
+ * @param records What was sent; it is empty from then on.
+ */
+export function freeRecords({ buffer }: Records): void {
+  buffer.transfer(0);
 }
 
 /**

@@ -15,17 +15,16 @@ import {
   createCodec,
   encrypt,
   encryptEnd,
+  freeRecords,
   mostEncrypted,
   receiveHello,
+  type Records,
   releaseCodec,
   type TlsCodec,
 } from "./tls_codec.ts";
 
-/** Most bytes of records that are written at once. */
-const mostWritten = 256 * 1024;
-
-/** Most bytes that a write takes: their records are a little longer. */
-const mostTaken = 4 * mostEncrypted;
+/** Most bytes that a write takes. */
+const mostWritten = 4 * mostEncrypted;
 
 /** Most bytes that are read at once of the connection below. */
 const mostRead = 256 * 1024;
@@ -146,23 +145,25 @@ export class TlsConnection implements ClientConnection, CodecHandler {
   }
 
   write(bytes: Uint8Array): Promise<number> {
+    const part = bytes.length > mostWritten
+      ? bytes.subarray(0, mostWritten)
+      : bytes;
+    const records = encrypt(this.#codec, part);
+    if (records.length < part.length) {
+      return Promise.reject(new Error("TLS cannot encrypt"));
+    }
     this.#sending = "writing";
-    if (bytes.length <= mostEncrypted) {
-      return this.#sendRecords(encrypt(this.#codec, bytes), bytes.length);
-    }
-    // One write of the system for all of them.
-    const memory = takeMemory(mostWritten);
-    let count = 0;
-    let length = 0;
-    while (count < bytes.length && count < mostTaken) {
-      const part = bytes.subarray(count, count + mostEncrypted);
-      const records = encrypt(this.#codec, part);
-      memory.set(records, length);
-      length += records.length;
-      count += part.length;
-    }
-    return this.#sendRecords(memory.subarray(0, length), count)
-      .finally(() => giveMemory(memory));
+    return this.#connection.write(records).then((written) => {
+      if (written < records.length) {
+        return this.#send(records, written).then(() => {
+          this.#sending = "idle";
+          return part.length;
+        });
+      }
+      freeRecords(records);
+      this.#sending = "idle";
+      return part.length;
+    });
   }
 
   async closeWrite(): Promise<void> {
@@ -267,26 +268,11 @@ export class TlsConnection implements ClientConnection, CodecHandler {
     return this.#send(alert).then(() => this.#readOn());
   }
 
-  /** Sends what was encrypted of bytes, whose number it returns. */
-  #sendRecords(records: Uint8Array, count: number): Promise<number> {
-    if (records.length < count) {
-      return Promise.reject(new Error("TLS cannot encrypt"));
+  /** Sends what was encrypted, from a place in it on. */
+  async #send(records: Records, start = 0): Promise<void> {
+    for (let at = start; at < records.length;) {
+      at += await this.#connection.write(records.subarray(at));
     }
-    return this.#connection.write(records).then((written) => {
-      if (written < records.length) {
-        return this.#send(records.subarray(written)).then(() => {
-          this.#sending = "idle";
-          return count;
-        });
-      }
-      this.#sending = "idle";
-      return count;
-    });
-  }
-
-  async #send(records: Uint8Array): Promise<void> {
-    for (let rest = records; rest.length > 0;) {
-      rest = rest.subarray(await this.#connection.write(rest));
-    }
+    freeRecords(records);
   }
 }
