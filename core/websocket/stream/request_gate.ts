@@ -23,6 +23,25 @@ type Parse = (chunk: Buffer) => void;
 const headEnd = Buffer.from("\r\n\r\n");
 
 /**
+ * ```
+ * idle ◄────────────────── the answer is taken ──┐
+ *   └── bytes ──► parsing ── a request ──► answering
+ *           └── no bytes ──► idle
+ * ```
+ *
+ * From each of them, {@linkcode RequestGate.close} leads to `over`.
+ */
+type Phase =
+  /** There is nothing to parse. */
+  | "idle"
+  /** Bytes are parsed, or wait for their turn. */
+  | "parsing"
+  /** A request has no answer yet. */
+  | "answering"
+  /** No further request is parsed. */
+  | "over";
+
+/**
  * Lets the parser of `node:http` see the next request only when the one before
  * is answered, and its answer taken by the system. The parser itself cannot
  * pause: it makes all requests at once that are in its input.
@@ -38,11 +57,9 @@ export class RequestGate {
   /** The last bytes that were parsed, fewer than {@linkcode headEnd} has. */
   #parsed: Buffer = Buffer.alloc(0);
   #reader = createReader();
-  #isAnswering = false;
+  #phase: Phase = "idle";
   /** Whether the next bytes arrived before the answer to the last request. */
   #isBehind = false;
-  #isRunning = false;
-  #isOver = false;
   #take = (chunk: Buffer): void => {
     this.#rest = this.#rest.length === 0
       ? chunk
@@ -71,10 +88,11 @@ export class RequestGate {
    * @param response Its answer.
    */
   hold(request: IncomingMessage, response: ServerResponse): void {
-    this.#isAnswering = true;
+    if (this.#isIn("over")) return;
+    this.#phase = "answering";
     response.once("close", () => {
-      this.#isAnswering = false;
-      if (this.#isOver) return;
+      if (this.#isIn("over")) return;
+      this.#phase = "idle";
       if (request.complete && !this.#socket.writableEnded) {
         this.#isBehind = this.#rest.length + this.#socket.readableLength > 0;
         if (this.#rest.length > 0) this.#run();
@@ -92,31 +110,36 @@ export class RequestGate {
    * @returns What was read and not parsed.
    */
   close(): Buffer {
-    this.#isOver = true;
+    this.#phase = "over";
     this.#socket.off("data", this.#take);
     const rest = this.#rest;
     this.#rest = Buffer.alloc(0);
     return rest;
   }
 
+  #isIn(phase: Phase): boolean {
+    return this.#phase === phase;
+  }
+
   async #run(): Promise<void> {
-    if (this.#isRunning) return;
-    this.#isRunning = true;
-    while (this.#rest.length > 0 && !this.#isAnswering) {
+    if (this.#isIn("answering")) this.#socket.pause();
+    if (!this.#isIn("idle")) return;
+    this.#phase = "parsing";
+    while (this.#rest.length > 0) {
       const turn = this.#isBehind ? waitInLine() : giveWay(this.#reader, 0);
       this.#isBehind = false;
       if (turn !== undefined) {
         this.#socket.pause();
         await turn;
-        if (this.#isOver) return;
+        if (this.#isIn("over")) return;
       }
       this.#parse();
-      if (this.#isOver) return;
+      if (this.#isIn("over")) return;
       this.#isBehind = this.#rest.length > 0;
+      if (this.#isIn("answering")) return void this.#socket.pause();
     }
-    this.#isRunning = false;
-    if (this.#isAnswering) this.#socket.pause();
-    else if (this.#socket.isPaused()) this.#socket.resume();
+    this.#phase = "idle";
+    if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   /** Parses up to the end of a head, so that there is no second one in it. */
