@@ -203,6 +203,7 @@ async function measure(
   await find(holder.stdout, /^(\d+)$/m);
 
   const lists: number[] = [];
+  const commands: number[] = [];
   const pages: number[] = [];
   const uses: number[] = [];
   async function list(): Promise<void> {
@@ -210,6 +211,14 @@ async function measure(
     const answer = await (await fetch(`${admin}connections`)).json();
     lists.push(performance.now() - start);
     if (answer.connections.length < connections) throw new Error("not all");
+  }
+  async function command(): Promise<void> {
+    const start = performance.now();
+    const { host } = new URL(admin!);
+    const { code } = await (await run([main, "--admin", host, "list"], "null"))
+      .output();
+    if (code !== 0) throw new Error(`status ${code}`);
+    commands.push(performance.now() - start);
   }
   const chromiumPath = findChromium();
   const browser = chromiumPath === undefined ? undefined : await chromium
@@ -258,6 +267,7 @@ async function measure(
       took.set(name, [...took.get(name) ?? [], ...await measure()]);
     }
   }
+  for (let round = 0; round < rounds; round++) await command();
   console.log(`${connections} connections; milliseconds of handshakes, while:`);
   for (const [name, numbers] of took) {
     console.log(
@@ -270,7 +280,8 @@ async function measure(
   }
   for (
     const [name, numbers] of [
-      ["the list", lists],
+      ["the list over HTTP", lists],
+      ["the command list, with its start", commands],
       ["the page, until its first row", pages],
       ["filter or sort on the page", uses],
     ] as const

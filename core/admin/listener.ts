@@ -236,15 +236,16 @@ export class AdminListener {
   }
 
   /** All connections that match, described a few at a time. */
-  #list(filter: ConnectionFilter): Response {
+  async #list(filter: ConnectionFilter): Promise<Response> {
     const { threads } = this.#options;
+    // One that does not answer is told before the answer begins.
+    const found = await askAll<"find">(threads, { kind: "find", filter });
     const head = JSON.stringify(this.#summary()).slice(0, -1);
     const encoder = new TextEncoder();
     async function* parts(): AsyncGenerator<Uint8Array> {
       let text = `${head},"connections":[`;
       let isFirst = true;
-      for (let index = 0; index < threads.count; index++) {
-        const ids = await threads.ask<"find">(index, { kind: "find", filter });
+      for (const [index, ids] of found.entries()) {
         for (let start = 0; start < ids.length; start += sliceLength) {
           if (start > 0) await setTimeout(sliceRest);
           const json = await threads.ask<"describe">(index, {
