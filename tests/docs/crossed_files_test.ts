@@ -1,6 +1,6 @@
 /**
- * The files that a handshake crosses are those that the architecture page draws:
- * V8 counts whose functions are called.
+ * The files that a handshake and a message cross are those that the architecture
+ * page draws: V8 counts whose functions are called.
  */
 
 import { Session } from "node:inspector/promises";
@@ -111,7 +111,7 @@ function drawnAfter(page: string, words: string): string[] {
   return files.sort();
 }
 
-Deno.test("architecture.md draws the files that a handshake crosses, fewer than 25", async () => {
+Deno.test("architecture.md draws the files that a handshake, fewer than 25, and a message cross", async () => {
   await using peer = TestPeer.tcp(echo);
   let onOpen: (() => Promise<void>) | undefined;
   const opened = Promise.withResolvers<void>();
@@ -137,7 +137,7 @@ Deno.test("architecture.md draws the files that a handshake crosses, fewer than 
     onOpen = async (): Promise<void> => {
       before = await counter.take();
     };
-    using _second = await RawClient.open(port);
+    using second = await RawClient.open(port);
     await opened.promise;
     await new Promise((resolve) => setTimeout(resolve, 0));
     const after = await counter.take();
@@ -146,6 +146,12 @@ Deno.test("architecture.md draws the files that a handshake crosses, fewer than 
     assertEquals(
       after.filter((file) => !before.includes(file)),
       drawnAfter(page, "\nOnce it is open:\n"),
+    );
+    await second.send("a message");
+    assertEquals(await second.read(), "a message");
+    assertEquals(
+      await counter.take(),
+      drawnAfter(page, "\nA message and its echo cross:\n"),
     );
     assertLess(before.length, 25);
   } finally {
