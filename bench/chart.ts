@@ -38,6 +38,8 @@ const TOP = 56;
 const FOOT_HEIGHT = 44;
 const LINE_HEIGHT = 16;
 const MARGIN = 16;
+/** Power of ten at which the scale begins at the latest; longer bars end there. */
+const LOWEST = -2;
 /** Characters of a line of small text. */
 const LINE_LENGTH = 130;
 const TITLE = "Work done per second of processor time";
@@ -89,13 +91,17 @@ export function drawChart(
   const ratios = groups.flatMap(({ bars }) =>
     bars.flatMap(({ ratio, tls = ratio }) => [ratio, tls])
   );
-  const lowest = Math.floor(Math.log10(Math.min(1, ...ratios)));
+  const lowest = Math.max(
+    Math.floor(Math.log10(Math.min(1, ...ratios))),
+    LOWEST,
+  );
   const highest = Math.max(
     Math.ceil(Math.log10(Math.max(1, ...ratios))),
     lowest + 1,
   );
   function x(ratio: number): number {
-    const share = (Math.log10(ratio) - lowest) / (highest - lowest);
+    const power = Math.max(Math.log10(ratio), lowest);
+    const share = (power - lowest) / (highest - lowest);
     return NAME_WIDTH + share * (WIDTH - NAME_WIDTH - LABEL_WIDTH);
   }
   const parts: string[] = [];
@@ -253,12 +259,12 @@ function text(
   return `  <text x="${x}" y="${y}"${attributes}>${escape(content)}</text>`;
 }
 
-/** Breaks a line at its spaces. */
+/** Breaks a line after its spaces and commas. */
 function wrap(line: string): string[] {
-  const lines: string[] = [];
-  for (const word of line.split(" ")) {
-    const longer = `${lines.at(-1)} ${word}`;
-    if (lines.length === 0 || longer.length > LINE_LENGTH) lines.push(word);
+  const lines = [""];
+  for (const word of line.split(/(?<=[ ,])/)) {
+    const longer = lines.at(-1)! + word;
+    if (longer.trimEnd().length > LINE_LENGTH) lines.push(word);
     else lines[lines.length - 1] = longer;
   }
   return lines;
