@@ -183,7 +183,10 @@ export interface PeerInfo {
    * client in has expired. Absent: it goes on.
    */
   readonly expires?: number;
-  /** Who the client is, if the backend knows better: for the log. */
+  /**
+   * Who the client is, if the backend knows better: for the log. It has 1 to 256
+   * characters, none of them for control.
+   */
   readonly user?: string;
   /** What the administrator should know about the answer: a warning for the log. */
   readonly warning?: string;

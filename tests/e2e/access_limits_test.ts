@@ -293,6 +293,55 @@ access = keep
 );
 
 testEngines(
+  "access: a first login does not wait behind a flood of wrong passwords",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using directory = new TemporaryDirectory();
+    const file = await write(
+      directory,
+      "[core]\naccess = a\ntrusted-proxy = 127.0.0.1\n[access a]\nusers = USERS\n",
+      ["ada", ...Array.from({ length: 5 }, (_, index) => `user${index}`)],
+    );
+    const { host } = peer;
+    await using command = await SharedCommand.start({ engine, host, file });
+    const { port, log } = command;
+    const from = (address: string): Fields => ({ "X-Forwarded-For": address });
+    const addresses = 10;
+    const wrong = new Set<string>();
+    const everyWrong = Promise.withResolvers<void>();
+    let isOver = false;
+    const flood = Array.from({ length: 4 * addresses }, async (_, index) => {
+      const address = `192.0.2.${index % addresses}`;
+      for (let count = 0; !isOver; count++) {
+        const headers = {
+          ...as("ada", `${index} ${count}`),
+          ...from(address),
+        };
+        assertEquals((await request(port, { headers })).status, 401);
+        wrong.add(address);
+        if (wrong.size === addresses) everyWrong.resolve();
+      }
+    });
+    await Promise.race([everyWrong.promise, Promise.all(flood)]);
+    const refused = (): number =>
+      log.all.filter(({ event }) => event === "refuse").length;
+    const waited: number[] = [];
+    for (let user = 0; user < 5; user++) {
+      const before = refused();
+      const headers = { ...as(`user${user}`), ...from(`198.51.100.${user}`) };
+      assertEquals((await request(port, { headers })).status, 101);
+      await command.event("open");
+      waited.push(refused() - before);
+    }
+    isOver = true;
+    await Promise.all(flood);
+    // One of each address came before it. The test itself may be slow to ask.
+    assert(Math.min(...waited) < addresses / 2, `${waited}`);
+  },
+  { only: ["stream"] },
+);
+
+testEngines(
   "access: no path leads around the section of a route",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
