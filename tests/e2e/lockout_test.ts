@@ -46,7 +46,7 @@ const requestLimits = { median: 1000, worst: 3000, growth: 90e6 };
  */
 const frameLimits = { median: 2000, worst: 5000, growth: 200e6 };
 /** Seconds that a shutdown may take, and milliseconds that its end may be late. */
-const drainTimeout = 1;
+const drainTimeout = 0.5;
 const slack = 1000;
 
 /** Where clients connect to. */
