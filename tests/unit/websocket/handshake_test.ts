@@ -1,13 +1,17 @@
 import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { createHash } from "node:crypto";
 import { RequestError } from "../../../core/errors.ts";
 import {
+  acceptKey,
   checkHandshake,
   chooseProtocol,
+  formatUpgrade,
   type HandshakeOptions,
   isFromWebSocketClient,
 } from "../../../core/websocket/handshake.ts";
 import type { RequestHead } from "../../../core/websocket/engine.ts";
 import { parseRequest } from "../../../core/websocket/request.ts";
+import { Random } from "../../support/random.ts";
 
 const permissions = "none";
 
@@ -363,6 +367,59 @@ Deno.test("chooseProtocol() refuses where no subprotocol fits both sides", {
     assertEquals(
       [error.status, error.body],
       [400, "none of the subprotocols offered is spoken here"],
+    );
+  }
+});
+
+Deno.test("acceptKey() computes what node:crypto does", {
+  permissions,
+}, () => {
+  const random = new Random(6455);
+  for (let round = 0; round < 2000; round++) {
+    const key = random.bytes(16).toBase64();
+    const expected = createHash("sha1")
+      .update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+    assertEquals(acceptKey(key), expected, key);
+  }
+});
+
+Deno.test("acceptKey() takes no key of another length", {
+  permissions,
+}, () => {
+  for (const key of ["", "dGhlIHNhbXBsZSBub25jZQ=", "=".repeat(25)]) {
+    assertThrows(() => acceptKey(key), RangeError, `${key.length} characters`);
+  }
+});
+
+Deno.test("formatUpgrade() names what is agreed upon, and nothing else", {
+  permissions,
+}, () => {
+  const headers = new Headers(
+    goodHeaders.map(([name, value]) => [name, value]),
+  );
+  const plain = [
+    "HTTP/1.1 101 Switching Protocols",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+  ];
+  const cases: [protocol: string | undefined, extensions?: string][] = [
+    [undefined],
+    ["chat"],
+    [undefined, "permessage-deflate"],
+    ["chat", "permessage-deflate; server_no_context_takeover"],
+  ];
+  for (const [protocol, extensions] of cases) {
+    const lines = [
+      ...plain,
+      ...protocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${protocol}`],
+      ...extensions === undefined
+        ? []
+        : [`Sec-WebSocket-Extensions: ${extensions}`],
+    ];
+    assertEquals(
+      formatUpgrade(headers, protocol, extensions),
+      `${lines.join("\r\n")}\r\n\r\n`,
     );
   }
 });

@@ -1,9 +1,10 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { RequestError } from "../../../core/errors.ts";
 import type { RequestHead } from "../../../core/websocket/engine.ts";
 import {
   hostOf,
   isHost,
+  isToken,
   parseRequest,
   parseServedUrl,
   parseTarget,
@@ -293,3 +294,18 @@ Deno.test(
     assertEquals([...new RawHeaders(["A", "b"])], [["a", "b"]]);
   },
 );
+
+Deno.test("isToken() takes the characters of RFC 9110 section 5.6.2 only", {
+  permissions,
+}, () => {
+  const allowed = "!#$%&'*+-.^_`|~0123456789" +
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  for (let code = 0; code < 0x180; code++) {
+    const character = String.fromCharCode(code);
+    const expected = allowed.includes(character);
+    assert(isToken(character) === expected, `U+${code.toString(16)}`);
+    assert(isToken(`a${character}b`) === expected, `U+${code.toString(16)}`);
+  }
+  assert(!isToken(""));
+  assert(!isToken("a\n"));
+});
