@@ -161,8 +161,8 @@ interface Link {
 }
 
 type State =
-  /** Redis has not been asked yet, or not any more. */
-  | { readonly name: "idle" }
+  /** Redis is not asked any more. */
+  | { readonly name: "over" }
   /** A connection is made, or all written again: who comes meanwhile waits for that. */
   | { readonly name: "joining"; readonly over: Promise<void> }
   | { readonly name: "up"; readonly link: Link }
@@ -184,7 +184,8 @@ export class FleetLimits {
   #onChange: (change: LimitsChange) => void = () => {};
   /** What this thread has open. */
   readonly #held = new Map<string, number>();
-  #state: State = { name: "idle" };
+  readonly #started = Promise.withResolvers<void>();
+  #state: State = { name: "joining", over: this.#started.promise };
   /** Where changes of what is held are sent; what it had to begin with is written. */
   #link: Link | undefined;
   /** Changes that are not sent yet. */
@@ -202,13 +203,14 @@ export class FleetLimits {
   }
 
   /**
-   * Begins to count.
+   * Begins to count. Connections that come before wait for it.
    *
    * @param onChange Told when Redis cannot be used, and when it can again.
    */
   start(onChange: (change: LimitsChange) => void): void {
     this.#onChange = onChange;
     this.#join();
+    this.#started.resolve();
   }
 
   /**
@@ -252,7 +254,8 @@ export class FleetLimits {
   /** Ends it; Redis is told to forget what was open, if it answers soon. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#state = { name: "idle" };
+    this.#state = { name: "over" };
+    this.#started.resolve();
     const link = this.#link;
     this.#link = undefined;
     if (link === undefined) return;
@@ -296,7 +299,9 @@ export class FleetLimits {
         const answer = await this.#send(link, { ...call, keys });
         if (answer === 0) return { outcome: "taken", link };
         if (answer !== forgotten) {
-          return { outcome: "exceeded", claim: claims[answer - 1]! };
+          const claim = claims[answer - 1];
+          if (claim === undefined) throw noReply();
+          return { outcome: "exceeded", claim };
         }
         why = "it has forgotten what is open";
         this.#rejoin(link);
@@ -359,7 +364,7 @@ export class FleetLimits {
     } catch (error) {
       return this.#leave(error);
     }
-    if (this.#state.name === "idle") {
+    if (this.#state.name === "over") {
       return connection.close(new Error("the program ends"));
     }
     await this.#register(connection);
@@ -449,7 +454,7 @@ export class FleetLimits {
   }
 
   #leave(error: unknown): void {
-    if (this.#state.name === "idle") return;
+    if (this.#state.name === "over") return;
     const why = this.#describe(error);
     this.#state = { name: "down", why };
     this.#after(retry, () => this.#join());
@@ -474,7 +479,7 @@ export class FleetLimits {
     const reply = await connection.ask(encodeCommand(command));
     if (reply instanceof ReplyError) throw reply;
     if (typeof reply === "number") return reply;
-    throw new SyntaxError("it does not answer as Redis does");
+    throw noReply();
   }
 
   /** There is one timer: that of the next renewal, or of the next attempt. */
@@ -490,6 +495,10 @@ interface Call {
   readonly script: string;
   readonly keys: readonly string[];
   readonly args: readonly string[];
+}
+
+function noReply(): SyntaxError {
+  return new SyntaxError("it does not answer as Redis does");
 }
 
 function keyOf(id: string): string {

@@ -8,10 +8,11 @@ import {
   type LimitsChange,
 } from "../../../core/redis/limits.ts";
 import { parseRedisUrl } from "../../../core/redis/location.ts";
+import { ReplyReader } from "../../../core/redis/resp.ts";
 import { hostileValues } from "../../support/backends.ts";
 import { Service } from "../../support/command.ts";
 import { needing } from "../../support/needing.ts";
-import { freePort, TestPeer } from "../../support/peer.ts";
+import { freePort, TestPeer, writeAll } from "../../support/peer.ts";
 import { Random } from "../../support/random.ts";
 import { redisCli, startRedisServer } from "../../support/redis.ts";
 import {
@@ -443,4 +444,39 @@ Deno.test("FleetLimits takes no other answer for Redis's", async () => {
     assertEquals(state, "down");
     await one.limits.take([claim("a", 1)], true);
   }
+});
+
+Deno.test("FleetLimits lets those wait who come before it begins, and asks nobody after its end", async () => {
+  const answers = [0, 0, 0, 9];
+  await using server = TestPeer.tcp(async (connection) => {
+    const reader = new ReplyReader();
+    const buffer = new Uint8Array(65536);
+    for (let count; (count = await connection.read(buffer)) !== null;) {
+      for (const _command of reader.push(buffer.subarray(0, count))) {
+        await writeAll(connection, `:${answers.shift() ?? 0}\r\n`);
+      }
+    }
+  });
+  const url = `redis://${server.host.slice("tcp://".length)}`;
+  const limits = new FleetLimits({ location: parseRedisUrl(url) });
+  const claims = [claim("a", 1)];
+  const early = limits.take(claims, false);
+  const changes: LimitsChange[] = [];
+  limits.start((change) => changes.push(change));
+  await early;
+  // No claim of it has that number.
+  const { message } = await assertRejects(
+    () => limits.take(claims, false),
+    RequestError,
+  );
+  assertEquals(message, "connections cannot be counted now");
+  assertEquals(changes.map(({ state }) => state), ["down"]);
+  await limits.close();
+  await assertRejects(() => limits.take(claims, false), RequestError, "now");
+  limits.release(claims);
+  // One that never began.
+  const idle = new FleetLimits({ location: parseRedisUrl(url) });
+  const waiting = idle.take(claims, true);
+  await idle.close();
+  await waiting;
 });
