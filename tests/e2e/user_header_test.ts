@@ -44,13 +44,45 @@ const cases: readonly (readonly [fields: string, user?: string])[] = [
   [`X-Remote-User: ${"x".repeat(257)}`],
 ];
 
-async function statusOf(port: number, text: string): Promise<number> {
-  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
-  using client = new RawClient(connection);
+type Connect = () => Promise<RawClient>;
+
+async function statusOf(connect: Connect, text: string): Promise<number> {
+  using client = await connect();
   await client.sendBytes(
     Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff),
   );
   return (await client.readResponse()).status;
+}
+
+/** Sends all of these over connections that come from a proxy that is trusted. */
+async function tryCases(
+  command: SharedCommand,
+  connect: Connect,
+): Promise<void> {
+  for (const [fields, user] of cases) {
+    for (const format of [formatRequest, () => formatPlain("/")]) {
+      const text = format().replace(/\r\n\r\n$/, `\r\n${fields}\r\n\r\n`);
+      const isPage = format !== formatRequest;
+      const status = await statusOf(connect, text);
+      const what = JSON.stringify(text);
+      if (user === undefined) {
+        assert(status === 400 || status === 403, `${what}: ${status}`);
+        continue;
+      }
+      assertEquals(status, isPage ? 200 : 101, what);
+      const line = await command.event(
+        isPage ? "page" : "open",
+        ({ user }) => user !== undefined,
+      );
+      assertEquals(line.user, user, what);
+    }
+  }
+  // What comes behind a body is no field of the request.
+  const text = formatPlain("/", {
+    headers: { "Transfer-Encoding": "chunked" },
+  }) + "0\r\nX-Remote-User: root\r\n\r\n";
+  const status = await statusOf(connect, text);
+  assert(status === 400 || status === 403, `${status}`);
 }
 
 testEngines(
@@ -71,31 +103,21 @@ user-header = X-Remote-User
     );
     const { host } = peer;
     await using command = await SharedCommand.start({ engine, host, file });
+    const { cert, certFile, key } = await createCertificate(directory.path);
+    function connectTls(port: number): Connect {
+      const options = { hostname: "localhost", port, caCerts: [cert] };
+      return async () => new RawClient(await Deno.connectTls(options));
+    }
     await t.step("from a proxy that is trusted", async () => {
-      for (const [fields, user] of cases) {
-        for (const format of [formatRequest, () => formatPlain("/")]) {
-          const text = format().replace(/\r\n\r\n$/, `\r\n${fields}\r\n\r\n`);
-          const isPage = format !== formatRequest;
-          const status = await statusOf(command.port, text);
-          const what = JSON.stringify(text);
-          if (user === undefined) {
-            assert(status === 400 || status === 403, `${what}: ${status}`);
-            continue;
-          }
-          assertEquals(status, isPage ? 200 : 101, what);
-          const line = await command.event(
-            isPage ? "page" : "open",
-            ({ user }) => user !== undefined,
-          );
-          assertEquals(line.user, user, what);
-        }
-      }
-      // What comes behind a body is no field of the request.
-      const text = formatPlain("/", {
-        headers: { "Transfer-Encoding": "chunked" },
-      }) + "0\r\nX-Remote-User: root\r\n\r\n";
-      const status = await statusOf(command.port, text);
-      assert(status === 400 || status === 403, `${status}`);
+      await tryCases(command, () => RawClient.connect(command.port));
+    });
+    await t.step("from one that uses TLS", async () => {
+      const keyFile = await directory.write("key.pem", key);
+      const args = ["--tls-cert", certFile, "--tls-key", keyFile];
+      await using secure = await SharedCommand.start({
+        ...{ engine, host, file, args },
+      });
+      await tryCases(secure, connectTls(secure.port));
     });
     /** Opens a WebSocket with fields that name somebody else. */
     async function expectUser(
@@ -122,22 +144,14 @@ user-header = X-Remote-User
       name: "behind nginx",
       async fn(): Promise<void> {
         const users = await directory.write("users", "grüß:{PLAIN}pass\n");
-        const certificate = await createCertificate(directory.path);
+        const certificate = { cert, certFile, key };
         await using nginx = await startNginx(
           command.port,
           certificate,
           `auth_basic x; auth_basic_user_file ${users};
       proxy_set_header X-Remote-User $remote_user;`,
         );
-        await expectUser(async () =>
-          new RawClient(
-            await Deno.connectTls({
-              hostname: "localhost",
-              port: nginx.port,
-              caCerts: [certificate.cert],
-            }),
-          )
-        );
+        await expectUser(connectTls(nginx.port));
       },
     }));
     await t.step(needing(["haproxy"], {
