@@ -357,6 +357,9 @@ export class AdminListener {
 
   async #admit({ operator }: Call, isOpen: boolean): Promise<Response> {
     await askAll<"admit">(this.#options.threads, { kind: "admit", isOpen });
+    if (isOpen && this.#options.state().isDraining) {
+      throw new RequestError(409, "the server has stopped listening");
+    }
     this.#tell(operator, isOpen ? "resume" : "drain");
     return formatJson(this.#summary());
   }

@@ -10,8 +10,11 @@ import type { Log } from "../log/log.ts";
 /**
  * ```
  * taking ◄── admitNew() ──► paused
- *    └───────────┬────────────┘
- *                │ begin()
+ *    │ leave()                │ leave()
+ *    ▼                        ▼
+ *   left                     shut
+ *    └── of any: begin() ─────┘
+ *                │
  *                ▼
  *            draining ── the time is over ──► over
  * ```
@@ -21,6 +24,10 @@ type State =
   | "taking"
   /** An operator lets none in. */
   | "paused"
+  /** It has stopped listening, and serves those who had connected before. */
+  | "left"
+  /** It has stopped listening, after an operator let none in. */
+  | "shut"
   /** The server shuts down: the open connections have time to end. */
   | "draining"
   /** It waits no longer. */
@@ -70,8 +77,8 @@ export class Drain {
   }
 
   /**
-   * Takes new connections from now on, or none; does nothing once the server
-   * shuts down.
+   * Takes new connections from now on, or none; does nothing once the server has
+   * stopped listening, or shuts down.
    *
    * @param isTaking Whether they are taken.
    */
@@ -87,8 +94,14 @@ export class Drain {
    */
   check(): void {
     this.#beginning.signal.throwIfAborted();
-    if (this.isTaking) return;
+    if (this.#state === "taking" || this.#state === "left") return;
     throw unavailable("no new connections are taken now");
+  }
+
+  /** The server has stopped listening. */
+  leave(): void {
+    if (this.#state === "taking") this.#state = "left";
+    else if (this.#state === "paused") this.#state = "shut";
   }
 
   /** Counts a connection. */

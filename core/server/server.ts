@@ -162,6 +162,7 @@ export class Server {
   async leave(): Promise<void> {
     const { core } = this.#config.current;
     await this.#engine!.stopListening();
+    this.#drain.leave();
     await this.#drain.wait(core.drainTimeout);
   }
 

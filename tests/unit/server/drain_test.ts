@@ -26,6 +26,28 @@ Deno.test("Drain takes connections until an operator, or the end, stops it", {
   drain.end();
 });
 
+Deno.test("Drain lets in those who had connected before the server left", {
+  permissions,
+}, () => {
+  const drain = new Drain(() => {});
+  drain.leave();
+  assert(!drain.isTaking);
+  drain.check();
+  for (const isTaking of [false, true]) drain.admitNew(isTaking);
+  drain.check();
+  assert(!drain.isTaking);
+  assert(drain.begin(never));
+  drain.leave();
+  assertThrows(() => drain.check(), RequestError, "shutting down");
+  drain.end();
+
+  const paused = new Drain(() => {});
+  paused.admitNew(false);
+  paused.leave();
+  paused.admitNew(true);
+  assertThrows(() => paused.check(), RequestError, "no new connections");
+});
+
 Deno.test("Drain waits until each connection has ended, every time anew", {
   permissions,
 }, async () => {
