@@ -5,6 +5,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Buffer } from "node:buffer";
+import { join } from "node:path";
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { Client, clients } from "../support/clients/client.ts";
 import {
@@ -23,6 +24,8 @@ import { residentMemory } from "../support/process_resources.ts";
 import { Random } from "../support/random.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
 import { runShared, SharedCommand } from "../support/shared_command.ts";
+
+const finishFlush = constants.Z_SYNC_FLUSH;
 
 const offer = { "Sec-WebSocket-Extensions": "permessage-deflate" };
 
@@ -199,7 +202,6 @@ Deno.test(needing(["openssl"], {
     await client.upgrade({
       headers: { "Sec-WebSocket-Extensions": `permessage-deflate; ${own}` },
     });
-    const finishFlush = constants.Z_SYNC_FLUSH;
     const end = Uint8Array.of(0, 0, 0xff, 0xff);
     // Several records of TLS each, from the second on.
     for (const lines of [5, 20_000, 200_000]) {
@@ -232,7 +234,6 @@ Deno.test("A client that sends what becomes large harms neither the server nor o
   using honest = await RawClient.open(command.port);
   await honest.send("before");
   assertEquals(await honest.read(), "before");
-  const finishFlush = constants.Z_SYNC_FLUSH;
   const [small, large] = [1_000_000, 300_000_000].map((length) =>
     deflateRawSync(new Uint8Array(length), { finishFlush }).subarray(0, -4)
   );
@@ -287,6 +288,64 @@ Deno.test("A route has its own compression", async () => {
     assertEquals(headers.get("sec-websocket-extensions"), extensions);
   }
 });
+
+/** Sends a message compressed, and asserts that its echo comes compressed. */
+async function assertCompresses(client: RawClient): Promise<void> {
+  const headers = await client.upgrade({ headers: offer });
+  assertEquals(headers.get("sec-websocket-extensions"), "permessage-deflate");
+  const message = new TextEncoder().encode("over and over again, ".repeat(20));
+  for (let round = 0; round < 3; round++) {
+    const payload = deflateRawSync(message, { finishFlush }).subarray(0, -4);
+    await client.sendFrame({ opcode: opcodes.binary, reserved: 4, payload });
+    const { payload: got } = (await client.readFrame())!;
+    assert(got.length < message.length / 4, `${got.length} bytes`);
+    // Each but the first refers to the one before it.
+    if (round === 0) {
+      const whole = new Uint8Array([...got, 0, 0, 0xff, 0xff]);
+      const inflated = inflateRawSync(whole, { finishFlush });
+      assertEquals(new Uint8Array(inflated), message);
+    }
+  }
+}
+
+Deno.test("Clients and peers on Unix sockets have compression", async () => {
+  await using directory = new TemporaryDirectory();
+  const path = (name: string): string => join(directory.path, name);
+  await using peer = TestPeer.on(
+    Deno.listen({ transport: "unix", path: path("peer") }),
+    `unix://${path("peer")}`,
+    echo,
+  );
+  await using _command = await Command.start({
+    engine: "stream",
+    host: peer.host,
+    listen: `unix:${path("socket")}`,
+    args: ["--compression", "on"],
+  });
+  using client = await RawClient.connectUnix(path("socket"));
+  await assertCompresses(client);
+});
+
+Deno.test(needing(["linux"], {
+  name: "Each thread has compression",
+  async fn(): Promise<void> {
+    await using peer = TestPeer.tcp(echo);
+    await using command = await Command.start({
+      engine: "stream",
+      host: peer.host,
+      args: ["--compression", "on", "--threads", "2"],
+    });
+    const threads = new Set<number>();
+    // That one gets none of 40 is as likely as 1 in 10^11.
+    for (let count = 0; count < 40; count++) {
+      using client = await RawClient.connect(command.port);
+      await assertCompresses(client);
+      const { id } = await command.event("open");
+      threads.add(Number(id) % 2);
+    }
+    assertEquals(threads.size, 2);
+  },
+}));
 
 Deno.test("Compression with the engine native is a configuration error", async () => {
   for (const route of [[], ["--route", "/text"]]) {
