@@ -240,10 +240,13 @@ const columns: readonly (readonly [
   ],
 ];
 
+/** Characters of a cell, at the most; `show` has all of them. */
+const mostCell = 60;
+
 function formatTable(rows: readonly ConnectionRow[]): string {
   const cells = [
     columns.map(([title]) => title),
-    ...rows.map((row) => columns.map(([, cell]) => escape(cell(row)))),
+    ...rows.map((row) => columns.map(([, cell]) => shorten(escape(cell(row))))),
   ];
   const widths = columns.map((_, column) =>
     Math.max(...cells.map((line) => line[column]!.length))
@@ -256,6 +259,11 @@ function formatTable(rows: readonly ConnectionRow[]): string {
         : text.padEnd(width);
     }).join("  ").trimEnd()
   ).join("\n");
+}
+
+/** One client with a long path must not make all lines long. */
+function shorten(text: string): string {
+  return text.length > mostCell ? `${text.slice(0, mostCell - 1)}…` : text;
 }
 
 function formatRow(row: ConnectionRow): string {

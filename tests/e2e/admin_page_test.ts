@@ -279,6 +279,14 @@ host = ${peer.host}
     await page.locator("#rows tr").waitFor();
     assertEquals(await column(page, 2), [user]);
     assertEquals(await column(page, 4), [target]);
+    using wide = await RawClient.open(command.port, {
+      target: `/long${"x".repeat(50_000)}`,
+      headers: { "X-Remote-User": "eve", "X-Forwarded-For": "198.51.100.8" },
+    });
+    await page.getByLabel("Filter").fill("/long");
+    await page.locator("#rows td", { hasText: /^\/longx{195}…$/ }).waitFor();
+    await wide.sendClose(1000);
+    await wide.readClose();
     await page.getByLabel("Filter").fill("<img");
     await page.getByRole("button", { name: "Endpoint" }).click();
     await page.locator("#rows td:nth-child(4)").hover();

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import {
   formatAnswer,
   formatBytes,
@@ -174,6 +174,16 @@ to peer    3 messages, 1.23 kB; a second: 0.5 messages, 100 kB; waiting: 1 B
 to client  4 messages, 5.00 MB; a second: 10.0 messages, 0 B; waiting: 64 B`
       .slice(1),
   );
+});
+
+Deno.test("formatAnswer() lets no long value make a table wide", {
+  permissions,
+}, () => {
+  const long = { ...row, endpoint: `/${"a".repeat(60_000)}` };
+  const lines = formatAnswer("table", { connections: [row, long] }).split("\n");
+  assert(lines.every(({ length }) => length < 200));
+  assertMatch(lines[2]!, / \/a{58}… +tcp/);
+  assert(formatAnswer("row", { ...long }).includes(long.endpoint));
 });
 
 Deno.test("formatAnswer() says what an order has done", { permissions }, () => {
