@@ -292,7 +292,7 @@ export const accessOptions: readonly AccessOption[] = [
     help:
       "bytes a second, each way, of a connection: 500k/s, 1M/s, or 1Mi/s for 1048576",
     details:
-      "The server reads the client and the peer no faster than that; nothing is dropped. `engine = native` cannot pause a client: what comes too fast waits, and is limited by `max-buffer`.",
+      "The server reads the client and the peer no faster than that; nothing is dropped. What it reads at once, up to 64 KiB, it passes on, and then waits for its time: with less than some 100k/s, data comes in such pieces. `engine = native` cannot pause a client: what comes too fast waits, and is limited by `max-buffer`.",
     parse: (value) => ({ bandwidth: parseBandwidth(value) }),
   },
   {
