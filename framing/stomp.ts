@@ -132,7 +132,7 @@ function readContentLength(
   if (!(value <= MAX_BODY) || first === end) {
     const text = new TextDecoder().decode(data.subarray(first, end));
     throw new SyntaxError(
-      `Cannot frame message: its content-length "${text}" is no length`,
+      `Cannot frame message: its content-length "${text}" is not a length`,
     );
   }
   return value;

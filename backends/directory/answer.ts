@@ -60,7 +60,7 @@ export function parseAnswer(text: string): PeerInfo | undefined {
   try {
     value = JSON.parse(trimmed);
   } catch {
-    throw new SyntaxError("the answer is no JSON");
+    throw new SyntaxError("the answer is not JSON");
   }
   return toPeer(value);
 }
@@ -109,7 +109,7 @@ function addressesOf(fields: Fields): string[] {
     const list = Array.isArray(address) ? address : [address];
     return list.slice(0, maxPeers).flatMap((each) => {
       if (typeof each === "string") return parsePeers(each);
-      throw new SyntaxError("the answer's address is no text");
+      throw new SyntaxError("the answer's address is not text");
     });
   }
   if (typeof host !== "string") {
@@ -117,7 +117,7 @@ function addressesOf(fields: Fields): string[] {
   }
   if (port === undefined || port === null) return [parsePeer(host)];
   if (typeof port !== "string" && typeof port !== "number") {
-    throw new SyntaxError("the answer's port is no number");
+    throw new SyntaxError("the answer's port is not a number");
   }
   return [toAddress(host, `${port}`)];
 }
@@ -128,7 +128,7 @@ function othersOf(fields: Fields): Omit<PeerInfo, "address"> {
     const value = fields[name];
     if (value === undefined || value === null) continue;
     if (typeof value !== "string") {
-      throw new SyntaxError(`the answer's ${name} is no text`);
+      throw new SyntaxError(`the answer's ${name} is not text`);
     }
     others[name] = value;
   }

@@ -186,7 +186,7 @@ function parseForward(value: string): string[] {
     const name = item.trim().toLowerCase();
     if (isToken(name) && !OWN_FIELDS.has(name)) return name;
     throw new SyntaxError(
-      `Cannot use forward "${value}": "${item.trim()}" is no header field that can be passed on`,
+      `Cannot use forward "${value}": "${item.trim()}" is not a header field that can be passed on`,
     );
   });
 }

@@ -142,7 +142,7 @@ export function createJwt(): Backend {
         return {
           refuse: 403,
           why:
-            `the token: claim sub is no string of 1 to ${longestUser} characters, none of them for control`,
+            `the token: claim sub is not a string of 1 to ${longestUser} characters, none of them for control`,
         };
       }
       let peer: PeerInfo;

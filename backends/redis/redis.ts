@@ -170,7 +170,7 @@ async function lookUp(
     if (!isOther) throw error;
     return await lookUpHash(client, key, signal);
   }
-  if (typeof value !== "string") throw new SyntaxError("the value is no text");
+  if (typeof value !== "string") throw new SyntaxError("the value is not text");
   if (new TextEncoder().encode(value).length > MAX_VALUE) {
     throw new RangeError(`the value is larger than ${MAX_VALUE} bytes`);
   }
@@ -184,7 +184,7 @@ async function lookUpHash(
 ): Promise<Answer> {
   const values = await client.ask(["HMGET", key, ...HASH_FIELDS], signal);
   if (!Array.isArray(values) || values.length !== HASH_FIELDS.length) {
-    throw new SyntaxError("the value is no hash");
+    throw new SyntaxError("the value is not a hash");
   }
   const found = HASH_FIELDS.map((field, index) => [field, values[index]])
     .filter(([, value]) => value !== null);

@@ -208,7 +208,7 @@ const url: Place = {
       return "it begins with http:// or https://, a host that is not the client's choice, and a slash";
     }
     const sample = sampleOf(parts, "x");
-    if (!URL.canParse(sample)) return "it is no URL";
+    if (!URL.canParse(sample)) return "it is not a URL";
     if (sample.includes("#")) return "what follows a # is not sent";
     return hasDotSegment(sample) ? 'its path has "." or ".." in it' : undefined;
   },
@@ -252,7 +252,7 @@ const sql: Place = { ...text, what: "a parameter without control characters" };
 const dnsName: Place = {
   what: "a part of a name in DNS",
   findFault: (parts) =>
-    isDnsName(sampleOf(parts, "x")) ? undefined : "it is no name",
+    isDnsName(sampleOf(parts, "x")) ? undefined : "it is not a name",
   take(value, { variable, parts }): string | undefined {
     const name = value.toLowerCase();
     if (parts.length === 1) return isDnsName(name) ? name : undefined;
@@ -288,7 +288,7 @@ function toHost(value: string): string | undefined {
 const host: Place = {
   what: "a host",
   findFault: (parts) =>
-    toHost(sampleOf(parts, "x")) === undefined ? "it is no host" : undefined,
+    toHost(sampleOf(parts, "x")) === undefined ? "it is not a host" : undefined,
   take(value, { parts }): string | undefined {
     if (parts.length === 1) return toHost(value);
     return LABEL.test(value) ? value.toLowerCase() : undefined;
@@ -305,7 +305,7 @@ function isPort(text: string): boolean {
 const port: Place = {
   what: "a port",
   findFault: (parts) =>
-    isPort(sampleOf(parts, "1")) ? undefined : "it is no port, 1 to 65535",
+    isPort(sampleOf(parts, "1")) ? undefined : "it is not a port, 1 to 65535",
   take: (value, { parts }) =>
     (parts.length === 1 ? isPort(value) : /^\d{1,5}$/.test(value))
       ? value
@@ -341,7 +341,7 @@ const unixPath: Place = {
     if (typeof parts[0] !== "string" || !/^[/@]/.test(sample)) {
       return "it begins with a slash or @ that is not the client's choice";
     }
-    return isUnixPath(sample) ? undefined : "it is no path of a socket";
+    return isUnixPath(sample) ? undefined : "it is not a path of a socket";
   },
   take: (value) => isClear(value) && !/[\\/]/.test(value) ? value : undefined,
   accepts: isUnixPath,

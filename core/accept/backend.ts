@@ -196,7 +196,7 @@ function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
     if (typeof value === "string" || field === "address") continue;
     if (value === undefined) continue;
     throw new TypeError(
-      `Cannot use the backend's answer: its ${field} is no string`,
+      `Cannot use the backend's answer: its ${field} is not a string`,
     );
   }
   // A plugin may answer other values than the type allows.
@@ -209,7 +209,7 @@ function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
   for (const address of version === undefined ? [] : addresses) {
     if (isStreamAddress(parseAddress(address))) continue;
     throw new TypeError(
-      `Cannot use the PROXY protocol with peer "${address}": it is no stream`,
+      `Cannot use the PROXY protocol with peer "${address}": it is not a stream`,
     );
   }
   checkTls(info, addresses);
@@ -234,7 +234,7 @@ function addressesOf({ address }: PeerInfo): readonly string[] {
     );
   }
   throw new TypeError(
-    "Cannot use the backend's answer: its address is no string, and no list of some",
+    "Cannot use the backend's answer: its address is not a string, and not a list of strings",
   );
 }
 
@@ -242,12 +242,12 @@ function checkSession({ expires, user }: PeerInfo): void {
   const [time, name]: unknown[] = [expires, user];
   if (time !== undefined && !Number.isFinite(time)) {
     throw new TypeError(
-      "Cannot use the backend's answer: its expires is no number of seconds",
+      "Cannot use the backend's answer: its expires is not a number of seconds",
     );
   }
   if (name !== undefined && !isUser(name)) {
     throw new TypeError(
-      `Cannot use the backend's answer: its user is no string of 1 to ${longestUser} characters, none of them for control`,
+      `Cannot use the backend's answer: its user is not a string of 1 to ${longestUser} characters, none of them for control`,
     );
   }
 }

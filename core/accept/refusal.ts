@@ -65,14 +65,14 @@ export function refusedByBackend(answer: Refusal): RequestError {
     );
   }
   if (typeof authenticate !== "string" || !/^[!-~][ -~]*$/.test(authenticate)) {
-    throw unusable("its authenticate is no value of a header field");
+    throw unusable("its authenticate is not a value of a header field");
   }
   if (
     typeof retryAfter !== "number" || !Number.isSafeInteger(retryAfter) ||
     retryAfter < 0
-  ) throw unusable(`its retryAfter is no number of seconds`);
+  ) throw unusable(`its retryAfter is not a number of seconds`);
   if (why !== undefined && typeof why !== "string") {
-    throw unusable("its why is no string");
+    throw unusable("its why is not a string");
   }
   const headers: Record<string, string> = {};
   if (refuse === 401) headers["www-authenticate"] = authenticate;

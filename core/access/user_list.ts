@@ -40,9 +40,9 @@ export function parseUserList(text: string): UserList {
     const [user, hash] = [line.slice(0, colon), line.slice(colon + 1).trim()];
     const found = HASH.exec(hash);
     const why = colon < 1
-      ? "it is no USER:HASH"
+      ? "it is not of the form USER:HASH"
       : found === null
-      ? "its hash is none of bcrypt, as htpasswd -B makes it"
+      ? "its hash is not one of bcrypt, as htpasswd -B makes it"
       : Number(found[1]) < leastCost || Number(found[1]) > greatestCost
       ? `the cost of its hash is not ${leastCost} to ${greatestCost}`
       : hashes.has(user)

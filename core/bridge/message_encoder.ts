@@ -68,7 +68,7 @@ export function openEncoder(
   if (encode !== undefined) {
     if (typeof encode !== "function") {
       throw new TypeError(
-        "Cannot use the framing function: its encode is no function",
+        "Cannot use the framing function: its encode is not a function",
       );
     }
     return new MessageEncoder(framer, maxMessage);
@@ -76,7 +76,7 @@ export function openEncoder(
   if (append === undefined) return undefined;
   if (!(append instanceof Uint8Array)) {
     throw new TypeError(
-      "Cannot use the framing function: its append is no Uint8Array",
+      "Cannot use the framing function: its append is not a Uint8Array",
     );
   }
   // A copy, which a plugin cannot change.
@@ -250,7 +250,7 @@ function checkEncoded(
 ): asserts bytes is Uint8Array {
   if (!(bytes instanceof Uint8Array)) {
     throw new TypeError(
-      "Cannot encode a message: the framing function answered what is no Uint8Array",
+      "Cannot encode a message: the framing function did not answer a Uint8Array",
     );
   }
   if (bytes.length > most) throw tooLarge(most);

@@ -368,7 +368,7 @@ function checkPart(start: number, end: number, length: number): void {
 export function checkMessage(message: unknown, most: number): void {
   if (!(message instanceof Uint8Array)) {
     throw new TypeError(
-      "Cannot frame a message: the framing function answered a message that is no Uint8Array",
+      "Cannot frame a message: the framing function answered a message that is not a Uint8Array",
     );
   }
   if (message.length > most) {

@@ -60,7 +60,7 @@ export function parseAdminCommand(
     throw new ConfigError("only capture writes a file", "--file");
   }
   if (isJson && print === "file") {
-    throw new ConfigError("a capture is no JSON", "--json");
+    throw new ConfigError("a capture is not JSON", "--json");
   }
   return {
     address,

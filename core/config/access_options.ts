@@ -208,7 +208,7 @@ export const accessOptions: readonly AccessOption[] = [
     help:
       "where a token is looked for, in this order: header, cookie:NAME, query:NAME, protocol; if not given, header",
     details:
-      "`header` is `Authorization: Bearer TOKEN`. `protocol` is an element of `Sec-WebSocket-Protocol` that is `base64url.bearer.authorization.k8s.io.` and the token in base64url, as Kubernetes takes it: it is no subprotocol, neither for the backend nor in the answer. [Expose a service safely](expose-safely.md#credentials-from-a-page) compares them.",
+      "`header` is `Authorization: Bearer TOKEN`. `protocol` is an element of `Sec-WebSocket-Protocol` that is `base64url.bearer.authorization.k8s.io.` and the token in base64url, as Kubernetes takes it: it is not a subprotocol, neither for the backend nor in the answer. [Expose a service safely](expose-safely.md#credentials-from-a-page) compares them.",
     parse: (value, { from = [] }) => ({
       from: [...from, ...splitList(value).map(parsePlace)],
     }),

@@ -93,7 +93,7 @@ export class ChangingFile<T> {
 
   async #look(): Promise<Version> {
     const { size, mtime, ino, isFile } = await Deno.stat(this.#path);
-    if (!isFile) throw new TypeError("it is no file");
+    if (!isFile) throw new TypeError("it is not a file");
     if (size > largest) throw new RangeError(`it has ${size} bytes`);
     return `${size} ${mtime?.getTime()} ${ino}`;
   }

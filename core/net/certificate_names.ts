@@ -132,7 +132,7 @@ function textOf(der: Uint8Array, { start, end }: Element): string {
 const decoder = new TextDecoder();
 
 function malformed(): SyntaxError {
-  return new SyntaxError("it is no certificate");
+  return new SyntaxError("it is not a certificate");
 }
 
 /**

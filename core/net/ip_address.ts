@@ -149,7 +149,7 @@ export function parseNetwork(text: string): Network {
     (match![1] === undefined) !== (match![4] === undefined)
   ) {
     throw new SyntaxError(
-      `"${text}" is no IP address, and no network as ADDRESS/BITS`,
+      `"${text}" is neither an IP address nor a network as ADDRESS/BITS`,
     );
   }
   if (most === 128 && address.family === 4) {
@@ -164,7 +164,7 @@ function checkNetwork(network: Network, text: string): Network {
   const whole = networkOf(network, network.bits);
   if (whole.value !== network.value) {
     throw new RangeError(
-      `"${text}" is no network: its first ${whole.bits} bits are ${
+      `"${text}" is not a network: its first ${whole.bits} bits are ${
         formatNetwork(whole)
       }`,
     );

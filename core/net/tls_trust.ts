@@ -43,7 +43,7 @@ function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   try {
     bytes = atob(text);
   } catch (cause) {
-    throw new SyntaxError("it holds a certificate that is no base64", {
+    throw new SyntaxError("it holds a certificate that is not base64", {
       cause,
     });
   }

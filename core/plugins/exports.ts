@@ -33,7 +33,7 @@ export function checkExports(module: Record<string, unknown>): PluginExports {
     throw new TypeError("it exports neither createBackend nor framings");
   }
   if (createBackend !== undefined && typeof createBackend !== "function") {
-    throw new TypeError("its createBackend is no function");
+    throw new TypeError("its createBackend is not a function");
   }
   return {
     ...(createBackend !== undefined && {
@@ -47,12 +47,12 @@ function checkFramings(
   framings: unknown = {},
 ): Readonly<Record<string, CreateFraming>> {
   if (typeof framings !== "object" || framings === null) {
-    throw new TypeError("its framings is no object");
+    throw new TypeError("its framings is not an object");
   }
   const entries = Object.entries(framings);
   for (const [name, create] of entries) {
     if (typeof create !== "function") {
-      throw new TypeError(`its framing "${name}" is no function`);
+      throw new TypeError(`its framing "${name}" is not a function`);
     }
     // A configuration could not name it: there, a name ends at white space.
     if (!/^[^\s,]+$/.test(name)) {

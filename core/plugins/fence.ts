@@ -336,7 +336,9 @@ function closeCodeFromStrings(): void {
     Object.defineProperty(globalThis, name, {
       value(handler: unknown, delay: unknown, ...args: unknown[]): unknown {
         if (typeof handler !== "function") {
-          throw new TypeError(`Cannot set a timer: its handler is no function`);
+          throw new TypeError(
+            `Cannot set a timer: its handler is not a function`,
+          );
         }
         return set((...given: unknown[]) => handler(...given), delay, ...args);
       },

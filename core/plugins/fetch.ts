@@ -78,7 +78,7 @@ async function readFile(
   const path = await Deno.realPath(fileURLToPath(url));
   bounds?.checkFile(path);
   // Opening a named pipe would wait for a writer.
-  if (!(await Deno.stat(path)).isFile) throw new TypeError("it is no file");
+  if (!(await Deno.stat(path)).isFile) throw new TypeError("it is not a file");
   using file = await Deno.open(path);
   await checkSame(file, path);
   return { url: url.href, bytes: await readAll(file.readable), type: "" };

@@ -123,7 +123,7 @@ function withoutPrefix(url: string, prefix: string): string {
  *
  * @param specifier A path or a URL.
  * @param importer URL of the module that names it; empty: nothing.
- * @returns Its URL; `undefined` for a bare name, and for what is no URL.
+ * @returns Its URL; `undefined` for a bare name, and for what is not a URL.
  */
 export function resolveSpecifier(
   specifier: string,

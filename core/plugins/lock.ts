@@ -65,7 +65,7 @@ export async function makeLock(
   const declared = plugins.find(({ name }) => name === plugin);
   if (declared === undefined && !isSpecifier(plugin)) {
     throw new ConfigError(
-      `no plugin has the name "${plugin}", and it is no path or URL`,
+      `no plugin has the name "${plugin}", and it is neither a path nor a URL`,
       "--lock-plugin",
     );
   }

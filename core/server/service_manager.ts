@@ -30,7 +30,7 @@ export class ServiceManager {
   static find(): ServiceManager | undefined {
     const path = readVariable("NOTIFY_SOCKET");
     if (path === undefined || Deno.build.os !== "linux") return undefined;
-    // It can only send from an address of its own; this one is no file.
+    // It can only send from an address of its own; this one is not a file.
     const socket = Deno.listenDatagram({
       transport: "unixpacket",
       path: `\0websocksy-${Deno.pid}-${crypto.randomUUID()}`,

@@ -89,7 +89,7 @@ function parsePem(text: string): TokenKey[] {
         : createPublicKey(pem)).export({ format: "jwk" });
     } catch {
       // What the system says of it may quote the key.
-      throw new SyntaxError("it holds a PEM block that is no key");
+      throw new SyntaxError("it holds a PEM block that is not a key");
     }
     return [toKey(jwk)];
   });
@@ -104,7 +104,7 @@ function parseJson(text: string): TokenKey[] {
   }
   const { keys } = Object(value) as { readonly keys?: unknown };
   if (keys === undefined) return [toKey(value)];
-  if (!Array.isArray(keys)) throw new SyntaxError("its keys are no list");
+  if (!Array.isArray(keys)) throw new SyntaxError("its keys are not a list");
   checkNumber(keys.length);
   return keys.flatMap((key) => {
     // RFC 7517 section 5: what is not understood is to be ignored.

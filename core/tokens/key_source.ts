@@ -77,7 +77,9 @@ function parseKeyUrl(source: string): URL {
   try {
     url = new URL(source);
   } catch (error) {
-    throw new ConfigError(`"${source}" is no URL`, undefined, { cause: error });
+    throw new ConfigError(`"${source}" is not a URL`, undefined, {
+      cause: error,
+    });
   }
   const isLocal = url.protocol === "http:" && loopback.test(url.hostname);
   if (url.protocol !== "https:" && !isLocal) {

@@ -35,7 +35,7 @@ export interface TokenRules {
 
 /** What is wrong with a token. */
 export type TokenFault =
-  /** It is no token, or one of a kind that is not accepted. */
+  /** It is not a token, or one of a kind that is not accepted. */
   | "malformed"
   /** It has more characters than any token needs. */
   | "too large"

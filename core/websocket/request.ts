@@ -281,7 +281,9 @@ function findFault(
   if (host !== null && !isHost(host)) {
     return new RequestError(
       400,
-      host.includes(",") ? "Host is named more than once" : "Host is no host",
+      host.includes(",")
+        ? "Host is named more than once"
+        : "Host is not a host",
     );
   }
   // These have no path, and are refused for their method.
@@ -289,7 +291,7 @@ function findFault(
     return undefined;
   }
   if (!TARGET.test(target)) {
-    return new RequestError(400, "the target of the request is no path");
+    return new RequestError(400, "the target of the request is not a path");
   }
   if (
     authority !== undefined && host !== null &&

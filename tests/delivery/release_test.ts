@@ -157,7 +157,7 @@ Deno.test("makeSbom() names every package of the program", async () => {
   const purls = bill.components.map(({ purl }) => purl);
   const { deno } = Deno.version;
   assert(purls.includes(`pkg:github/denoland/deno@v${deno}`));
-  // By another way: whatever a module of the graph is, that is no file.
+  // By another way: whatever a module of the graph is, that is not a file.
   const external = graphs.flatMap(({ modules }) => modules)
     .map(({ specifier }) => specifier)
     .filter((specifier) => !/^(file|node):/.test(specifier));

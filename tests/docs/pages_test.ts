@@ -265,7 +265,7 @@ async function checkCommand(command: string, page: Page): Promise<void> {
   }
   const words = await argumentsOf(command);
   if (parseAdminCommand(words) !== undefined) return;
-  // "And so on" is no option.
+  // "And so on" is not an option.
   const { configFile, options } = parseArguments(
     words.filter((word) => word !== "\u2026"),
   );

@@ -424,7 +424,7 @@ token = %rest%
   // A name that is none is not the fault of the server.
   for (const sub of ["", "x".repeat(257), "a\nb"]) {
     const signed = makeToken({ claims, sub });
-    await refused(`/desk?ticket=${signed}`, 403, /claim sub is no string/);
+    await refused(`/desk?ticket=${signed}`, 403, /claim sub is not a string/);
   }
   await get(port, "/health?ticket=opaque-secret");
   // Nor is one to talk in that carries a token.

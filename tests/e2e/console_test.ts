@@ -186,7 +186,7 @@ async function testRoundTrips(
   for (
     const [written, told] of [
       ["de ad b", '"b" at character 7 ends in half a byte'],
-      ["de gg", '"g" at character 4 is no hex digit'],
+      ["de gg", '"g" at character 4 is not a hex digit'],
       ["ff fe", "these bytes are not UTF-8"],
     ] as const
   ) {

@@ -180,18 +180,18 @@ Deno.test("a hostile plugin's modules are refused before they run", async (t) =>
       `import x from "../secret" with { type: "bytes" }; ${good}`,
       /something other than/,
     ],
-    "a file that is no module": [`import "./secret"; ${good}`, /neither/],
-    "a secret that is no module": [
+    "a file that is not a module": [`import "./secret"; ${good}`, /neither/],
+    "a secret that is not a module": [
       `import "./secret.js"; ${good}`,
       /secret\.js".*: it is not valid JavaScript \(line 1\)$/,
     ],
-    "a secret that is no JSON": [
+    "a secret that is not JSON": [
       `import "./secret.json"; ${good}`,
       /secret\.json".*: it is not JSON$/,
     ],
     "a file above": [`import "../outside.js"; ${good}`, /not below/],
     "a link": [`import "./link.js"; ${good}`, /not below/],
-    "a pipe": [`import "./pipe.js"; ${good}`, /no file/],
+    "a pipe": [`import "./pipe.js"; ${good}`, /not a file/],
     "a host": [
       `import "https://example.org/x.js"; ${good}`,
       /may not import from/,

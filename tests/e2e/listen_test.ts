@@ -94,7 +94,7 @@ testEngines("websocksy leaves a Unix socket that is in use", async (
   await directory.assertServes();
 }, { needs: ["unix"] });
 
-testEngines("websocksy leaves what is no Unix socket", async (_, engine) => {
+testEngines("websocksy leaves what is not a Unix socket", async (_, engine) => {
   await using directory = new SocketDirectory();
   await directory.write("socket", "precious");
   await directory.assertFails(engine, /unix:.*socket: what is there is no/);

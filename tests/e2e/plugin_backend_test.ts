@@ -266,7 +266,7 @@ Deno.test("Plugins.load() refuses what is no plugin", async (t) => {
     [
       "wrong export",
       plugin("export const createBackend = 1;"),
-      /createBackend is no function/,
+      /createBackend is not a function/,
     ],
     [
       "404",
@@ -501,8 +501,8 @@ for (
         undefined,
         /refuse is 401, 403, 404, 429, 502, 503 or 504, not 200/,
       ],
-      ["/header", 500, undefined, /authenticate is no value/],
-      ["/never", 500, undefined, /retryAfter is no number/],
+      ["/header", 500, undefined, /authenticate is not a value/],
+      ["/never", 500, undefined, /retryAfter is not a number/],
     ];
     for (const [target, status, header, why = /^/] of cases) {
       const response = await request(bed.port, { target });

@@ -179,7 +179,7 @@ Deno.test("proxy-protocol is refused for peers that take datagrams", async () =>
       ...["-c", `host=${host}`, "-c", "proxy-protocol=v2", "--check"],
     ]);
     assertEquals(code, 2);
-    assertStringIncludes(stderr, `peer "${host}": it is no stream`);
+    assertStringIncludes(stderr, `peer "${host}": it is not a stream`);
   }
 });
 
@@ -190,8 +190,8 @@ testEngines(
     for (
       const [address, version, why] of [
         ["tcp://127.0.0.1:1", "v3", 'its proxyProtocol is v1 or v2, not "v3"'],
-        ["tcp://127.0.0.1:1", 2, "its proxyProtocol is no string"],
-        ["udp://127.0.0.1:1", "v2", "it is no stream"],
+        ["tcp://127.0.0.1:1", 2, "its proxyProtocol is not a string"],
+        ["udp://127.0.0.1:1", "v2", "it is not a stream"],
       ] as const
     ) {
       await t.step(`${version} to ${address}`, async () => {

@@ -84,10 +84,10 @@ function answered(status: number, target: string, why: string): Outcome {
   return { ...refused(status, target, why), then: "HTTP" };
 }
 
-const noHost = "Host is no host";
+const noHost = "Host is not a host";
 const differentHosts =
   "the target of the request and its Host name different hosts";
-const noPath = "the target of the request is no path";
+const noPath = "the target of the request is not a path";
 const noBody = "a handshake has no body";
 const notAllowed = "method not allowed: use GET";
 const notGet: Outcome = {

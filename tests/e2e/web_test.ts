@@ -670,8 +670,8 @@ Deno.test("web says at the start what it cannot serve", async () => {
   const file = join(site.www, "a.txt");
   const cases = [
     [none, 2, "there is no such directory"],
-    [file, 2, "it is no directory"],
-    [join(file, "b"), 2, "it is no directory"],
+    [file, 2, "it is not a directory"],
+    [join(file, "b"), 2, "it is not a directory"],
     [site.www, 1, "--allow-read"],
   ] as const;
   for (const [path, status, why] of cases) {

@@ -112,7 +112,7 @@ export interface CommandResult {
 
 /** A line of the log, in JSON. */
 export interface LogEntry {
-  /** Its event; empty for a line that is no JSON. */
+  /** Its event; empty for a line that is not JSON. */
   readonly event: string;
   /** Its fields; `text` is the whole line. */
   readonly [field: string]: string | number | boolean | undefined;

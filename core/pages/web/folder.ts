@@ -53,7 +53,7 @@ export async function openFolder(
 }
 
 async function checkFolder(path: string): Promise<void> {
-  let why = "it is no directory";
+  let why = "it is not a directory";
   let cause: unknown;
   try {
     // The dot checks that the content of the folder can be reached.

@@ -320,7 +320,7 @@ Deno.test("queryBackend() checks what the backend answers", {
     await assertRejects(
       () => queryBackend(backend, query, signal),
       TypeError,
-      `Cannot use the backend's answer: its ${field} is no string`,
+      `Cannot use the backend's answer: its ${field} is not a string`,
     );
   }
   const nothing: Backend = { query: () => null as unknown as undefined };
@@ -380,7 +380,7 @@ Deno.test("queryBackend() checks who is to be told by the PROXY protocol", {
     await assertRejects(
       () => ask(address, "v1"),
       TypeError,
-      `Cannot use the PROXY protocol with peer "${address}": it is no stream`,
+      `Cannot use the PROXY protocol with peer "${address}": it is not a stream`,
     );
   }
 });
@@ -400,7 +400,7 @@ Deno.test("queryBackend() checks which certificates a peer may have", {
     [{ address: "unix:///x", tlsName: "x" }, /write tls:\/\/HOST:PORT/],
     // The text of certificates: no file is opened for a plugin.
     [{ address: "tls://h:1", tlsCa: "/etc/ssl/x.pem" }, /no certificate/],
-    [{ address: "tls://h:1", tlsCa: 1 }, /its tlsCa is no string/],
+    [{ address: "tls://h:1", tlsCa: 1 }, /its tlsCa is not a string/],
     [{ address: "tls://h:1", tlsFingerprint: "" }, /it is sha256\//],
   ];
   for (const [info, why] of cases) {

@@ -95,7 +95,7 @@ Deno.test("connect() refuses with a status and one line that leaks nothing", {
       [],
       500,
       "backend failed",
-      "backend failed: Cannot use the backend's answer: its address is no string, and no list of some",
+      "backend failed: Cannot use the backend's answer: its address is not a string, and not a list of strings",
     ],
     [
       { address: "http://10.0.0.1" },

@@ -22,11 +22,17 @@ Deno.test("parseUserList() reads what htpasswd -B writes", () => {
 Deno.test("parseUserList() tells the line, and nothing that is in it", () => {
   for (
     const [line, why] of [
-      ["ada", "it is no USER:HASH"],
-      [`:${hash}`, "it is no USER:HASH"],
-      ["ada:secret", "its hash is none of bcrypt, as htpasswd -B makes it"],
-      ["ada:$apr1$x$y", "its hash is none of bcrypt, as htpasswd -B makes it"],
-      [`ada:${hash}x`, "its hash is none of bcrypt, as htpasswd -B makes it"],
+      ["ada", "it is not of the form USER:HASH"],
+      [`:${hash}`, "it is not of the form USER:HASH"],
+      ["ada:secret", "its hash is not one of bcrypt, as htpasswd -B makes it"],
+      [
+        "ada:$apr1$x$y",
+        "its hash is not one of bcrypt, as htpasswd -B makes it",
+      ],
+      [
+        `ada:${hash}x`,
+        "its hash is not one of bcrypt, as htpasswd -B makes it",
+      ],
       [
         `ada:${hash.replace("05", "31")}`,
         "the cost of its hash is not 4 to 15",

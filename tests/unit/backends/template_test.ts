@@ -133,11 +133,11 @@ Deno.test("createTemplate() refuses addresses that are none", {
     ],
     [
       "tcp://a b:1",
-      'Cannot use peer "tcp://a b:1": Cannot use its part "a b": it is no host',
+      'Cannot use peer "tcp://a b:1": Cannot use its part "a b": it is not a host',
     ],
     [
       "tcp://h:x%query:port%",
-      'Cannot use peer "tcp://h:x%query:port%": Cannot use its part "x%query:port%": it is no port, 1 to 65535',
+      'Cannot use peer "tcp://h:x%query:port%": Cannot use its part "x%query:port%": it is not a port, 1 to 65535',
     ],
     [
       "tcp://%query:address|db%",

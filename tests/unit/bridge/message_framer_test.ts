@@ -527,7 +527,7 @@ Deno.test("MessageFramer refuses parts and messages that cannot be", {
     [
       { length: 3, type: "text", message: "abc" },
       1011,
-      "framing function failed: Cannot frame a message: the framing function answered a message that is no Uint8Array",
+      "framing function failed: Cannot frame a message: the framing function answered a message that is not a Uint8Array",
     ],
     [
       { length: 3, type: "text", message: new Uint8Array(1001) },

@@ -103,7 +103,7 @@ Deno.test("parseAdminCommand() says what is wrong", { permissions }, () => {
     ["capture", "capture", "it takes the number of a connection, and"],
     ["capture 7 seconds=x", "capture", "it takes the number of a"],
     ["capture 7 8", "capture", "it takes the number of a connection, and"],
-    ["capture 7 --json", "--json", "a capture is no JSON"],
+    ["capture 7 --json", "--json", "a capture is not JSON"],
     ["capture 7 --file", "--file", "it takes the name of a file"],
     ["list --file f", "--file", "only capture writes a file"],
     ["list --credentials=", "--credentials", "it takes the name of a file"],

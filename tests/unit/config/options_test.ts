@@ -183,7 +183,7 @@ Deno.test("coreOptions say why a value is not valid", { permissions }, () => {
     [
       "trusted-proxy",
       "::1,proxy",
-      '"proxy" is no IP address, and no network as ADDRESS/BITS',
+      '"proxy" is neither an IP address nor a network as ADDRESS/BITS',
     ],
     [
       "allow-peer",

@@ -118,7 +118,7 @@ Deno.test("createNewline() asks for the rest of the stream as text", {
 });
 
 Deno.test(
-  "createNewline() throws for what is no newline",
+  "createNewline() throws for what is not a newline",
   { permissions },
   () => {
     const unknown = (word: string): string =>

@@ -58,7 +58,7 @@ Deno.test("createStomp() throws for a body whose length is wrong", {
     assertThrows(
       () => createStomp("").frame(data, data.length),
       SyntaxError,
-      `Cannot frame message: its content-length "${length}" is no length`,
+      `Cannot frame message: its content-length "${length}" is not a length`,
     );
   }
   const data = encode("MESSAGE\ncontent-length:2\n\nabc\0");

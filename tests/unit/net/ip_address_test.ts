@@ -97,26 +97,30 @@ Deno.test("isInNetwork() tells what lies in a network", {
   }
 });
 
-Deno.test("parseNetwork() refuses what is no network", { permissions }, () => {
-  const malformed = [
-    ...["", "x", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/08", "/8"],
-    ...["10.0.0.0/8/8", "[::1", "::1]", "10.0.0.0/-1", "localhost/8"],
-  ];
-  for (const text of malformed) {
-    assertThrows(() => parseNetwork(text), SyntaxError, `"${text}"`);
-  }
-  assertThrows(
-    () => parseNetwork("10.0.0.1/8"),
-    RangeError,
-    '"10.0.0.1/8" is no network: its first 8 bits are 10.0.0.0/8',
-  );
-  assertThrows(
-    () => parseNetwork("::1/64"),
-    RangeError,
-    "its first 64 bits are ::/64",
-  );
-  assertThrows(() => parseNetwork("::ffff:0.0.0.1/90"), RangeError);
-});
+Deno.test(
+  "parseNetwork() refuses what is not a network",
+  { permissions },
+  () => {
+    const malformed = [
+      ...["", "x", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/08", "/8"],
+      ...["10.0.0.0/8/8", "[::1", "::1]", "10.0.0.0/-1", "localhost/8"],
+    ];
+    for (const text of malformed) {
+      assertThrows(() => parseNetwork(text), SyntaxError, `"${text}"`);
+    }
+    assertThrows(
+      () => parseNetwork("10.0.0.1/8"),
+      RangeError,
+      '"10.0.0.1/8" is not a network: its first 8 bits are 10.0.0.0/8',
+    );
+    assertThrows(
+      () => parseNetwork("::1/64"),
+      RangeError,
+      "its first 64 bits are ::/64",
+    );
+    assertThrows(() => parseNetwork("::ffff:0.0.0.1/90"), RangeError);
+  },
+);
 
 Deno.test("formatNetwork() is what parseNetwork() takes", {
   permissions,

@@ -69,7 +69,7 @@ Deno.test(
     assertThrows(
       () => parseCertificates(pem.replace("AAEC", "AAECA")),
       SyntaxError,
-      "no base64",
+      "not base64",
     );
   },
 );

@@ -104,7 +104,7 @@ Deno.test("ReplyReader refuses what is no reply, and what is too long", {
       bytes.slice(0, 20),
     );
   }
-  // What is no text fails its own command.
+  // What is not text fails its own command.
   const [reply, next] = new ReplyReader().push(
     new Uint8Array([
       ...encoder.encode("$1\r\n"),

@@ -102,7 +102,7 @@ Deno.test(
   "parseRequest() finds malformed requests",
   { permissions },
   () => {
-    const path = "the target of the request is no path";
+    const path = "the target of the request is not a path";
     const hosts = "the target of the request and its Host name different hosts";
     const cases: [
       { method?: string; target?: string; authority?: string; host?: string },
@@ -110,8 +110,8 @@ Deno.test(
     ][] = [
       [{}, undefined],
       [{ host: "a" }, undefined],
-      [{ host: "x/ok?" }, "Host is no host"],
-      [{ host: "" }, "Host is no host"],
+      [{ host: "x/ok?" }, "Host is not a host"],
+      [{ host: "" }, "Host is not a host"],
       [{ host: "a, b" }, "Host is named more than once"],
       [{ target: "/a/../b%20c?d=http://e/f" }, undefined],
       [{ target: "//a" }, undefined],
@@ -127,7 +127,7 @@ Deno.test(
       [{ target: "/a\n" }, path],
       [{ method: "OPTIONS", target: "*" }, undefined],
       [{ method: "CONNECT", target: "a:1" }, undefined],
-      [{ method: "CONNECT", target: "a:1", host: "a/b" }, "Host is no host"],
+      [{ method: "CONNECT", target: "a:1", host: "a/b" }, "Host is not a host"],
       [{ authority: "a", host: "a" }, undefined],
       [{ authority: "A:80", host: "a:80" }, undefined],
       [{ authority: "a" }, undefined],

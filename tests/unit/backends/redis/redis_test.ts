@@ -261,7 +261,7 @@ Deno.test("redis gives up a server that is silent, endless or no Redis", async (
     ["$536870912\r\n", 502, /longer than/],
     [`*2\r\n$60000\r\n${text}\r\n$60000\r\n${text}`, 502, /longer than/],
     ["*1000000\r\n", 502, /longer than/],
-    [":5\r\n", 502, /no text/],
+    [":5\r\n", 502, /not text/],
     ["-LOADING it loads\r\n", 502, /LOADING/],
     ["+OK\r\n+more\r\n", 502, /not HOST:PORT/],
   ];

@@ -69,7 +69,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "acceptOffer() refuses what is no list of extensions",
+  name: "acceptOffer() refuses what is not a list of extensions",
   permissions,
   fn(): void {
     const malformed = [
