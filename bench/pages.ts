@@ -124,11 +124,6 @@ const tables: Readonly<Record<string, Table>> = {
   },
 };
 
-/** The command without the files that it writes. */
-function toShow(command: string): string {
-  return command.replaceAll(/ --(?:json|svg|page) \S+/g, "");
-}
-
 /** Processor time for each unit: milliseconds, microseconds or nanoseconds, as the words say. */
 function costs(words: string, { names, of }: Cells): string[][] {
   const scale = words.endsWith("ns") ? 1e9 : words.endsWith("µs") ? 1e6 : 1e3;
@@ -196,6 +191,6 @@ function writeTable(
     "",
     `${date}, ${
       rounds === 1 ? "one round" : `medians of ${rounds} rounds`
-    } of ${seconds} s: \`${toShow(command)}\``,
+    } of ${seconds} s: \`${command}\``,
   ].join("\n");
 }

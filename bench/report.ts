@@ -36,7 +36,7 @@ export interface Outcome {
 
 /** The results of a run. */
 export interface Results {
-  /** The command that made them. */
+  /** The command that made them, without the files that it writes. */
   readonly command: string;
   /** Day of its end, in UTC: `2026-01-31`. */
   readonly date: string;
@@ -353,7 +353,8 @@ export function toResults(
   { rounds, seconds, against }: ReportOptions,
 ): Results {
   return {
-    command: ["deno task bench", ...args.map(quote)].join(" "),
+    command: ["deno task bench", ...args.map(quote)].join(" ")
+      .replaceAll(/ --(?:json|svg|page)[ =]\S+/g, ""),
     date: new Date().toISOString().slice(0, 10),
     deno: Deno.version.deno,
     system: `${Deno.build.target} ${Deno.osRelease()}`,
