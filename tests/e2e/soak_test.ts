@@ -9,7 +9,7 @@ import { testEngines } from "../support/command.ts";
 import { chooseSeed } from "../support/random.ts";
 import { describeSoak, soak } from "../support/soak.ts";
 
-const seconds = 5;
+const seconds = 3;
 
 testEngines(
   "soak() finds nothing lost and nothing leaked",
@@ -18,7 +18,7 @@ testEngines(
     const report = await soak(options);
     const { connections, bytes, descriptors: [before, after] } = report;
     const line = describeSoak(options, report);
-    assert(connections > 100 && bytes > 1e6, line);
+    assert(connections > 10 && bytes > 1e6, line);
     assertLess(Math.abs(after - before), 5, line);
   },
   { needs: ["linux"], timeout: 120_000 },
