@@ -131,6 +131,9 @@ async function run(connection: Deno.TcpConn): Promise<void> {
   listeners.get("SIGTERM")?.();
 }
 
+// However the process of the tests ends, this one does not outlive it.
+Deno.stdin.readable.pipeTo(new WritableStream()).finally(() => Deno.exit());
+
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 // Its one line.
 await Deno.stdout.write(encoder.encode(`${listener.addr.port}\n`));
