@@ -2,10 +2,11 @@
  * Compiles the bundle into a standalone program; the same commit and Deno make the
  * same bytes:
  *
- *     deno run -A tools/compile.ts [--target TARGET|all] [--output PATH]
+ *     deno run -A tools/compile.ts [--target TARGET|all] [--output PATH] [--v8-flags=FLAGS]
  *
  * Without a target, it is `dist/websocksy` for this machine, else
- * `dist/websocksy-TARGET`; on Windows their names end in `.exe`.
+ * `dist/websocksy-TARGET`; on Windows their names end in `.exe`. The program has
+ * V8's flags for good; without any, it has V8's defaults.
  *
  * @module
  */
@@ -46,6 +47,8 @@ const root = join(import.meta.dirname!, "..");
 interface Job {
   readonly target: string | undefined;
   readonly output: string;
+  /** V8's flags, with a comma between two. */
+  readonly v8Flags: string | undefined;
 }
 
 /**
@@ -66,7 +69,7 @@ export async function compile(
   try {
     await bundle(modules, lock);
     const included = await settle(modules);
-    for (const { target, output } of jobs) {
+    for (const { target, output, v8Flags } of jobs) {
       const { code } = await new Deno.Command(Deno.execPath(), {
         args: [
           "compile",
@@ -80,6 +83,7 @@ export async function compile(
           "--app-name=websocksy",
           ...included.map((module) => `--include=${module}`),
           ...(target === undefined ? [] : [`--target=${target}`]),
+          ...(v8Flags === undefined ? [] : [`--v8-flags=${v8Flags}`]),
           `--output=${output}`,
           join(modules, "main.js"),
         ],
@@ -111,17 +115,26 @@ async function settle(directory: string): Promise<string[]> {
 }
 
 function toJobs(args: readonly string[]): Job[] {
-  const { values: { target, output } } = parseArgs({
+  const { values } = parseArgs({
     args: [...args],
-    options: { target: { type: "string" }, output: { type: "string" } },
+    options: {
+      "target": { type: "string" },
+      "output": { type: "string" },
+      "v8-flags": { type: "string" },
+    },
   });
+  const { target, output, "v8-flags": v8Flags } = values;
   if (target === "all") {
     if (output !== undefined) {
       throw new RangeError(
         "Cannot compile: --output takes one program, and --target all makes several",
       );
     }
-    return targets.map((target) => ({ target, output: pathFor(target) }));
+    return targets.map((target) => ({
+      target,
+      output: pathFor(target),
+      v8Flags,
+    }));
   }
   if (target !== undefined && !targets.includes(target)) {
     throw new RangeError(
@@ -130,7 +143,7 @@ function toJobs(args: readonly string[]): Job[] {
       } and all`,
     );
   }
-  return [{ target, output: output ?? pathFor(target) }];
+  return [{ target, output: output ?? pathFor(target), v8Flags }];
 }
 
 function pathFor(target: string | undefined): string {

@@ -95,6 +95,8 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
       ],
     );
     assertEquals(exportsTelemetry(text), false);
+    assertStringIncludes(text, '"v8_flags":[');
+    assertEquals(text.includes("semi-space-size"), false);
     assertStringIncludes(text, '"code_cache_key":null');
   } finally {
     await Deno.remove(directory, { recursive: true });
@@ -114,18 +116,22 @@ function exportsTelemetry(text: string): boolean {
   return config!.includes('"metrics_enabled":true');
 }
 
-Deno.test("compile.ts makes a program that exports telemetry where Deno does", async () => {
+Deno.test("compile.ts makes a program that exports telemetry where Deno does, with flags of V8", async () => {
   const directory = await Deno.makeTempDir();
   try {
     const output = join(directory, "websocksy");
-    const { code, stderr } = await runCompile(["--output", output], {
-      ...otlpVariables(freePort()),
-    });
+    const flags = "--min-semi-space-size=16,--no-opt";
+    const { code, stderr } = await runCompile(
+      ["--output", output, `--v8-flags=${flags}`],
+      { ...otlpVariables(freePort()) },
+    );
     assertEquals(code, 0, stderr);
     const program = await Deno.readFile(output);
     const { size } = await Deno.stat(Deno.execPath());
     const embedded = Buffer.from(program.buffer).subarray(size - 65_536);
-    assertEquals(exportsTelemetry(embedded.toString("latin1")), true);
+    const text = embedded.toString("latin1");
+    assertEquals(exportsTelemetry(text), true);
+    assertStringIncludes(text, ',"--min-semi-space-size=16","--no-opt"]');
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
