@@ -77,7 +77,17 @@ class Run implements AsyncDisposable {
   }
 
   async signal(signal: Deno.Signal): Promise<void> {
-    await writeAll(this.#connection, `${signal}\n`);
+    try {
+      await writeAll(this.#connection, `${signal}\n`);
+    } catch (error) {
+      // It has ended by itself, and closed the connection.
+      const { BadResource, BrokenPipe, ConnectionReset } = Deno.errors;
+      if (
+        ![BadResource, BrokenPipe, ConnectionReset].some((closed) =>
+          error instanceof closed
+        )
+      ) throw error;
+    }
   }
 
   async #read(): Promise<number | undefined> {
