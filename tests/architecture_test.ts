@@ -59,6 +59,7 @@ const pure = [
   "core/websocket/handshake.ts",
   "core/websocket/request.ts",
   "core/log/access_format.ts",
+  "core/log/fit.ts",
   "core/log/log.ts",
   "core/log/pcapng.ts",
   "core/log/target.ts",

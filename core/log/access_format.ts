@@ -4,8 +4,8 @@
  * @module
  */
 
-import { escapeControls } from "./log.ts";
-import { withoutTokens } from "./target.ts";
+import { type Cut, fitLine } from "./fit.ts";
+import { cutTexts, escapeControls } from "./log.ts";
 
 /** The fields of a line, in their order, and what each is. */
 export const accessFields = {
@@ -123,24 +123,29 @@ export function formatAccess(
   extras: AccessExtras,
   format: AccessFormat,
 ): string {
-  if (format === "json") {
-    return withoutTokens(escapeControls(JSON.stringify(entry)));
-  }
-  let line = "";
-  for (const part of format) {
-    line += "text" in part ? part.text : formatValue(
-      "field" in part
-        ? entry[part.field]
-        : "query" in part
-        ? extras.query
-        : extras.headers?.get(part.header),
-    );
-  }
-  return withoutTokens(line);
+  return fitLine((cut) => {
+    if (format === "json") {
+      const fields = cut ? cutTexts(entry, cut) : entry;
+      return escapeControls(JSON.stringify(fields));
+    }
+    let line = "";
+    for (const part of format) {
+      line += "text" in part ? part.text : formatValue(
+        "field" in part
+          ? entry[part.field]
+          : "query" in part
+          ? extras.query
+          : extras.headers?.get(part.header),
+        cut,
+      );
+    }
+    return line;
+  });
 }
 
 /** A value within quotes, if the format puts them around it; `-` if there is none. */
-function formatValue(value: string | number | undefined): string {
+function formatValue(value: string | number | undefined, cut?: Cut): string {
   if (value === undefined || value === "") return "-";
-  return escapeControls(JSON.stringify(String(value)).slice(1, -1));
+  const text = cut ? cut(String(value)) : String(value);
+  return escapeControls(JSON.stringify(text).slice(1, -1));
 }

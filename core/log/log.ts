@@ -4,7 +4,7 @@
  * @module
  */
 
-import { withoutTokens } from "./target.ts";
+import { type Cut, fitLine } from "./fit.ts";
 
 /** Level of a line in the log, the most severe first. */
 export type LogLevel = "error" | "warn" | "info" | "debug";
@@ -83,9 +83,27 @@ export function createLog(options: LogOptions): Log {
   const formatLine = format === "json" ? formatJson : formatText;
   return function log(level, event, fields = {}): void {
     if (severity[level] > severity[options.level]) return;
-    const line = formatLine(now().toISOString(), level, event, fields);
-    write(`${withoutTokens(line)}\n`);
+    const time = now().toISOString();
+    const line = fitLine((cut) =>
+      formatLine(time, level, event, cut ? cutTexts(fields, cut) : fields)
+    );
+    write(`${line}\n`);
   };
+}
+
+/**
+ * Cuts the texts among fields.
+ *
+ * @param fields The fields.
+ * @param cut Cuts one.
+ */
+export function cutTexts(fields: LogFields, cut: Cut): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value === "string" ? cut(value) : value,
+    ]),
+  );
 }
 
 function formatText(

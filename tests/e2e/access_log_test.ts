@@ -261,13 +261,10 @@ Deno.test({
     const child = command.spawn();
     const log = new Feed(linesOf(child.stderr), (line) => JSON.parse(line));
     try {
-      const headers = {
-        "Sec-WebSocket-Version": "12",
-        "X-Tag": "x".repeat(15_000),
-      };
-      const target = `/${"x".repeat(15_000)}`;
+      const headers = { "Sec-WebSocket-Version": "12" };
+      const target = `/${"x".repeat(3600)}`;
       await log.take(({ event }) => event === "listening");
-      for (let count = 0; count < 40; count++) {
+      for (let count = 0; count < 400; count++) {
         assertEquals((await request(port, { target, headers })).status, 426);
       }
       const lines = linesOf(child.stdout)[Symbol.asyncIterator]();
@@ -303,8 +300,8 @@ Deno.test(needing(["linux"], {
         args: ["--access-log", path, "--threads", "2", "--drain-timeout", "60"],
       });
       const { port } = command;
-      const target = `/${"x".repeat(8000)}`;
-      for (let count = 0; count < 40; count++) {
+      const target = `/${"x".repeat(3600)}`;
+      for (let count = 0; count < 100; count++) {
         const headers = { "Sec-WebSocket-Version": "12" };
         assertEquals((await request(port, { target, headers })).status, 426);
       }

@@ -16,9 +16,9 @@ import { eventually } from "../support/process_resources.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 
 /** More long lines than a pipe and the room for them take. */
-const refusals = 40;
-/** Bytes of a target that a line of the log has. */
-const longTarget = `/${"x".repeat(32_000)}`;
+const refusals = 400;
+/** A target for a line that is almost as long as lines may be. */
+const longTarget = `/${"x".repeat(3600)}`;
 
 /** Connects as soon as somebody listens. */
 async function connect(port: number): Promise<RawClient> {
