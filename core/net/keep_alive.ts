@@ -4,20 +4,8 @@
  * @module
  */
 
-import process from "node:process";
 import { type SharedTimer, startSharedTimer } from "../time/shared_timers.ts";
-
-/** The members of a TCP handle of `node:net` that are used here. */
-interface TcpHandle {
-  /** Takes a duplicate of a connection's descriptor; returns 0 on success. */
-  openFromRid(rid: number): number;
-  /** Sets `SO_KEEPALIVE` and `TCP_KEEPIDLE`; returns 0 on success. */
-  setKeepAlive(isOn: boolean, seconds: number): number;
-  /** Closes the duplicate. */
-  close(): void;
-}
-
-type TcpHandleConstructor = new (type: number) => TcpHandle;
+import { duplicateHandle } from "./tcp_handle.ts";
 
 /**
  * Seconds after which keep-alive is set: it costs a tenth of opening a
@@ -74,40 +62,11 @@ export function keepAlive(connection: Deno.TcpConn, seconds: number): boolean {
 }
 
 function setSeconds(connection: Deno.TcpConn, seconds: number): boolean {
-  const rid = ridOf(connection);
-  const Handle = handleConstructor ??= findHandle();
-  if (rid === undefined || Handle === null) return false;
-  const handle = new Handle(socketType);
+  const handle = duplicateHandle(connection);
+  if (handle === undefined) return false;
   try {
-    return handle.openFromRid(rid) === 0 &&
-      handle.setKeepAlive(true, seconds) === 0;
+    return handle.setKeepAlive(true, seconds) === 0;
   } finally {
     handle.close();
   }
-}
-
-/** The type of a handle for a connection, not for a listener. */
-const socketType = 0;
-
-/** Looked up at the first use; `null` if this version of Deno has none. */
-let handleConstructor: TcpHandleConstructor | null | undefined;
-
-/** Deno documents neither the handle nor the number of a resource. */
-function findHandle(): TcpHandleConstructor | null {
-  const { binding } = process as unknown as {
-    binding?: (name: string) => { TCP?: TcpHandleConstructor };
-  };
-  try {
-    const Handle = binding?.("tcp_wrap").TCP;
-    return typeof Handle?.prototype.openFromRid === "function" ? Handle : null;
-  } catch {
-    return null;
-  }
-}
-
-function ridOf(connection: Deno.TcpConn): number | undefined {
-  const symbol = Object.getOwnPropertySymbols(connection)
-    .find(({ description }) => description === "Deno.internal.rid");
-  const rid: unknown = symbol && Reflect.get(connection, symbol);
-  return typeof rid === "number" ? rid : undefined;
 }
