@@ -161,7 +161,7 @@ export const coreOptions: readonly CoreOption[] = [
     help:
       "file to append the log to, opened again by SIGHUP; if not given, stderr",
     details:
-      "If the file does not exist, it is created, readable by its owner and group. SIGHUP opens it again by its name, so that [logrotate](operations.md#log-files) can move it away. A slow file or stderr does not block the server: up to 256 KiB of lines wait in each thread, and further lines are dropped; when there is room again, the log says how many were. With `deno run`, it needs `--allow-write` for the file. A reload cannot change it.",
+      "If the file does not exist, it is created, readable by its owner and group. SIGHUP opens it again by its name, so that [logrotate](operations.md#log-files) can move it away. A slow file or stderr does not block the server: up to 2 MiB of lines wait in each thread, and further lines are dropped; when there is room again, the log says how many were. With `deno run`, it needs `--allow-write` for the file. A reload cannot change it.",
     example: "/var/log/websocksy/websocksy.log",
     parse: (value) => ({ logFile: value === "" ? undefined : value }),
   },

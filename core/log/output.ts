@@ -38,9 +38,10 @@ export interface LogWriter {
 export interface LogOutputOptions {
   /**
    * Characters that may wait; lines that come when there is no room for them are
-   * dropped, and counted.
+   * dropped, and counted. It has room for thousands of connections that end in
+   * one turn of the event loop.
    *
-   * @default {262144}
+   * @default {2097152}
    */
   readonly room?: number;
   /**
@@ -97,7 +98,7 @@ export class LogOutput implements AsyncDisposable {
    * @param options How much may wait.
    */
   constructor(writer: LogWriter, options: LogOutputOptions = {}) {
-    const { room = 256 * 1024, option = "log-file" } = options;
+    const { room = 2 * 1024 * 1024, option = "log-file" } = options;
     this.#onFailure = options.onFailure ?? (() => {});
     this.#writer = writer;
     this.#room = room;

@@ -264,7 +264,7 @@ Deno.test({
       const headers = { "Sec-WebSocket-Version": "12" };
       const target = `/${"x".repeat(3600)}`;
       await log.take(({ event }) => event === "listening");
-      for (let count = 0; count < 400; count++) {
+      for (let count = 0; count < 700; count++) {
         assertEquals((await request(port, { target, headers })).status, 426);
       }
       const lines = linesOf(child.stdout)[Symbol.asyncIterator]();

@@ -16,7 +16,7 @@ import { eventually } from "../support/process_resources.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 
 /** More long lines than a pipe and the room for them take. */
-const refusals = 400;
+const refusals = 700;
 /** A target for a line that is almost as long as lines may be. */
 const longTarget = `/${"x".repeat(3600)}`;
 

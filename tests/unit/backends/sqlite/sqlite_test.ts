@@ -138,16 +138,18 @@ Deno.test("sqlite waits while the database is locked, without blocking, and not 
 /** Writes again and again in a thread of its own: host and port belong together. */
 const writing = `
 import { DatabaseSync } from "node:sqlite";
-onmessage = ({ data: path }) => {
+onmessage = ({ data: { path, isOver } }) => {
   const database = new DatabaseSync(path);
   database.exec("PRAGMA busy_timeout = 10000; PRAGMA synchronous = OFF");
-  for (let n = 1; n <= 65535; n++) {
+  for (let n = 1; n <= 65535 && Atomics.load(isOver, 0) === 0; n++) {
     database.exec("BEGIN IMMEDIATE");
     database.exec("UPDATE peers SET host = 'h" + n + ".test' WHERE token = 'desk'");
     database.exec("UPDATE peers SET port = " + n + " WHERE token = 'desk'");
     database.exec("COMMIT");
     postMessage(n);
   }
+  database.close();
+  postMessage("closed");
 };`;
 
 Deno.test("sqlite answers what was written as a whole, while others write all the time", async () => {
@@ -167,14 +169,16 @@ Deno.test("sqlite answers what was written as a whole, while others write all th
     const url = `data:text/javascript,${encodeURIComponent(writing)}`;
     const worker = new Worker(url, { type: "module" });
     let written = 0;
-    const begun = new Promise<void>((resolve) => {
-      worker.onmessage = ({ data }): void => {
-        written = data;
-        resolve();
-      };
-    });
-    worker.postMessage(path);
-    await begun;
+    const begun = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    worker.onmessage = ({ data }): void => {
+      if (data === "closed") return closed.resolve();
+      written = data;
+      begun.resolve();
+    };
+    const isOver = new Int32Array(new SharedArrayBuffer(4));
+    worker.postMessage({ path, isOver });
+    await begun.promise;
     const ports = new Set<string>();
     let last = 0;
     // Until it has seen many of the states, each after the one before.
@@ -192,6 +196,8 @@ Deno.test("sqlite answers what was written as a whole, while others write all th
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     assert(written > 0);
+    Atomics.store(isOver, 0, 1);
+    await closed.promise;
     worker.terminate();
   }
 });
