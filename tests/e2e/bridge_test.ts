@@ -619,10 +619,11 @@ testEngines(
   "bridge keeps clients that answer its pings, and drops others",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await SharedCommand.start({
+    await using command = await Command.start({
       engine,
       host: peer.host,
-      args: ["-k", "1"],
+      // A busy machine may answer a second late.
+      args: ["-k", "2"],
     });
     using answering = await RawClient.open(command.port);
     const { id: answeringId } = await command.event("open");
@@ -635,7 +636,7 @@ testEngines(
       for (let pings = 1;; pings++) {
         const frame = await answering.readFrame();
         if (frame?.opcode !== opcodes.ping) return frame;
-        if (pings === 4) live(performance.now() - start);
+        if (pings === 3) live(performance.now() - start);
         const { payload } = frame;
         await answering.sendFrame({ opcode: opcodes.pong, payload });
       }
@@ -644,17 +645,19 @@ testEngines(
       const start = performance.now();
       assertEquals((await silent.readFrame())?.opcode, opcodes.ping);
       const pinged = performance.now() - start;
-      assert(pinged > 800 && pinged < 3000, `pinged after ${pinged} ms`);
+      assert(pinged > 1600, `pinged after ${pinged} ms`);
       await silent.readToClose();
       return performance.now() - start;
     }
     const answered = answer();
     const dropped = await beSilent();
-    assert(dropped > 1600 && dropped < 5000, `dropped after ${dropped} ms`);
+    assert(dropped > 3200, `dropped after ${dropped} ms`);
     const { id, by } = await command.event("close");
     assertEquals({ id, by }, { id: silentId!, by: "server" });
     assert(id !== answeringId);
-    assert(await lived > 3000, "four pings came too soon");
+    const time = await Promise.race([lived, answered]);
+    assert(typeof time === "number", "the client that answers was dropped");
+    assert(time > 4800, "three pings came too soon");
     await answering.send("alive");
     assertEquals(utf8.encode("alive"), (await answered)?.payload);
   },
