@@ -6,7 +6,7 @@
 
 import type { TlsTrust } from "../net/tls_trust.ts";
 import { parseFingerprints } from "../net/tls_trust.ts";
-import { duplicateHandle, type TcpHandle } from "../net/tcp_handle.ts";
+import { startTls } from "../net/start_tls.ts";
 
 /** The members of a connection that a peer needs. */
 export type ByteConnection = Pick<
@@ -89,49 +89,6 @@ function isOwnCertificate(tlsCa: string, host: string): boolean {
 function rememberOwn(tlsCa: string, host: string): void {
   if (own.size >= mostOwn) own.clear();
   own.add(`${host}\n${tlsCa}`);
-}
-
-async function startTls(
-  tcp: Deno.TcpConn,
-  options: Deno.StartTlsOptions,
-  signal: AbortSignal,
-): Promise<Deno.TlsConn> {
-  const handle = duplicateHandle(tcp);
-  let connection: Deno.TlsConn;
-  try {
-    connection = await Deno.startTls(tcp, options);
-  } catch (error) {
-    tcp.close();
-    handle?.close();
-    throw error;
-  }
-  function abort(): void {
-    connection.close();
-    if (handle !== undefined) endSide(handle);
-  }
-  signal.addEventListener("abort", abort, { once: true });
-  if (signal.aborted) abort();
-  try {
-    await connection.handshake();
-    signal.throwIfAborted();
-    return connection;
-  } catch (error) {
-    if (!signal.aborted) connection.close();
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", abort);
-    if (!signal.aborted) handle?.close();
-  }
-}
-
-/**
- * Tells the peer of a handshake that has been given up. Deno keeps the socket
- * until that handshake ends, though the connection is closed: a peer that is
- * told ends it.
- */
-function endSide(handle: TcpHandle): void {
-  const result = handle.shutdown({ oncomplete: () => handle.close() });
-  if (result !== 0) handle.close();
 }
 
 /** Deno's error for a self-signed certificate that may sign others. */

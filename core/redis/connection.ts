@@ -6,6 +6,7 @@
 
 import { joinBytes } from "../memory/join_bytes.ts";
 import { toSystemPath } from "../net/address.ts";
+import { startTls } from "../net/start_tls.ts";
 import { untilAborted } from "../time/deadline.ts";
 import { absolutePath } from "../absolute_path.ts";
 import { encodeCommand, type Reply, ReplyError, ReplyReader } from "./resp.ts";
@@ -83,24 +84,10 @@ async function dial(
   tcp.setNoDelay();
   tcp.setKeepAlive();
   if (transport === "tcp") return tcp;
-  let conn: Deno.Conn = tcp;
-  const abort = (): void => close(conn);
-  signal.addEventListener("abort", abort);
-  try {
-    signal.throwIfAborted();
-    const tls = await Deno.startTls(tcp, {
-      hostname,
-      ...(authorities !== undefined && { caCerts: [authorities] }),
-    });
-    conn = tls;
-    await tls.handshake();
-    return tls;
-  } catch (error) {
-    close(conn);
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
+  return await startTls(tcp, {
+    hostname,
+    ...(authorities !== undefined && { caCerts: [authorities] }),
+  }, signal);
 }
 
 /** Says who asks, and what about. */
