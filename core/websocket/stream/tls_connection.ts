@@ -262,9 +262,11 @@ export class TlsConnection implements ClientConnection, CodecHandler {
       this.#target = nothing;
       return this.#filled;
     }
-    // Part of a record, or what is not data: an alert may be the answer.
+    // Part of a record, or what is not data: an alert may be the answer. The next
+    // write sends it, too.
+    if (this.#sending !== "idle") return this.#readOn();
     const alert = this.#codec.drainEncOut();
-    if (alert.length === 0 || this.#sending !== "idle") return this.#readOn();
+    if (alert.length === 0) return this.#readOn();
     return this.#send(alert).then(() => this.#readOn());
   }
 
