@@ -2,10 +2,10 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
+import { adminPort, ask } from "../support/admin.ts";
 import { RawClient } from "../support/client.ts";
 import { Command, runCommand } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
-import { get } from "../support/pages_client.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { basic, makeToken, tokenKey } from "../support/tokens.ts";
@@ -25,28 +25,6 @@ const everything: readonly string[] = [
   ...["POST /reload", "POST /log?level=error", "GET /none"],
   "POST /connections/1/capture",
 ];
-
-/** Asks as a program on the same machine does. */
-async function ask(
-  port: number,
-  request: string,
-  headers: Record<string, string> = {},
-): Promise<{ status: number; body: string; headers: Headers }> {
-  const [method, target] = request.split(" ") as [string, string];
-  return await get(port, target, {
-    method,
-    headers: {
-      Host: `127.0.0.1:${port}`,
-      ...method === "GET" ? {} : { "Content-Length": "0" },
-      ...headers,
-    },
-  });
-}
-
-async function adminPort(command: Command): Promise<number> {
-  const { address } = await command.event("admin");
-  return Number(new URL(String(address)).port);
-}
 
 Deno.test(needing(["unix"], {
   name: "An operator has to say who it is, and closes what a user has open",

@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
-import { RawClient, request, type RequestOptions } from "../support/client.ts";
+import { adminPort, ask } from "../support/admin.ts";
+import { RawClient, request } from "../support/client.ts";
 import { Command, runCommand, testEngines } from "../support/command.ts";
 import { Metrics } from "../support/metrics.ts";
 import { needing } from "../support/needing.ts";
@@ -15,29 +16,6 @@ interface Row {
   readonly id: number;
   readonly endpoint: string;
   readonly [name: string]: unknown;
-}
-
-/** Finds out where a command listens for operators. */
-async function adminPort(command: Command): Promise<number> {
-  const { address } = await command.event("admin");
-  return Number(new URL(String(address)).port);
-}
-
-/** Asks as a program on the same machine does. */
-async function ask(
-  port: number,
-  request: string,
-  headers: RequestOptions["headers"] = {},
-): Promise<{ status: number; body: string; headers: Headers }> {
-  const [method, target] = request.split(" ") as [string, string];
-  return await get(port, target, {
-    method,
-    headers: {
-      Host: `127.0.0.1:${port}`,
-      ...method === "GET" ? {} : { "Content-Length": "0" },
-      ...headers,
-    },
-  });
 }
 
 async function list(port: number, query = ""): Promise<Row[]> {
