@@ -12,6 +12,7 @@ import {
   request,
 } from "../support/client.ts";
 import { Command, testEngines } from "../support/command.ts";
+import { isConnectionLost } from "../support/lost.ts";
 import { readAll, TestPeer, writeAll } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { residentMemory } from "../support/process_resources.ts";
@@ -34,13 +35,8 @@ async function flood(client: RawClient, total: number): Promise<void> {
       await client.sendBytes(frame);
     }
   } catch (error) {
-    if (!isHangup(error)) throw error;
+    if (!isConnectionLost(error)) throw error;
   }
-}
-
-function isHangup(error: unknown): boolean {
-  return error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.BrokenPipe;
 }
 
 /** Waits until so many bytes have come. */
@@ -387,7 +383,7 @@ for (const [code, excess] of Object.entries(excesses)) {
           await client.sendBytes(joinBytes(excess, ...more));
           for (;;) await client.sendBytes(text("more"));
         } catch (error) {
-          if (!isHangup(error)) throw error;
+          if (!isConnectionLost(error)) throw error;
         }
       }
       const talking = talk();

@@ -8,6 +8,7 @@ import {
   type ServerFrame,
 } from "../support/client.ts";
 import { Command, Service, testEngines } from "../support/command.ts";
+import { isConnectionLost } from "../support/lost.ts";
 import {
   echo,
   freePort,
@@ -441,7 +442,7 @@ async function flood(client: RawClient, total: number): Promise<void> {
     }
   } catch (error) {
     // The server has hung up on us.
-    if (!isHangup(error)) throw error;
+    if (!isConnectionLost(error)) throw error;
   }
 }
 
@@ -672,11 +673,6 @@ async function readBytes(client: RawClient): Promise<Uint8Array> {
 function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
   return left.length === right.length &&
     left.every((byte, index) => byte === right[index]);
-}
-
-function isHangup(error: unknown): boolean {
-  return error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.BrokenPipe;
 }
 
 const utf8 = new TextEncoder();

@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { opcodes, RawClient, request } from "../support/client.ts";
 import { Command, Service, testEngines } from "../support/command.ts";
+import { isConnectionLost } from "../support/lost.ts";
 import {
   echo,
   freePort,
@@ -210,8 +211,7 @@ async function sendUntilLost(
       await client.sendBytes(message);
     }
   } catch (error) {
-    const isLost = error instanceof Deno.errors.ConnectionReset ||
-      error instanceof Deno.errors.BrokenPipe ||
+    const isLost = isConnectionLost(error) ||
       error instanceof Deno.errors.BadResource ||
       error instanceof Deno.errors.Interrupted;
     if (!isLost) throw error;

@@ -21,6 +21,7 @@ import { streamEngine } from "../../core/websocket/stream/engine.ts";
 import { framings } from "../../framing/mod.ts";
 import { RawClient, type RawResponse } from "../support/client.ts";
 import { type EngineName, testEngines } from "../support/command.ts";
+import { isConnectionLost } from "../support/lost.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import {
   type Certificate,
@@ -587,18 +588,11 @@ async function goodFor(
       headers: { Connection: null, Upgrade: null },
     });
   } catch (error) {
-    if (isEnd(error)) return "nothing";
+    if (isConnectionLost(error)) return "nothing";
     throw error;
   }
   assertEquals(response.status, 426);
   return "HTTP";
-}
-
-function isEnd(error: unknown): boolean {
-  return error instanceof Deno.errors.UnexpectedEof ||
-    error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.ConnectionAborted ||
-    error instanceof Deno.errors.BrokenPipe;
 }
 
 /** A byte for each character. */

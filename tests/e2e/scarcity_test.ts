@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { formatRequest, opcodes, RawClient } from "../support/client.ts";
 import { Command, testEngines } from "../support/command.ts";
+import { isConnectionLost } from "../support/lost.ts";
 import { echo, TestPeer, writeAll } from "../support/peer.ts";
 import {
   binary,
@@ -31,12 +32,9 @@ async function flood(
 }
 
 function isLoss(error: unknown): boolean {
-  return error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.NotConnected ||
+  return isConnectionLost(error) ||
     error instanceof Deno.errors.ConnectionRefused ||
-    error instanceof Deno.errors.Interrupted ||
-    error instanceof Deno.errors.UnexpectedEof ||
-    error instanceof Deno.errors.BrokenPipe;
+    error instanceof Deno.errors.Interrupted;
 }
 
 /** Connects until no more connections are taken, or there are so many. */

@@ -9,6 +9,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { connect, type Socket } from "node:net";
+import { isConnectionLost } from "./lost.ts";
 import { ByteReader } from "./reader.ts";
 import { type ClientFrame, close, frame } from "./websocket_client_frames.ts";
 
@@ -343,7 +344,7 @@ export class RawClient implements Disposable {
         if (frame.opcode === opcodes.close) return parseClose(frame.payload);
       }
     } catch (error) {
-      if (isConnectionLoss(error)) return null;
+      if (isConnectionLost(error)) return null;
       throw error;
     }
   }
@@ -360,7 +361,7 @@ export class RawClient implements Disposable {
         throw new Error(`The end was to come, not ${describe(frame)}`);
       }
     } catch (error) {
-      if (!isConnectionLoss(error)) throw error;
+      if (!isConnectionLost(error)) throw error;
     }
   }
 
@@ -438,12 +439,6 @@ function describe(frame: ServerFrame | null): string {
   return `opcode ${opcode}, FIN ${final}, ${payload.length} bytes: ${
     JSON.stringify(start)
   }`;
-}
-
-function isConnectionLoss(error: unknown): boolean {
-  return error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.UnexpectedEof ||
-    error instanceof Deno.errors.BrokenPipe;
 }
 
 function view(bytes: Uint8Array<ArrayBuffer>): DataView<ArrayBuffer> {

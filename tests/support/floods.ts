@@ -5,6 +5,7 @@
  */
 
 import { formatRequest } from "./client.ts";
+import { isConnectionLost } from "./lost.ts";
 import { writeAll } from "./peer.ts";
 import { binary, join, ping, text } from "./websocket_client_frames.ts";
 
@@ -167,10 +168,9 @@ export class Flooders implements AsyncDisposable {
   }
 }
 
+/** Whether the server, or the end of the flood, has ended a connection. */
 function isHangup(error: unknown): boolean {
-  return error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.BrokenPipe ||
-    error instanceof Deno.errors.UnexpectedEof ||
+  return isConnectionLost(error) ||
     error instanceof Deno.errors.BadResource ||
     error instanceof Deno.errors.Interrupted ||
     error instanceof Deno.errors.InvalidData;

@@ -8,6 +8,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { opcodes, RawClient } from "./client.ts";
 import type { EngineName } from "./command.ts";
+import { isConnectionLost } from "./lost.ts";
 import { NetConnection } from "./net_connection.ts";
 import { frame, join, ping, sameBytes } from "./websocket_client_frames.ts";
 
@@ -394,10 +395,7 @@ async function ignoreLoss(action: () => Promise<void>): Promise<void> {
   try {
     await action();
   } catch (error) {
-    const isLoss = error instanceof Deno.errors.ConnectionReset ||
-      error instanceof Deno.errors.UnexpectedEof ||
-      error instanceof Deno.errors.BrokenPipe;
-    if (!isLoss) throw error;
+    if (!isConnectionLost(error)) throw error;
   }
 }
 
