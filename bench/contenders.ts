@@ -6,6 +6,7 @@
  */
 
 import { join } from "node:path";
+import { freePort } from "../tools/free_port.ts";
 import { installWs } from "../tools/ws.ts";
 import { type Certificate, makeCertificate } from "./certificate.ts";
 import { compileProgram } from "./compile.ts";
@@ -488,11 +489,6 @@ async function startProcess(
     const why = lastLine(log) || (error as Error).message;
     throw new Error(`Cannot start "${name}": ${why}`, { cause: error });
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: HOST, port: 0 });
-  return listener.addr.port;
 }
 
 async function accepts(

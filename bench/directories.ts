@@ -8,6 +8,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
+import { freePort } from "../tools/free_port.ts";
 
 /** The directories, by the name of their backend, and what counts connections. */
 export const directories = [
@@ -220,9 +221,4 @@ async function startProgram(
     }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: HOST, port: 0 });
-  return listener.addr.port;
 }

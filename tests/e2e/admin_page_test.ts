@@ -15,6 +15,7 @@ import { RawClient } from "../support/client.ts";
 import { Command } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { echo, TestPeer } from "../support/peer.ts";
+import { eventually } from "../support/process_resources.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { findChromium } from "../../tools/programs.ts";
 
@@ -300,9 +301,12 @@ host = ${peer.host}
     assertEquals(seen, []);
     const rebound = await page.goto(`http://evil.example:${url.port}/`);
     assertEquals(rebound!.status(), 403);
-    const refused = command.logged("admin").filter(({ status }) => status);
     // Beacons may come later, or never.
-    assert(refused.length >= 2 * (4 * 3 + 3), `${refused.length}`);
+    const refused = await eventually(
+      "the refusals are logged",
+      () => command.logged("admin").filter(({ status }) => status),
+      ({ length }) => length >= 2 * (4 * 3 + 3),
+    );
     assertEquals(
       new Set(refused.map(({ status }) => status)),
       new Set([403]),

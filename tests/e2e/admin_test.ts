@@ -62,6 +62,7 @@ expression = %endpoint%
       clients.push(
         await open(index % 2 ? "one" : "two", `192.0.2.${index % 4}`),
       );
+      await command.event("open");
     }
 
     await t.step("lists every connection once", async () => {
@@ -129,9 +130,13 @@ expression = %endpoint%
       assertEquals(preflight.status, 405);
       assertEquals((await list(admin)).length, 40);
       assertEquals((await get(port, "/health")).status, 200);
+      const count = everything.length * refused.length;
+      for (let each = 0; each < count; each++) {
+        await command.event("admin", ({ status }) => status === 403);
+      }
       const refusals = command.logged("admin")
         .filter(({ status }) => status === 403);
-      assertEquals(refusals.length, everything.length * refused.length);
+      assertEquals(refusals.length, count);
     });
 
     await t.step("refuses what it does not know", async () => {
@@ -201,14 +206,13 @@ expression = %endpoint%
         ...from(3),
       );
       assertEquals(await left(), { "192.0.2.0 /two": 9 });
-      const told = command.logged("admin")
-        .filter(({ action }) => action === "close");
-      assertEquals(told.map(({ closed }) => closed), [
-        undefined,
-        undefined,
-        10,
-        19,
-      ]);
+      for (const expected of [undefined, undefined, 10, 19]) {
+        const { closed } = await command.event(
+          "admin",
+          ({ action }) => action === "close",
+        );
+        assertEquals(closed, expected);
+      }
       // The others go on.
       await clients[4]!.send("on");
       await clients[4]!.read();
@@ -232,6 +236,7 @@ expression = %endpoint%
       for (let count = 0; count < 20; count++) {
         assertEquals((await get(port, "/health")).status, 200);
         using _ = await RawClient.open(port, { target: "/one" });
+        await command.event("open");
       }
     });
 

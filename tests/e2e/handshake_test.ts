@@ -331,7 +331,7 @@ testEngines("handshake opens the peer before it accepts", async (_, engine) => {
   });
   await using command = await SharedCommand.start({ engine, host: peer.host });
   using client = await RawClient.open(command.port);
-  assertEquals(peer.count, 1);
+  await peer.accepted(1);
   assertEquals(await client.read(), "first");
   assertEquals(await client.readClose(), { code: 1000, reason: "" });
 });
@@ -529,8 +529,9 @@ async function fillQueue(listener: Deno.TcpListener): Promise<Deno.Conn[]> {
   const filled: Deno.Conn[] = [];
   for (;;) {
     const controller = new AbortController();
-    // A connection that loopback does not make within this time is not made.
-    const timer = setTimeout(() => controller.abort(), 200);
+    // A connection that loopback does not make within this time is not made,
+    // however busy the machine is.
+    const timer = setTimeout(() => controller.abort(), 1000);
     try {
       const { signal } = controller;
       filled.push(await Deno.connect({ hostname, port, signal }));
@@ -563,7 +564,8 @@ async function assertTimesOut(
   const start = performance.now();
   assertRefusal(await request(command.port), 504);
   const elapsed = performance.now() - start;
-  assertEquals(elapsed > 350 && elapsed < 5000, true, `${elapsed} ms`);
+  // The time-out would be 10 seconds by itself.
+  assertEquals(elapsed > 350 && elapsed < 9900, true, `${elapsed} ms`);
   assertEquals((await command.event("refuse")).status, 504);
   await check?.();
   // It no longer counts as a connection.
@@ -638,7 +640,7 @@ testEngines(
     const response = await request(command.port);
     assertRefusal(response, 503);
     assertMatch(response.headers.get("retry-after") ?? "", /^\d+$/);
-    assertEquals(peer.count, 2);
+    await peer.accepted(2);
     await second.sendClose(1000);
     await second.readClose();
     await command.event("close");

@@ -256,7 +256,6 @@ testEngines("websocksy refuses a request that takes too long", async (
         /^HTTP\/1\.1 408 Request Timeout\r\n[^]*\r\n\r\nrequest took too long\n$/,
       );
       assert(after >= 390, `${after} ms`);
-      assertLess(after, 5000);
     });
   }
   await t.step("a byte now and then", async () => {
@@ -267,14 +266,13 @@ testEngines("websocksy refuses a request that takes too long", async (
     const text = new Response(client.readable).text();
     let isOver = false;
     text.finally(() => isOver = true);
-    const start = performance.now();
+    // All of it would take much longer, and be no request of a WebSocket.
     for (const byte of new TextEncoder().encode(header(2000))) {
       if (isOver) break;
       await write(client, Uint8Array.of(byte));
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     assertMatch(await text, /^HTTP\/1\.1 408 /);
-    assertLess(performance.now() - start, 5000);
   });
   await open.send("still");
   assertEquals(await open.read(), "still");

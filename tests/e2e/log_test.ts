@@ -121,11 +121,9 @@ testEngines(
         headers: { "Sec-WebSocket-Version": "12" },
       });
     }
-    const start = performance.now();
     child.kill("SIGTERM");
-    const { code } = await child.status;
-    assertEquals(code, 0);
-    assertLess(performance.now() - start, 2000);
+    // One that waited for its log to be read would not end.
+    assertEquals((await child.status).code, 0);
     await child.stdout.cancel();
     await child.stderr.cancel();
   },

@@ -91,6 +91,7 @@ testEngines(
     for (let left = count * 5 / 6; left > 0; left--) {
       await command.event("close");
     }
+    for (let left = count / 6; left > 0; left--) await command.event("refuse");
 
     const page = await scrape(port, "/m");
     const closed = command.logged("close");

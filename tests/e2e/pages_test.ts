@@ -139,6 +139,7 @@ testEngines(
     using _first = await RawClient.open(command.port);
     using second = await RawClient.open(command.port);
     assertEquals((await request(command.port)).status, 503);
+    await command.event("refuse");
     assertEquals(await health(), { status: "ok", version, connections: 2 });
     await second.sendClose(1000);
     await command.event("close");

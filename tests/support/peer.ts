@@ -6,6 +6,8 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 
+export { freePort } from "../../tools/free_port.ts";
+
 /** A listener whose connections a test talks to, or that serves them by itself. */
 export class TestPeer implements AsyncDisposable {
   /** Its address, for the `host` option. */
@@ -16,6 +18,7 @@ export class TestPeer implements AsyncDisposable {
   readonly #waiters: ((connection: Deno.Conn) => void)[] = [];
   readonly #serving: Promise<void>;
   #count = 0;
+  #counted = Promise.withResolvers<void>();
 
   private constructor(
     listener: Deno.Listener,
@@ -65,6 +68,20 @@ export class TestPeer implements AsyncDisposable {
     return this.#count;
   }
 
+  /**
+   * Waits until so many connections were accepted: those that the system has made
+   * are accepted a moment later.
+   *
+   * @param count How many, from the beginning.
+   * @throws {RangeError} If there are more.
+   */
+  async accepted(count: number): Promise<void> {
+    while (this.#count < count) await this.#counted.promise;
+    if (this.#count > count) {
+      throw new RangeError(`${this.#count} connections came, not ${count}`);
+    }
+  }
+
   /** Waits for a connection, which is closed at the latest with the peer. */
   next(): Promise<Deno.Conn> {
     const connection = this.#accepted.shift();
@@ -78,6 +95,8 @@ export class TestPeer implements AsyncDisposable {
     const served: Promise<void>[] = [];
     for await (const connection of this.#listener) {
       this.#count++;
+      this.#counted.resolve();
+      this.#counted = Promise.withResolvers();
       this.#connections.add(connection);
       if (serve !== undefined) served.push(this.#serve(connection, serve));
       else {
@@ -201,15 +220,6 @@ export class ResettingPeer implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
-}
-
-/**
- * A port on which nothing listens. It was free a moment ago, which is all that
- * can be had.
- */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 /**

@@ -20,6 +20,7 @@ import {
 } from "./command.ts";
 import { Feed, linesOf } from "./feed.ts";
 import type { HostMessage } from "./host.ts";
+import { isConnectionLost } from "./lost.ts";
 import { writeAll } from "./peer.ts";
 
 /** Options for {@linkcode SharedCommand.start}: those of a command without a process. */
@@ -81,12 +82,7 @@ class Run implements AsyncDisposable {
       await writeAll(this.#connection, `${signal}\n`);
     } catch (error) {
       // It has ended by itself, and closed the connection.
-      const { BadResource, BrokenPipe, ConnectionReset } = Deno.errors;
-      if (
-        ![BadResource, BrokenPipe, ConnectionReset].some((closed) =>
-          error instanceof closed
-        )
-      ) throw error;
+      if (!isOver(error)) throw error;
     }
   }
 
@@ -103,10 +99,19 @@ class Run implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Deno closes it at the end of what it gives.
-    if (!this.#hasEnded) await this.#connection.closeWrite();
+    try {
+      // Deno closes it at the end of what it gives.
+      if (!this.#hasEnded) await this.#connection.closeWrite();
+    } catch (error) {
+      if (!isOver(error)) throw error;
+    }
     await this.ended;
   }
+}
+
+/** Whether an error means that a connection has ended, at either end. */
+function isOver(error: unknown): boolean {
+  return isConnectionLost(error) || error instanceof Deno.errors.BadResource;
 }
 
 /** Text that comes in pieces. */

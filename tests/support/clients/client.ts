@@ -16,7 +16,7 @@ const folder = import.meta.dirname!;
 const root = join(folder, "../../..");
 
 /** Milliseconds that a client is given to end by itself. */
-const patience = 10_000;
+const patience = 60_000;
 
 /** A client, and what it can do. */
 export interface ClientProgram {

@@ -8,6 +8,7 @@ import type { Backend, BackendQuery, PeerInfo } from "../../../core/api.ts";
 import { connect, type ConnectOptions } from "../../../core/accept/connect.ts";
 import { describeError, RequestError } from "../../../core/errors.ts";
 import type { FramingTable } from "../../../core/bridge/message_framer.ts";
+import { freePort } from "../../support/peer.ts";
 
 const query: BackendQuery = {
   endpoint: "/",
@@ -41,12 +42,6 @@ function optionsFor(
     query: typeof answer === "function" ? answer : () => answer,
   };
   return { backend, framings: counted(), maxMessage: 1000, signal };
-}
-
-/** A port of loopback on which nobody listens. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 Deno.test("connect() refuses with a status and one line that leaks nothing", {

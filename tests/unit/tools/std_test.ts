@@ -5,6 +5,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import denoJson from "../../../deno.json" with { type: "json" };
+import { freePort } from "../../support/peer.ts";
 
 const root = new URL("../../..", import.meta.url);
 const std = new URL("tools/std.ts", root).href;
@@ -116,11 +117,8 @@ Deno.test("findStd() takes the packages from a registry, then from the cache", a
 });
 
 Deno.test("findStd() takes the stand-ins where nothing listens or a package is missing", async () => {
-  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = closed.addr;
-  closed.close();
   assertEquals(
-    await find({ JSR_URL: `http://127.0.0.1:${port}/` }),
+    await find({ JSR_URL: `http://127.0.0.1:${freePort()}/` }),
     "fallback",
   );
 
