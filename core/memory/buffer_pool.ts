@@ -15,8 +15,8 @@ export const headroom = 16;
  */
 export const tailroom = 16;
 
-/** The smallest size, in bytes. */
-export const smallestSize = 1024;
+/** The smallest size, in bytes: each idle connection waits with two of them. */
+export const smallestSize = 256;
 
 /** The largest size, in bytes. Each is four times the one before. */
 export const largestSize = 1024 * 1024;

@@ -142,7 +142,7 @@ export const largestTogether = 64 * 1024;
 /**
  * Memory for reads, in which bytes stay until they are consumed. The room for
  * the next read grows with the traffic and shrinks again: an idle connection
- * holds 1 KiB, a busy one reads 256 KiB at a time, and a few in bulk 1 MiB.
+ * holds 256 bytes, a busy one reads 256 KiB at a time, and a few in bulk 1 MiB.
  * Bytes are moved only if the next read needs room after bytes that are held.
  */
 export class ReadBuffer {

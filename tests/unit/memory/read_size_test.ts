@@ -23,23 +23,24 @@ function filled(kibibytes: readonly number[]): number[] {
 /** One that was filled until it could grow no more. */
 function grown(): ReadSize {
   const size = new ReadSize();
-  for (let turn = 0; turn < 5; turn++) size.follow(size.bytes + 1);
+  for (let turn = 0; turn < 6; turn++) size.follow(size.bytes + 1);
   return size;
 }
 
-Deno.test("ReadSize grows from 1 KiB to 256 KiB with reads that fill it", {
+Deno.test("ReadSize grows from 256 bytes to 256 KiB with reads that fill it", {
   permissions,
 }, () => {
   const size = new ReadSize();
-  const counts = filled([1, 4, 16, 64, 256, 256]);
-  assertEquals(sizesWith(size, counts), [1, 4, 16, 64, 256, 256, 256]);
+  const counts = filled([0.25, 1, 4, 16, 64, 256, 256]);
+  const sizes = [0.25, 1, 4, 16, 64, 256, 256, 256];
+  assertEquals(sizesWith(size, counts), sizes);
   size.release();
 });
 
 Deno.test("ReadSize grows no further than it is told", { permissions }, () => {
   const size = new ReadSize(64 * KiB);
-  const counts = filled([1, 4, 16, 64]);
-  assertEquals(sizesWith(size, counts), [1, 4, 16, 64, 64]);
+  const counts = filled([0.25, 1, 4, 16, 64]);
+  assertEquals(sizesWith(size, counts), [0.25, 1, 4, 16, 64, 64]);
   size.release();
 });
 
@@ -47,8 +48,8 @@ Deno.test("ReadSize shrinks with reads that bring no more than an eighth", {
   permissions,
 }, () => {
   const size = grown();
-  const counts = [256 * KiB - 1, 32 * KiB + 1, 32 * KiB, 8 * KiB, 1, 0, 1023];
-  assertEquals(sizesWith(size, counts), [256, 256, 256, 64, 16, 1, 1, 1]);
+  const counts = [256 * KiB - 1, 32 * KiB + 1, 32 * KiB, 8 * KiB, 256, 128, 0];
+  assertEquals(sizesWith(size, counts), [256, 256, 256, 64, 16, 1, 0.25, 0.25]);
   size.release();
 });
 
@@ -81,7 +82,7 @@ Deno.test("ReadSize lets 64 wait with more than 16 KiB, and others not", {
 
   // A read may also be given more before it is known what it brings.
   const grows = new ReadSize();
-  for (const most of [KiB, 4 * KiB, 64 * KiB, 64 * KiB, 64 * KiB]) {
+  for (const most of [256, KiB, 4 * KiB, ...Array(3).fill(64 * KiB)]) {
     grows.grow(most);
   }
   assertEquals(grows.bytes, 64 * KiB);
