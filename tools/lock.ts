@@ -4,9 +4,10 @@
  *
  *     deno task lock
  *
- * makes it anew, after a change of the packages in `deno.json`. It has no packages
- * of jsr.io, so that it can be made, and holds, where that is not reached. What a
- * release takes from there is added to the lock that is published with it.
+ * makes it anew, after a change of the `imports` of `deno.json`; what its `scopes`
+ * name only tests, examples and benchmarks use. It has no packages of jsr.io, so
+ * that it can be made, and holds, where that is not reached. What a release takes
+ * from there is added to the lock that is published with it.
  *
  * @module
  */
@@ -118,17 +119,14 @@ export function hashOf(
 }
 
 /**
- * Lists the packages of npm that `deno.json` names.
+ * Lists the packages of npm that the program uses.
  *
- * @returns Specifiers, without paths in the packages.
+ * @returns Specifiers.
  */
 export function npmSpecifiers(): string[] {
-  const found = new Set<string>();
-  for (const specifier of Object.values(manifest.imports)) {
-    const [, name] = /^npm:\/?(.*?)\/?$/.exec(specifier) ?? [];
-    if (name !== undefined) found.add(`npm:${name}`);
-  }
-  return [...found].sort();
+  return Object.values(manifest.imports).filter((specifier) =>
+    specifier.startsWith("npm:")
+  );
 }
 
 /**

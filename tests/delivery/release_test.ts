@@ -1,6 +1,12 @@
 /** What a release consists of: archives, checksums and a bill of materials. */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 // The validator below takes these, if they are there.
 import "ajv";
 import "ajv-formats";
@@ -179,16 +185,19 @@ Deno.test("makeSbom() names every package of the program", async () => {
 });
 
 Deno.test("makeSbom() follows packages of npm to those that they need", async () => {
+  await using directory = new TemporaryDirectory();
+  const mime = manifest.imports["mime-types"];
   const graph = await readModuleGraph(
-    join(root, "tests/e2e/property_test.ts"),
+    await directory.write("entry.ts", `import "${mime}";\n`),
   );
   const bill = makeSbom([graph], options) as unknown as Bill;
   await assertValidSbom(bill);
   const of = (ref: string): readonly string[] | undefined =>
     bill.dependencies.find((one) => one.ref === ref)?.dependsOn;
-  assert(of("websocksy@1.2.3")?.includes("npm:fast-check@4.3.0"));
-  assertEquals(of("npm:fast-check@4.3.0"), ["npm:pure-rand@7.0.1"]);
-  assertEquals(of("npm:pure-rand@7.0.1"), []);
+  assert(of("websocksy@1.2.3")?.includes(mime));
+  const [database] = of(mime) ?? [];
+  assertMatch(database ?? "", /^npm:mime-db@/);
+  assertEquals(of(database!), []);
 });
 
 Deno.test("makeSbom() follows packages of jsr.io, and leaves out types", async () => {
