@@ -196,6 +196,8 @@ async function readConfigFile(file: string): Promise<Uint8Array> {
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound
       ? "there is no such file"
+      : error instanceof Deno.errors.IsADirectory
+      ? "it is a directory"
       : describeError(error);
     throw new ConfigError(`cannot read it: ${why}`, file, { cause: error });
   }

@@ -9,19 +9,35 @@
 export class ConfigError extends Error {
   /** Where the option stands: `FILE:LINE`, or the option as written. */
   readonly origin: string | undefined;
+  /** The option of `[core]` that names the file which cannot be used, if one does. */
+  readonly names: FileOption | undefined;
 
   /**
    * Constructs a new instance.
    *
    * @param message Why, in one line.
    * @param origin Where the option stands.
-   * @param options `cause`.
+   * @param options `cause`; `names`: if the file is used where it is not known
+   * where the option stands.
    */
-  constructor(message: string, origin?: string, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    origin?: string,
+    options: ErrorOptions & { readonly names?: FileOption | undefined } = {},
+  ) {
     super(message, options);
     this.name = "ConfigError";
     this.origin = origin;
+    this.names = options.names;
   }
+}
+
+/** An option of `[core]` that names a file or a directory. */
+export interface FileOption {
+  /** Name of the option. */
+  readonly option: string;
+  /** The file. */
+  readonly file: string;
 }
 
 /** A request that is not accepted: it is answered with an HTTP status. */

@@ -17,6 +17,7 @@ import { CertificateExpiry } from "./server/certificate_expiry.ts";
 import type { CertificateWatch } from "./server/certificate_watch.ts";
 import {
   type Config,
+  findUnusedAccess,
   type GivenOption,
   resolveConfig,
 } from "./config/config.ts";
@@ -157,6 +158,17 @@ export class Program {
    * @throws {ConfigError} If something is not valid, or cannot be loaded.
    */
   static async load(
+    options: readonly GivenOption[],
+    parts: ProgramParts,
+  ): Promise<Program> {
+    try {
+      return await Program.#load(options, parts);
+    } catch (error) {
+      throw locate(error, options);
+    }
+  }
+
+  static async #load(
     options: readonly GivenOption[],
     parts: ProgramParts,
   ): Promise<Program> {
@@ -305,6 +317,7 @@ export class Program {
     this.#limits?.start((change) => this.#tellLimits(change, others.thread));
     if ((others.thread?.index ?? 0) === 0) {
       this.#certificateExpiry = new CertificateExpiry(this.log);
+      this.#warnOfUnused();
     }
     await this.#watchCertificates();
   }
@@ -424,7 +437,9 @@ export class Program {
       this.#parts,
       this.log,
       this.#telemetry,
-    );
+    ).catch((error) => {
+      throw locate(error, options);
+    });
     const { access } = this.#loaded;
     if (access !== undefined) loaded.access?.inherit(access);
     else if (this.#accessMemory) loaded.access?.share(this.#accessMemory);
@@ -434,12 +449,24 @@ export class Program {
     await this.#watchCertificates();
     const late = findRestartOptions(this.#started, loaded.config.core);
     // Only the first thread logs it.
-    if (late.length > 0 && this.#certificateExpiry !== undefined) {
-      const why = `takes effect at the next start: ${late.join(", ")}`;
-      this.log("warn", "reload", { why });
+    if (this.#certificateExpiry !== undefined) {
+      this.#warnOfUnused();
+      if (late.length > 0) {
+        const why = `takes effect at the next start: ${late.join(", ")}`;
+        this.log("warn", "reload", { why });
+      }
     }
     // It waits for the queries and connections that use them.
     retired.then(() => plugins.retire());
+  }
+
+  /** Who writes what may come in, and forgets to say where, has an open server. */
+  #warnOfUnused(): void {
+    for (const name of findUnusedAccess(this.#loaded.config)) {
+      const why =
+        `[access ${name}] protects nothing: no option access or admin-access names it`;
+      this.log("warn", "access", { why });
+    }
   }
 
   /** The listener of operators stays where it is: it must not become open to all. */
@@ -515,6 +542,27 @@ async function load(
   }
 }
 
+/**
+ * Finds where the option stands that names a file which cannot be used.
+ *
+ * @param error What loading a configuration threw.
+ * @param options The options of the configuration.
+ * @returns The error, with the place if there is one.
+ */
+function locate(error: unknown, options: readonly GivenOption[]): unknown {
+  if (!(error instanceof ConfigError) || error.names === undefined) {
+    return error;
+  }
+  const { option, file } = error.names;
+  const given = options.findLast((each) =>
+    each.section === "core" && each.option === option &&
+    absolutePath(each.value) === file
+  );
+  if (given === undefined) return error;
+  const { message, cause } = error;
+  return new ConfigError(message, given.origin, { cause });
+}
+
 /** Checks that messages can be compressed, if some are to be. */
 async function checkCompression({ core, routes }: Config): Promise<void> {
   const levels = routes.map(({ fields }) => fields.compression ?? 0);
@@ -582,7 +630,10 @@ async function createLimits(
       throw new ConfigError(
         `cannot use limits-ca "${limitsCa}": ${describeError(error)}`,
         undefined,
-        { cause: error },
+        {
+          cause: error,
+          names: { option: "limits-ca", file: absolutePath(limitsCa) },
+        },
       );
     }
   }

@@ -84,6 +84,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
             quote(arg),
           );
         }
+        if (arg === "") {
+          throw new ConfigError("it is the name of no file", quote(arg));
+        }
         configFile = arg;
         return false;
       }

@@ -6,7 +6,11 @@
 
 import type { AccessConfig } from "../config/access_options.ts";
 import { formatHost } from "../net/address.ts";
-import type { BackendStep, Config } from "../config/config.ts";
+import {
+  type BackendStep,
+  type Config,
+  findUnusedAccess,
+} from "../config/config.ts";
 import { ConfigError, describeError, lacksIpv6 } from "../errors.ts";
 import { type CoreConfig, formatListen } from "../config/options.ts";
 import type { PageConfig } from "../config/page_options.ts";
@@ -110,9 +114,11 @@ function schemeOf({ tlsCert }: CoreConfig): "ws" | "wss" {
  * @returns Lines for stdout.
  */
 export function describeConfig(
-  { core, backend, routes, plugins, access }: Config,
+  config: Config,
   isolations: ReadonlyMap<string, string> = new Map(),
 ): string {
+  const { core, backend, routes, plugins, access } = config;
+  const unused = findUnusedAccess(config);
   const where = core.tlsCert.length === 0
     ? formatListen(core.listen, core.port)
     : formatUrl(core, core.port);
@@ -124,6 +130,7 @@ export function describeConfig(
     ...core.tlsCert.map((file, index) =>
       `certificate ${file}, key ${core.tlsKey[index]}`
     ),
+    ...describeAdmin(core),
     ...core.access === undefined ? [] : [`all requests: access ${core.access}`],
     ...describeRoutes(routes),
     ...describeBackend(
@@ -133,12 +140,24 @@ export function describeConfig(
     ),
     ...describeLimits(core),
     ...describePages(core),
-    ...Array.from(access.values(), describeAccess),
+    ...Array.from(access.values(), (section) =>
+      describeAccess(section) +
+      (unused.includes(section.name)
+        ? " (protects nothing: no option names it)"
+        : "")),
     ...plugins.map((plugin) =>
       describePlugin(plugin, isolations.get(plugin.name))
     ),
     ...core.accessLog === undefined ? [] : [`access log ${core.accessLog}`],
   ].join("\n");
+}
+
+function describeAdmin(
+  { admin, adminAccess }: CoreConfig,
+): string[] {
+  if (admin === undefined) return [];
+  const entry = adminAccess === undefined ? "" : `, access ${adminAccess}`;
+  return [`operators on ${formatListen(admin.address, admin.port)}${entry}`];
 }
 
 function describeLimits({ limits, limitsOpen }: CoreConfig): string[] {

@@ -184,6 +184,23 @@ function checkAccess(
   }
 }
 
+/**
+ * Finds access sections that no option names, so that they let everyone in.
+ *
+ * @param config The configuration.
+ * @returns Their names.
+ */
+export function findUnusedAccess(
+  { core, routes, access }: Pick<Config, "core" | "routes" | "access">,
+): string[] {
+  const used = new Set([
+    core.access,
+    core.adminAccess,
+    ...routes.map(({ fields }) => fields.access),
+  ]);
+  return Array.from(access.keys()).filter((name) => !used.has(name));
+}
+
 /** An option that cannot be used, and why. */
 type Conflict = readonly [name: string, why: string];
 
@@ -371,11 +388,18 @@ function parseVerbatim(text: string, file: string, visitor: Visitor): void {
     });
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    const line = /line (\d+)/.exec(error.message)?.[1];
-    const what = error.message.replace(/(?: in INI)? at line \d+$/, "");
+    const number = /line (\d+)/.exec(error.message)?.[1];
+    if (number === undefined) {
+      throw new ConfigError(`cannot read it: ${error.message}`, file, {
+        cause: error,
+      });
+    }
+    const line = quoted.split("\n")[Number(number) - 1]!;
     throw new ConfigError(
-      `cannot read this line: ${what}`,
-      line === undefined ? file : `${file}:${line}`,
+      line.startsWith("[")
+        ? "cannot read this line: a section is [NAME], and only a comment may follow it"
+        : "cannot read this line: it is neither [SECTION], nor OPTION = VALUE, nor a comment",
+      `${file}:${number}`,
       { cause: error },
     );
   }

@@ -64,7 +64,7 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
       "The threads listen on the same port, and the system distributes connections among them. Each thread loads its own backend and plugins. They share the log, reloads and the shutdown, and the limits on connections apply to all of them together. Several threads need Linux and a TCP port: otherwise there is one thread, and the log says so. A reload cannot change it. With `deno run`, threads need `--allow-read` for the program's own folder.",
     example: "auto",
     parse: (value) => ({
-      threads: value === "auto" ? value : parseInteger(value, 1, 256),
+      threads: parseThreads(value),
     }),
   },
   {
@@ -126,6 +126,14 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
   },
 ];
 
+function parseThreads(value: string): number | "auto" {
+  if (value === "auto") return value;
+  if (!/^\d+$/.test(value)) {
+    throw new SyntaxError(`it is auto or a whole number, not "${value}"`);
+  }
+  return parseInteger(value, 1, 256);
+}
+
 /**
  * Parses where to listen.
  *
@@ -141,8 +149,17 @@ export function parseListen(value: string): ListenAddress {
     }
     return { transport: "unix", path };
   }
+  const port = /^(?:[^:]*|\[.*\]):(\d+)$/.exec(value)?.[1];
+  if (port !== undefined) {
+    throw new SyntaxError(
+      `it is a host without a port, not "${value}": ${port} is for the option port`,
+    );
+  }
   const hostname = value.replace(/^\[(.*)\]$/, "$1");
-  if (!/^[^\s/[\]]+$/.test(hostname)) {
+  if (hostname === "*") {
+    throw new SyntaxError('all addresses are "::" or "0.0.0.0", not "*"');
+  }
+  if (!/^[^\s/[\]*]+$/.test(hostname)) {
     throw new SyntaxError(`it is a host or unix:PATH, not "${value}"`);
   }
   return { transport: "tcp", hostname };

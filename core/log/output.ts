@@ -123,7 +123,7 @@ export class LogOutput implements AsyncDisposable {
           describeError(error)
         }`,
         undefined,
-        { cause: error },
+        { cause: error, names: { option: this.#option, file: path } },
       );
     }
     this.#file = { path, handle };

@@ -70,6 +70,8 @@ async function readCertifiedKey(
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new ConfigError(
       `cannot use tls-key: "${tlsKey}" is not the key of the certificate in "${tlsCert}"`,
+      undefined,
+      { names: { option: "tls-key", file: tlsKey } },
     );
   }
   return { cert, key };
@@ -85,7 +87,7 @@ async function readPem(option: string, file: string): Promise<string> {
     throw new ConfigError(
       `cannot use ${option}: cannot read "${file}": ${why}`,
       undefined,
-      { cause: error },
+      { cause: error, names: { option, file } },
     );
   }
 }
@@ -112,7 +114,7 @@ function parse<T>(
     throw new ConfigError(
       `cannot use ${option}: "${file}" has no ${what}, in PEM`,
       undefined,
-      { cause: error },
+      { cause: error, names: { option, file } },
     );
   }
 }

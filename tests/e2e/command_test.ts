@@ -164,6 +164,11 @@ Deno.test("websocksy names file and line of a wrong configuration", async (t) =>
     ["[backend]\nhost = tcp://::1:80\nframing = auto\n", /:2: .*brackets/],
     ["[backend]\ntls-name = x.test\nframing = auto\n", /:2: .*tls:/],
     ["[backend]\nx = 1\n[core]\nbackend = none\n", /:4: .*none/],
+    ["[core]\nweb = none\nping = 1\n", /:2: .*no such directory/],
+    [
+      "tls-key = none\ntls-cert = /dev/null\ntls-cert =\ntls-cert = none\n",
+      /:4: .*no such file/,
+    ],
   ];
   for (const [index, [text, where]] of cases.entries()) {
     await t.step(JSON.stringify(text), async () => {

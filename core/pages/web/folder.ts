@@ -69,7 +69,7 @@ async function checkFolder(path: string): Promise<void> {
   throw new ConfigError(
     `cannot use web: cannot serve "${path}": ${why}`,
     undefined,
-    { cause },
+    { cause, names: { option: "web", file: path } },
   );
 }
 

@@ -255,17 +255,24 @@ Deno.test("describeConfig() tells of access sections, and where they apply", {
       value,
       origin: "f",
     })),
+    { section: "access", name: "b", option: "rate", value: "1/s", origin: "f" },
+    { section: "access", name: "c", option: "rate", value: "1/s", origin: "f" },
     { section: "core", option: "access", value: "a", origin: "f" },
+    { section: "core", option: "admin", value: "[::1]:1", origin: "f" },
+    { section: "core", option: "admin-access", value: "b", origin: "f" },
     { section: "core", option: "access-log", value: "-", origin: "f" },
     { section: "route", name: "/x", option: "access", value: "a", origin: "f" },
   ];
   assertEquals(describeConfig(resolveConfig(options)).split("\n"), [
     "The configuration is valid.",
     "listen on [::]:8001, engine stream",
+    "operators on [::1]:1, access b",
     "all requests: access a",
     "route /x, access a: backend defaultpeer",
     "all other requests: 404",
     "access a: a password in u or a token by k.pem, limits",
+    "access b: limits",
+    "access c: limits (protects nothing: no option names it)",
     "access log -",
   ]);
 });

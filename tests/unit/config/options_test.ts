@@ -162,6 +162,15 @@ Deno.test("coreOptions say why a value is not valid", { permissions }, () => {
       value,
     ): [string, string, string] => ["port", value, whole(value)]),
     ["port", "65536", "it is 0 to 65535, not 65536"],
+    ["threads", "many", 'it is auto or a whole number, not "many"'],
+    ["listen", "*", 'all addresses are "::" or "0.0.0.0", not "*"'],
+    ...["localhost:80", "0.0.0.0:80", "[::1]:80", ":80"].map((
+      value,
+    ): [string, string, string] => [
+      "listen",
+      value,
+      `it is a host without a port, not "${value}": 80 is for the option port`,
+    ]),
     ["max-message", "0", "it is 1 to 1073741824, not 0"],
     ["max-message", "1073741825", "it is 1 to 1073741824, not 1073741825"],
     ...["8", "60", "1777", "608", "rw-", "0o600"].map((
@@ -228,7 +237,6 @@ Deno.test("coreOptions say why a value is not valid", { permissions }, () => {
     ["listen", "", 'it is a host or unix:PATH, not ""'],
     ["listen", "a b", 'it is a host or unix:PATH, not "a b"'],
     ["listen", "tcp://h", 'it is a host or unix:PATH, not "tcp://h"'],
-    ["listen", "[::1]:80", 'it is a host or unix:PATH, not "[::1]:80"'],
     ["listen", "unix:", "it needs the path of a socket after unix:"],
     ["listen", "unix:a\0b", "it needs the path of a socket after unix:"],
   ];
