@@ -14,7 +14,7 @@ for (
 ) {
   testEngines(name, (_, engine) => test(engine), {
     needs: programs,
-    timeout: 60_000,
+    timeout: 180_000,
   });
 }
 

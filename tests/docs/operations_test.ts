@@ -111,7 +111,7 @@ function variablesOnPage(): Record<string, string> {
 
 Deno.test(needing(["deno run"], {
   name: "The variables on operations.md let the command export",
-  timeout: 30_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     const variables = variablesOnPage();
     assertEquals(Object.keys(variables).length, 4);

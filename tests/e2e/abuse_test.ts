@@ -292,7 +292,7 @@ testEngines(
     await client.sendClose(1000);
     await client.readEnd();
   },
-  { only: ["stream"], timeout: 60_000 },
+  { only: ["stream"], timeout: 180_000 },
 );
 
 testEngines(
@@ -314,7 +314,7 @@ testEngines(
     const closed = await command.event("close");
     assertEquals([closed.code, closed["to-client-bytes"]], [1000, total]);
   },
-  { timeout: 60_000 },
+  { timeout: 180_000 },
 );
 
 /** Starts a peer that says the same again and again, until the client has gone. */

@@ -132,7 +132,7 @@ testEngines(
 
 Deno.test({
   name: "Clients that leave before there is an answer have a line, too",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     // It accepts nothing, so that clients wait.
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -159,7 +159,7 @@ Deno.test({
 
 Deno.test({
   name: "A format says what the lines of the access log look like",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using peer = TestPeer.tcp(echo);
     const format =
@@ -185,7 +185,7 @@ Deno.test({
 
 Deno.test(needing(["logrotate", "linux"], {
   name: "logrotate moves the access log away, and no line is lost",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using directory = new TemporaryDirectory();
     await using peer = TestPeer.tcp(echo);
@@ -251,7 +251,7 @@ Deno.test(needing(["logrotate", "linux"], {
 Deno.test({
   name:
     "An access log that is not read holds nobody up, and what is dropped is told",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     const port = freePort();
     const command = await createCommand([
@@ -289,7 +289,7 @@ Deno.test({
 
 Deno.test(needing(["linux"], {
   name: "A pipe whose reader hangs holds up neither a reload nor the end",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using directory = new TemporaryDirectory();
     const path = join(directory.path, "pipe");
@@ -321,7 +321,7 @@ Deno.test(needing(["linux"], {
 
 Deno.test(needing(["namespaces", "linux"], {
   name: "A full disk is told, holds nobody up, and mixes no lines",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using directory = new TemporaryDirectory();
     const mount = `mount -t tmpfs -o size=64k tmpfs ${directory.path}`;

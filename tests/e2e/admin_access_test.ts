@@ -28,7 +28,7 @@ const everything: readonly string[] = [
 
 Deno.test(needing(["unix"], {
   name: "An operator has to say who it is, and closes what a user has open",
-  timeout: 120_000,
+  timeout: 240_000,
   async fn(t: Deno.TestContext): Promise<void> {
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();
@@ -241,7 +241,7 @@ address = 192.0.2.0/24
 
 Deno.test(needing(["unix"], {
   name: "An admin listener that others reach never opens to all of them",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();

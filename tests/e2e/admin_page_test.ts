@@ -227,7 +227,7 @@ const attacks = `
 Deno.test(needing(["chromium"], {
   name:
     "Neither a client nor a page of another site has the operator's page do anything",
-  timeout: 120_000,
+  timeout: 240_000,
   async fn(): Promise<void> {
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();

@@ -26,7 +26,7 @@ async function list(port: number, query = ""): Promise<Row[]> {
 
 Deno.test(needing(["linux", "curl"], {
   name: "Operators see and steer the connections of all threads",
-  timeout: 120_000,
+  timeout: 240_000,
   async fn(t: Deno.TestContext): Promise<void> {
     await using one = TestPeer.tcp(echo);
     await using two = TestPeer.tcp(echo);
@@ -307,7 +307,7 @@ expression = %endpoint%
 
 Deno.test(needing(["unix"], {
   name: "websocksy --admin is a client for it, over a Unix socket too",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();

@@ -177,7 +177,7 @@ testEngines(
 
 Deno.test(needing(["linux", "tshark", "namespaces"], {
   name: "The command writes a capture for its owner, or says why it cannot",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();

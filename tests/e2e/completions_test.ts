@@ -123,7 +123,7 @@ function normalize(words: readonly string[]): string[] {
 for (const shell of shells) {
   Deno.test(needing(shell === "fish" ? ["fish"] : [shell, "script"], {
     name: `${shell} completes options and their values`,
-    timeout: 60_000,
+    timeout: 180_000,
     async fn(): Promise<void> {
       await using directory = new TemporaryDirectory();
       const cwd = join(directory.path, "cwd");

@@ -1059,7 +1059,7 @@ Deno.test(needing(["chromium", "curl"], {
 
 Deno.test(needing(["chromium"], {
   name: "Console answers right after `deno task demo`",
-  timeout: 120_000,
+  timeout: 240_000,
   async fn(): Promise<void> {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["task", "demo", "-p", "0"],

@@ -275,7 +275,7 @@ testEngines(
       });
     }
   },
-  { needs: ["linux"], timeout: 120_000 },
+  { needs: ["linux"], timeout: 240_000 },
 );
 
 testEngines(

@@ -106,7 +106,7 @@ function addressOf(user: string): string {
 
 Deno.test(needing(["redis-server", "haproxy"], {
   name: "limits hold for all instances, also after one was killed, and Redis",
-  timeout: 120_000,
+  timeout: 240_000,
   async fn(t: Deno.TestContext): Promise<void> {
     await using stack = new AsyncDisposableStack();
     const peer = stack.use(TestPeer.tcp(echo));

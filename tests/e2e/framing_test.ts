@@ -143,7 +143,7 @@ for (const engine of engines) {
   Deno.test({
     name:
       `framing functions give a client its own messages back from an echo [${engine}]`,
-    timeout: 60_000,
+    timeout: 180_000,
     async fn(t): Promise<void> {
       using echo = startEcho();
       await using bridge = await startBridge(engine, echo.address);
@@ -173,7 +173,7 @@ for (const engine of engines) {
   Deno.test({
     name:
       `framing "text" sends text of every plane that comes byte by byte as text [${engine}]`,
-    timeout: 60_000,
+    timeout: 180_000,
     async fn(): Promise<void> {
       using typist = startTypist();
       await using bridge = await serve({

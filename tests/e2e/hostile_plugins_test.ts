@@ -78,7 +78,7 @@ function start(url: string, isolation: string): Promise<PluginBed> {
 
 for (const isolation of isolations) {
   Deno.test(`a hostile plugin gets nothing [${isolation}]`, {
-    timeout: 120_000,
+    timeout: 240_000,
   }, async (t) => {
     await using directory = new TemporaryDirectory();
     await using bed = await start(await makeFolder(directory), isolation);

@@ -35,7 +35,7 @@ const memorySlack = {
   stream: 48 * 1024 * 1024,
 } as const;
 /** Milliseconds in which the server has to end what must not go on. */
-const patience = 20_000;
+const patience = 90_000;
 
 /** Reads what comes, until the server ends the connection. */
 async function drain(connection: NetConnection): Promise<void> {

@@ -183,7 +183,7 @@ function testFlood(
       assertLess(most, before + limits.growth, numbers);
       assertLess(ended, drainTimeout * 1000 + slack, numbers);
     },
-    { needs: ["linux", ...needs], only: ["stream"], timeout: 120_000 },
+    { needs: ["linux", ...needs], only: ["stream"], timeout: 240_000 },
   );
 }
 
@@ -337,5 +337,5 @@ testEngines(
       await readAll(client, () => {});
     }
   },
-  { only: ["stream"], needs: ["openssl"], timeout: 20_000 },
+  { only: ["stream"], needs: ["openssl"], timeout: 180_000 },
 );

@@ -92,7 +92,7 @@ for (const threads of [1, 2]) {
         if (!child.stderr.locked) await child.stderr.cancel();
       }
     },
-    { needs: threads > 1 ? ["linux"] : ["unix"], timeout: 60_000 },
+    { needs: threads > 1 ? ["linux"] : ["unix"], timeout: 180_000 },
   );
 }
 
@@ -199,7 +199,7 @@ for (const threads of [1, 2]) {
     },
     {
       needs: threads > 1 ? ["logrotate", "linux"] : ["logrotate"],
-      timeout: 60_000,
+      timeout: 180_000,
     },
   );
 }

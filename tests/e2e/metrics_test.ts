@@ -142,7 +142,7 @@ testEngines(
       );
     }
   },
-  { needs: ["linux"], timeout: isLong ? 600_000 : 60_000 },
+  { needs: ["linux"], timeout: isLong ? 600_000 : 240_000 },
 );
 
 /** No label has a value that a client chooses. */
@@ -157,7 +157,7 @@ function assertFewSeries({ text }: Metrics): void {
 
 Deno.test({
   name: "Metrics begin with a reload that asks for them, and go on without it",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using peer = TestPeer.tcp(serve);
     await using directory = new TemporaryDirectory();
@@ -198,7 +198,7 @@ Deno.test({
 Deno.test(needing(["promtool", "curl"], {
   name:
     "promtool finds no fault with the metrics; both formats have all of them",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using peer = TestPeer.tcp(serve);
     await using command = await Command.start({
@@ -266,7 +266,7 @@ async function run(
 
 Deno.test(needing(["promtool", "prometheus"], {
   name: "Prometheus scrapes, answers queries and fires the alerts of examples/",
-  timeout: 120_000,
+  timeout: 240_000,
   async fn(): Promise<void> {
     const examples = join(root, "examples/prometheus");
     for (

@@ -225,7 +225,7 @@ for (const isolation of ["process", "worker"]) {
       needs: isolation === "process" ? ["linux", "deno run"] : ["linux"],
       // How a plugin is isolated is nothing to the engine: both see one die.
       only: isolation === "process" ? engines : ["stream"],
-      timeout: 60_000,
+      timeout: 180_000,
     },
   );
 }
@@ -312,7 +312,7 @@ Deno.test(
 
 Deno.test("a plugin's process ends with the server, whatever it does", {
   ignore: Deno.build.os !== "linux" || !has("deno run"),
-  timeout: 60_000,
+  timeout: 180_000,
 }, async (t) => {
   await using directory = new TemporaryDirectory();
   const deeds = {
@@ -356,7 +356,7 @@ Deno.test("a plugin's process ends with the server, whatever it does", {
 });
 
 Deno.test("a configuration's paths stay where the program was started", {
-  timeout: 30_000,
+  timeout: 180_000,
 }, async () => {
   await using directory = new TemporaryDirectory();
   await using peer = TestPeer.tcp(echo);

@@ -133,7 +133,7 @@ for (const engine of engines) {
     Deno.test({
       name:
         `Server.listen() brings any sequence in order and whole, with framing "${name}" [${engine}]`,
-      timeout: 120_000,
+      timeout: 240_000,
       async fn(): Promise<void> {
         await using listener = await NetListener.start();
         await using server = await startServer(engine, listener.host, framing);

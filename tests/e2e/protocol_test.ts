@@ -127,7 +127,7 @@ for (const [name, cases] of groups) {
       }
       await Promise.all(Array.from({ length: atOnce }, runSome));
     },
-    { only: ["stream"], timeout: 25_000 },
+    { only: ["stream"], timeout: 180_000 },
   );
 }
 

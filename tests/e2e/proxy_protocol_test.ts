@@ -128,7 +128,7 @@ testEngines(
       }
     }
   },
-  { needs: ["haproxy", "openssl"], timeout: 60_000 },
+  { needs: ["haproxy", "openssl"], timeout: 180_000 },
 );
 
 testEngines(

@@ -618,7 +618,7 @@ for (const [kind, list] of Object.entries(cases)) {
           : outcome;
         assertEquals(await play(bed, request), expected, name);
       }
-    }, { timeout: 60_000 });
+    }, { timeout: 180_000 });
   }
   testEngines(`server answers requests the same: ${kind}, tls`, async (
     _,
@@ -631,7 +631,7 @@ for (const [kind, list] of Object.entries(cases)) {
         : outcome;
       assertEquals(await play(bed, request), expected, name);
     }
-  }, { needs: ["openssl"], timeout: 60_000 });
+  }, { needs: ["openssl"], timeout: 180_000 });
 }
 
 testEngines("server tells a client of its TLS port that it speaks HTTP", async (

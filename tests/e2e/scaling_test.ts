@@ -245,7 +245,7 @@ const mostConnections = 30;
 Deno.test(needing(["haproxy"], {
   name:
     "scaling page's HAProxy keeps clients served while instances come and go",
-  timeout: 120_000,
+  timeout: 240_000,
   async fn(t: Deno.TestContext): Promise<void> {
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();

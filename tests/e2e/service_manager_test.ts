@@ -16,7 +16,7 @@ function listen(
 
 Deno.test(needing(["linux"], {
   name: "websocksy tells a service manager when it is ready, reloads and stops",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(t: Deno.TestContext): Promise<void> {
     await using directory = new TemporaryDirectory();
     const file = await directory.write("a.ini", "[core]\nping = 30\n");

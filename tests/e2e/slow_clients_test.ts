@@ -205,7 +205,7 @@ testEngines(
         .map(([name, slow]) => assertGetsAll(engine, name, slow)),
     );
   },
-  { needs: ["openssl"], timeout: isLong ? 900_000 : 120_000 },
+  { needs: ["openssl"], timeout: isLong ? 900_000 : 240_000 },
 );
 
 testEngines(

@@ -21,5 +21,5 @@ testEngines(
     assert(connections > 10 && bytes > 1e6, line);
     assertLess(Math.abs(after - before), 5, line);
   },
-  { needs: ["linux"], timeout: 120_000 },
+  { needs: ["linux"], timeout: 240_000 },
 );

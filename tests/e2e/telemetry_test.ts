@@ -323,7 +323,7 @@ function assertNothingOfClients({ series, spans }: OtlpReceiver): void {
 
 Deno.test(needing(["deno run"], {
   name: "The package for telemetry is looked for only where Deno exports any",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using peer = TestPeer.tcp(echo);
     // A registry that has nothing.

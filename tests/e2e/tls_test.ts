@@ -300,7 +300,7 @@ testEngines(
     const { code, by } = await command.event("close");
     assertEquals({ code, by }, { code: 1001, by: "server" });
   },
-  { needs, timeout: 60_000 },
+  { needs, timeout: 180_000 },
 );
 
 testEngines("websocksy with TLS leaves no descriptor behind", async (

@@ -214,7 +214,7 @@ testEngines(
     command.kill("SIGTERM");
     await Promise.allSettled(clients);
   },
-  { needs, timeout: 60_000 },
+  { needs, timeout: 180_000 },
 );
 
 function count(counts: Map<string, number>, key: string): void {

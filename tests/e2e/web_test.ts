@@ -575,7 +575,7 @@ testEngines(
     assertLess(peakMemory(command.pid) - before, 100 * MiB);
     await descriptorsReturn(command.pid, descriptors, 0);
   },
-  { needs: ["linux"], timeout: 60_000 },
+  { needs: ["linux"], timeout: 180_000 },
 );
 
 testEngines(

@@ -48,7 +48,7 @@ testEngines(
       });
     }
   },
-  { needs, timeout: 60_000 },
+  { needs, timeout: 180_000 },
 );
 
 testEngines(

@@ -34,7 +34,7 @@ export interface TestEnginesOptions {
    * Milliseconds after which the test has failed: it hangs, however busy the
    * machine is.
    *
-   * @default {60000}
+   * @default {180000}
    */
   readonly timeout?: number;
 }
@@ -51,7 +51,7 @@ export function testEngines(
   test: (t: Deno.TestContext, engine: EngineName) => Promise<void>,
   options: TestEnginesOptions = {},
 ): void {
-  const { needs = [], only = engines, timeout = 60_000 } = options;
+  const { needs = [], only = engines, timeout = 180_000 } = options;
   for (const engine of engines.filter((engine) => only.includes(engine))) {
     Deno.test(needing(needs, {
       name: `${name} [${engine}]`,
@@ -73,7 +73,7 @@ const allPermissions = [
 ];
 
 /** Milliseconds that a command which should end by itself is given. */
-const patience = 60_000;
+const patience = 120_000;
 
 /** Where and how the command runs. */
 export interface CommandOptions {

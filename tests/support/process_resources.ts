@@ -60,7 +60,7 @@ export async function eventually<T>(
   what: string,
   measure: () => T,
   holds: (seen: T) => boolean,
-  patience = 45_000,
+  patience = 120_000,
 ): Promise<T> {
   const deadline = performance.now() + patience;
   for (;;) {

@@ -78,7 +78,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 
 Deno.test(needing(["redis-server"], {
   name: "FleetLimits counts the connections of all instances together",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(t: Deno.TestContext): Promise<void> {
     await using directory = new TemporaryDirectory();
     const port = freePort();
@@ -248,7 +248,7 @@ Deno.test(needing(["redis-server"], {
 Deno.test(needing(["redis-server"], {
   name:
     "FleetLimits never lets in too many, however often connections are lost",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using directory = new TemporaryDirectory();
     const port = freePort();
@@ -321,7 +321,7 @@ Deno.test(needing(["redis-server"], {
 
 Deno.test(needing(["redis-server"], {
   name: "FleetLimits goes on without Redis, and waits for it once",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(t: Deno.TestContext): Promise<void> {
     await using directory = new TemporaryDirectory();
     const port = freePort();
@@ -390,7 +390,7 @@ Deno.test(needing(["redis-server"], {
 
 Deno.test(needing(["redis-server", "openssl"], {
   name: "FleetLimits needs few rights, over TLS and on a Unix socket",
-  timeout: 60_000,
+  timeout: 180_000,
   async fn(): Promise<void> {
     await using directory = new TemporaryDirectory();
     const { certFile, cert } = await createCertificate(directory.path);
