@@ -15,6 +15,7 @@
  * @module
  */
 
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import manifest from "../deno.json" with { type: "json" };
@@ -42,31 +43,58 @@ export async function bundle(
   await bundleLocked(directory, copy);
 }
 
-async function bundleLocked(
+/** What a program or a package is made of. */
+export interface BundleSource {
+  /** What the bundle is made with; absent: it begins with `deno.lock`. */
+  readonly lock?: LockCopy;
+  /** Directory of a bundle that {@linkcode bundle} has made; absent: it is made. */
+  readonly bundled?: string;
+}
+
+/**
+ * Makes the bundle, or copies one that there is.
+ *
+ * @param directory Where; it is emptied first.
+ * @param source Where from.
+ * @throws {Error} If Deno cannot make it, or it would lack a module.
+ */
+export async function takeBundle(
   directory: string,
-  lock: LockCopy,
+  { lock, bundled }: BundleSource,
 ): Promise<void> {
+  if (bundled === undefined) return await bundle(directory, lock);
+  await makeEmpty(directory);
+  for await (const { name } of Deno.readDir(bundled)) {
+    await Deno.copyFile(join(bundled, name), join(directory, name));
+  }
+}
+
+async function makeEmpty(directory: string): Promise<void> {
   await Deno.mkdir(directory, { recursive: true });
   for await (const { name } of Deno.readDir(directory)) {
     await Deno.remove(join(directory, name), { recursive: true });
   }
+}
+
+async function bundleLocked(
+  directory: string,
+  lock: LockCopy,
+): Promise<void> {
+  await makeEmpty(directory);
   const started = await startedModules();
   const names = new Map(started.map((path) => [basename(path), toJs(path)]));
   if (names.size < started.length) {
     throw new Error("Cannot bundle: two of the started modules have one name");
   }
-  for (const path of [join(root, "main.ts"), ...started]) {
-    const output = join(directory, toJs(path));
-    await bundleModule(path, output, lock);
-    await renameStarted(output, names);
+  const modules = [join(root, "main.ts"), ...started];
+  // Apart from the others, as it has some of their sources as texts, too.
+  await bundleModules(modules.slice(0, 1), directory, lock);
+  await bundleModules(started, directory, lock);
+  for (const path of modules) {
+    await renameStarted(join(directory, toJs(path)), names);
   }
   await checkStarted(directory, names);
-  const imports: Record<string, string> = {};
-  for (const [name, specifier] of lazyPackages) {
-    const file = `${name.replace("@", "").replaceAll("/", "_")}.package.js`;
-    await bundlePackage(specifier, join(directory, file), lock);
-    imports[name] = `./${file}`;
-  }
+  const imports = await bundlePackages(directory, lock);
   await lock.check();
   await writeJson(join(directory, "deno.json"), {
     imports,
@@ -84,19 +112,28 @@ function toJs(path: string): string {
   return basename(path).replace(/\.ts$/, ".js");
 }
 
-async function bundleModule(
-  path: string,
-  output: string,
+/**
+ * Bundles modules, each by itself, with one run of Deno: most of what one costs
+ * is its start.
+ *
+ * @param paths Their paths; no two have one name.
+ * @param directory Where the bundles go.
+ * @param lock What they are resolved with.
+ */
+async function bundleModules(
+  paths: readonly string[],
+  directory: string,
   lock: LockCopy,
 ): Promise<void> {
+  const made = join(directory, "made");
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["bundle", "--quiet", "--no-check"],
       `--config=${join(root, "deno.json")}`,
       ...lock.arguments,
       ...await stdArguments(),
-      `--output=${output}`,
-      path,
+      `--outdir=${made}`,
+      ...paths,
     ],
     // The paths in comments are relative to it.
     cwd: root,
@@ -104,16 +141,24 @@ async function bundleModule(
   }).output();
   if (!success) {
     const why = new TextDecoder().decode(stderr).trim();
-    throw new Error(`Cannot bundle ${path}: ${why}`);
+    throw new Error(`Cannot bundle ${paths.join(", ")}: ${why}`);
   }
-  const text = await Deno.readTextFile(output);
   // Where Deno keeps packages, and what is bundled, differs between machines.
   const place = /^( *(?:\/\/ |"))[^"\n]*?\/npm\/[^/"\n]+\//gm;
-  const entry = /^\/\/ .*\.entry\.js\n/gm;
-  await Deno.writeTextFile(
-    output,
-    text.replaceAll(place, "$1npm/").replaceAll(entry, ""),
-  );
+  const entry = /^\/\/ .*\.package\.entry\.js\n/gm;
+  // What it says of modules where another in the same run has one as a text.
+  const attributes = /^(\/\/ \S+\.ts) with \{ type: 'text' \}$/gm;
+  // They lie as the modules do below the folder that these have in common.
+  for (const path of await readdir(made, { recursive: true })) {
+    if (!path.endsWith(".js")) continue;
+    const text = await Deno.readTextFile(join(made, path));
+    await Deno.writeTextFile(
+      join(directory, basename(path)),
+      text.replaceAll(place, "$1npm/").replaceAll(entry, "")
+        .replaceAll(attributes, "$1"),
+    );
+  }
+  await Deno.remove(made, { recursive: true });
 }
 
 /** Names modules that are started as they are called in the bundle. */
@@ -149,33 +194,49 @@ async function checkStarted(
 }
 
 /**
- * Bundles a package such that it exports what Deno finds in it, also where it is
- * CommonJS, whose exports show only when it runs.
+ * Bundles the packages such that each exports what Deno finds in it, also where
+ * it is CommonJS, whose exports show only when it runs.
+ *
+ * @returns The file of each, by its name.
  */
-async function bundlePackage(
-  specifier: string,
-  output: string,
+async function bundlePackages(
+  directory: string,
   lock: LockCopy,
-): Promise<void> {
+): Promise<Record<string, string>> {
+  const folder = join(directory, "entries");
+  await Deno.mkdir(folder);
+  const imports: Record<string, string> = {};
+  const entries: string[] = [];
+  for (const [name, specifier] of lazyPackages) {
+    const part = name.replace("@", "").replaceAll("/", "_");
+    const entry = join(folder, `${part}.package.entry.js`);
+    await Deno.writeTextFile(entry, await formatEntry(specifier));
+    entries.push(entry);
+    imports[name] = `./${part}.package.js`;
+  }
+  await bundleModules(entries, directory, lock);
+  await Deno.remove(folder, { recursive: true });
+  for (const [index, file] of Object.values(imports).entries()) {
+    await Deno.rename(
+      join(directory, basename(entries[index]!)),
+      join(directory, file),
+    );
+  }
+  return imports;
+}
+
+/** Formats a module that exports by name what a package exports. */
+async function formatEntry(specifier: string): Promise<string> {
   const names = Object.keys(await import(specifier)).filter((name) =>
     name !== "default" && name !== "module.exports"
   );
-  const entry = `${output}.entry.js`;
   const variables = names.map((name) => `${name}: $${name}`);
   const exported = names.map((name) => `$${name} as ${name}`);
-  await Deno.writeTextFile(
-    entry,
-    [
-      `import * as all from ${JSON.stringify(specifier)};`,
-      `const { default: $default, ${variables.join(", ")} } = all;`,
-      `export { $default as default, ${exported.join(", ")} };`,
-    ].join("\n"),
-  );
-  try {
-    await bundleModule(entry, output, lock);
-  } finally {
-    await Deno.remove(entry);
-  }
+  return [
+    `import * as all from ${JSON.stringify(specifier)};`,
+    `const { default: $default, ${variables.join(", ")} } = all;`,
+    `export { $default as default, ${exported.join(", ")} };`,
+  ].join("\n");
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {

@@ -13,8 +13,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { bundle } from "./bundle.ts";
-import type { LockCopy } from "./lock.ts";
+import { type BundleSource, takeBundle } from "./bundle.ts";
 
 /** The targets for which Deno compiles. */
 export const targets: readonly string[] = [
@@ -55,19 +54,19 @@ interface Job {
  * Compiles the bridge as the arguments of the command say.
  *
  * @param args The arguments.
- * @param lock What the bundle is made with; absent: `deno.lock`.
+ * @param source What is compiled.
  * @returns The exit status: that of the first `deno compile` that failed, or 0.
  * @throws {TypeError} If an argument is unknown.
  * @throws {RangeError} If the target is unknown, or several go to one path.
  */
 export async function compile(
   args: readonly string[],
-  lock?: LockCopy,
+  source: BundleSource = {},
 ): Promise<number> {
   const jobs = toJobs(args);
   const modules = await Deno.makeTempDir({ prefix: "websocksy-" });
   try {
-    await bundle(modules, lock);
+    await takeBundle(modules, source);
     const included = await settle(modules);
     for (const { target, output, v8Flags } of jobs) {
       const { code } = await new Deno.Command(Deno.execPath(), {

@@ -21,7 +21,7 @@
  */
 
 import { join, resolve } from "node:path";
-import { bundle } from "./bundle.ts";
+import { type BundleSource, takeBundle } from "./bundle.ts";
 import { permissions } from "./compile.ts";
 
 /** What a compiled program shows of itself; its threads run this module, too. */
@@ -38,11 +38,15 @@ const baked = [
  * Makes the program.
  *
  * @param directory Where; it is emptied first.
+ * @param source Its bundle.
  * @returns Path of the program.
  */
-export async function emulate(directory: string): Promise<string> {
+export async function emulate(
+  directory: string,
+  source: BundleSource = {},
+): Promise<string> {
   const modules = join(resolve(directory), "modules");
-  await bundle(modules);
+  await takeBundle(modules, source);
   const main = join(modules, "main.js");
   await Deno.writeTextFile(main, prologue + await Deno.readTextFile(main));
   const program = join(resolve(directory), "websocksy");

@@ -45,11 +45,18 @@ export async function formatLicenses(): Promise<string> {
     else names.push(name);
   }
   if ((await stdArguments()).length === 0) add("@std", stdLicense);
-  for (const specifier of lazyPackages.values()) {
-    const { npmPackages = {} } = await readModuleGraph(specifier);
-    for (const { name, version } of Object.values(npmPackages)) {
-      add(`${name} ${version}`, await readLicense(name, version));
-    }
+  // All at once: Deno is started once then.
+  const imports = Array.from(
+    lazyPackages.values(),
+    (specifier) => `import ${JSON.stringify(specifier)};`,
+  ).join("\n");
+  const { npmPackages = {} } = await readModuleGraph(
+    `data:text/javascript,${encodeURIComponent(imports)}`,
+  );
+  const cache = await npmCache();
+  for (const key of Object.keys(npmPackages).sort()) {
+    const { name, version } = npmPackages[key]!;
+    add(`${name} ${version}`, await readLicense(cache, name, version));
   }
   return Array.from(
     sections,
@@ -58,8 +65,11 @@ export async function formatLicenses(): Promise<string> {
 }
 
 /** Finds a package's license where Deno has put its files. */
-async function readLicense(name: string, version: string): Promise<string> {
-  const cache = await npmCache();
+async function readLicense(
+  cache: string,
+  name: string,
+  version: string,
+): Promise<string> {
   for await (const registry of Deno.readDir(cache)) {
     const directory = join(cache, registry.name, name, version);
     const files = await list(directory);

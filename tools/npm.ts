@@ -13,8 +13,7 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import manifest from "../deno.json" with { type: "json" };
-import { bundle } from "./bundle.ts";
-import type { LockCopy } from "./lock.ts";
+import { type BundleSource, takeBundle } from "./bundle.ts";
 
 const root = join(import.meta.dirname!, "..");
 
@@ -40,16 +39,16 @@ const description = {
  * Makes the package.
  *
  * @param output Where.
- * @param lock What the bundle is made with; absent: `deno.lock`.
+ * @param source Its bundle.
  * @returns Path of the tarball.
  * @throws {Error} If the bundle cannot be made, or npm fails.
  */
 export async function makeNpmPackage(
   output: string,
-  lock?: LockCopy,
+  source: BundleSource = {},
 ): Promise<string> {
   const directory = join(resolve(output), "package");
-  await bundle(join(directory, "lib"), lock);
+  await takeBundle(join(directory, "lib"), source);
   const copies: Readonly<Record<string, string>> = {
     "LICENSE": "LICENSE",
     "tools/npm/README.md": "README.md",

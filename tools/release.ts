@@ -82,7 +82,7 @@ export async function release(args: readonly string[]): Promise<number> {
     const code = await compile([
       ...["--target", target],
       ...["--output", join(directory, program)],
-    ], lock);
+    ], { lock });
     if (code !== 0) return code;
     await addFiles(directory);
     const arch = debian[target];
@@ -97,7 +97,7 @@ export async function release(args: readonly string[]): Promise<number> {
     await Deno.remove(directory, { recursive: true });
   }
   if (maintainer !== undefined) {
-    const packed = await makeNpmPackage(join(output, "npm"), lock);
+    const packed = await makeNpmPackage(join(output, "npm"), { lock });
     made.push(basename(packed));
     await Deno.rename(packed, join(output, basename(packed)));
     await Deno.remove(join(output, "npm"), { recursive: true });

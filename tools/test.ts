@@ -41,16 +41,20 @@ export const longest: readonly string[] = [
   "tests/e2e/shutdown_test.ts",
   "tests/e2e/vanished_test.ts",
   "tests/e2e/slow_clients_test.ts",
-  "tests/delivery/npm_test.ts",
   "tests/e2e/tls_test.ts",
-  "tests/delivery/compile_test.ts",
-  "tests/delivery/install_test.ts",
   "tests/delivery/bench_test.ts",
   "tests/e2e/dying_peers_test.ts",
   "tests/e2e/bulk_test.ts",
-  "tests/delivery/deb_test.ts",
   "tests/e2e/hostile_test.ts",
   "tests/e2e/soak_test.ts",
+];
+
+/** Files that run in one process, as they make what they test of one bundle. */
+export const bundled: readonly string[] = [
+  "tests/delivery/compile_test.ts",
+  "tests/delivery/npm_test.ts",
+  "tests/delivery/deb_test.ts",
+  "tests/delivery/install_test.ts",
 ];
 
 /** The folder of unit tests. */
@@ -156,14 +160,15 @@ export function planUnits(
   ): Unit[] {
     if (files.length <= processes) return each(files);
     return deal(files, processes).map((files, index) => ({
-      name: `${name}, ${index + 1}`,
+      name: processes === 1 ? name : `${name}, ${index + 1}`,
       args: [...unchecked, together, "--", ...files],
     }));
   }
   const units = tests.filter((file) => file.startsWith(unit));
   const long = longest.filter((file) => tests.includes(file));
+  const delivered = bundled.filter((file) => tests.includes(file));
   const rest = tests.filter((file) =>
-    !units.includes(file) && !long.includes(file)
+    ![units, long, delivered].some((files) => files.includes(file))
   );
   // The processes that take longest are started first.
   return [
@@ -172,6 +177,7 @@ export function planUnits(
       : isChecked && tests.length > 0
       ? [{ name: types, args: ["check", ...tests] }]
       : [],
+    ...isTimed ? each(delivered) : grouped("delivery", delivered, 1),
     ...each(long),
     ...isWhole ? [{ name: "examples", args: [...unchecked, examples] }] : [],
     ...isWhole || others.length === 0 ? [] : [{

@@ -1,15 +1,20 @@
 /**
  * What `deno task compile` embeds. The runtime that a compiled program stands
- * on may not be reachable, so `deno` itself takes its place: the result does
+ * on may not be reachable, so another program takes its place: the result does
  * not run, but holds all that the real one would.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { Buffer } from "node:buffer";
 import { basename, join } from "node:path";
-import { bundle } from "../../tools/bundle.ts";
-import { targets } from "../../tools/compile.ts";
+import { compile, targets } from "../../tools/compile.ts";
 import { lazyPackages, startedModules } from "../../tools/modules.ts";
+import { runtime, sharedBundle } from "../support/delivered.ts";
 import { freePort } from "../support/peer.ts";
 import { otlpVariables } from "../support/otlp_receiver.ts";
 
@@ -18,13 +23,37 @@ const decoder = new TextDecoder();
 
 async function runCompile(
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly code: number; readonly stderr: string }> {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", join(root, "tools", "compile.ts"), ...args],
-    env: { DENORT_BIN: Deno.execPath(), NO_COLOR: "1", ...env },
+    env: { DENORT_BIN: runtime, NO_COLOR: "1" },
   }).output();
   return { code, stderr: decoder.decode(stderr) };
+}
+
+/** Compiles the shared bundle, with variables in the environment. */
+async function compileShared(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const all = Object.entries({ ...env, DENORT_BIN: runtime });
+  const before = all.map(([name]) => [name, Deno.env.get(name)] as const);
+  for (const [name, value] of all) Deno.env.set(name, value);
+  try {
+    assertEquals(await compile(args, { bundled: await sharedBundle() }), 0);
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
+}
+
+/** What is embedded comes after the runtime; a margin for its last page. */
+async function readEmbedded(program: string): Promise<Buffer> {
+  const { size } = await Deno.stat(runtime);
+  const bytes = Buffer.from(await Deno.readFile(program));
+  return bytes.subarray(Math.max(0, size - 65_536));
 }
 
 Deno.test("compile.ts embeds every module, and the permissions", async () => {
@@ -34,16 +63,9 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
     const { code, stderr } = await runCompile(["--output", output]);
     assertEquals(code, 0, stderr);
 
-    const [program, runtime] = await Promise.all([
-      Deno.readFile(output),
-      Deno.stat(Deno.execPath()),
-    ]);
-    // What is embedded comes after the runtime; a margin for its last page.
-    const embedded = Buffer.from(program.buffer).subarray(
-      runtime.size - 65_536,
-    );
-    const modules = join(directory, "modules");
-    await bundle(modules);
+    const embedded = await readEmbedded(output);
+    // Another one, made by another process.
+    const modules = await sharedBundle();
     const names = (await Array.fromAsync(Deno.readDir(modules)))
       .map(({ name }) => name).filter((name) => name.endsWith(".js")).sort();
     assertEquals(
@@ -67,8 +89,12 @@ Deno.test("compile.ts embeds every module, and the permissions", async () => {
 
     // The same commit makes the same bytes, wherever they go.
     const again = join(directory, "again");
-    assertEquals((await runCompile(["--output", again])).code, 0);
-    assert(Buffer.from(program.buffer).equals(await Deno.readFile(again)));
+    await compileShared(["--output", again]);
+    assert(
+      Buffer.from(await Deno.readFile(output)).equals(
+        await Deno.readFile(again),
+      ),
+    );
 
     const text = embedded.toString("latin1");
     // Packages that are imported only where they are needed.
@@ -121,15 +147,11 @@ Deno.test("compile.ts makes a program that exports telemetry where Deno does, wi
   try {
     const output = join(directory, "websocksy");
     const flags = "--min-semi-space-size=16,--no-opt";
-    const { code, stderr } = await runCompile(
+    await compileShared(
       ["--output", output, `--v8-flags=${flags}`],
-      { ...otlpVariables(freePort()) },
+      otlpVariables(freePort()),
     );
-    assertEquals(code, 0, stderr);
-    const program = await Deno.readFile(output);
-    const { size } = await Deno.stat(Deno.execPath());
-    const embedded = Buffer.from(program.buffer).subarray(size - 65_536);
-    const text = embedded.toString("latin1");
+    const text = (await readEmbedded(output)).toString("latin1");
     assertEquals(exportsTelemetry(text), true);
     assertStringIncludes(text, ',"--min-semi-space-size=16","--no-opt"]');
   } finally {
@@ -153,9 +175,10 @@ Deno.test("compile.ts names an argument that it does not know", async () => {
     [["--what"], "--what"],
   ];
   for (const [args, message] of cases) {
-    const { code, stderr } = await runCompile(args);
-    assertEquals(code, 2);
-    assertStringIncludes(stderr, message);
-    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    await assertRejects(() => compile(args), Error, message);
   }
+  const { code, stderr } = await runCompile(["--what"]);
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "--what");
+  assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
 });

@@ -13,6 +13,7 @@ import { emulate } from "../../tools/emulate.ts";
 import { stdArguments } from "../../tools/std.ts";
 import { asRoot } from "../../tools/programs.ts";
 import { root } from "../support/command.ts";
+import { sharedBundle } from "../support/delivered.ts";
 import { needing } from "../support/needing.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 
@@ -59,7 +60,9 @@ Deno.test(needing(["dpkg-deb", "ip", "overlay"], {
     // The service's user runs what is in it.
     await Deno.chmod(directory.path, 0o755);
     const options = {
-      program: await emulate(join(directory.path, "program")),
+      program: await emulate(join(directory.path, "program"), {
+        bundled: await sharedBundle(),
+      }),
       maintainer: "The websocksy authors <websocksy@debian.example>",
       arch: "all",
       time,

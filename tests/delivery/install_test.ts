@@ -8,6 +8,7 @@ import { join } from "node:path";
 import manifest from "../../deno.json" with { type: "json" };
 import { stdArguments } from "../../tools/std.ts";
 import { root, runCommand } from "../support/command.ts";
+import { runtime } from "../support/delivered.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { needing } from "../support/needing.ts";
 
@@ -129,8 +130,7 @@ Deno.test(
             ...["--output", downloads.path],
           ],
           cwd: root,
-          // See compile_test.ts for what takes the place of the runtime.
-          env: { DENORT_BIN: Deno.execPath(), SOURCE_DATE_EPOCH: "1700000000" },
+          env: { DENORT_BIN: runtime, SOURCE_DATE_EPOCH: "1700000000" },
         }).output();
         assert(success, new TextDecoder().decode(stderr));
         const made = await Array.fromAsync(Deno.readDir(downloads.path));

@@ -6,6 +6,7 @@ import manifest from "../../deno.json" with { type: "json" };
 import { makeNpmPackage } from "../../tools/npm.ts";
 import { RawClient } from "../support/client.ts";
 import { Command, runCommand } from "../support/command.ts";
+import { sharedBundle } from "../support/delivered.ts";
 import { needing } from "../support/needing.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { framingPlugin } from "../support/plugin_bed.ts";
@@ -31,9 +32,10 @@ Deno.test(needing(["npm", "unix"], {
     );
     const [one, two, empty] = places as [string, string, string];
     for (const place of places) await Deno.mkdir(place);
-    const tarball = await makeNpmPackage(one);
+    const source = { bundled: await sharedBundle() };
+    const tarball = await makeNpmPackage(one, source);
     assertEquals(
-      await Deno.readFile(await makeNpmPackage(two)),
+      await Deno.readFile(await makeNpmPackage(two, source)),
       await Deno.readFile(tarball),
     );
     await install(empty, tarball);

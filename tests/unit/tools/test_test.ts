@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import {
+  bundled,
   formatTimings,
   longest,
   parseTestArguments,
@@ -38,13 +39,21 @@ Deno.test("planUnits() begins long files first, and has others together", () => 
   );
   const files = [
     ...["tests/unit/a_test.ts", "tests/unit/b_test.ts", "tests/unit/c_test.ts"],
-    ...[long!, "core", ...others, longer!],
+    ...[long!, "core", ...others, longer!, ...bundled],
   ];
   const options = { flags: ["--filter=x"], isChecked: true, isTimed: false };
   const units = planUnits(files, options);
   const names = units.map(({ name }) => name);
-  assertEquals(names.slice(0, 7), [
-    ...["types", longer, long, "examples", "unit tests, 1", "unit tests, 2"],
+  assertEquals(names.slice(0, 8), [
+    ...[
+      "types",
+      "delivery",
+      longer,
+      long,
+      "examples",
+      "unit tests, 1",
+      "unit tests, 2",
+    ],
     "other tests, 1",
   ]);
   assert(names.length < 20, "some are together");
@@ -58,7 +67,7 @@ Deno.test("planUnits() begins long files first, and has others together", () => 
   for (const args of runs) assertEquals(args.includes("--filter=x"), true);
   const timed = planUnits(files, { ...options, isTimed: true });
   assertEquals(timed.map(({ name }) => name), [
-    ...names.slice(0, 6),
+    ...["types", ...bundled, ...names.slice(2, 7)],
     ...others,
   ]);
 });
@@ -88,7 +97,9 @@ Deno.test("planUnits() makes one process of one file", () => {
 });
 
 Deno.test("The files that are treated in their own way are there", async () => {
-  for (const file of longest) await Deno.stat(join(root, file));
+  for (const file of [...longest, ...bundled]) {
+    await Deno.stat(join(root, file));
+  }
 });
 
 Deno.test("readOutcome() sums what passed, and names what was ignored", () => {
