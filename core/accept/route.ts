@@ -46,6 +46,51 @@ export interface RouteMatch {
 const UNUSUAL = /[%\\]|\/\/|\/\./;
 
 /**
+ * Finds the first route that a request for a file matches, however the file
+ * system spells names: on many systems, `/VNC/a` is the file of `/vnc/a`, and a
+ * different spelling must not lead around the access section of a route.
+ *
+ * @param routes The routes, in order.
+ * @param request The request, which {@linkcode findRoute} has not refused.
+ * @returns The route; `undefined` if there is none.
+ */
+export function findFileRoute(
+  routes: readonly Route[],
+  { endpoint, headers }: Pick<RequestHead, "endpoint" | "headers">,
+): Route | undefined {
+  const file = foldPath(endpoint);
+  return routes.find(({ pattern }) => {
+    const path = foldPath(pattern.path);
+    const isPath = pattern.isPrefix ? file.startsWith(path) : file === path;
+    return isPath &&
+      (pattern.host === undefined || pattern.host === hostOf(headers));
+  });
+}
+
+/**
+ * Converts a path so that all spellings of one file have the same result: in
+ * another case (macOS, Windows), composed otherwise (macOS), with dots or
+ * spaces behind a name (Windows). Files that differ may have the same one, too.
+ */
+function foldPath(path: string): string {
+  return decodePath(path)
+    .normalize("NFKC")
+    .toUpperCase()
+    .toLowerCase()
+    .normalize("NFC")
+    .replace(/[. ]+(?=\/|$)/g, "");
+}
+
+/** Decodes percent-escapes; a path whose escapes are not UTF-8 is no file's. */
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+/**
  * Finds the first route that a request matches.
  *
  * @param routes The routes, in order.

@@ -13,7 +13,7 @@ import {
   toQuery,
 } from "../accept/connect.ts";
 import { toRefusal, unavailable } from "../accept/refusal.ts";
-import { findRoute, type RouteMatch } from "../accept/route.ts";
+import { findFileRoute, findRoute, type RouteMatch } from "../accept/route.ts";
 import type { Access, AccessRequest, Session } from "../access/access.ts";
 import type { RemoteAddress } from "../api.ts";
 import { RequestError } from "../errors.ts";
@@ -172,7 +172,12 @@ export class Requests
     const { access, core, routes = [] } = config.current;
     if (access === undefined) return undefined;
     const findDemands = (): readonly string[] =>
-      demandsOn(core.access, findRoute(routes, request));
+      demandsOn(
+        core.access,
+        findRoute(routes, request)?.route.access,
+        // A different spelling of the path may name the same file.
+        findFileRoute(routes, request)?.access,
+      );
     return {
       user: undefined,
       async admit(): Promise<void> {
@@ -272,7 +277,7 @@ export class Requests
     if (routes.length > 0) client.match = findRoute(routes, request);
     client.protocols = checkHandshake(request, client.match?.route ?? core);
     if (access === undefined) return;
-    const demands = demandsOn(core.access, client.match);
+    const demands = demandsOn(core.access, client.match?.route.access);
     if (demands.length === 0) return;
     const { remote, protocols } = client;
     const asked: AccessRequest = { request, remote, protocols };
@@ -442,12 +447,9 @@ export class Requests
 
 /** The access sections that a request has to satisfy: that of all, and that of its route. */
 function demandsOn(
-  all: string | undefined,
-  match: RouteMatch | undefined,
+  ...names: readonly (string | undefined)[]
 ): readonly string[] {
-  const own = match?.route.access;
-  return [all, own === all ? undefined : own]
-    .filter((name) => name !== undefined);
+  return [...new Set(names.filter((name) => name !== undefined))];
 }
 
 /** Who has asked for a page; the proxy, where its fields name two clients. */

@@ -351,6 +351,12 @@ testEngines(
     await directory.write("www/team@a/secret.txt", "secret");
     await directory.write("www/vnc/secret.txt", "secret");
     await directory.write("www/open.txt", "open");
+    // Elsewhere, these are names of the same folder without that.
+    if (Deno.build.os === "linux") {
+      for (const name of ["Vnc", "vnc.", "VNC ", "\uff56nc"]) {
+        await Deno.symlink("vnc", `${directory.path}/www/${name}`);
+      }
+    }
     const file = await write(
       directory,
       `[core]
@@ -409,6 +415,10 @@ host = ${peer.host}
         "/vnc\\secret.txt",
         "/vnc;x/secret.txt",
         "/VNC/secret.txt",
+        "/Vnc/secret.txt",
+        "/vnc./secret.txt",
+        "/%56NC%20/secret.txt",
+        "/%ef%bd%96nc/secret.txt",
         "/vnc/secret.txt?",
         "/vnc/secret.txt#x",
         `http://${host}/vnc/secret.txt`,

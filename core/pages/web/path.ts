@@ -49,16 +49,22 @@ export function arePlainNames(
 }
 
 /**
+ * What names a file on Windows in another way than by its name: a colon follows
+ * a drive, or precedes an alternate stream; a dot or space at the end is
+ * dropped; `SECRET~1` is a short name of another file.
+ */
+const WINDOWS_NAME = /:|[. ]$|^[^.~]{1,6}~\d+(?:\.|$)/;
+
+/**
  * Reports whether a file or folder of a name may be served: whether it is a
  * single name on every system, and not hidden.
  *
  * @param name The name.
  */
 export function isPlainName(name: string | undefined): name is string {
-  // On Windows, a colon follows a drive, or precedes an alternate stream of a
-  // file.
   return name !== undefined && name !== "" && !name.startsWith(".") &&
-    !/[/\\\0]/.test(name) && !(Deno.build.os === "windows" && /:/.test(name));
+    !/[/\\\0]/.test(name) &&
+    !(Deno.build.os === "windows" && WINDOWS_NAME.test(name));
 }
 
 function decode(text: string): string | undefined {

@@ -1,5 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { findRoute, type Route } from "../../../core/accept/route.ts";
+import {
+  findFileRoute,
+  findRoute,
+  type Route,
+} from "../../../core/accept/route.ts";
 import { parsePattern } from "../../../core/config/route_options.ts";
 import { RequestError } from "../../../core/errors.ts";
 
@@ -103,4 +107,30 @@ Deno.test("findRoute() refuses a path that a proxy may take for another one", {
     const headers = new Headers();
     assertEquals(findRoute([], { endpoint, headers }), undefined);
   }
+});
+
+Deno.test("findFileRoute() finds a route by any spelling of a file", {
+  permissions,
+}, () => {
+  const routes = ["//app.example/vnc/*", "/vnc/a", "/vnc/*", "/caf%C3%A9/*"]
+    .map(makeRoute);
+  const cases: readonly (readonly [endpoint: string, found?: string])[] = [
+    ...["/vnc/b", "/VNC/b", "/vn%43/b", "/vnc./b", "/vnc%20/b", "/vnc%2E%20/b"]
+      .map((endpoint) => [endpoint, "/vnc/*"] as const),
+    ...["/vnc/a", "/vnc/A", "/Vnc/a.", "/vnc/%61%20"]
+      .map((endpoint) => [endpoint, "/vnc/a"] as const),
+    ...["/caf%c3%a9/b", "/cafe%cc%81/b", "/CAF%C3%89/b"]
+      .map((endpoint) => [endpoint, "/caf%C3%A9/*"] as const),
+    ["/vncx/b"],
+    ["/vnc"],
+    ["/vnc%ff/b"],
+  ];
+  for (const [endpoint, found] of cases) {
+    const headers = new Headers({ host: "h" });
+    const route = findFileRoute(routes, { endpoint, headers });
+    assertEquals(route?.pattern.text, found, endpoint);
+  }
+  const headers = new Headers({ host: "app.example" });
+  const route = findFileRoute(routes, { endpoint: "/VNC/b", headers });
+  assertEquals(route?.pattern.text, "//app.example/vnc/*");
 });

@@ -19,7 +19,7 @@ Deno.test("parseWebPath() finds a place below a folder", {
     ["/a/", ["a"], true, "a", ""],
     ["/a/b.txt?c=/../d?e", ["a", "b.txt"], false, "b.txt", "?c=/../d?e"],
     ["/%61%20b/%C3%A9", ["a b", "é"], false, "%C3%A9", ""],
-    ["/a..b/c.", ["a..b", "c."], false, "c.", ""],
+    ["/a..b/c..d", ["a..b", "c..d"], false, "c..d", ""],
     ["/a+b/%2b%3F%23", ["a+b", "+?#"], false, "%2b%3F%23", ""],
     ["/%252e", ["%2e"], false, "%252e", ""],
   ];
@@ -61,8 +61,11 @@ Deno.test(
 Deno.test("isPlainName() leaves out what is hidden or no name", {
   permissions,
 }, () => {
-  for (const name of ["a", "a.b", "a..", " ", "é", "-", "~"]) {
+  for (const name of ["a", "a.b", "é", "-", "~", "a~b", "abcdefg~1.txt"]) {
     assertEquals(isPlainName(name), true, name);
+  }
+  for (const name of ["a..", " ", "a ", "a:b", "SECRET~1", "a~12.TXT"]) {
+    assertEquals(isPlainName(name), Deno.build.os !== "windows", name);
   }
   for (const name of [undefined, "", ".", "..", ".a", "a/b", "\\", "a\0"]) {
     assertEquals(isPlainName(name), false, name);
