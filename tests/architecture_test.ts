@@ -95,6 +95,7 @@ const pure = [
   "core/accept/answer_fields.ts",
   "core/accept/client_address.ts",
   "core/accept/route.ts",
+  "core/net/certificate_fault.ts",
   "core/net/tls_trust.ts",
   "core/net/trusted_proxies.ts",
   "core/websocket/utf8.ts",

@@ -8,6 +8,7 @@
 
 import type { PeerInfo, Refusal } from "../../core/api.ts";
 import { describeError } from "../../core/errors.ts";
+import { withCertificateRemedy } from "../../core/net/certificate_fault.ts";
 import { Deadline, untilAborted } from "../../core/time/deadline.ts";
 
 /** What comes of a question. */
@@ -163,7 +164,8 @@ export class Questions {
       }
       // The function that asks may have a shorter time-out of its own.
       const refuse = error instanceof Deno.errors.TimedOut ? 504 : 502;
-      return { refuse, why: `${directory}: ${describeError(error)}` };
+      const explained = withCertificateRemedy(error, "directory-ca = FILE");
+      return { refuse, why: `${directory}: ${describeError(explained)}` };
     } finally {
       deadline.release();
     }

@@ -6,6 +6,10 @@
 
 import type { TlsTrust } from "../net/tls_trust.ts";
 import { parseFingerprints } from "../net/tls_trust.ts";
+import {
+  type CertificateFault,
+  certificateFault,
+} from "../net/certificate_fault.ts";
 import { startTls } from "../net/start_tls.ts";
 
 /** The members of a connection that a peer needs. */
@@ -52,7 +56,7 @@ export async function openTls(
     return await startTls(await connect(), { hostname: name, caCerts }, signal);
   } catch (error) {
     signal.throwIfAborted();
-    if (tlsCa === undefined || !isSelfSigned(error)) {
+    if (tlsCa === undefined || certificateFault(error) !== "own") {
       throw explain(error, name);
     }
     const connection = await openWithOwn(tlsCa, name, options);
@@ -91,36 +95,21 @@ function rememberOwn(tlsCa: string, host: string): void {
   own.add(`${host}\n${tlsCa}`);
 }
 
-/** Deno's error for a self-signed certificate that may sign others. */
-function isSelfSigned(error: unknown): boolean {
-  return error instanceof Error && error.message.includes("CaUsedAsEndEntity");
-}
-
-/** Advice for the user, by a part of the error's message. */
-const remedies: readonly (readonly [words: string, remedy: string])[] = [
-  [
-    "CaUsedAsEndEntity",
+/** Advice for the user. */
+const remedies: Readonly<Record<CertificateFault, string>> = {
+  own:
     "it has signed itself: trust it with the backend's option tls-ca = FILE, or tls-fingerprint = sha256/…",
-  ],
-  [
-    "UnknownIssuer",
+  unknown:
     "name the authority that signed it with the backend's option tls-ca = FILE, or itself with tls-fingerprint = sha256/…",
-  ],
-  [
-    "not valid for name",
-    "name what it is for with the backend's option tls-name",
-  ],
-  ["Expired", "renew it, or trust it with tls-fingerprint = sha256/…"],
-];
+  name: "name what it is for with the backend's option tls-name",
+  expired: "renew it, or trust it with tls-fingerprint = sha256/…",
+};
 
 function explain(error: unknown, name: string): unknown {
-  if (!(error instanceof Error)) return error;
-  if (!/certificate/i.test(error.message)) return error;
-  const remedy = remedies.find(([words]) => error.message.includes(words))
-    ?.[1];
-  if (remedy === undefined) return error;
+  const fault = certificateFault(error);
+  if (fault === undefined) return error;
   return new Error(
-    `the peer's certificate is not trusted for "${name}" (${remedy})`,
+    `the peer's certificate is not trusted for "${name}" (${remedies[fault]})`,
     { cause: error },
   );
 }

@@ -19,6 +19,7 @@
  */
 
 import { describeError, RequestError } from "../errors.ts";
+import { withCertificateRemedy } from "../net/certificate_fault.ts";
 import {
   ConnectionLost,
   openRedis,
@@ -362,7 +363,7 @@ export class FleetLimits {
       const timeout = this.#timeout;
       connection = await openRedis(location, { timeout, authorities });
     } catch (error) {
-      return this.#leave(error);
+      return this.#leave(withCertificateRemedy(error, "limits-ca = FILE"));
     }
     if (this.#state.name === "over") {
       return connection.close(new Error("the program ends"));

@@ -7,6 +7,7 @@
 
 import { absolutePath } from "../absolute_path.ts";
 import { ConfigError, describeError } from "../errors.ts";
+import { withCertificateRemedy } from "../net/certificate_fault.ts";
 import { ChangingFile } from "../files/changing_file.ts";
 import { parseKeys, type TokenKey } from "./key_set.ts";
 
@@ -135,8 +136,9 @@ class FetchedKeys implements KeySource {
       this.#due = performance.now() + refreshAfter;
     } catch (error) {
       this.#due = performance.now() + leastPause;
+      const explained = withCertificateRemedy(error, "DENO_CERT=FILE");
       this.#options.onWarning(
-        `cannot get keys from ${this.#url.origin}: ${describeError(error)}`,
+        `cannot get keys from ${this.#url.origin}: ${describeError(explained)}`,
       );
     }
   }

@@ -170,7 +170,7 @@ Deno.test(needing(["redis-server", "dnsmasq", "nginx", "openssl"], {
         "refuse",
         ({ target }) => target === "/distrusted/desk",
       );
-      assertMatch(String(why), /UnknownIssuer/);
+      assertMatch(String(why), /directory-ca = FILE\): .*UnknownIssuer/);
     });
 
     await t.step("peers come and go while clients connect", async () => {
