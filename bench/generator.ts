@@ -43,6 +43,8 @@ export interface LoadRequest extends Omit<LoadOptions, "load"> {
   readonly pid: number;
   /** Seconds that are measured. */
   readonly seconds: number;
+  /** Processor seconds after which a bridge counts as warm. */
+  readonly warm: number;
   /** Seconds before the measurement; more while the bridge is cold. */
   readonly warmUp: number;
   /** Seconds that a cold bridge is given at most to become warm. */

@@ -31,12 +31,6 @@ import {
 
 /** Clients that connect and leave before memory is measured, so that everything is loaded. */
 const IDLE_WARM_UP = 20;
-/**
- * Processor seconds after which a bridge counts as warm. Bridges on V8 are
- * several times slower until their code is compiled, and how long that takes
- * depends on their share of a processor.
- */
-const WARM = 1;
 const SETTLE_TIMEOUT = 6000;
 const QUIET_TIMEOUT = 10_000;
 /**
@@ -106,12 +100,12 @@ async function measureLoad(
 }
 
 async function warmUp(
-  { pid, warmUp, warmUpLimit }: LoadRequest,
+  { pid, warm, warmUp, warmUpLimit }: LoadRequest,
   load: RunningLoad,
 ): Promise<void> {
   const deadline = performance.now() + warmUpLimit * 1000;
   await load.run(warmUp);
-  while (processorSeconds(pid) < WARM && performance.now() < deadline) {
+  while (processorSeconds(pid) < warm && performance.now() < deadline) {
     await load.run(0.1);
   }
 }
