@@ -6,9 +6,14 @@
 
 import { setImmediate } from "node:timers/promises";
 import { CloseError } from "../errors.ts";
-import type { EncodedMessages } from "./message_encoder.ts";
+import type { EncodedMessages, StreamEncoder } from "./message_encoder.ts";
 import type { FramedRead, StreamFramer } from "./message_framer.ts";
-import { chargeSince, createReader, giveWay } from "../memory/read_budget.ts";
+import {
+  beginWork,
+  chargeSince,
+  createReader,
+  giveWay,
+} from "../memory/read_budget.ts";
 import { IdleWatch } from "../time/idle_watch.ts";
 import { Pace, type Throttles } from "./pace.ts";
 import { PeerReader } from "./peer_reader.ts";
@@ -144,6 +149,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
   tap: BridgeTap | undefined;
   /** Bytes of the write under way. */
   #unwritten = 0;
+  #unwrittenMessages = 0;
   /** Number of reads from the peer, which show its progress. */
   #reads = 0;
   /** Identifies the peer to the read budget. */
@@ -253,35 +259,61 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     });
   }
 
-  async #write(messages: IncomingMessages): Promise<void> {
+  #write(messages: IncomingMessages): Promise<void> {
     this.#output = "writing";
+    const { encoder } = this.#framer;
+    if (encoder !== undefined) return this.#encode(messages, encoder);
+    return this.#give(messages).then(this.#onWritten, this.#onWriteFailed);
+  }
+
+  async #encode(
+    messages: IncomingMessages,
+    encoder: StreamEncoder,
+  ): Promise<void> {
     try {
-      const { encoder } = this.#framer;
-      const encoding = encoder?.encode(messages);
+      const encoding = encoder.encode(messages);
       const given: EncodedMessages = encoding instanceof Promise
         ? await encoding
-        : encoding ?? messages;
-      this.#unwritten = given.data.length;
-      // A peer may answer before the write is over.
-      this.tap?.toPeer(given);
-      await this.#peer.write(given);
+        : encoding;
+      await this.#give(given);
       this.#unwritten = 0;
       this.toPeer.messages += given.ends.length;
       this.toPeer.bytes += given.data.length;
-      encoder?.written();
+      encoder.written();
       if (given.failure !== undefined) throw given.failure;
       this.#output = "ready";
     } catch (error) {
-      this.#output = "failed";
-      // A peer that has ended its side need not read more.
-      if (this.#input === "ended") return;
-      this.#error ??= error;
-      if (this.#peer.isDatagram || error instanceof CloseError) {
-        this.#fail(error);
-      } // Data that the peer sent before may still be on its way to the client.
-      else this.#watchPeer();
+      this.#onWriteFailed(error);
     }
   }
+
+  #give(given: EncodedMessages): Promise<void> {
+    this.#unwritten = given.data.length;
+    this.#unwrittenMessages = given.ends.length;
+    // A peer may answer before the write is over.
+    this.tap?.toPeer(given);
+    return this.#peer.write(given);
+  }
+
+  // They run for each message: made once, as an async function costs more.
+
+  #onWritten = (): void => {
+    this.toPeer.messages += this.#unwrittenMessages;
+    this.toPeer.bytes += this.#unwritten;
+    this.#unwritten = 0;
+    this.#output = "ready";
+  };
+
+  #onWriteFailed = (error: unknown): void => {
+    this.#output = "failed";
+    // A peer that has ended its side need not read more.
+    if (this.#input === "ended") return;
+    this.#error ??= error;
+    if (this.#peer.isDatagram || error instanceof CloseError) {
+      this.#fail(error);
+    } // Data that the peer sent before may still be on its way to the client.
+    else this.#watchPeer();
+  };
 
   /**
    * Copies from the peer to the client until the peer's side has ended; never
@@ -303,7 +335,7 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
         // connection with unread data would reset it, and lose what the peer has
         // not read yet.
         if (this.#isEnding) continue;
-        const start = performance.now();
+        const start = beginWork(this.#reading, count);
         const framing = this.#framer.push(count);
         const framed = framing instanceof Promise ? await framing : framing;
         const room = this.#send(framed);

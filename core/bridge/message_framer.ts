@@ -126,7 +126,17 @@ export function mostFramed(maxMessage: number): number {
   return maxMessage + largestSize + mostLarger(maxMessage);
 }
 
-const nothing: FramedRead = { data: new Uint8Array(0), messages: [] };
+const none: OutgoingMessage[] = [];
+const nothing: FramedRead = { data: new Uint8Array(0), messages: none };
+
+function added(
+  messages: OutgoingMessage[],
+  message: OutgoingMessage,
+): OutgoingMessage[] {
+  if (messages.length === 0) return [message];
+  messages.push(message);
+  return messages;
+}
 
 /** Runs a framing function on the bytes of one peer. */
 export class MessageFramer implements StreamFramer {
@@ -198,7 +208,8 @@ export class MessageFramer implements StreamFramer {
    */
   #frame(fresh: number | undefined): FramedRead {
     const buffer = this.#buffer;
-    const messages: OutgoingMessage[] = [];
+    // An array that grows takes room for more: nearly always, there is one.
+    let messages: OutgoingMessage[] = none;
     let larger: LargerMessages | undefined;
     let failure: CloseError | undefined;
     let hasText = false;
@@ -215,7 +226,7 @@ export class MessageFramer implements StreamFramer {
         if (type === "discard") continue;
         const text = type === "text";
         if (message === undefined) {
-          messages.push({
+          messages = added(messages, {
             start: first + (start ?? 0),
             end: first + (end ?? length),
             text,
@@ -227,7 +238,11 @@ export class MessageFramer implements StreamFramer {
             larger ??= new LargerMessages(this.#maxMessage);
             larger.add(messages.length, message);
           }
-          messages.push({ start: first, end: first + message.length, text });
+          messages = added(messages, {
+            start: first,
+            end: first + message.length,
+            text,
+          });
         }
         hasText ||= text;
       }
@@ -390,6 +405,15 @@ function demoteInvalidText(
   const last = messages[messages.length - 1]!.end;
   const allValid = isValidUtf8(data, first, last);
   if (allValid && messages.length === 1) return messages;
+  return demoteSome(data, messages, allValid);
+}
+
+function demoteSome(
+  data: Uint8Array,
+  messages: readonly OutgoingMessage[],
+  allValid: boolean,
+): readonly OutgoingMessage[] {
+  const last = messages[messages.length - 1]!.end;
   function isValid({ start, end }: OutgoingMessage): boolean {
     if (start === end) return true;
     return allValid

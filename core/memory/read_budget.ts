@@ -10,7 +10,7 @@ import { setImmediate } from "node:timers";
 const budget = 4 * 1024 * 1024;
 
 /** What a millisecond counts in the budget, in bytes: the budget is ten of them. */
-const costOfTime = budget / 10;
+const costOfTime = Math.round(budget / 10);
 
 /**
  * Milliseconds of reading after which the thread rests, and for how long: what
@@ -30,6 +30,8 @@ const modestTogether = budget / modest;
 export interface Reader {
   /** Bytes that its last read has counted so far. */
   used: number;
+  /** Small reads, from now on, whose work is taken to be as quick as the last. */
+  quick: number;
 }
 
 /** What counts since the event loop came to others. */
@@ -47,7 +49,7 @@ let isTurning = false;
  * @returns The account, empty.
  */
 export function createReader(): Reader {
-  return { used: 0 };
+  return { used: 0, quick: 0 };
 }
 
 /**
@@ -108,16 +110,42 @@ export function charge(reader: Reader, bytes: number): void {
   used += bytes;
 }
 
+/** Bytes up to which a read is small. */
+const smallRead = 1024;
+
+/** What a small read counts whose work is not measured, in bytes: as 10 µs do. */
+const quickCost = Math.round(costOfTime / 100);
+
+/** After a small read whose work was quick, that of so many is not measured: to ask for the time costs more than some of them. */
+const notMeasured = 7;
+
+/**
+ * Begins with the work on what was read.
+ *
+ * @param reader Who has read it.
+ * @param count Bytes that were read.
+ * @returns What {@linkcode chargeSince} needs.
+ */
+export function beginWork(reader: Reader, count: number): number {
+  if (reader.quick === 0 || count > smallRead) return performance.now();
+  reader.quick--;
+  charge(reader, quickCost);
+  return 0;
+}
+
 /**
  * Counts the time that it took to handle what was read, which its bytes do not
  * tell: as many bytes are one message or ten thousand.
  *
  * @param reader Who has read it.
- * @param start When it began, as of `performance.now()`.
+ * @param start What {@linkcode beginWork} returned.
  */
 export function chargeSince(reader: Reader, start: number): void {
+  if (start === 0) return;
   // Whole numbers are not allocated.
-  charge(reader, Math.round((performance.now() - start) * costOfTime));
+  const cost = Math.round((performance.now() - start) * costOfTime);
+  reader.quick = cost <= 2 * quickCost ? notMeasured : 0;
+  charge(reader, cost);
 }
 
 /**

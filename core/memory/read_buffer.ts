@@ -148,6 +148,8 @@ export const largestTogether = 64 * 1024;
 export class ReadBuffer {
   #size = new ReadSize();
   #bytes = takeMemory(this.#size.bytes);
+  /** The room that was offered last while nothing was held. */
+  #room: Uint8Array<ArrayBuffer> | undefined;
   #start = headroom;
   #end = headroom;
 
@@ -205,7 +207,15 @@ export class ReadBuffer {
       this.#start = headroom;
       this.#end = headroom + held;
     }
-    return this.#bytes.subarray(this.#end, this.#end + size + tailroom);
+    const length = size + tailroom;
+    if (held > 0) {
+      return this.#bytes.subarray(this.#end, this.#end + length);
+    }
+    // Small reads use the same room again and again.
+    const room = this.#room;
+    return room?.buffer === this.#bytes.buffer && room.length === length
+      ? room
+      : this.#room = this.#bytes.subarray(headroom, headroom + length);
   }
 
   /**
@@ -281,6 +291,7 @@ export class ReadBuffer {
     this.#size.release();
     giveMemory(this.#bytes);
     this.#bytes = none;
+    this.#room = undefined;
     this.#start = this.#end = 0;
   }
 

@@ -261,12 +261,22 @@ class StreamPeer implements Peer {
     return this.#connection.read(buffer);
   }
 
-  async write({ data }: IncomingMessages): Promise<void> {
-    let rest = data;
+  write({ data }: IncomingMessages): Promise<void> {
+    if (data.length === 0) return Promise.resolve();
+    // Nearly always, the system takes all at once: an async function would cost
+    // more.
+    return this.#connection.write(data).then((count) => {
+      this.written += count;
+      return count < data.length
+        ? this.#writeRest(data.subarray(count))
+        : undefined;
+    });
+  }
+
+  async #writeRest(rest: Uint8Array): Promise<void> {
     while (rest.length > 0) {
       const count = await this.#connection.write(rest);
       this.written += count;
-      if (count === rest.length) return;
       rest = rest.subarray(count);
     }
   }

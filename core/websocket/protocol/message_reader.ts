@@ -29,6 +29,12 @@ const KEEP_LIMIT = 0x2_0000;
 const MIN_CAPACITY = 256;
 /** Bytes: so many that were decompressed are handed out before the next ones are. */
 const mostTogether = 256 * 1024;
+/**
+ * Nothing is added to these: the first element makes a new array. One that
+ * grows takes room for more, and most reads have one message.
+ */
+const noEnds: number[] = [];
+const noBatches: IncomingMessages[] = [];
 /** The turns of a batch of texts. */
 const ALL_TEXT: readonly number[] = Object.freeze([0]);
 
@@ -75,11 +81,11 @@ export class MessageReader {
   // The type of the one before them all counts as binary.
   #bytes: Uint8Array = NO_BYTES;
   #view: DataView = NO_VIEW;
-  #batches: IncomingMessages[] = [];
+  #batches: IncomingMessages[] = noBatches;
   #inflated: InflatedMessages | undefined;
   #batchStart = 0;
   #out = 0;
-  #ends: number[] = [];
+  #ends: number[] = noEnds;
   #turns: number[] | undefined;
   #lastOpcode = OPCODE_BINARY;
   #unchecked = -1;
@@ -279,7 +285,12 @@ export class MessageReader {
   #endInflated(): void {
     const batch = this.#inflated?.take();
     this.#inflated = undefined;
-    if (batch !== undefined) this.#batches.push(batch);
+    if (batch !== undefined) this.#addBatch(batch);
+  }
+
+  #addBatch(batch: IncomingMessages): void {
+    if (this.#batches.length === 0) this.#batches = [batch];
+    else this.#batches.push(batch);
   }
 
   /** Ends the batch of those messages that lie in the bytes of the read. */
@@ -292,8 +303,8 @@ export class MessageReader {
     const batch: Batch = { data, ends: this.#ends };
     if (turns !== undefined) batch.turns = turns;
     if (this.#ending.length > 0 && this.#ended) batch.ended = true;
-    this.#batches.push(batch);
-    this.#ends = [];
+    this.#addBatch(batch);
+    this.#ends = noEnds;
     this.#turns = undefined;
     this.#ended = true;
     this.#lastOpcode = OPCODE_BINARY;
@@ -307,7 +318,9 @@ export class MessageReader {
       this.#lastOpcode = this.#opcode;
       (this.#turns ??= []).push(this.#ends.length);
     }
-    this.#ends.push(this.#out - this.#batchStart);
+    const end = this.#out - this.#batchStart;
+    if (this.#ends.length === 0) this.#ends = [end];
+    else this.#ends.push(end);
   }
 
   /**
@@ -369,7 +382,7 @@ export class MessageReader {
    */
   pauseRead(): IncomingMessages[] {
     const batches = this.#batches;
-    this.#batches = [];
+    this.#batches = noBatches;
     return batches;
   }
 
@@ -394,7 +407,7 @@ export class MessageReader {
     // Nothing of a read is kept while the connection is quiet.
     this.#bytes = NO_BYTES;
     this.#view = NO_VIEW;
-    this.#batches = [];
+    this.#batches = noBatches;
     if (last || this.failure !== undefined) this.#assembly.drop();
     return batches;
   }
@@ -419,7 +432,7 @@ export class MessageReader {
       const batch: Batch = { data, ends: [data.length] };
       if (this.#opcode === OPCODE_TEXT) batch.turns = ALL_TEXT;
       if (ended) batch.ended = true;
-      this.#batches.push(batch);
+      this.#addBatch(batch);
     } else {
       this.#endMessage();
     }

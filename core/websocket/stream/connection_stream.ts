@@ -23,17 +23,12 @@ import type { BegunRead, DetachedConnection } from "./http_connection.ts";
 /** Waiting writes are joined up to this many bytes. */
 const joinLimit = 16 * 1024;
 
+const nothing = new Uint8Array();
+
 /** A write that waits. */
 interface Write {
   readonly bytes: Uint8Array;
   readonly sent: (() => void) | undefined;
-}
-
-/** What was read. */
-interface Chunk {
-  readonly bytes: Uint8Array;
-  /** Its memory, if that can be reused. */
-  readonly memory: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /**
@@ -99,11 +94,16 @@ export class ConnectionStream implements ByteStream {
   /** Resolves when the read that has begun has ended. */
   #reading: Promise<void> | undefined;
   #readSize = new ReadSize();
-  /** Chunks that wait: one, or two where the first came with the request. */
-  #held: Chunk[] = [];
+  /** The memory of that read, and of the chunk that waits. */
+  #memory: Uint8Array<ArrayBuffer> = nothing;
+  /** What came with the request, and the chunk that was read: they wait. */
+  #head: Uint8Array | undefined;
+  #chunk: Uint8Array | undefined;
   /** Memory of the chunk that was taken last. */
   #lent: Uint8Array<ArrayBuffer> | undefined;
   #writes: Write[] = [];
+  /** What is being sent and was not queued. */
+  #transferred: Uint8Array = nothing;
   /** How many writes are being sent. */
   #joined = 0;
   #input: Input = "open";
@@ -123,7 +123,7 @@ export class ConnectionStream implements ByteStream {
     this.#keepAlive = keepAlive;
     this.#onReleased = onReleased;
     this.#begun = begun;
-    if (head.length > 0) this.#held.push({ bytes: head, memory: undefined });
+    if (head.length > 0) this.#head = head;
   }
 
   get isFull(): boolean {
@@ -144,7 +144,7 @@ export class ConnectionStream implements ByteStream {
   }
 
   get isWaiting(): boolean {
-    return this.#held.length > 0;
+    return this.#chunk !== undefined || this.#head !== undefined;
   }
 
   start(handler: ByteStreamHandler): void {
@@ -154,9 +154,18 @@ export class ConnectionStream implements ByteStream {
 
   next(): Uint8Array | undefined {
     if (this.#lent !== undefined) giveMemory(this.#lent);
-    const chunk = this.#held.length > 0 ? this.#held.shift() : undefined;
-    this.#lent = chunk?.memory;
-    return chunk?.bytes;
+    this.#lent = undefined;
+    const head = this.#head;
+    if (head !== undefined) {
+      this.#head = undefined;
+      return head;
+    }
+    const chunk = this.#chunk;
+    if (chunk !== undefined) {
+      this.#chunk = undefined;
+      this.#lent = this.#memory;
+    }
+    return chunk;
   }
 
   more(): Promise<void> {
@@ -171,7 +180,7 @@ export class ConnectionStream implements ByteStream {
 
   drop(): void {
     if (this.#input === "open") this.#input = "dropping";
-    this.#held = [];
+    this.#head = this.#chunk = undefined;
     this.readAhead();
   }
 
@@ -185,8 +194,30 @@ export class ConnectionStream implements ByteStream {
       return new Promise((resolve) => this.#queue(bytes, resolve));
     }
     this.#count(bytes.length);
-    return this.#flush(bytes);
+    if (this.#writer === "idle") this.#writer = "writing";
+    this.#transferred = bytes;
+    return this.#connection.write(bytes)
+      .then(this.#onTransferred, this.#onTransferFailed);
   }
+
+  /** Nearly always, the system has taken all, and nothing else waits. */
+  #onTransferred = (count: number): void | Promise<void> => {
+    const { length } = this.#transferred;
+    const isDone = count === length && this.#writer === "writing" &&
+      this.#writes.length === 0 && this.#output === "open";
+    const bytes = this.#transferred;
+    this.#transferred = nothing;
+    if (!isDone) return this.#flush(bytes, count);
+    this.pending -= count;
+    this.sent += count;
+    this.#writer = "idle";
+  };
+
+  #onTransferFailed = (error: unknown): void => {
+    this.#transferred = nothing;
+    this.#fail(error);
+    this.#endFlush();
+  };
 
   end(): void {
     if (this.#output !== "open") return;
@@ -216,22 +247,37 @@ export class ConnectionStream implements ByteStream {
     this.#handler?.onClose();
   }
 
-  /** It is no async function, which would cost an idle connection more memory. */
+  /**
+   * It is no async function, and what its promise calls is made once: it runs
+   * for each read, and is all that an idle connection keeps of it.
+   */
   #read(): Promise<void> {
-    const { memory, count } = this.#begun ?? this.#begin();
-    this.#begun = undefined;
-    return count.then((length) => {
-      const turn = giveWay(this.reader, length ?? 0);
-      return turn === undefined
-        ? this.#take(memory, length)
-        : turn.then(() => this.#take(memory, length));
-    }, (error) => {
-      giveMemory(memory);
-      this.#fail(error);
-    });
+    const begun = this.#begun;
+    if (begun !== undefined) {
+      this.#begun = undefined;
+      this.#memory = begun.memory;
+      return begun.count.then(this.#onRead, this.#onReadFailed);
+    }
+    const memory = takeMemory(this.#readSize.bytes);
+    this.#memory = memory;
+    return this.#connection.read(memory)
+      .then(this.#onRead, this.#onReadFailed);
   }
 
-  #take(memory: Uint8Array<ArrayBuffer>, length: number | null): void {
+  #onRead = (length: number | null): void | Promise<void> => {
+    const turn = giveWay(this.reader, length ?? 0);
+    return turn === undefined
+      ? this.#take(length)
+      : turn.then(() => this.#take(length));
+  };
+
+  #onReadFailed = (error: unknown): void => {
+    giveMemory(this.#memory);
+    this.#fail(error);
+  };
+
+  #take(length: number | null): void {
+    const memory = this.#memory;
     this.#reading = undefined;
     if (this.isClosed) {
       giveMemory(memory);
@@ -247,14 +293,9 @@ export class ConnectionStream implements ByteStream {
         giveMemory(memory);
         this.readAhead();
       } else {
-        this.#held.push({ bytes: memory.subarray(0, length), memory });
+        this.#chunk = memory.subarray(0, length);
       }
     }
-  }
-
-  #begin(): BegunRead {
-    const memory = takeMemory(this.#readSize.bytes);
-    return { memory, count: this.#connection.read(memory) };
   }
 
   #queue(bytes: Uint8Array, sent: (() => void) | undefined): void {
@@ -277,8 +318,9 @@ export class ConnectionStream implements ByteStream {
    * Sends what waits, then ends our side if requested.
    *
    * @param first What is sent before.
+   * @param taken Bytes of it that the system has taken.
    */
-  async #flush(first?: Uint8Array): Promise<void> {
+  async #flush(first?: Uint8Array, taken = 0): Promise<void> {
     if (this.#writer === "idle") this.#writer = "writing";
     this.#joined = 0;
     try {
@@ -288,7 +330,10 @@ export class ConnectionStream implements ByteStream {
         bytes = this.#join()
       ) {
         while (bytes.length > 0) {
-          const count: number = await this.#connection.write(bytes);
+          const count: number = taken > 0
+            ? taken
+            : await this.#connection.write(bytes);
+          taken = 0;
           if (this.isClosed) return this.#endFlush();
           this.pending -= count;
           this.sent += count;

@@ -10,7 +10,7 @@ import {
   type SharedTimer,
   startSharedTimer,
 } from "../../time/shared_timers.ts";
-import { chargeSince, giveWay } from "../../memory/read_budget.ts";
+import { beginWork, chargeSince, giveWay } from "../../memory/read_budget.ts";
 import type { ByteStream, ByteStreamHandler } from "./byte_stream.ts";
 import type {
   EngineLimits,
@@ -213,7 +213,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       while (
         protocol.canReceive && (at < chunk.length || protocol.isPaused)
       ) {
-        const start = performance.now();
+        const start = beginWork(this.#stream.reader, chunk.length);
         let events: ReceiverEvents;
         if (protocol.isPaused) events = protocol.proceed();
         else {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import {
+  beginWork,
   chargeSince,
   createReader,
   giveWay,
@@ -115,3 +116,24 @@ Deno.test("giveWay() delays no read while there is little to do", {
   assertEquals(giveWay(createReader(), 100), undefined);
   assertEquals(giveWay(createReader(), large), undefined);
 });
+
+Deno.test(
+  "beginWork() does not measure small reads after a quick one, and measures slow and large ones",
+  { permissions },
+  () => {
+    const reader = createReader();
+    assert(beginWork(reader, 100) > 0);
+    // As if it had taken no time.
+    chargeSince(reader, performance.now() + 1000);
+    reader.used = 0;
+    assert(beginWork(reader, 2000) > 0);
+    assertEquals(reader.used, 0);
+    let unmeasured = 0;
+    while (beginWork(reader, 100) === 0) unmeasured++;
+    assertEquals(unmeasured, 7);
+    assert(reader.used > 0);
+    // As if it had taken a millisecond.
+    chargeSince(reader, performance.now() - 1);
+    assert(beginWork(reader, 100) > 0);
+  },
+);

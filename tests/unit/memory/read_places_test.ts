@@ -34,7 +34,7 @@ Deno.test("HttpConnection leaves its place for large reads when it ends", async 
         localAddr: { transport: "unix" },
       } as unknown as Deno.Conn,
       keepAlive: undefined,
-      reader: { used: 0 },
+      reader: { used: 0, quick: 0 },
       onReleased: () => {},
     });
     connection.resume();

@@ -38,7 +38,7 @@ function start(connection: Deno.Conn, onGone: () => void): ConnectionStream {
     connection,
     begun: undefined,
     keepAlive: undefined,
-    reader: { used: 0 },
+    reader: { used: 0, quick: 0 },
     onReleased: (): void => {},
   };
   const stream = new ConnectionStream(detached, new Uint8Array());
