@@ -9,35 +9,48 @@
 export class ConfigError extends Error {
   /** Where the option stands: `FILE:LINE`, or the option as written. */
   readonly origin: string | undefined;
-  /** The option of `[core]` that names the file which cannot be used, if one does. */
-  readonly names: FileOption | undefined;
 
   /**
    * Constructs a new instance.
    *
    * @param message Why, in one line.
    * @param origin Where the option stands.
-   * @param options `cause`; `names`: if the file is used where it is not known
-   * where the option stands.
+   * @param options `cause`.
    */
-  constructor(
-    message: string,
-    origin?: string,
-    options: ErrorOptions & { readonly names?: FileOption | undefined } = {},
-  ) {
+  constructor(message: string, origin?: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "ConfigError";
     this.origin = origin;
-    this.names = options.names;
   }
 }
 
-/** An option of `[core]` that names a file or a directory. */
-export interface FileOption {
+/**
+ * A file that an option of `[core]` names and that cannot be used. Who uses it
+ * does not know where the option stands.
+ */
+export class FileConfigError extends ConfigError {
   /** Name of the option. */
   readonly option: string;
-  /** The file. */
+  /** The file, as an absolute path. */
   readonly file: string;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param message Why, in one line.
+   * @param options `cause`, and what is named where.
+   */
+  constructor(
+    message: string,
+    { option, file, cause }: ErrorOptions & {
+      readonly option: string;
+      readonly file: string;
+    },
+  ) {
+    super(message, undefined, { cause });
+    this.option = option;
+    this.file = file;
+  }
 }
 
 /** A request that is not accepted: it is answered with an HTTP status. */

@@ -23,7 +23,7 @@ import {
 } from "./config/config.ts";
 import { findAdminConflict } from "./config/operator_options.ts";
 import { describeFailure } from "./cli/describe.ts";
-import { ConfigError, describeError } from "./errors.ts";
+import { ConfigError, describeError, FileConfigError } from "./errors.ts";
 import { type CoreConfig, formatListen } from "./config/options.ts";
 import { secretParametersOf } from "./config/secret_parameters.ts";
 import { findRestartOptions } from "./config/restart.ts";
@@ -550,16 +550,13 @@ async function load(
  * @returns The error, with the place if there is one.
  */
 function locate(error: unknown, options: readonly GivenOption[]): unknown {
-  if (!(error instanceof ConfigError) || error.names === undefined) {
-    return error;
-  }
-  const { option, file } = error.names;
+  if (!(error instanceof FileConfigError)) return error;
+  const { option, file, message, cause } = error;
   const given = options.findLast((each) =>
     each.section === "core" && each.option === option &&
     absolutePath(each.value) === file
   );
   if (given === undefined) return error;
-  const { message, cause } = error;
   return new ConfigError(message, given.origin, { cause });
 }
 
@@ -627,13 +624,9 @@ async function createLimits(
       authorities = await Deno.readTextFile(absolutePath(limitsCa));
       parseCertificates(authorities);
     } catch (error) {
-      throw new ConfigError(
+      throw new FileConfigError(
         `cannot use limits-ca "${limitsCa}": ${describeError(error)}`,
-        undefined,
-        {
-          cause: error,
-          names: { option: "limits-ca", file: absolutePath(limitsCa) },
-        },
+        { cause: error, option: "limits-ca", file: absolutePath(limitsCa) },
       );
     }
   }

@@ -5,7 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { ConfigError, describeError } from "../errors.ts";
+import { describeError, FileConfigError } from "../errors.ts";
 
 /**
  * Most characters of one write: up to 4096 bytes, a write to a pipe is not
@@ -118,12 +118,11 @@ export class LogOutput implements AsyncDisposable {
     try {
       handle = await openFile(path);
     } catch (error) {
-      throw new ConfigError(
+      throw new FileConfigError(
         `cannot use ${this.#option}: cannot write to "${path}": ${
           describeError(error)
         }`,
-        undefined,
-        { cause: error, names: { option: this.#option, file: path } },
+        { cause: error, option: this.#option, file: path },
       );
     }
     this.#file = { path, handle };

@@ -5,7 +5,7 @@
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { ConfigError, describeError } from "../errors.ts";
+import { describeError, FileConfigError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
 import type { CoreConfig } from "../config/options.ts";
 import type {
@@ -68,10 +68,9 @@ async function readCertifiedKey(
   );
   // Neither engine would notice before a client connects.
   if (!certificate.checkPrivateKey(privateKey)) {
-    throw new ConfigError(
+    throw new FileConfigError(
       `cannot use tls-key: "${tlsKey}" is not the key of the certificate in "${tlsCert}"`,
-      undefined,
-      { names: { option: "tls-key", file: tlsKey } },
+      { option: "tls-key", file: tlsKey },
     );
   }
   return { cert, key };
@@ -84,10 +83,9 @@ async function readPem(option: string, file: string): Promise<string> {
     const why = error instanceof Deno.errors.NotFound
       ? "there is no such file"
       : describeError(error);
-    throw new ConfigError(
+    throw new FileConfigError(
       `cannot use ${option}: cannot read "${file}": ${why}`,
-      undefined,
-      { cause: error, names: { option, file } },
+      { cause: error, option, file },
     );
   }
 }
@@ -111,10 +109,9 @@ function parse<T>(
     return parse();
   } catch (error) {
     // The parser's message names a place in its own source, not in the file.
-    throw new ConfigError(
+    throw new FileConfigError(
       `cannot use ${option}: "${file}" has no ${what}, in PEM`,
-      undefined,
-      { cause: error, names: { option, file } },
+      { cause: error, option, file },
     );
   }
 }

@@ -6,7 +6,7 @@
 
 import { join, relative, sep } from "node:path";
 import type { PageConfig } from "../../config/page_options.ts";
-import { ConfigError, describeError, RequestError } from "../../errors.ts";
+import { describeError, FileConfigError, RequestError } from "../../errors.ts";
 import type { Page } from "../page.ts";
 import { type Asked, formatFile } from "./file.ts";
 import { loadWebLibraries, type WebLibraries } from "./libraries.ts";
@@ -66,10 +66,9 @@ async function checkFolder(path: string): Promise<void> {
       why = describeError(error);
     }
   }
-  throw new ConfigError(
+  throw new FileConfigError(
     `cannot use web: cannot serve "${path}": ${why}`,
-    undefined,
-    { cause, names: { option: "web", file: path } },
+    { cause, option: "web", file: path },
   );
 }
 
