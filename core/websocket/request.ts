@@ -102,7 +102,9 @@ export type RawRequest =
  * @returns The request.
  */
 export function parseRequest(raw: RawRequest): RequestHead {
-  const { method, target, headers, remote, local, certificate } = raw;
+  const { method, target, remote, local, certificate } = raw;
+  const asksForWebSocket = names(raw.headers, "upgrade", "websocket");
+  const headers = asksForWebSocket ? raw.headers : withHost(raw);
   const fault = raw.fault ?? findFault(raw);
   const question = target.indexOf("?");
   return {
@@ -111,12 +113,27 @@ export function parseRequest(raw: RawRequest): RequestHead {
     endpoint: question < 0 ? target : target.slice(0, question),
     query: question < 0 ? "" : target.slice(question + 1),
     headers,
-    asksForWebSocket: names(headers, "upgrade", "websocket"),
+    asksForWebSocket,
     remote,
     ...(local !== undefined && { local }),
     ...(certificate !== undefined && { certificate }),
     ...(fault !== undefined && { fault }),
   };
+}
+
+/**
+ * Where no `Host` names the host, the URL does: so it is in each request of
+ * HTTP/2, which `native` speaks with TLS, for pages. The URL that Deno makes for
+ * a Unix socket has no host.
+ */
+function withHost({ headers, authority }: RawRequest): RequestHeaders {
+  if (
+    authority === undefined || !isHost(authority) ||
+    headers.get("host") !== null
+  ) return headers;
+  const complete = new Headers([...headers]);
+  complete.set("host", authority);
+  return complete;
 }
 
 /** The source of a regular expression for a token, RFC 9110 section 5.6.2. */

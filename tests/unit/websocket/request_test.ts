@@ -246,6 +246,36 @@ Deno.test("parseServedUrl() finds the target whatever Host says", {
   }
 });
 
+Deno.test("parseRequest() takes the host of a URL where none is in Host", {
+  permissions,
+}, () => {
+  const cases: [
+    authority: string | undefined,
+    headers: Record<string, string>,
+    host: string | null,
+  ][] = [
+    // So is each request of HTTP/2.
+    ["h.test:8443", { accept: "*/*" }, "h.test:8443"],
+    ["h.test", { host: "h.test" }, "h.test"],
+    [undefined, {}, null],
+    ["%2Frun%2Fx.sock", {}, null],
+    ["user@h.test", {}, null],
+    // A handshake has to name it.
+    ["h.test", { upgrade: "websocket" }, null],
+  ];
+  for (const [authority, fields, host] of cases) {
+    const { headers } = parseRequest({
+      method: "GET",
+      target: "/",
+      ...(authority !== undefined && { authority }),
+      headers: new Headers(fields),
+      remote: { address: "::1" },
+    });
+    assertEquals(headers.get("host"), host);
+    assertEquals(headers.get("accept"), fields.accept ?? null);
+  }
+});
+
 Deno.test("parseRequest() tells who asks for a WebSocket", {
   permissions,
 }, () => {
