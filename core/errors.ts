@@ -109,11 +109,25 @@ export class CloseError extends Error {
  * @returns Its message, and those of its causes, without a stack trace.
  */
 export function describeError(error: unknown): string {
+  try {
+    return describe(error, mostCauses);
+  } catch {
+    // What a plugin throws need not have a text.
+    return "what was thrown cannot be shown";
+  }
+}
+
+/** Causes that are told: those of a plugin's error may be a circle. */
+const mostCauses = 10;
+
+function describe(error: unknown, causes: number): string {
   if (!(error instanceof Error)) return String(error);
   const message = error.message === "" ? error.name : error.message;
   // The message of a configuration error already contains its cause.
-  if (error.cause === undefined || error instanceof ConfigError) return message;
-  return `${message}: ${describeError(error.cause)}`;
+  return error.cause === undefined || error instanceof ConfigError ||
+      causes === 0
+    ? `${message}`
+    : `${message}: ${describe(error.cause, causes - 1)}`;
 }
 
 /**

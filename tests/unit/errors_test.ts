@@ -66,3 +66,28 @@ Deno.test("describeError() joins the messages of an error and its causes", {
   ];
   for (const [error, text] of cases) assertEquals(describeError(error), text);
 });
+
+Deno.test("describeError() describes whatever a plugin throws", {
+  permissions,
+}, () => {
+  const circle = new Error("a");
+  circle.cause = circle;
+  const hidden = new Error("x");
+  Object.defineProperty(hidden, "message", {
+    get(): string {
+      throw new Error("no");
+    },
+  });
+  const symbol = new Error("x");
+  Object.assign(symbol, { message: Symbol("b") });
+  const none = "what was thrown cannot be shown";
+  const cases: [error: unknown, text: string][] = [
+    [Symbol("a"), "Symbol(a)"],
+    [circle, Array(11).fill("a").join(": ")],
+    [Object.create(null), none],
+    [{ toString: (): string => JSON.parse("") }, none],
+    [hidden, none],
+    [symbol, none],
+  ];
+  for (const [error, text] of cases) assertEquals(describeError(error), text);
+});
