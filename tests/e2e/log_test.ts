@@ -10,6 +10,7 @@ import {
   testEngines,
 } from "../support/command.ts";
 import { linesOf } from "../support/feed.ts";
+import { isConnectionLost } from "../support/lost.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
 import { eventually } from "../support/process_resources.ts";
 
@@ -26,7 +27,10 @@ async function connect(port: number): Promise<RawClient> {
     try {
       return await RawClient.connect(port);
     } catch (error) {
-      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+      const { ConnectionRefused } = Deno.errors;
+      if (!(error instanceof ConnectionRefused || isConnectionLost(error))) {
+        throw error;
+      }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

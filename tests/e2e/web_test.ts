@@ -15,6 +15,7 @@ import {
   runCommand,
   testEngines,
 } from "../support/command.ts";
+import { isConnectionLost } from "../support/lost.ts";
 import { has, needing } from "../support/needing.ts";
 import { Download, formatPlain, get } from "../support/pages_client.ts";
 import { TemporaryDirectory } from "../support/service.ts";
@@ -284,7 +285,7 @@ async function getAny(
   try {
     return await get(port, target);
   } catch (error) {
-    if (error instanceof Deno.errors.UnexpectedEof) return undefined;
+    if (isConnectionLost(error)) return undefined;
     throw error;
   }
 }

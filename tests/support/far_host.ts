@@ -6,7 +6,7 @@
  */
 
 import { RawClient } from "./client.ts";
-import { echo } from "./peer.ts";
+import { connectionsOf, echo } from "./peer.ts";
 
 const roles: Readonly<
   Record<string, (hostname: string, port: number) => Promise<void>>
@@ -16,7 +16,9 @@ const roles: Readonly<
 async function service(hostname: string, port: number): Promise<void> {
   const listener = Deno.listen({ hostname, port });
   say(`ready ${listener.addr.port}`);
-  for await (const connection of listener) echo(connection).catch(() => {});
+  for await (const connection of connectionsOf(listener)) {
+    echo(connection).catch(() => {});
+  }
 }
 
 /** Listens with a backlog of 5, and accepts nobody. */

@@ -5,8 +5,33 @@
  */
 
 import { createServer, type Server, type Socket } from "node:net";
+import { isConnectionLost } from "./lost.ts";
 
 export { freePort } from "../../tools/free_port.ts";
+
+/**
+ * Accepts connections until a listener is closed.
+ *
+ * @param listener The listener.
+ * @returns The connections, without those that were reset before they could be
+ * accepted.
+ */
+export async function* connectionsOf(
+  listener: Deno.Listener,
+): AsyncGenerator<Deno.Conn> {
+  const { BadResource, Interrupted } = Deno.errors;
+  for (;;) {
+    let connection: Deno.Conn;
+    try {
+      connection = await listener.accept();
+    } catch (error) {
+      if (error instanceof BadResource || error instanceof Interrupted) return;
+      if (isConnectionLost(error)) continue;
+      throw error;
+    }
+    yield connection;
+  }
+}
 
 /** A listener whose connections a test talks to, or that serves them by itself. */
 export class TestPeer implements AsyncDisposable {
@@ -93,7 +118,7 @@ export class TestPeer implements AsyncDisposable {
     serve?: (connection: Deno.Conn) => Promise<void>,
   ): Promise<void> {
     const served: Promise<void>[] = [];
-    for await (const connection of this.#listener) {
+    for await (const connection of connectionsOf(this.#listener)) {
       this.#count++;
       this.#counted.resolve();
       this.#counted = Promise.withResolvers();

@@ -6,6 +6,7 @@
  */
 
 import type { EngineName } from "../../support/command.ts";
+import { isConnectionLost } from "../../support/lost.ts";
 import type { Program } from "../../../tools/programs.ts";
 
 /** An application whose client is a package, and its test. */
@@ -45,7 +46,10 @@ export async function listens(port: number): Promise<void> {
     try {
       return (await Deno.connect({ hostname: "127.0.0.1", port })).close();
     } catch (error) {
-      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+      const { ConnectionRefused } = Deno.errors;
+      if (!(error instanceof ConnectionRefused || isConnectionLost(error))) {
+        throw error;
+      }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
