@@ -104,6 +104,11 @@ export class MessageReader {
     return this.#assembly.capacity;
   }
 
+  /** Whether a message has begun that is not complete. */
+  get isBegun(): boolean {
+    return this.#opcode !== 0;
+  }
+
   /** Drops the buffers that are kept for reuse. */
   trim(): void {
     this.#assembly.trim();

@@ -50,6 +50,19 @@ export interface ReceiverEvents {
   readonly failure?: ProtocolFailure;
 }
 
+/**
+ * Checks options.
+ *
+ * @param options The options.
+ * @throws {RangeError} If `maxMessage` is not a whole number of at least 0.
+ */
+export function checkReceiverOptions({ maxMessage }: ReceiverOptions): void {
+  if (Number.isSafeInteger(maxMessage) && maxMessage >= 0) return;
+  throw new RangeError(
+    `Cannot read WebSocket frames: "maxMessage" must be a whole number of at least 0: current value is ${maxMessage}`,
+  );
+}
+
 /** The longest header: 2 bytes, 8 of length and 4 of mask. */
 const MAX_HEADER = 14;
 
@@ -111,13 +124,17 @@ export class Receiver {
    * @throws {RangeError} If `maxMessage` is not a whole number of at least 0.
    */
   constructor(options: ReceiverOptions) {
-    const { maxMessage } = options;
-    if (!Number.isSafeInteger(maxMessage) || maxMessage < 0) {
-      throw new RangeError(
-        `Cannot read WebSocket frames: "maxMessage" must be a whole number of at least 0: current value is ${maxMessage}`,
-      );
-    }
-    this.#messages = new MessageReader(maxMessage);
+    checkReceiverOptions(options);
+    this.#messages = new MessageReader(options.maxMessage);
+  }
+
+  /**
+   * Whether it is between two messages, with nothing of a read to come: another
+   * one could take its place.
+   */
+  get isIdle(): boolean {
+    return this.#remaining < 0 && !this.#over && !this.isPaused &&
+      !this.#header.isBegun && !this.#messages.isBegun;
   }
 
   /** Bytes allocated for an unfinished message and for those to come. */
@@ -356,6 +373,11 @@ class FrameHeader {
   /** The bytes of a header that is not whole; most connections never need them. */
   #pending: Uint8Array | undefined;
   #pendingLength = 0;
+
+  /** Whether some bytes of a header have come, and not all. */
+  get isBegun(): boolean {
+    return this.#pendingLength > 0;
+  }
 
   /**
    * Takes bytes until a header is whole. They are kept if it is not, and the

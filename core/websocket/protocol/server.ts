@@ -41,6 +41,7 @@ import {
   encodePongs,
 } from "./frames.ts";
 import {
+  checkReceiverOptions,
   Receiver,
   type ReceiverEvents,
   type ReceiverOptions,
@@ -114,7 +115,10 @@ const noBytes = new Uint8Array(0);
 export class ServerProtocol {
   #state: ServerProtocolState = "open";
   #end: WebSocketEnd | undefined;
-  #receiver: Receiver;
+  #options: ReceiverOptions;
+  /** Absent while nothing comes: many clients are quiet for hours. */
+  #receiver: Receiver | undefined;
+  #ending: Uint8Array = noBytes;
   /** How it ends if nothing else ends it before the answer. */
   #answer: WebSocketEnd | undefined;
   #pongs: Pongs = noPongs;
@@ -127,7 +131,8 @@ export class ServerProtocol {
    * @throws {RangeError} If `maxMessage` is not a whole number of at least 0.
    */
   constructor(options: ReceiverOptions) {
-    this.#receiver = new Receiver(options);
+    checkReceiverOptions(options);
+    this.#options = options;
   }
 
   /** In which state it is. */
@@ -163,7 +168,7 @@ export class ServerProtocol {
    * @param ending The bytes.
    */
   addEnding(ending: Uint8Array): void {
-    this.#receiver.addEnding(ending);
+    this.#ending = ending;
   }
 
   /**
@@ -173,7 +178,6 @@ export class ServerProtocol {
    */
   compressWith(compression: MessageCompression): void {
     this.#compression = compression;
-    this.#receiver.decompressWith(compression);
   }
 
   /** Whether messages may be compressed. */
@@ -181,9 +185,10 @@ export class ServerProtocol {
     return this.#compression !== undefined;
   }
 
-  /** Drops the buffers that are kept for reuse: for a connection that has gone quiet. */
+  /** Drops what is kept for reuse: for a connection that has gone quiet. */
   trim(): void {
-    this.#receiver.trim();
+    if (this.#receiver?.isIdle) this.#receiver = undefined;
+    else this.#receiver?.trim();
     this.#compression?.trim();
   }
 
@@ -196,7 +201,16 @@ export class ServerProtocol {
    * pongs are what {@linkcode ServerProtocol.pong} sends.
    */
   receive(bytes: Uint8Array): ReceiverEvents {
-    return this.#follow(this.#receiver.receive(bytes));
+    const receiver = this.#receiver ??= this.#createReceiver();
+    return this.#follow(receiver.receive(bytes));
+  }
+
+  #createReceiver(): Receiver {
+    const receiver = new Receiver(this.#options);
+    receiver.addEnding(this.#ending);
+    const compression = this.#compression;
+    if (compression !== undefined) receiver.decompressWith(compression);
+    return receiver;
   }
 
   /**
@@ -204,7 +218,7 @@ export class ServerProtocol {
    * than others should wait.
    */
   get isPaused(): boolean {
-    return this.#receiver.isPaused;
+    return this.#receiver?.isPaused ?? false;
   }
 
   /**
@@ -213,7 +227,7 @@ export class ServerProtocol {
    * @returns What happened, as {@linkcode ServerProtocol.receive} does.
    */
   proceed(): ReceiverEvents {
-    return this.#follow(this.#receiver.proceed());
+    return this.#follow(this.#receiver!.proceed());
   }
 
   #follow(events: ReceiverEvents): ReceiverEvents {

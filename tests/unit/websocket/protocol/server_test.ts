@@ -296,3 +296,34 @@ Deno.test(
     }
   },
 );
+
+Deno.test(
+  "ServerProtocol reads on wherever it is trimmed",
+  { permissions },
+  () => {
+    const input = join(
+      text("one"),
+      frame({ opcode: 1, final: false, payload: new Uint8Array([116, 119]) }),
+      ping("p"),
+      frame({ opcode: 0, payload: new Uint8Array([111]) }),
+      binary("three"),
+    );
+    for (let cut = 0; cut <= input.length; cut++) {
+      const protocol = inState("open");
+      protocol.addEnding(new Uint8Array([10]));
+      const texts: string[] = [];
+      for (const part of cutAt(input.slice(), [cut])) {
+        for (const { data } of protocol.receive(part).messages) {
+          texts.push(new TextDecoder().decode(data));
+        }
+        protocol.trim();
+      }
+      assertEquals(texts.join(""), "one\ntwo\nthree\n", `cut at ${cut}`);
+      assertEquals(protocol.pong(false), new Uint8Array([0x8a, 1, 112]));
+    }
+    // What follows a close frame is not looked at.
+    const closed = inState("answering");
+    closed.trim();
+    assertEquals(closed.receive(text("late")).messages, []);
+  },
+);
