@@ -7,6 +7,7 @@
 
 import { join } from "node:path";
 import { freePort } from "../tools/free_port.ts";
+import { v8Flags } from "../tools/v8_flags.ts";
 import { installWs } from "../tools/ws.ts";
 import { type Certificate, makeCertificate } from "./certificate.ts";
 import { compileProgram } from "./compile.ts";
@@ -273,6 +274,16 @@ function portsOf({ port, peer }: Place): string[] {
   return [String(port), new URL(peer.address).port];
 }
 
+/** The flags of V8 that are asked for, or those with which websocksy is delivered. */
+function v8FlagsOf(
+  asked: string | undefined,
+  denoArguments: readonly string[],
+): string[] {
+  if (asked !== undefined) return [`--${asked}`];
+  const isGiven = denoArguments.some((arg) => arg.startsWith("--v8-flags"));
+  return isGiven ? [] : [`--v8-flags=${v8Flags}`];
+}
+
 function filesOf(certificate: Certificate | undefined): string[] {
   return certificate === undefined
     ? []
@@ -309,7 +320,7 @@ function websocksy(engine: string, options: readonly string[]): Contender {
         ...["--allow-net", "--allow-read", "--allow-write"],
         ...(isolation ? [`--allow-run=${Deno.execPath()}`] : []),
         ...(peer.certificate ? [`--cert=${peer.certificate}`] : []),
-        ...(v8 ? [`--${v8}`] : []),
+        ...v8FlagsOf(v8, denoArguments),
         ...denoArguments,
         MAIN,
         ...(isolation ? [configureIsolation(directory, isolation)] : []),

@@ -6,7 +6,7 @@
  *
  * Without a target, it is `dist/websocksy` for this machine, else
  * `dist/websocksy-TARGET`; on Windows their names end in `.exe`. The program has
- * V8's flags for good; without any, it has V8's defaults.
+ * V8's flags for good: those of `v8_flags.ts`, then FLAGS.
  *
  * @module
  */
@@ -14,6 +14,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type BundleSource, takeBundle } from "./bundle.ts";
+import { v8Flags } from "./v8_flags.ts";
 
 /** The targets for which Deno compiles. */
 export const targets: readonly string[] = [
@@ -47,7 +48,7 @@ interface Job {
   readonly target: string | undefined;
   readonly output: string;
   /** V8's flags, with a comma between two. */
-  readonly v8Flags: string | undefined;
+  readonly flags: string;
 }
 
 /**
@@ -68,7 +69,7 @@ export async function compile(
   try {
     await takeBundle(modules, source);
     const included = await settle(modules);
-    for (const { target, output, v8Flags } of jobs) {
+    for (const { target, output, flags } of jobs) {
       const { code } = await new Deno.Command(Deno.execPath(), {
         args: [
           "compile",
@@ -82,7 +83,7 @@ export async function compile(
           "--app-name=websocksy",
           ...included.map((module) => `--include=${module}`),
           ...(target === undefined ? [] : [`--target=${target}`]),
-          ...(v8Flags === undefined ? [] : [`--v8-flags=${v8Flags}`]),
+          `--v8-flags=${flags}`,
           `--output=${output}`,
           join(modules, "main.js"),
         ],
@@ -122,7 +123,9 @@ function toJobs(args: readonly string[]): Job[] {
       "v8-flags": { type: "string" },
     },
   });
-  const { target, output, "v8-flags": v8Flags } = values;
+  const { target, output, "v8-flags": more } = values;
+  // Of two that contradict each other, V8 takes the last.
+  const flags = more === undefined ? v8Flags : `${v8Flags},${more}`;
   if (target === "all") {
     if (output !== undefined) {
       throw new RangeError(
@@ -132,7 +135,7 @@ function toJobs(args: readonly string[]): Job[] {
     return targets.map((target) => ({
       target,
       output: pathFor(target),
-      v8Flags,
+      flags,
     }));
   }
   if (target !== undefined && !targets.includes(target)) {
@@ -142,7 +145,7 @@ function toJobs(args: readonly string[]): Job[] {
       } and all`,
     );
   }
-  return [{ target, output: output ?? pathFor(target), v8Flags }];
+  return [{ target, output: output ?? pathFor(target), flags }];
 }
 
 function pathFor(target: string | undefined): string {

@@ -23,6 +23,7 @@
 import { join, resolve } from "node:path";
 import { type BundleSource, takeBundle } from "./bundle.ts";
 import { permissions } from "./compile.ts";
+import { v8Flags } from "./v8_flags.ts";
 
 /** What a compiled program shows of itself; its threads run this module, too. */
 const prologue =
@@ -54,7 +55,7 @@ export async function emulate(
     ...[Deno.execPath(), "run", "--quiet"],
     `--config=${join(modules, "deno.json")}`,
     ...["--no-lock", "--no-remote", "--no-npm", "--no-code-cache"],
-    ...["--cached-only", "--no-check"],
+    ...["--cached-only", "--no-check", `--v8-flags=${v8Flags}`],
     ...permissions,
     main,
   ];
