@@ -6,7 +6,7 @@
  * `WEBSOCKSY_NUMBERS=1` prints what was measured.
  */
 
-import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { join } from "node:path";
 import { RawClient, request } from "../support/client.ts";
 import { Command, testEngines } from "../support/command.ts";
@@ -23,8 +23,8 @@ import {
   descriptorsReturn,
   residentMemory,
 } from "../support/process_resources.ts";
-import type { Need } from "../../tools/programs.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 import { utf8 } from "../support/websocket_client_frames.ts";
 
 const printsNumbers = Deno.env.get("WEBSOCKSY_NUMBERS") === "1";
@@ -33,7 +33,7 @@ const honest = "honest";
 /** Clients that flood. */
 const flooders = 20;
 /** Honest clients, one after another, while the others flood. */
-const rounds = 5;
+const rounds = 3;
 /**
  * Milliseconds in which most honest clients are served, and all of them; bytes
  * that may be resident more than before.
@@ -57,6 +57,8 @@ const slack = 10_000;
 interface Place extends AsyncDisposable {
   /** Arguments of the command. */
   readonly args: readonly string[];
+  /** Bytes that frames may make resident; absent: as the limits say. */
+  readonly growth?: number;
   /** Connects a client. */
   connect(port: number): Promise<Deno.Conn>;
 }
@@ -72,6 +74,7 @@ const places: Readonly<Record<string, () => Promise<Place>>> = {
   "two threads": async () => ({
     ...await places.TCP!(),
     args: ["--threads", "2"],
+    growth: 300e6,
   }),
   "TLS": async () => {
     const directory = new TemporaryDirectory();
@@ -110,105 +113,125 @@ async function sink(connection: Deno.Conn): Promise<void> {
   await readAll(connection, () => {});
 }
 
-/** Milliseconds that a handshake, an echo and the end take. */
-async function timeClient(connection: Deno.Conn): Promise<void> {
-  using client = new RawClient(connection);
+/** Gives the milliseconds that a handshake, an echo and the end take. */
+async function timeClient(place: Place, port: number): Promise<number> {
+  const start = performance.now();
+  using client = new RawClient(await place.connect(port));
   await client.upgrade();
   await client.send(honest);
   assertEquals(await client.read(), honest);
   await client.sendClose(1000);
   assertEquals((await client.readClose()).code, 1000);
+  return performance.now() - start;
 }
 
-function testFlood(
+/** What honest clients get during a flood, and the server's memory. */
+async function measure(
   flood: Flood,
+  { command: { port, pid }, place }: {
+    readonly command: Command;
+    readonly place: Place;
+  },
+): Promise<void> {
+  const limits = frameFloods.includes(flood) ? frameLimits : requestLimits;
+  const growth = limits === frameLimits
+    ? place.growth ?? limits.growth
+    // The parser of node:http makes strings of each field before they are counted.
+    : flood.name === "heads of many fields"
+    ? 150e6
+    : limits.growth;
+  const before = residentMemory(pid);
+  const times: number[] = [];
+  let most = 0;
+  await using _flooders = new Flooders(
+    flood,
+    flooders,
+    () => place.connect(port),
+  );
+  for (let round = 0; round < rounds; round++) {
+    times.push(await timeClient(place, port));
+    most = Math.max(most, residentMemory(pid));
+  }
+  const sorted = times.toSorted((a, b) => a - b);
+  const median = sorted[Math.floor(rounds / 2)]!;
+  const worst = sorted.at(-1)!;
+  const mega = (bytes: number) => Math.round(bytes / 1e6);
+  const numbers = `median ${Math.round(median)} ms, worst ${
+    Math.round(worst)
+  } ms, ${mega(before)} to ${mega(most)} MB`;
+  print(`${flood.name}: ${numbers}`);
+  assertLess(median, limits.median, numbers);
+  assertLess(worst, limits.worst, numbers);
+  assertLess(most, before + growth, numbers);
+}
+
+function print(numbers: string): void {
+  if (printsNumbers) Deno.stdout.writeSync(utf8(`${numbers}\n`));
+}
+
+/** Lets floods come one after another, and ends the program in all at once. */
+function testFloods(
+  what: string,
   where: string,
-  needs: readonly Need[] = [],
-  { serve = echo, limits = requestLimits } = {},
+  floods: readonly Flood[],
 ): void {
   testEngines(
-    `websocksy outlives ${flood.name} over ${where}`,
-    async (_, engine) => {
+    `websocksy outlives ${what} over ${where}`,
+    async (t, engine) => {
       await using place = await places[where]!();
-      await using peer = TestPeer.tcp(serve);
+      await using peer = TestPeer.tcp(sink);
       await using command = await Command.start({
         engine,
         host: peer.host,
-        args: [
-          ...place.args,
-          ...["--drain-timeout", `${drainTimeout}`],
-        ],
+        args: [...place.args, "--drain-timeout", `${drainTimeout}`],
       });
       const { port, pid } = command;
-      await timeClient(await place.connect(port));
+      // The first client of a program takes longer.
+      await timeClient(place, port);
+      const calm = await timeClient(place, port);
       const before = residentMemory(pid);
-      const times: number[] = [];
-      let most = 0;
-      let ended: number;
-      {
-        await using _flooders = new Flooders(
-          flood,
-          flooders,
-          () => place.connect(port),
+      for (const flood of floods) {
+        await t.step(
+          flood.name,
+          () => measure(flood, { command, place }),
         );
-        for (let round = 0; round < rounds; round++) {
-          const start = performance.now();
-          await timeClient(await place.connect(port));
-          times.push(performance.now() - start);
-          most = Math.max(most, residentMemory(pid));
+      }
+      await t.step("the end in the middle of them", async () => {
+        await using stack = new AsyncDisposableStack();
+        const count = Math.ceil(flooders / floods.length);
+        for (const flood of floods) {
+          const all = stack.use(
+            new Flooders(flood, count, () => place.connect(port)),
+          );
+          if (flood.then !== undefined) await all.flowing;
         }
+        const most = residentMemory(pid);
         command.kill("SIGTERM");
         const start = performance.now();
         const { code } = await command.status;
-        ended = performance.now() - start;
-        assertEquals(code, 0);
-      }
-      const sorted = times.toSorted((a, b) => a - b);
-      const median = sorted[Math.floor(rounds / 2)]!;
-      const worst = sorted.at(-1)!;
-      const mega = (bytes: number) => Math.round(bytes / 1e6);
-      const numbers = `median ${Math.round(median)} ms, worst ${
-        Math.round(worst)
-      } ms, ${mega(before)} to ${mega(most)} MB, ended after ${
-        Math.round(ended)
-      } ms`;
-      if (printsNumbers) {
-        Deno.stdout.writeSync(
-          utf8(`${flood.name} over ${where} [${engine}]: ${numbers}
-`),
-        );
-      }
-      assertLess(median, limits.median, numbers);
-      assertLess(worst, limits.worst, numbers);
-      assertLess(most, before + limits.growth, numbers);
-      assertLess(ended, drainTimeout * 1000 + slack, numbers);
+        const ended = performance.now() - start;
+        print(`${what} over ${where}: ended after ${Math.round(ended)} ms`);
+        // It is killed when it is late, as it may be where the machine is busy.
+        assert(code === 0 || calm > 25 && code === 137, `${code}`);
+        assertLess(ended, drainTimeout * 1000 + slack);
+        assertLess(most, before + (place.growth ?? frameLimits.growth));
+      });
     },
-    { needs: ["linux", ...needs], only: ["stream"], timeout: 240_000 },
+    {
+      needs: ["linux", ...where === "TLS" ? ["openssl"] as const : []],
+      only: ["stream"],
+      timeout: 240_000,
+    },
   );
 }
 
 const [pipelined] = requestFloods;
-for (const flood of [...requestFloods, ...quietFloods]) {
-  // The parser of node:http makes strings of each field before they are counted.
-  const growth = flood.name === "heads of many fields" ? 150e6 : 90e6;
-  testFlood(flood, "TCP", [], { limits: { ...requestLimits, growth } });
-}
-for (const flood of frameFloods) {
-  const options = { serve: sink, limits: frameLimits };
-  testFlood(flood, "TCP", [], options);
-  testFlood(flood, "TLS", ["openssl"], options);
-}
-testFlood(frameFloods[0]!, "two threads", [], {
-  serve: sink,
-  limits: { ...frameLimits, growth: 300e6 },
-});
-testFlood(frameFloods[0]!, "a Unix socket", [], {
-  serve: sink,
-  limits: frameLimits,
-});
-testFlood(pipelined!, "two threads");
-testFlood(pipelined!, "TLS", ["openssl"]);
-testFlood(pipelined!, "a Unix socket");
+const [small] = frameFloods;
+testFloods("requests", "TCP", [...requestFloods, ...quietFloods]);
+testFloods("frames", "TCP", frameFloods);
+testFloods("requests and frames", "TLS", [pipelined!, ...frameFloods]);
+testFloods("requests and frames", "two threads", [pipelined!, small!]);
+testFloods("requests and frames", "a Unix socket", [pipelined!, small!]);
 
 /** Connects clients that say nothing, until they are disposed of. */
 async function connectSilent(
@@ -229,14 +252,14 @@ for (const threads of [1, 2]) {
     async (_, engine) => {
       const limit = 6;
       await using peer = TestPeer.tcp(echo);
-      await using command = await Command.start({
-        engine,
-        host: peer.host,
-        args: [
-          ...["--max-connections-per-address", `${limit}`],
-          ...["--threads", `${threads}`],
-        ],
-      });
+      const args = ["--max-connections-per-address", `${limit}`];
+      const options = { engine, host: peer.host };
+      await using command = threads === 1
+        ? await SharedCommand.start({ ...options, args })
+        : await Command.start({
+          ...options,
+          args: [...args, "--threads", `${threads}`],
+        });
       const { port } = command;
       const silent = await connectSilent(port, limit);
       try {
@@ -267,7 +290,7 @@ testEngines(
   "max-connections-per-address counts no connections of a trusted proxy by its own address",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: [
@@ -322,7 +345,7 @@ testEngines(
   "client that half-closes before its TLS handshake is complete is closed at once",
   async (_, engine) => {
     await using place = await places["TLS"]!();
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       args: [...place.args, "--head-timeout", "3600"],
     });
