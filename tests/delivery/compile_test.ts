@@ -16,6 +16,7 @@ import { compile, targets } from "../../tools/compile.ts";
 import { lazyPackages, startedModules } from "../../tools/modules.ts";
 import { v8Flags } from "../../tools/v8_flags.ts";
 import { runtime, sharedBundle } from "../support/delivered.ts";
+import { withEnvironment } from "../support/environment.ts";
 import { freePort } from "../support/peer.ts";
 import { otlpVariables } from "../support/otlp_receiver.ts";
 
@@ -37,17 +38,12 @@ async function compileShared(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const all = Object.entries({ ...env, DENORT_BIN: runtime });
-  const before = all.map(([name]) => [name, Deno.env.get(name)] as const);
-  for (const [name, value] of all) Deno.env.set(name, value);
-  try {
-    assertEquals(await compile(args, { bundled: await sharedBundle() }), 0);
-  } finally {
-    for (const [name, value] of before) {
-      if (value === undefined) Deno.env.delete(name);
-      else Deno.env.set(name, value);
-    }
-  }
+  const bundled = await sharedBundle();
+  const code = await withEnvironment(
+    { ...env, DENORT_BIN: runtime },
+    () => compile(args, { bundled }),
+  );
+  assertEquals(code, 0);
 }
 
 /** What is embedded comes after the runtime; a margin for its last page. */

@@ -2,6 +2,7 @@
 
 import { testEngines } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
+import { enginesOf } from "./applications/bed.ts";
 import { gpsd } from "./applications/gpsd.ts";
 import { ircFramework } from "./applications/irc_framework.ts";
 import { modbus } from "./applications/modbus.ts";
@@ -9,11 +10,10 @@ import { postgres } from "./applications/postgres.ts";
 import { testRabbitmq } from "./applications/rabbitmq.ts";
 import { ssh } from "./applications/ssh.ts";
 
-for (
-  const { name, programs, test } of [gpsd, ircFramework, modbus, postgres, ssh]
-) {
-  testEngines(name, (_, engine) => test(engine), {
-    needs: programs,
+for (const client of [gpsd, ircFramework, modbus, postgres, ssh]) {
+  testEngines(client.name, (_, engine) => client.test(engine), {
+    needs: client.programs,
+    only: enginesOf(client),
     timeout: 180_000,
   });
 }

@@ -1,6 +1,6 @@
 /** Real services in real pages, as `docs/applications/` tells to build them. */
 
-import { runApplication, startBrowser } from "./applications/bed.ts";
+import { enginesOf, runApplication, startBrowser } from "./applications/bed.ts";
 import { dns } from "./applications/dns.ts";
 import { irc } from "./applications/irc.ts";
 import { mqtt } from "./applications/mqtt.ts";
@@ -8,7 +8,6 @@ import { nginx } from "./applications/nginx.ts";
 import { novnc } from "./applications/novnc.ts";
 import { redis } from "./applications/redis.ts";
 import { terminal } from "./applications/terminal.ts";
-import { engines } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { findChromium } from "../../tools/programs.ts";
 
@@ -20,7 +19,7 @@ Deno.test(needing(["chromium"], {
   async fn(t: Deno.TestContext): Promise<void> {
     await using browser = await startBrowser(findChromium()!);
     for (const application of applications) {
-      for (const engine of engines) {
+      for (const engine of enginesOf(application)) {
         await t.step(needing(application.programs, {
           name: `${application.name} [${engine}]`,
           fn: () => runApplication(application, engine, browser),

@@ -13,7 +13,8 @@ import {
   type Page,
 } from "playwright-core";
 import { chromiumFlags } from "../../support/clients/chromium.ts";
-import type { EngineName } from "../../support/command.ts";
+import { type EngineName, engines } from "../../support/command.ts";
+import { isLong } from "../../support/long.ts";
 import type { Program } from "../../../tools/programs.ts";
 
 /** Milliseconds that a page is given to show what it should. */
@@ -21,6 +22,20 @@ const patience = 60_000;
 
 /** Milliseconds after which an application has failed, whatever it waits for. */
 const limit = 60_000;
+
+/**
+ * The engines that the test of an application runs with: the default one, or all.
+ * What applications need of an engine, messages both ways and their ends, other
+ * files show of each engine; a few applications show that either can be chosen,
+ * and all of them with `WEBSOCKSY_LONG=1`.
+ *
+ * @param application The application.
+ */
+export function enginesOf(
+  { showsEngines = false }: { readonly showsEngines?: boolean },
+): readonly EngineName[] {
+  return isLong || showsEngines ? engines : ["stream"];
+}
 
 /** What the test of an application gets. */
 export interface Bed {
@@ -36,6 +51,8 @@ export interface Application {
   readonly name: string;
   /** The programs without which it cannot run. */
   readonly programs: readonly Program[];
+  /** Whether it shows that either engine can be chosen. */
+  readonly showsEngines?: boolean;
   /** The test. */
   readonly test: (bed: Bed) => Promise<void>;
 }

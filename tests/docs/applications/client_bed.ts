@@ -15,6 +15,8 @@ export interface ClientApplication {
   readonly name: string;
   /** The programs without which it cannot run. */
   readonly programs: readonly Program[];
+  /** Whether it shows that either engine can be chosen. */
+  readonly showsEngines?: boolean;
   /** The test. */
   readonly test: (engine: EngineName) => Promise<void>;
 }

@@ -17,6 +17,7 @@ interface IrcClient {
 export const ircFramework: ClientApplication = {
   name: "irc-framework registers at ngIRCd and talks",
   programs: ["ngircd"],
+  showsEngines: true,
   async test(engine): Promise<void> {
     await using example = await Example.open("irc-framework", {
       "6667": freePort(),

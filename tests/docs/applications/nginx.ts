@@ -17,6 +17,7 @@ import { Example } from "./example.ts";
 export const nginx: Application = {
   name: "nginx brings TLS, a page, names and addresses",
   programs: ["nginx", "redis-server", "dnsmasq", "openssl"],
+  showsEngines: true,
   test: testNginx,
 };
 

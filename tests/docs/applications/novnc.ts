@@ -18,6 +18,7 @@ const red: Colour = [205, 0, 0];
 export const novnc: Application = {
   name: "noVNC shows a desktop of TigerVNC and types on it",
   programs: ["Xvnc", "xterm", "npm"],
+  showsEngines: true,
   test: testNovnc,
 };
 

@@ -69,11 +69,11 @@ Deno.test("createDelimiterSearch() finds what a plain search finds", {
   permissions,
 }, () => {
   const delimiters = [1, 2, 3, 4].flatMap(words);
-  for (const text of words(9)) {
+  for (const text of words(8)) {
     const bytes = encode(text);
     for (const delimiter of delimiters) {
       const expected = splitAfter(text, delimiter).join();
-      for (const size of [1, 2, 3, 9]) {
+      for (const size of [1, 3, 8]) {
         const { messages, rest } = runFramerAsText(
           createSeparator(delimiter),
           cutEvery(bytes, size),

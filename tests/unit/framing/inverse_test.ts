@@ -18,6 +18,7 @@ import {
   messagesFor,
   returned,
 } from "../../support/inverse_framings.ts";
+import { isLong } from "../../support/long.ts";
 
 const permissions = "none";
 
@@ -84,7 +85,7 @@ for (const framing of inverseFramings) {
           messages.map((message) => returned(framing, message)),
         );
       }),
-      { numRuns: 200 },
+      { numRuns: isLong ? 1000 : 80 },
     );
   });
 }

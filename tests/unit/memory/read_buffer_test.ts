@@ -170,7 +170,7 @@ Deno.test("ReadBuffer keeps what is held, however it is read and consumed", {
   let written = 0;
   let taken = 0;
   let begun: Uint8Array | undefined;
-  for (let turn = 0; turn < 300; turn++) {
+  for (let turn = 0; turn < 150; turn++) {
     const minimum = below(20) === 0 ? 64 * KiB : 1;
     // Sometimes another read goes on while what was read before is framed.
     const room = begun ?? buffer.room(minimum);

@@ -298,7 +298,7 @@ Deno.test(needing(["redis-server"], {
     }
 
     const visits = Promise.all(Array.from({ length: 40 }, visit));
-    for (let times = 0; times < 6; times++) {
+    for (let times = 0; times < 3; times++) {
       const before = taken;
       await until(async () => {
         await redisCli(port, "PING");

@@ -97,9 +97,9 @@ for (const [name, create] of Object.entries(kinds)) {
     const counts = create();
     const model = new Map<string, number>();
     const open: string[] = [];
-    for (let step = 0; step < 60_000; step++) {
+    for (let step = 0; step < 24_000; step++) {
       const grows = open.length === 0 ||
-        random.below(2000) + (step < 30_000 ? 1000 : 0) > open.length;
+        random.below(2000) + (step < 12_000 ? 1000 : 0) > open.length;
       if (grows) {
         const address = random.below(2) === 0
           ? `10.${random.below(2)}.${random.below(64)}.${random.below(8)}`
@@ -133,7 +133,7 @@ Deno.test(
   },
   () => {
     const counts = new SharedCounts();
-    const all = Array.from({ length: 100_000 }, (_, index) => ({
+    const all = Array.from({ length: 40_000 }, (_, index) => ({
       address: `10.${index >> 16}.${index >> 8 & 255}.${index & 255}`,
     }));
     for (const remote of all) {

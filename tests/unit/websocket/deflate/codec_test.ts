@@ -228,8 +228,8 @@ Deno.test("DeflateCodec decompresses in steps what becomes large, and others mea
   // Little that becomes much, and much that becomes little.
   const large = new Random(5).bytes(3_000);
   const messages = [
-    new Uint8Array(20_000_000),
-    concat(...Array.from({ length: 2_000 }, () => large)),
+    new Uint8Array(4_000_000),
+    concat(...Array.from({ length: 1_000 }, () => large)),
     new Random(6).bytes(3_000_000),
   ];
   const payloads = [
