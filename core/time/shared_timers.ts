@@ -10,16 +10,38 @@ export interface SharedTimer {
   readonly end: number;
   /** Called then. */
   readonly callback: () => void;
-  /** The timers of the same length. */
-  readonly queue: TimerQueue;
 }
 
-/** For each length, the timers of that length. */
-const queues = new Map<number, TimerQueue>();
+/**
+ * A timer among those of its length, in the order in which they end: a ring,
+ * as a `Set` would have to hash each of them.
+ */
+class RingTimer implements SharedTimer {
+  /** `undefined` once it has fired or was cancelled. */
+  next: RingTimer | undefined = this;
+  previous: RingTimer = this;
+  readonly end: number;
+  readonly callback: () => void;
+
+  constructor(end: number, callback: () => void) {
+    this.end = end;
+    this.callback = callback;
+  }
+}
+
+/** For each length, the timers of that length: what begins and ends the ring. */
+const queues = new Map<number, RingTimer>();
+
+/** How many timers there are. */
+let count = 0;
+
+/** The timer of the runtime, and when it fires; it may be for one that was cancelled. */
+let system: ReturnType<typeof setTimeout> | undefined;
+let systemEnd = Infinity;
 
 /**
- * Starts a timer that will most likely be cancelled. All timers of the same
- * length share a queue, and only the first of them uses a timer of the runtime:
+ * Starts a timer that will most likely be cancelled. All of them share one timer
+ * of the runtime, which is set anew only for one that ends before all others:
  * starting and cancelling one of many costs next to nothing.
  *
  * @param callback Called when the time has passed.
@@ -33,10 +55,19 @@ export function startSharedTimer(
 ): SharedTimer {
   let queue = queues.get(milliseconds);
   if (queue === undefined) {
-    queue = new TimerQueue(milliseconds);
+    queue = new RingTimer(Infinity, () => {});
     queues.set(milliseconds, queue);
   }
-  return queue.start(callback);
+  const now = performance.now();
+  const timer = new RingTimer(now + milliseconds, callback);
+  const last = queue.previous;
+  timer.next = queue;
+  timer.previous = last;
+  last.next = timer;
+  queue.previous = timer;
+  count++;
+  if (timer.end < systemEnd) setSystemTimer(timer.end, now);
+  return timer;
 }
 
 /**
@@ -45,45 +76,52 @@ export function startSharedTimer(
  * @param timer The timer.
  */
 export function cancelSharedTimer(timer: SharedTimer | undefined): void {
-  timer?.queue.cancel(timer);
+  if (timer === undefined || !remove(timer as RingTimer)) return;
+  if (count === 0) clearSystemTimer();
 }
 
-/** Timers of one length, which end in the order in which they were started. */
-class TimerQueue {
-  #length: number;
-  #timers = new Set<SharedTimer>();
-  #system: ReturnType<typeof setTimeout>;
+/** Takes a timer out of its ring; returns whether it was in it. */
+function remove(timer: RingTimer): boolean {
+  const { next, previous } = timer;
+  if (next === undefined) return false;
+  previous.next = next;
+  next.previous = previous;
+  // It keeps no other one in memory.
+  timer.next = undefined;
+  timer.previous = timer;
+  count--;
+  return true;
+}
 
-  constructor(length: number) {
-    this.#length = length;
-    this.#system = setTimeout(() => this.#expire(), length);
-  }
+function setSystemTimer(end: number, now: number): void {
+  clearTimeout(system);
+  system = setTimeout(expire, end - now);
+  systemEnd = end;
+}
 
-  start(callback: () => void): SharedTimer {
-    const end = performance.now() + this.#length;
-    const timer = { end, callback, queue: this };
-    this.#timers.add(timer);
-    return timer;
-  }
+function clearSystemTimer(): void {
+  clearTimeout(system);
+  system = undefined;
+  systemEnd = Infinity;
+}
 
-  cancel(timer: SharedTimer): void {
-    if (this.#timers.delete(timer) && this.#timers.size === 0) this.#giveUp();
-  }
-
-  #giveUp(): void {
-    clearTimeout(this.#system);
-    if (queues.get(this.#length) === this) queues.delete(this.#length);
-  }
-
-  #expire(): void {
-    const now = performance.now();
-    for (const timer of this.#timers) {
+/** Calls back for all timers whose time has passed. */
+function expire(): void {
+  clearSystemTimer();
+  const now = performance.now();
+  let next = Infinity;
+  for (const [milliseconds, queue] of queues) {
+    for (
+      let timer = queue.next!;
+      timer !== queue;
+      timer = queue.next!
+    ) {
       // Timers of the runtime may be early by less than a millisecond.
       if (timer.end - now >= 1) {
-        this.#system = setTimeout(() => this.#expire(), timer.end - now);
-        return;
+        next = Math.min(next, timer.end);
+        break;
       }
-      this.#timers.delete(timer);
+      remove(timer);
       try {
         timer.callback();
       } catch (error) {
@@ -91,6 +129,7 @@ class TimerQueue {
         reportError(error);
       }
     }
-    this.#giveUp();
+    if (queue.next === queue) queues.delete(milliseconds);
   }
+  if (count > 0 && next < systemEnd) setSystemTimer(next, now);
 }

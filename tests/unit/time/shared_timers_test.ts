@@ -49,6 +49,24 @@ Deno.test("cancelSharedTimer() cancels one, and no other", async () => {
   cancelSharedTimer(first);
 });
 
+Deno.test("startSharedTimer() lets no timer wait for a longer one", async () => {
+  const over: string[] = [];
+  const long = startSharedTimer(() => over.push("long"), 60_000);
+  const longer = startSharedTimer(() => over.push("longer"), 90_000);
+  cancelSharedTimer(startSharedTimer(() => over.push("cancelled"), 10));
+  for (let round = 0; round < 2; round++) {
+    await new Promise<void>((resolve) => {
+      startSharedTimer(() => {
+        over.push("short");
+        startSharedTimer(resolve, 5);
+      }, 20);
+    });
+  }
+  cancelSharedTimer(long);
+  cancelSharedTimer(longer);
+  assertEquals(over, ["short", "short"]);
+});
+
 Deno.test("startSharedTimer() starts anew after a queue was given up", async () => {
   for (let round = 0; round < 3; round++) {
     cancelSharedTimer(startSharedTimer(() => assert(false), 5));
