@@ -2,7 +2,7 @@
 
 import { testEngines } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
-import { enginesOf } from "./applications/bed.ts";
+import { enginesOf } from "./applications/engines.ts";
 import { gpsd } from "./applications/gpsd.ts";
 import { ircFramework } from "./applications/irc_framework.ts";
 import { modbus } from "./applications/modbus.ts";

@@ -1,7 +1,8 @@
 /** Real services in real pages, as `docs/applications/` tells to build them. */
 
-import { enginesOf, runApplication, startBrowser } from "./applications/bed.ts";
+import { runApplication, startBrowser } from "./applications/bed.ts";
 import { dns } from "./applications/dns.ts";
+import { enginesOf } from "./applications/engines.ts";
 import { irc } from "./applications/irc.ts";
 import { mqtt } from "./applications/mqtt.ts";
 import { nginx } from "./applications/nginx.ts";

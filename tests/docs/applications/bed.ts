@@ -13,8 +13,7 @@ import {
   type Page,
 } from "playwright-core";
 import { chromiumFlags } from "../../support/clients/chromium.ts";
-import { type EngineName, engines } from "../../support/command.ts";
-import { isLong } from "../../support/long.ts";
+import type { EngineName } from "../../support/command.ts";
 import type { Program } from "../../../tools/programs.ts";
 
 /** Milliseconds that a page is given to show what it should. */
@@ -22,20 +21,6 @@ const patience = 60_000;
 
 /** Milliseconds after which an application has failed, whatever it waits for. */
 const limit = 60_000;
-
-/**
- * The engines that the test of an application runs with: the default one, or all.
- * What applications need of an engine, messages both ways and their ends, other
- * files show of each engine; a few applications show that either can be chosen,
- * and all of them with `WEBSOCKSY_LONG=1`.
- *
- * @param application The application.
- */
-export function enginesOf(
-  { showsEngines = false }: { readonly showsEngines?: boolean },
-): readonly EngineName[] {
-  return isLong || showsEngines ? engines : ["stream"];
-}
 
 /** What the test of an application gets. */
 export interface Bed {
