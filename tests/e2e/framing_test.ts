@@ -19,6 +19,7 @@ import {
   messagesFor,
   returned,
 } from "../support/inverse_framings.ts";
+import { connectionsOf } from "../support/peer.ts";
 import { Random } from "../support/random.ts";
 import { runShared } from "../support/shared_command.ts";
 
@@ -42,7 +43,7 @@ function startEcho(): Disposable & { readonly address: string } {
     connection.close();
   }
   (async () => {
-    for await (const connection of listener) echo(connection);
+    for await (const connection of connectionsOf(listener)) echo(connection);
   })();
   const { port } = listener.addr as Deno.NetAddr;
   return {
@@ -89,7 +90,7 @@ const everyPlane = [
 function startTypist(): Disposable & { readonly address: string } {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   (async () => {
-    for await (const connection of listener) {
+    for await (const connection of connectionsOf(listener)) {
       connection.setNoDelay(true);
       for (
         const byte of new TextEncoder().encode(everyPlane + "€").slice(0, -1)

@@ -16,12 +16,12 @@ export { freePort } from "../../tools/free_port.ts";
  * @returns The connections, without those that were reset before they could be
  * accepted.
  */
-export async function* connectionsOf(
-  listener: Deno.Listener,
-): AsyncGenerator<Deno.Conn> {
+export async function* connectionsOf<T extends Deno.Conn>(
+  listener: Deno.Listener<T>,
+): AsyncGenerator<T> {
   const { BadResource, Interrupted } = Deno.errors;
   for (;;) {
-    let connection: Deno.Conn;
+    let connection: T;
     try {
       connection = await listener.accept();
     } catch (error) {

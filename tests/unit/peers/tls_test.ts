@@ -19,6 +19,7 @@ import {
 import { decode, encode } from "../../support/framing_driver.ts";
 import { sameBytes } from "../../support/websocket_client_frames.ts";
 import { needing } from "../../support/needing.ts";
+import { connectionsOf } from "../../support/peer.ts";
 
 const { signal } = new AbortController();
 
@@ -65,14 +66,7 @@ function serve(
   }
   const serving = (async () => {
     const all: Promise<void>[] = [];
-    for (;;) {
-      let connection: Deno.TlsConn;
-      try {
-        connection = await listener.accept();
-      } catch (error) {
-        if (error instanceof Deno.errors.BadResource) break;
-        throw error;
-      }
+    for await (const connection of connectionsOf(listener)) {
       all.push(take(connection));
     }
     await Promise.all(all);
