@@ -263,7 +263,12 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
     this.#output = "writing";
     const { encoder } = this.#framer;
     if (encoder !== undefined) return this.#encode(messages, encoder);
-    return this.#give(messages).then(this.#onWritten, this.#onWriteFailed);
+    try {
+      return this.#give(messages).then(this.#onWritten, this.#onWriteFailed);
+    } catch (error) {
+      this.#onWriteFailed(error);
+      return Promise.resolve();
+    }
   }
 
   async #encode(

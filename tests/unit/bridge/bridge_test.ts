@@ -867,6 +867,24 @@ Deno.test("Bridge closes with 1011 where a datagram cannot be sent", {
   assertStrictEquals(error, refused);
 });
 
+Deno.test("Bridge ends as after a failed write where what observes it fails", {
+  permissions,
+}, async () => {
+  const ends = connect({ isDatagram: true, framing: "auto" });
+  const { bridge, socket } = ends;
+  const failure = new Error("not observed");
+  bridge.tap = {
+    toPeer(): void {
+      throw failure;
+    },
+    toClient(): void {},
+  };
+  socket.say("x");
+  const { error } = await finish(ends);
+  assertEquals(socket.events, ["close 1011 peer connection failed"]);
+  assertStrictEquals(error, failure);
+});
+
 for (const end of ["framer", "peer"]) {
   Deno.test(`Bridge finishes though its ${end} cannot be closed`, {
     permissions,
