@@ -11,11 +11,25 @@ import { Connections } from "./connections.ts";
 import { Drain } from "./drain.ts";
 import { replaceCertificate } from "./certificate.ts";
 import { Requests } from "./requests.ts";
+import { ConfigError } from "../errors.ts";
 import type { Log } from "../log/log.ts";
 import type { ServerState } from "../pages/page.ts";
 import { PeerStates } from "../peers/states.ts";
 import type { ServerConfig, ServerOptions } from "./options.ts";
 import type { EngineServer, ServerCertificate } from "../websocket/engine.ts";
+
+/**
+ * Checks that a port may be shared. Deno ends the process where its flag is
+ * missing, so this looks at what else the flag brings.
+ */
+function checkSharing({ reusePort }: ServerConfig["core"]): void {
+  if (Deno.listenDatagram !== undefined) return;
+  throw new ConfigError(
+    `cannot use ${
+      reusePort ? "reuse-port" : "threads"
+    }: it needs Deno's unstable flag "net": run with --unstable-net`,
+  );
+}
 
 /** A server that bridges WebSockets to peers. */
 export class Server {
@@ -67,17 +81,20 @@ export class Server {
    *
    * @param options What it serves, where, and how.
    * @returns The server; it owns the backend from then on.
+   * @throws {ConfigError} If Deno lacks a flag that the options need.
    * @throws {Error} If it cannot listen there.
    */
   static async listen(options: ServerOptions): Promise<Server> {
-    const server = new Server(options);
     const { core, certificate, thread } = options;
+    const isShared = thread !== undefined && thread.count > 1 || core.reusePort;
+    if (isShared) checkSharing(core);
+    const server = new Server(options);
     const { listen, port, listenMode, headTimeout } = core;
     const { limits, admit, handle } = server.#requests;
     server.#engine = await options.engine.listen({
       listen,
       port,
-      isShared: thread !== undefined && thread.count > 1 || core.reusePort,
+      isShared,
       listenMode,
       headTimeout,
       certificate,

@@ -249,3 +249,19 @@ Deno.test("serve() refuses to compress with a runtime whose zlib works different
     process.getBuiltinModule = load;
   }
 });
+
+Deno.test("serve() names the flag without which a port cannot be shared", async () => {
+  const { listenDatagram } = Deno;
+  // As it is without the flag.
+  Object.assign(Deno, { listenDatagram: undefined });
+  try {
+    const options = { port: 0, hostname, core: { "reuse-port": true } };
+    const { message } = await assertRejects(() => serve(options), ConfigError);
+    assertEquals(
+      message,
+      'cannot use reuse-port: it needs Deno\'s unstable flag "net": run with --unstable-net',
+    );
+  } finally {
+    Object.assign(Deno, { listenDatagram });
+  }
+});
