@@ -209,7 +209,7 @@ function toPeerInfo(info: PeerInfo | undefined): PeerInfo | undefined {
   for (const address of version === undefined ? [] : addresses) {
     if (isStreamAddress(parseAddress(address))) continue;
     throw new TypeError(
-      `Cannot use the PROXY protocol with peer "${address}": it is not a stream`,
+      `Cannot use proxy-protocol with peer "${address}": it is not a stream`,
     );
   }
   checkTls(info, addresses);

@@ -113,6 +113,10 @@ export function parseAddress(
   }
 }
 
+/** A scheme without exactly two slashes behind it, as `listen` takes `unix:PATH`. */
+const FEW_SLASHES =
+  /^(?:(tcp|tls|udp):(?:\/|\/{3,})(?=[\w[])|(unix|unix-dgram):(?=[/@]))(.+)$/i;
+
 function parseInternetAddress(
   transport: InternetAddress["transport"],
   rest: string,
@@ -130,6 +134,14 @@ function parseInternetAddress(
   }
   const match = HOST_AND_PORT.exec(rest);
   if (match === null) {
+    const meant = FEW_SLASHES.exec(text);
+    if (meant !== null) {
+      throw new SyntaxError(
+        `Cannot parse peer address "${text}": write ${meant[1] ?? meant[2]}://${
+          meant[3]
+        }`,
+      );
+    }
     throw new SyntaxError(
       `Cannot parse peer address "${text}": it is not ${transport}://HOST[:PORT], with IPv6 literals in brackets`,
     );

@@ -174,12 +174,18 @@ testEngines(
 );
 
 Deno.test("proxy-protocol is refused for peers that take datagrams", async () => {
-  for (const host of ["udp://127.0.0.1:53", "unix-dgram:///run/x"]) {
+  for (
+    const [host, peer = host] of [
+      ["udp://127.0.0.1", "udp://127.0.0.1:5900"],
+      ["unix-dgram:///run/x"],
+    ]
+  ) {
     const { code, stderr } = await runShared([
       ...["-c", `host=${host}`, "-c", "proxy-protocol=v2", "--check"],
     ]);
     assertEquals(code, 2);
-    assertStringIncludes(stderr, `peer "${host}": it is not a stream`);
+    assertStringIncludes(stderr, "websocksy: -c ");
+    assertStringIncludes(stderr, `peer "${peer}": it is not a stream`);
   }
 });
 

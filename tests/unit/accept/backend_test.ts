@@ -380,7 +380,7 @@ Deno.test("queryBackend() checks who is to be told by the PROXY protocol", {
     await assertRejects(
       () => ask(address, "v1"),
       TypeError,
-      `Cannot use the PROXY protocol with peer "${address}": it is not a stream`,
+      `Cannot use proxy-protocol with peer "${address}": it is not a stream`,
     );
   }
 });
