@@ -12,7 +12,6 @@ import {
   ModuleServer,
   plugin,
   PluginBed,
-  type ServedFile,
 } from "../support/plugin_bed.ts";
 
 /** A bridge to the echoing peer through framing `test` of a plugin. */
@@ -130,7 +129,7 @@ for (const isolation of ["process", "worker"]) {
 
 Deno.test("a framing plugin gives what is held back at the end of the stream", async () => {
   await using server = new ModuleServer({ "plugin.ts": lines });
-  await using bed = await start(server);
+  await using bed = await start(server, "", "isolation = worker");
   using client = await RawClient.open(bed.port);
   await client.send("no end");
   await client.sendClose(1000);
@@ -173,15 +172,18 @@ const failures: readonly [name: string, body: string, error: RegExp][] = [
 ];
 
 Deno.test("a framing plugin that answers badly costs its connection 1011", async (t) => {
-  const files: Record<string, ServedFile> = {};
-  for (const [name, body] of failures) {
-    files["plugin.ts"] = framingPlugin(body);
-    await using server = new ModuleServer(files);
-    await using bed = await start(server);
+  // The first byte says how.
+  const bodies = failures.map(([, body], index) =>
+    `if (data[0] === ${index}) { ${body}; }`
+  );
+  await using server = new ModuleServer({
+    "plugin.ts": framingPlugin(bodies.join("\n")),
+  });
+  await using bed = await start(server, "", "isolation = worker");
+  for (const [index, [name, , error]] of failures.entries()) {
     await t.step(name, async () => {
-      const [, , error] = failures.find(([other]) => other === name)!;
       using client = await RawClient.open(bed.port);
-      await client.send("abc");
+      await client.send(Uint8Array.of(index, 98, 99));
       assertEquals(await client.readClose(), {
         code: 1011,
         reason: "framing function failed",
@@ -215,7 +217,11 @@ Deno.test("a framing plugin that holds back too much costs its connection 1009",
   await using server = new ModuleServer({
     "plugin.ts": framingPlugin("return null"),
   });
-  await using bed = await start(server, "max-message = 1000");
+  await using bed = await start(
+    server,
+    "max-message = 1000",
+    "isolation = worker",
+  );
   using client = await RawClient.open(bed.port);
   await client.send("x".repeat(900));
   await client.send("x".repeat(101));
@@ -237,6 +243,7 @@ Deno.test("a framing plugin refuses a configuration with 500", async () => {
     backend = mine
     [plugin mine]
     url = ${server.url}plugin.ts
+    isolation = worker
   `);
   assertEquals((await request(bed.port)).status, 500);
   const { why } = await bed.log.take("refuse");
