@@ -21,8 +21,11 @@ import { chooseSeed, Random } from "../support/random.ts";
 
 const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
 /** Inputs after which the server's memory has reached its size. */
-const warmUp = 1500;
-const count = isLong ? 60_000 : 4000;
+const warmUp = { native: 700, stream: 1000 } as const;
+const counts = {
+  native: isLong ? 60_000 : 1500,
+  stream: isLong ? 60_000 : 2500,
+} as const;
 /** Hostile clients at a time. */
 const concurrency = 32;
 /**
@@ -152,11 +155,12 @@ testEngines(
     const { port, pid } = command;
     await assertServes(port);
     const descriptors = countDescriptors(pid);
-    await attackAll({ port, engine }, seed, [0, warmUp]);
+    await attackAll({ port, engine }, seed, [0, warmUp[engine]]);
     await assertServes(port);
     await descriptorsReturn(pid, descriptors, () => keptSockets(command));
     const memory = residentMemory(pid);
-    await attackAll({ port, engine }, seed, [warmUp, count]);
+    const range = [warmUp[engine], counts[engine]] as const;
+    await attackAll({ port, engine }, seed, range);
     await assertServes(port);
     await descriptorsReturn(pid, descriptors, () => keptSockets(command));
     await memoryReturns(pid, memory + memorySlack[engine]);
