@@ -3,7 +3,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { RawClient, request } from "../support/client.ts";
-import { Command, testEngines } from "../support/command.ts";
+import { testEngines } from "../support/command.ts";
 import { freePort } from "../support/peer.ts";
 import { needing } from "../support/needing.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
@@ -13,7 +13,7 @@ import { runShared, SharedCommand } from "../support/shared_command.ts";
 interface HaProxy extends AsyncDisposable {
   /** Its addresses, for the `host` option. */
   readonly hosts: readonly string[];
-  /** Its authority, for Deno's `--cert`. */
+  /** Its authority, for the `tls-ca` option. */
   readonly certFile: string;
 }
 
@@ -82,27 +82,37 @@ testEngines(
   "proxy-protocol tells HAProxy the client's address",
   async (t, engine) => {
     await using haproxy = await startHaProxy();
-    for (const host of haproxy.hosts) {
-      for (const version of ["v1", "v2"]) {
-        for (const hostname of ["127.0.0.1", "::1"]) {
-          const scheme = host.slice(0, host.indexOf(":"));
-          const isIpv6 = hostname === "::1";
-          await t.step(needing(isIpv6 ? ["ipv6"] : [], {
-            name: `${version} over ${scheme} from ${hostname}`,
-            fn: async () => {
-              await using command = await Command.start({
-                engine,
-                host,
-                flags: [`--cert=${haproxy.certFile}`],
-                args: [
-                  ...["-c", `proxy-protocol=${version}`, "-l", hostname],
-                  ...["--trusted-proxy", "127.0.0.1,::1"],
-                ],
-              });
-              const { port } = command;
-              const url = `ws://${isIpv6 ? "[::1]" : hostname}:${port}/`;
+    // A route for each version and each kind of address.
+    const ways = ["v1", "v2"].flatMap((version) =>
+      haproxy.hosts.map((host) => {
+        const scheme = host.slice(0, host.indexOf(":"));
+        return { version, scheme, host, path: `/${scheme}/${version}` };
+      })
+    );
+    const routes = ways.flatMap(({ version, scheme, host, path }) => [
+      ...["--route", path, "-c", `host=${host}`],
+      ...["-c", `proxy-protocol=${version}`],
+      ...scheme === "tls" ? ["-c", `tls-ca=${haproxy.certFile}`] : [],
+    ]);
+    for (const hostname of ["127.0.0.1", "::1"]) {
+      const isIpv6 = hostname === "::1";
+      await t.step(needing(isIpv6 ? ["ipv6"] : [], {
+        name: `from ${hostname}`,
+        fn: async (t) => {
+          await using command = await SharedCommand.start({
+            engine,
+            listen: hostname,
+            args: ["--trusted-proxy", "127.0.0.1,::1", ...routes],
+          });
+          const { port } = command;
+          for (const { version, scheme, path } of ways) {
+            await t.step(`${version} over ${scheme}`, async () => {
+              const url = `ws://${isIpv6 ? "[::1]" : hostname}:${port}${path}`;
               const direct = await whoAmI(new WebSocket(url));
-              const { remote } = await command.event("open");
+              const { remote } = await command.event(
+                "open",
+                ({ endpoint }) => endpoint === path,
+              );
               const sourcePort = String(remote).split(":").at(-1);
               assertEquals(
                 direct,
@@ -122,10 +132,10 @@ testEngines(
                   : hostname;
                 assertEquals(answer, `${source} 5 ${destination} ${port}.`);
               }
-            },
-          }));
-        }
-      }
+            });
+          }
+        },
+      }));
     }
   },
   { needs: ["haproxy", "openssl"], timeout: 180_000 },
