@@ -16,6 +16,7 @@ import { isConnectionLost } from "../support/lost.ts";
 import { readAll, TestPeer, writeAll } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 import { residentMemory } from "../support/process_resources.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 import {
   binary,
   join as joinBytes,
@@ -150,7 +151,7 @@ for (const [name, leave] of Object.entries(departures)) {
     `bridge notices that a client ${name} while its peer takes nothing`,
     async (_, engine) => {
       await using peer = TestPeer.tcp();
-      await using command = await Command.start({
+      await using command = await SharedCommand.start({
         engine,
         host: peer.host,
         args: ["-k", "1"],
@@ -202,7 +203,7 @@ testEngines(
     await using directory = new TemporaryDirectory();
     const path = join(directory.path, "socket");
     await using peer = peerThatFloods(new Uint8Array(65_536).fill(0x0a));
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: [
@@ -239,7 +240,7 @@ testEngines(
   async (_, engine) => {
     const total = 6 * MiB;
     await using peer = TestPeer.tcp();
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["--drain-timeout", "20"],
@@ -278,7 +279,7 @@ testEngines(
   async (_, engine) => {
     const total = 4 * MiB;
     await using peer = peerThatSays(total);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["-k", "0", "-c", "framing=binary"],
@@ -302,7 +303,7 @@ testEngines(
     const path = join(directory.path, "socket");
     const total = 2 * MiB;
     await using peer = peerThatSays(total);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["-l", `unix:${path}`, "-k", "1", "-c", "framing=binary"],
@@ -371,7 +372,7 @@ for (const [code, excess] of Object.entries(excesses)) {
     `bridge tells ${code} to a client that goes on sending`,
     async (_, engine) => {
       await using peer = TestPeer.tcp();
-      await using command = await Command.start({
+      await using command = await SharedCommand.start({
         engine,
         host: peer.host,
         args: ["--max-message", "100000", "--max-buffer", "1000000"],

@@ -15,6 +15,7 @@ import { get } from "../support/pages_client.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
 import { eventually } from "../support/process_resources.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { runShared } from "../support/shared_command.ts";
 import { makeToken, tokenKey, tokenProtocol } from "../support/tokens.ts";
 
 testEngines(
@@ -374,7 +375,7 @@ Deno.test("websocksy says what is wrong with an access log", async () => {
     [["--access-log-format", "%ip%"], 'it has an unknown field, "ip"'],
   ];
   for (const [args, message] of table) {
-    const { code, stderr } = await runCommand(args);
+    const { code, stderr } = await runShared(args);
     assertEquals([code, stderr.includes(message)], [2, true], stderr);
   }
 });

@@ -4,10 +4,11 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
 import { adminPort, ask } from "../support/admin.ts";
 import { RawClient } from "../support/client.ts";
-import { Command, runCommand } from "../support/command.ts";
+import { Command } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { runShared } from "../support/shared_command.ts";
 import { basic, makeToken, tokenKey } from "../support/tokens.ts";
 
 /** As `htpasswd -nbBC 4` writes them: the passwords are "right: pass" and "grüß". */
@@ -164,7 +165,7 @@ address = 192.0.2.0/24
     await t.step("the command shows credentials from a file", async () => {
       const address = `127.0.0.1:${admin}`;
       async function run(...words: string[]): Promise<[number, string]> {
-        const { code, stdout, stderr } = await runCommand([
+        const { code, stdout, stderr } = await runShared([
           ...["--admin", address, ...words],
         ]);
         return [code, stdout + stderr];
@@ -299,7 +300,7 @@ rate = 100/s
 
     // Nor are credentials sent to where others could read them.
     const login = await directory.write("login", "ada:right: pass\n");
-    const { code, stderr } = await runCommand([
+    const { code, stderr } = await runShared([
       ...["--admin", "192.0.2.1:9001", "list", "--credentials", login],
     ]);
     assertEquals(code, 2);

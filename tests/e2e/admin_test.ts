@@ -4,12 +4,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
 import { adminPort, ask } from "../support/admin.ts";
 import { RawClient, request } from "../support/client.ts";
-import { Command, runCommand, testEngines } from "../support/command.ts";
+import { Command, testEngines } from "../support/command.ts";
 import { Metrics } from "../support/metrics.ts";
 import { needing } from "../support/needing.ts";
 import { get } from "../support/pages_client.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 /** A connection, as the listener describes it. */
 interface Row {
@@ -312,7 +313,7 @@ Deno.test(needing(["unix"], {
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();
     const path = join(directory.path, "admin.sock");
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       host: peer.host,
       args: ["--admin", `unix:${path}`],
     });
@@ -322,7 +323,7 @@ Deno.test(needing(["unix"], {
     using other = await RawClient.open(command.port, { target: "/b" });
 
     async function run(...words: string[]): Promise<[number, string]> {
-      const { code, stdout, stderr } = await runCommand([
+      const { code, stdout, stderr } = await runShared([
         ...["--admin", `unix:${path}`, ...words],
       ]);
       return [code, stdout + stderr];
@@ -367,7 +368,7 @@ testEngines(
   "The admin listener reads each request as it checks it, however it is sent",
   async (_, engine) => {
     await using peer = TestPeer.tcp(echo);
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       engine,
       host: peer.host,
       args: ["--admin", "127.0.0.1:0", "--ping", "0"],
@@ -481,7 +482,7 @@ Deno.test("websocksy listens for operators only where others cannot reach it", a
     ],
   ];
   for (const [args, code, message] of table) {
-    const result = await runCommand(args);
+    const result = await runShared(args);
     assertEquals(
       [result.code, result.stderr.includes(message)],
       [code, true],

@@ -13,6 +13,7 @@ import { needing } from "../support/needing.ts";
 import { Download, formatPlain } from "../support/pages_client.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 /** Reads fields of the packets of a file. */
 async function tshark(file: string, ...fields: string[]): Promise<string[][]> {
@@ -181,7 +182,7 @@ Deno.test(needing(["linux", "tshark", "namespaces"], {
   async fn(): Promise<void> {
     await using peer = TestPeer.tcp(echo);
     await using directory = new TemporaryDirectory();
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       host: peer.host,
       args: ["--admin", "127.0.0.1:0", "--ping", "0"],
     });
@@ -196,7 +197,7 @@ Deno.test(needing(["linux", "tshark", "namespaces"], {
     const link = join(directory.path, "link");
     await Deno.symlink(there, link);
     for (const file of [there, link]) {
-      const { code, stderr } = await runCommand([...capture, "--file", file]);
+      const { code, stderr } = await runShared([...capture, "--file", file]);
       assertEquals(
         [code, stderr],
         [1, `websocksy: cannot write ${file}: it is there already\n`],
@@ -233,7 +234,7 @@ Deno.test(needing(["linux", "tshark", "namespaces"], {
     // One that the server refuses leaves no file behind.
     const none = join(directory.path, "none");
     const refused = ["--admin", host, "capture", "9", "--file", none];
-    assertEquals((await runCommand(refused)).code, 1);
+    assertEquals((await runShared(refused)).code, 1);
     await assertRejects(() => Deno.stat(none), Deno.errors.NotFound);
 
     async function exchangeUntil(

@@ -14,6 +14,7 @@ import { needing } from "../support/needing.ts";
 import { formatPlain, get } from "../support/pages_client.ts";
 import { freePort, TestPeer } from "../support/peer.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 const isLong = Deno.env.get("WEBSOCKSY_LONG") === "1";
 
@@ -163,7 +164,7 @@ Deno.test({
     await using directory = new TemporaryDirectory();
     const without = `[backend]\nhost = ${peer.host}\n`;
     const file = await directory.write("websocksy.ini", without);
-    await using command = await Command.start({ file });
+    await using command = await SharedCommand.start({ file });
     const { port } = command;
     using before = await RawClient.open(port);
     assertEquals((await get(port, "/metrics")).status, 426);
@@ -283,7 +284,7 @@ Deno.test(needing(["promtool", "prometheus"], {
 
     await using directory = new TemporaryDirectory();
     // A peer that is not there.
-    await using command = await Command.start({
+    await using command = await SharedCommand.start({
       host: `tcp://127.0.0.1:${freePort()}`,
       args: ["--metrics", "/metrics"],
     });

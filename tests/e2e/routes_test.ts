@@ -2,10 +2,11 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { RawClient, request, type RequestOptions } from "../support/client.ts";
-import { Command, runCommand, testEngines } from "../support/command.ts";
+import { Command, testEngines } from "../support/command.ts";
 import { TestPeer, writeAll } from "../support/peer.ts";
 import { plugin } from "../support/plugin_bed.ts";
 import { TemporaryDirectory } from "../support/service.ts";
+import { runShared } from "../support/shared_command.ts";
 
 /** A peer that says its name to each connection, and waits for its end. */
 function named(name: string): TestPeer {
@@ -216,7 +217,7 @@ testEngines(
 );
 
 Deno.test("--check prints the routes", async () => {
-  const { code, stdout } = await runCommand([
+  const { code, stdout } = await runShared([
     ...["-p", "0", "--check", "-c", "host=tcp://127.0.0.1:1"],
     ...["--route", "/mqtt", "-c", "port=1883"],
     ...["--route", "/vnc/*", "--origin", "https://a.example", "-c", "host=h:2"],

@@ -11,12 +11,12 @@ import {
   type EngineName,
   type LogEntry,
   root,
-  runCommand,
   Service,
 } from "../support/command.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
 import { needing } from "../support/needing.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
+import { runShared } from "../support/shared_command.ts";
 
 /** Addresses of the instances, as the files of `examples/haproxy` have them. */
 const servers = { one: "10.0.0.11:8001", two: "10.0.0.12:8001" } as const;
@@ -452,7 +452,7 @@ Deno.test(
         assertEquals(code, expected, new TextDecoder().decode(stderr));
       }
       const file = join(folder, "websocksy.ini");
-      const { code, stderr } = await runCommand([file, "--check"]);
+      const { code, stderr } = await runShared([file, "--check"]);
       assertEquals(code, 0, stderr);
     },
   }),

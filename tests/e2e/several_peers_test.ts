@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { RawClient } from "../support/client.ts";
 import { Command } from "../support/command.ts";
 import { freePort, TestPeer, writeAll } from "../support/peer.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 
 const encoder = new TextEncoder();
 
@@ -158,7 +159,7 @@ Deno.test({
     const count = await connection.read(head) ?? 0;
     await writeAll(connection, head.subarray(0, count));
   });
-  await using command = await Command.start({
+  await using command = await SharedCommand.start({
     args: [
       ...["-c", `host=tcp://127.0.0.1:${port}`, "-c", `host=${next.host}`],
       ...["-c", "proxy-protocol=v2", "-c", "framing=binary"],

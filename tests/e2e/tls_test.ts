@@ -157,7 +157,7 @@ testEngines("websocksy speaks TLS with its clients", async (_, engine) => {
 testEngines("websocksy says wss in its log", async (_, engine) => {
   await using files = new TlsFiles();
   await files.make();
-  const { code, stdout, stderr } = await runCommand([
+  const { code, stdout, stderr } = await runShared([
     ...files.args,
     ...["--engine", engine, "-l", "127.0.0.1", "--check"],
   ]);

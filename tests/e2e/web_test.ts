@@ -24,7 +24,7 @@ import {
   descriptorsReturn,
   eventually,
 } from "../support/process_resources.ts";
-import { SharedCommand } from "../support/shared_command.ts";
+import { runShared, SharedCommand } from "../support/shared_command.ts";
 
 const MiB = 1024 * 1024;
 const large = 200 * MiB;
@@ -680,10 +680,10 @@ Deno.test("web says at the start what it cannot serve", async () => {
     // Which permissions it lacks is up to the test only there.
     if (permissions !== undefined && !has("deno run")) continue;
     for (const more of [[], ["--check"]]) {
-      const { code, stderr } = await runCommand(
-        ["-p", "0", "--web", path, ...more],
-        permissions && { permissions },
-      );
+      const args = ["-p", "0", "--web", path, ...more];
+      const { code, stderr } = permissions
+        ? await runCommand(args, { permissions })
+        : await runShared(args);
       assertEquals(code, status, stderr);
       assertStringIncludes(stderr, `cannot use web: cannot serve "${path}":`);
       assertStringIncludes(stderr, why);

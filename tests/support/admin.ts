@@ -9,7 +9,9 @@ import type { Command } from "./command.ts";
 import { get } from "./pages_client.ts";
 
 /** Finds out where a command listens for operators. */
-export async function adminPort(command: Command): Promise<number> {
+export async function adminPort(
+  command: Pick<Command, "event">,
+): Promise<number> {
   const { address } = await command.event("admin");
   return Number(new URL(String(address)).port);
 }
