@@ -11,6 +11,7 @@
 
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
+import { withPackages } from "./packages.ts";
 
 const root = join(import.meta.dirname!, "../..");
 
@@ -43,7 +44,7 @@ async function register(
   { language, text, line }: { language: string; text: string; line: number },
 ): Promise<void> {
   const from = pathToFileURL(file);
-  const code = text.replaceAll(
+  const code = withPackages(text).replaceAll(
     /(\bfrom |\bimport[ (])"(\.[^"]+)"/g,
     (_, before, path) => `${before}${JSON.stringify(new URL(path, from))}`,
   );

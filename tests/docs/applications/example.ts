@@ -15,6 +15,7 @@ import {
   root,
   Service,
 } from "../../support/command.ts";
+import { withPackages } from "../../support/packages.ts";
 import { freePort } from "../../support/peer.ts";
 import { TemporaryDirectory } from "../../support/service.ts";
 
@@ -212,13 +213,16 @@ export class Example implements AsyncDisposable {
 
   /**
    * Imports a module of the page. What it imports by the name of a package is
-   * what `deno.json` has under it.
+   * what `deno.json` has under it for files of the documentation.
    *
    * @param file Its name.
    * @returns What it exports.
    */
   async client<Exports>(file = "client.js"): Promise<Exports> {
-    return await import(pathToFileURL(join(this.path, file)).href);
+    const path = join(this.path, file);
+    const code = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, withPackages(code));
+    return await import(pathToFileURL(path).href);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
