@@ -151,9 +151,10 @@ testEngines(
     await using command = await SharedCommand.start({
       engine,
       host: `unix://${directory.path}/missing`,
-      args: ["--max-connections-per-address", "1"],
+      // The one before may end while the next is accepted.
+      args: ["--max-connections-per-address", "2"],
     });
-    for (let attempt = 0; attempt < 5; attempt++) {
+    for (let attempt = 0; attempt < 6; attempt++) {
       assertEquals((await request(command.port)).status, 502);
     }
   },
