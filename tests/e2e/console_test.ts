@@ -55,7 +55,11 @@ interface Bed extends AsyncDisposable {
 /** It lets the buffers on the way hold thousands of lines, and not a million. */
 const padding = ".".repeat(1000);
 
-/** Sends lines without an end, until it is sent something. */
+/**
+ * Sends ten thousand lines a second, until it is sent something: more than anyone
+ * reads, and than a page could draw. Each costs the tools that lead the browser
+ * much more than the page.
+ */
 async function flood(connection: Deno.Conn): Promise<number> {
   let isWanted = true;
   let count = 0;
@@ -68,6 +72,7 @@ async function flood(connection: Deno.Conn): Promise<number> {
       () => `line ${++count} ${padding}\n`,
     );
     await writeAll(connection, lines.join(""));
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
   await stopped;
   return count;
@@ -679,8 +684,8 @@ async function testFlood({ open, flooded }: ConsoleBed): Promise<void> {
   // Where processors are few, the browser answers tests late, though not keys.
   page.setDefaultTimeout(60_000);
   await ui.connect();
-  // At least 20,000.
-  await ui.waitForText("received-messages", /^[2-9]\d,|^\d{3},|,.*,/);
+  // At least 5,000: the list holds 2,000.
+  await ui.waitForText("received-messages", /^[5-9],|^\d{2,3},|,.*,/);
   assertGreater(800, await page.locator("*").count());
   // In the middle of it, the page does what it is told: from the text to send,
   // which has the focus, it is eight steps to the button that pauses.
@@ -708,7 +713,7 @@ async function testFlood({ open, flooded }: ConsoleBed): Promise<void> {
     `2,000 in the list \u00b7 ${dropped} older ones dropped`,
   );
   assertGreater(800, await page.locator("*").count());
-  assertGreater(count, 20_000);
+  assertGreater(count, 5_000);
   assertEquals(ui.said, []);
 }
 
@@ -855,6 +860,12 @@ const findFaint = `(() => {
 /** How the console looks: with which colours, in which window. */
 interface Look {
   readonly name: string;
+  /**
+   * Whether what is read aloud is checked in each state, or only where most is
+   * shown: it is the same in all looks, except for what is hidden in a narrow
+   * window. Contrasts and widths are checked in each.
+   */
+  readonly isRead: "always" | "once";
   /** The message that is selected. */
   readonly selected: RegExp;
   readonly colorScheme: "light" | "dark";
@@ -864,18 +875,21 @@ interface Look {
 const looks: readonly Look[] = [
   {
     name: "light",
+    isRead: "always",
     selected: /^received text .*"seq":\d*[369],/,
     colorScheme: "light",
     viewport: { width: 1180, height: 720 },
   },
   {
     name: "dark",
+    isRead: "once",
     selected: /^received binary /,
     colorScheme: "dark",
     viewport: { width: 1180, height: 720 },
   },
   {
     name: "narrow",
+    isRead: "once",
     selected: /^received text /,
     colorScheme: "light",
     viewport: { width: 320, height: 720 },
@@ -935,7 +949,7 @@ async function testLooks(
   t: Deno.TestContext,
   { open, prices }: ConsoleBed,
 ): Promise<void> {
-  for (const { name, selected, ...look } of looks) {
+  for (const { name, isRead, selected, ...look } of looks) {
     await t.step(name, async () => {
       await using ui = await open(
         "endpoint=/prices&protocols=ticker&end=lf",
@@ -947,6 +961,7 @@ async function testLooks(
       await takeScreenshot(page, `console-${name}.png`);
       await ui.select(/^received text /);
       await checkLook(ui);
+      if (isRead === "always") await checkReading(ui);
 
       // With everything that is hidden at other times.
       await page.getByRole("button", { name: "Options" }).click();
@@ -959,6 +974,7 @@ async function testLooks(
       await page.locator("#list").press("Home");
       await page.locator("#newest").waitFor();
       await checkLook(ui);
+      await checkReading(ui);
       await page.getByRole("button", { name: "Pause" }).click();
       await page.getByLabel("Close code").fill("1000");
       await page.getByRole("button", { name: "Disconnect" }).click();
@@ -966,12 +982,13 @@ async function testLooks(
       await page.getByLabel("Filter").fill("nothing is like this");
       await ui.waitForText("empty", /Nothing matches/);
       await checkLook(ui);
+      if (isRead === "always") await checkReading(ui);
       assertEquals(ui.said, []);
     });
   }
 }
 
-/** Checks what can be checked of how it looks, and of how it is read aloud. */
+/** Checks what can be checked of how it looks. */
 async function checkLook({ page }: ConsolePage): Promise<void> {
   await page.mouse.move(0, 0);
   const { count, faint } = await page.evaluate<
@@ -995,6 +1012,10 @@ async function checkLook({ page }: ConsolePage): Promise<void> {
     ),
     0,
   );
+}
+
+/** Checks what can be checked of how it is read aloud. */
+async function checkReading({ page }: ConsolePage): Promise<void> {
   await page.evaluate(axe.source);
   const violations = await page.evaluate(`
     axe.run().then(({ violations }) =>
