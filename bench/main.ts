@@ -80,6 +80,8 @@ ${wrap([...main, ...growth])}
                          chart (ws-bridge,websockify,haproxy)
   --rounds N             measurements of each contender (3; quick: 1)
   --seconds S            length of one measurement (1.5; quick: 0.5)
+  --warm S               processor seconds after which a bridge is warm, and
+                         measured (2)
   --connections N        connections of idle-memory and quiet-memory (1000)
   --json FILE            writes the results there, too
   --svg FILE             writes a chart of them there
@@ -108,6 +110,7 @@ export function parseOptions(args: readonly string[]): Options {
       "against": { ...text, default: "ws-bridge,websockify,haproxy" },
       "rounds": text,
       "seconds": text,
+      "warm": { ...text, default: "2" },
       "connections": { ...text, default: "1000" },
       "json": text,
       "svg": text,
@@ -126,6 +129,7 @@ export function parseOptions(args: readonly string[]): Options {
   return {
     rounds: positive("rounds", values.rounds ?? rounds, true),
     seconds: positive("seconds", values.seconds ?? seconds, false),
+    warm: positive("warm", values.warm, false),
     connections: positive("connections", values.connections, true),
     set,
     only: names("only", values.only, (name) => {

@@ -66,6 +66,12 @@ export interface Pace {
   readonly rounds: number;
   /** Seconds of one measurement. */
   readonly seconds: number;
+  /**
+   * Processor seconds after which a bridge counts as warm. Bridges on V8 take
+   * twice the time for a round trip until their code is compiled, some 15,000
+   * round trips later.
+   */
+  readonly warm: number;
 }
 
 /** What all measurements of one invocation have in common. */
@@ -94,12 +100,6 @@ interface Found {
 const MAX_PROCESSES = 100;
 /** Seconds of a load before the measurement, at most a third of its length. */
 const WARM_UP = 0.5;
-/**
- * Processor seconds after which a bridge counts as warm. Bridges on V8 take
- * twice the time for a round trip until their code is compiled, some 15,000
- * round trips later.
- */
-const WARM = 2;
 /** Seconds that a cold bridge is given to become warm, if they are more than three measurements. */
 const WARM_UP_LIMIT = 4;
 const PROBE_FIGURE = {
@@ -240,12 +240,14 @@ async function measureBridge(
   figure: Figure,
   contender: Contender,
   bridge: RunningContender,
-  { seconds, generator, latency }: Setup,
+  { seconds, warm, generator, latency }: Setup,
 ): Promise<Score> {
   if (figure.load === "start") return scoreStart(bridge);
   if (figure.load === "latency") {
     const load = latency as LatencyLoad;
-    return await measureLatency(figure, contender, bridge, { load, seconds });
+    return await measureLatency(figure, contender, bridge, {
+      ...{ load, seconds, warm },
+    });
   }
   const appends = figure.load === "send" &&
     contender.name.endsWith(`:${BOTH_WAYS}`);
@@ -261,7 +263,7 @@ async function measureBridge(
     pid: bridge.pid,
     seconds,
     warmUp: Math.min(WARM_UP, seconds / 3),
-    warm: WARM,
+    warm,
     warmUpLimit: Math.max(3 * seconds, WARM_UP_LIMIT),
     whole: ["trickle", "text"].includes(figure.service.kind),
   });
@@ -309,12 +311,16 @@ async function measureLatency(
   { clients, bulk }: Figure,
   { websocket }: Contender,
   { port, pid }: RunningContender,
-  { load, seconds }: { load: LatencyLoad; seconds: number },
+  { load, seconds, warm }: {
+    readonly load: LatencyLoad;
+    readonly seconds: number;
+    readonly warm: number;
+  },
 ): Promise<Score> {
   const target = { port, websocket, clients, bulk, seconds };
   const deadline = performance.now() +
     Math.max(3 * seconds, WARM_UP_LIMIT) * 1000;
-  while (processorSeconds(pid) < WARM && performance.now() < deadline) {
+  while (processorSeconds(pid) < warm && performance.now() < deadline) {
     await load.measure({ ...target, rate: 0 });
   }
   const used = processorSeconds(pid);

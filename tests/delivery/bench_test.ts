@@ -62,6 +62,9 @@ async function countElements(file: string, name: string): Promise<number> {
   return Number(decoder.decode(stdout));
 }
 
+/** What is measured does not matter here. */
+const quick = ["--warm", "0.1"];
+
 function scoreOf(rate: number, perProcessorSecond: number): Score {
   const rest = { bridge: 1, client: 0.5, peer: 0.5, machine: 2, memory: 0 };
   return { rate, perProcessorSecond, received: 0, ...rest };
@@ -90,7 +93,17 @@ Deno.test(needing(["linux", "node", "npm", "python3"], {
       const args = [
         ...["--only", "bulk-to-peer,lines-to-client,round-trips-1,start-up"],
         ...["--contenders", "native:log=error,ws-bridge"],
-        ...["--rounds", "1", "--seconds", "0.1", "--json", json, "--svg", svg],
+        ...[
+          "--rounds",
+          "1",
+          "--seconds",
+          "0.1",
+          ...quick,
+          "--json",
+          json,
+          "--svg",
+          svg,
+        ],
       ];
       const { code, stdout, stderr } = await runBench(args);
       assertEquals(code, 0, stdout + stderr);
@@ -143,7 +156,7 @@ Deno.test(needing(["linux", "openssl"], {
     ];
     const { code, stdout, stderr } = await runBench([
       ...["--only", figures.join(","), "--contenders", "stream"],
-      ...["--rounds", "1", "--seconds", "0.1"],
+      ...["--rounds", "1", "--seconds", "0.1", ...quick],
     ]);
     assertEquals(code, 0, stdout + stderr);
     for (const name of figures) assertStringIncludes(stdout, `${name}: `);
@@ -159,7 +172,15 @@ Deno.test(needing(["linux", "g++", "haproxy", "openssl"], {
       const json = join(directory, "out.json");
       const { code, stdout, stderr } = await runBench([
         ...["--only", "latency-1,round-trips-1-tls,compressed-160"],
-        ...["--contenders", "stream", "--rounds", "1", "--seconds", "0.2"],
+        ...[
+          "--contenders",
+          "stream",
+          "--rounds",
+          "1",
+          "--seconds",
+          "0.2",
+          ...quick,
+        ],
         ...["--json", json],
       ]);
       assertEquals(code, 0, stdout + stderr);
@@ -234,7 +255,15 @@ Deno.test(needing(["linux"], {
   name: "bench leaves out what cannot start, and fails if it was asked for",
   async fn(): Promise<void> {
     const { code, stdout } = await runBench([
-      ...["--only", "round-trips-1", "--rounds", "1", "--seconds", "0.1"],
+      ...[
+        "--only",
+        "round-trips-1",
+        "--rounds",
+        "1",
+        "--seconds",
+        "0.1",
+        ...quick,
+      ],
       ...["--contenders", "native,native:no-such-option=1"],
     ]);
     assertEquals(code, 1);
@@ -266,6 +295,7 @@ Deno.test("parseOptions() names what is wrong", () => {
     [["--against", "haproxy:log=error"], "only stream and native take options"],
     [["--rounds", "1.5"], '--rounds "1.5": it must be a positive whole number'],
     [["--seconds", "0"], '--seconds "0": it must be a positive number'],
+    [["--warm", "-1"], '--warm "-1": it must be a positive number'],
     [["--connections", ""], '--connections "": it must be'],
     [["--what"], "--what"],
     [["what"], "what"],
