@@ -295,7 +295,7 @@ Deno.test("parseOptions() names what is wrong", () => {
     [["--against", "haproxy:log=error"], "only stream and native take options"],
     [["--rounds", "1.5"], '--rounds "1.5": it must be a positive whole number'],
     [["--seconds", "0"], '--seconds "0": it must be a positive number'],
-    [["--warm", "-1"], '--warm "-1": it must be a positive number'],
+    [["--warm", "0"], '--warm "0": it must be a positive number'],
     [["--connections", ""], '--connections "": it must be'],
     [["--what"], "--what"],
     [["what"], "what"],
