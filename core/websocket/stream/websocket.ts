@@ -213,7 +213,10 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
       while (
         protocol.canReceive && (at < chunk.length || protocol.isPaused)
       ) {
-        const start = beginWork(this.#stream.reader, chunk.length);
+        // Few compressed bytes can be much work.
+        const start = protocol.isCompressed
+          ? performance.now()
+          : beginWork(this.#stream.reader, chunk.length);
         let events: ReceiverEvents;
         if (protocol.isPaused) events = protocol.proceed();
         else {
