@@ -12,10 +12,12 @@ export interface FileStreamOptions {
   /** How many bytes are wanted. */
   readonly length: number;
   /**
-   * Aborted when the rest is not needed: a stream that was never read would not
-   * be cancelled.
+   * Aborted when the client has left: a stream that was never read would not be
+   * cancelled.
    */
-  readonly signals: readonly AbortSignal[];
+  readonly gone: AbortSignal;
+  /** Aborted when the rest is not needed although the client is there. */
+  readonly over: AbortSignal;
   /**
    * Milliseconds that the client has to take what was read.
    *
@@ -34,29 +36,38 @@ export interface FileStreamOptions {
  */
 export function streamFile(
   file: Deno.FsFile,
-  { length, signals, patience = 60_000 }: FileStreamOptions,
+  { length, gone, over, patience = 60_000 }: FileStreamOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   let left = length;
   let isClosed = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let leave = (): void => {};
   let giveUp = (): void => {};
   function close(): void {
     if (isClosed) return;
     isClosed = true;
     clearTimeout(timer);
-    for (const signal of signals) signal.removeEventListener("abort", giveUp);
+    gone.removeEventListener("abort", leave);
+    over.removeEventListener("abort", giveUp);
     file.close();
   }
   return new ReadableStream({
     start(controller): void {
+      leave = () => {
+        close();
+        // Deno would write an error to stderr, with its stack.
+        controller.close();
+      };
       giveUp = () => {
         close();
         controller.error(
           new Error("The client did not take the rest of the file"),
         );
       };
-      if (signals.some(({ aborted }) => aborted)) return giveUp();
-      for (const signal of signals) signal.addEventListener("abort", giveUp);
+      if (gone.aborted) return leave();
+      if (over.aborted) return giveUp();
+      gone.addEventListener("abort", leave);
+      over.addEventListener("abort", giveUp);
     },
     async pull(controller): Promise<void> {
       clearTimeout(timer);

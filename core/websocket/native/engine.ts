@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import { fromSystemPath, toInternetRemote } from "../../net/address.ts";
 import type { RemoteAddress } from "../../api.ts";
 import { RequestError } from "../../errors.ts";
@@ -56,7 +57,9 @@ async function listen(options: EngineOptions): Promise<EngineServer> {
         return webSocket.opened;
       },
     }).then((answer) => {
-      if (answer !== undefined) resolve(answer);
+      // In the same turn of the event loop, clients that ask without a pause
+      // would let nothing else happen.
+      if (answer !== undefined) setImmediate(() => resolve(answer));
     });
     return promise;
   };
