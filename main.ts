@@ -13,6 +13,7 @@ import { type Arguments, parseArguments } from "./core/cli/arguments.ts";
 import type { Shell } from "./core/cli/command_options.ts";
 import {
   type GivenOption,
+  override,
   parseConfigFile,
   resolveConfig,
 } from "./core/config/config.ts";
@@ -187,7 +188,7 @@ async function readOptions(
   const fromFile = configFile === undefined
     ? []
     : parseConfigFile(await readConfigFile(configFile), configFile);
-  return [...(demo ? [demoConsole] : []), ...fromFile, ...options];
+  return [...(demo ? [demoConsole] : []), ...override(fromFile, options)];
 }
 
 async function readConfigFile(file: string): Promise<Uint8Array> {

@@ -32,7 +32,7 @@ export function formatConfigurationPage(
     "# Configuration",
     "Reference of all options of websocksy, on the command line and in a configuration file. The manual page, `--help` and the shells' completions are made from the same table.",
     "    websocksy [CONFIG-FILE] [OPTION]...",
-    "Options are applied in the order given, after the configuration file.",
+    "Options are applied in the order given, after the configuration file. One on the command line replaces all values that the file gives it.",
     formatTable(core),
     formatSection(configurationFile),
     formatSection(pluginSection),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Config, GivenOption } from "../config/config.ts";
+import type { Config, GivenCoreOption, GivenOption } from "../config/config.ts";
 import { coreOptions } from "../config/options.ts";
 import { isRouteOption } from "../config/route_options.ts";
 import { formatUrl, withoutSecrets } from "./describe.ts";
@@ -116,16 +116,16 @@ function addsUp(option: string): boolean {
 
 /** Puts values together: all of an option that adds up, if there are several. */
 function valuesOf(
-  options: readonly Pick<GivenOption, "option" | "value">[],
+  options: readonly Pick<GivenCoreOption, "option" | "value" | "replaces">[],
   addsUp: (option: string) => boolean,
 ): OptionValues {
   const values: Record<string, string | string[]> = {};
-  for (const { option, value: given } of options) {
+  for (const { option, value: given, replaces = false } of options) {
     const value = withoutSecrets(option, given);
     const before = values[option];
-    values[option] = before === undefined || !addsUp(option) || value === ""
-      ? value
-      : [before, value].flat();
+    const isAdded = before !== undefined && addsUp(option) && !replaces &&
+      value !== "";
+    values[option] = isAdded ? [before, value].flat() : value;
   }
   return values;
 }

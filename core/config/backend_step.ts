@@ -24,3 +24,26 @@ export type BackendStep =
     /** Where it stands. */
     readonly origin: string;
   };
+
+/**
+ * Adds a step that configures the backend.
+ *
+ * @param steps The steps before it.
+ * @param step The step.
+ * @param replaces Whether it takes the place of those that give the same option
+ * of the same backend a value.
+ */
+export function addStep(
+  steps: BackendStep[],
+  step: BackendStep & { readonly step: "configure" },
+  replaces: boolean,
+): void {
+  if (replaces) {
+    const loaded = steps.findLastIndex(({ step }) => step === "load");
+    const kept = steps.slice(loaded + 1).filter((each) =>
+      each.step === "load" || each.option !== step.option
+    );
+    steps.splice(loaded + 1, Infinity, ...kept);
+  }
+  steps.push(step);
+}

@@ -19,7 +19,7 @@ import {
   coreOptions,
   defaultCoreConfig,
 } from "./options.ts";
-import type { BackendStep } from "./backend_step.ts";
+import { addStep, type BackendStep } from "./backend_step.ts";
 import { isAbstract } from "../net/address.ts";
 import { suggest } from "./suggestion.ts";
 import { decodeText } from "./text.ts";
@@ -59,6 +59,8 @@ export interface GivenCoreOption {
   readonly value: string;
   /** Where it stands: `FILE:LINE`, or the option of the command line. */
   readonly origin: string;
+  /** Whether it replaces the values before it also where values add up. */
+  readonly replaces?: boolean;
 }
 
 /** A whole configuration. */
@@ -108,15 +110,17 @@ export function resolveConfig(options: readonly GivenOption[]): Config {
       sections.push(each);
       continue;
     }
-    const { section, option, value, origin } = each;
+    const { section, option, value, origin, replaces = false } = each;
     if (section === "backend") {
-      backend.push({ step: "configure", option, value, origin });
+      addStep(backend, { step: "configure", option, value, origin }, replaces);
       continue;
     }
     const known = coreOptionNamed(option, origin);
     const parsed = parseCoreOption(known, value, origin);
     // A value is added to those before it, but not to the default.
-    const joined = given.has(known) ? known.join?.(core, parsed) : undefined;
+    const joined = given.has(known) && !replaces
+      ? known.join?.(core, parsed)
+      : undefined;
     given.add(known);
     core = { ...core, ...joined ?? parsed };
     origins[option] = origin;
@@ -283,6 +287,31 @@ function parseCoreOption(
       cause: error,
     });
   }
+}
+
+/**
+ * Puts the options of the command line behind those of a configuration file, and
+ * in place of those that they repeat: who adds `-c host=...` means another peer,
+ * not a second one.
+ *
+ * @param fromFile The options of the file.
+ * @param commandLine Those of the command line.
+ * @returns All of them, in order.
+ */
+export function override(
+  fromFile: readonly GivenOption[],
+  commandLine: readonly GivenOption[],
+): GivenOption[] {
+  const seen = new Set<string>();
+  const replacing = commandLine.map((each) => {
+    const { option, section } = each;
+    if (section === "plugin" || section === "access") return each;
+    const key = `${section} ${option} ${"name" in each ? each.name : ""}`;
+    if (seen.has(key)) return each;
+    seen.add(key);
+    return { ...each, replaces: true };
+  });
+  return [...fromFile, ...replacing];
 }
 
 /**

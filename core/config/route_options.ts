@@ -6,7 +6,7 @@
 
 import { ConfigError } from "../errors.ts";
 import { parseIp } from "../net/ip_address.ts";
-import type { BackendStep } from "./backend_step.ts";
+import { addStep, type BackendStep } from "./backend_step.ts";
 import { type CoreConfig, coreOptions, defaultCoreConfig } from "./options.ts";
 
 /** Which requests a route is for. */
@@ -48,6 +48,8 @@ export interface GivenRouteOption {
   readonly value: string;
   /** Where it stands. */
   readonly origin: string;
+  /** Whether it replaces the values before it also where values add up. */
+  readonly replaces?: boolean;
 }
 
 /** Names of these options; all others of a route are those of its backend. */
@@ -242,10 +244,11 @@ function covers(one: RoutePattern, other: RoutePattern): boolean {
 
 function apply(
   draft: Draft,
-  { option, value, origin }: GivenRouteOption,
+  { option, value, origin, replaces = false }: GivenRouteOption,
 ): void {
   if (!isRouteOption(option)) {
-    draft.steps.push({ step: "configure", option, value, origin });
+    const step = { step: "configure", option, value, origin } as const;
+    addStep(draft.steps, step, replaces);
     return;
   }
   const known = coreOptions.find(({ name }) => name === option)!;

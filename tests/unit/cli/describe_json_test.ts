@@ -2,7 +2,11 @@ import { assertEquals } from "@std/assert";
 import { Ajv2020 } from "npm:ajv@8.17.1/dist/2020.js";
 import { parseArguments } from "../../../core/cli/arguments.ts";
 import { describeAsJson } from "../../../core/cli/describe_json.ts";
-import { parseConfigFile, resolveConfig } from "../../../core/config/config.ts";
+import {
+  override,
+  parseConfigFile,
+  resolveConfig,
+} from "../../../core/config/config.ts";
 import { formatConfigurationSchema } from "../../../tools/configuration_schema.ts";
 
 const validate = new Ajv2020().compile(
@@ -10,10 +14,11 @@ const validate = new Ajv2020().compile(
 );
 
 Deno.test("describeAsJson() gives the whole configuration, as its schema says", () => {
-  const options = [
-    ...parseConfigFile(
+  const options = override(
+    parseConfigFile(
       `
       port = 9000
+      tls-cert = z
       [access staff]
       users = users.htpasswd
       address = 10.0.0.0/8
@@ -33,10 +38,11 @@ Deno.test("describeAsJson() gives the whole configuration, as its schema says", 
       `,
       "f.ini",
     ),
-    ...parseArguments(["--tls-cert", "a", "--tls-cert", "b", "--tls-key", "c"])
-      .options,
-    ...parseArguments(["--tls-key", "d", "--ping", "1", "--ping", "2"]).options,
-  ];
+    parseArguments([
+      ...["--tls-cert", "a", "--tls-cert", "b", "--tls-key", "c"],
+      ...["--tls-key", "d", "--ping", "1", "--ping", "2"],
+    ]).options,
+  );
   const config = resolveConfig(options);
   const isolations = new Map([["rooms", "in a process of its own"]]);
   const { valid, address, configuration, isolations: where } = JSON.parse(

@@ -2,9 +2,11 @@ import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import {
   type BackendStep,
   type GivenOption,
+  override,
   parseConfigFile,
   resolveConfig,
 } from "../../../core/config/config.ts";
+import { parseArguments } from "../../../core/cli/arguments.ts";
 import { ConfigError } from "../../../core/errors.ts";
 import { defaultCoreConfig } from "../../../core/config/options.ts";
 
@@ -346,6 +348,54 @@ Deno.test("resolveConfig() loads and configures the backend in order", {
     configure("host", "h", "-c host"),
   ]);
   assertEquals([core.backend, core.port], ["defaultpeer", 1]);
+});
+
+Deno.test("override() replaces what a file gives, also where values add up", {
+  permissions,
+}, () => {
+  const file = `
+    allow-peer = tcp://a
+    allow-peer = tcp://b
+    ping = 1
+    [backend]
+    host = a
+    host = b
+    port = 1
+    [route /one]
+    host = a
+    [route /two]
+    host = b
+  `;
+  const { options } = parseArguments([
+    ...["--allow-peer", "tcp://c", "--allow-peer", "tcp://d", "-k", "2"],
+    ...["-c", "host=c", "-c", "host=d", "--route", "/one", "-c", "host=c"],
+  ]);
+  const { core, backend, routes } = resolveConfig(
+    override(parseConfigFile(file, "f"), options),
+  );
+  const valuesOf = (steps: readonly BackendStep[]): string[] =>
+    steps.flatMap((step) =>
+      step.step === "configure" ? [`${step.option} ${step.value}`] : []
+    );
+  assertEquals(valuesOf(backend), ["port 1", "host c", "host d"]);
+  assertEquals(
+    routes.map(({ pattern, backend }) => [pattern.text, ...valuesOf(backend)]),
+    [["/one", "host c"], ["/two", "host b"]],
+  );
+  assertEquals(core.ping, 2);
+  assertEquals(
+    core.allowPeer,
+    resolveConfig(parseConfigFile(
+      "allow-peer = tcp://c\nallow-peer = tcp://d",
+      "f",
+    )).core.allowPeer,
+  );
+  // What another backend was given stays its own.
+  const other = parseArguments(["-b", "file", "-c", "path=p"]).options;
+  const steps = resolveConfig(override(parseConfigFile(file, "f"), other));
+  assertEquals(valuesOf(steps.backend), [
+    ...["host a", "host b", "port 1", "path p"],
+  ]);
 });
 
 Deno.test("resolveConfig() names the origin of what it cannot use", {
