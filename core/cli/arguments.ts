@@ -67,7 +67,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   let configFile: string | undefined;
   let completions: Shell | undefined;
   let lockPlugin: string | undefined;
-  const parsed = parseArgs(joinDashes(argv), {
+  const parsed = parseArgs(markValues(argv), {
     boolean: flags.map(({ name }) => name),
     alias: Object.fromEntries(
       flags.flatMap(({ name, short }) =>
@@ -129,23 +129,27 @@ export function parseArguments(argv: readonly string[]): Arguments {
   };
 }
 
-/** Joins `-` to the option before it: `parseArgs` would take it for another argument. */
-function joinDashes(argv: readonly string[]): string[] {
-  return argv.flatMap((arg, index) =>
-    arg === "-" && isLong(argv[index - 1] ?? "")
-      ? []
-      : argv[index + 1] === "-" && isLong(arg)
-      ? [`${arg}=-`]
-      : [arg]
+/** Stands before a value that `parseArgs` would take for an option: no argument can hold it. */
+const mark = "\0";
+
+/** Marks `-` and numbers below zero where an option takes them for its value. */
+function markValues(argv: readonly string[]): string[] {
+  return argv.map((arg, index) =>
+    /^-(?:\d|$)/.test(arg) && takesValue(argv[index - 1]) ? mark + arg : arg
   );
 }
 
-/** Whether an argument is a long option without a value in it. */
-function isLong(arg: string): boolean {
-  return /^--[^=]+$/.test(arg);
+function takesValue(arg: string | undefined): boolean {
+  return arg !== undefined &&
+    commandOptions.some((option) =>
+      option.placeholder !== undefined && optionNames(option).includes(arg)
+    );
 }
 
-function toGiven(arg: string, key: string, value: unknown): Given {
+function toGiven(arg: string, key: string, parsed: unknown): Given {
+  const value = typeof parsed === "string" && parsed.startsWith(mark)
+    ? parsed.slice(mark.length)
+    : parsed;
   const isLong = arg.startsWith("--");
   const origin = isLong ? `--${key}` : `-${key}`;
   const option = commandOptions.find((each) =>
