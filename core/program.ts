@@ -21,6 +21,7 @@ import {
   type GivenOption,
   resolveConfig,
 } from "./config/config.ts";
+import { findIneffective } from "./config/ineffective.ts";
 import { findAdminConflict } from "./config/operator_options.ts";
 import { describeFailure } from "./cli/describe.ts";
 import { ConfigError, describeError, FileConfigError } from "./errors.ts";
@@ -462,6 +463,9 @@ export class Program {
 
   /** Who writes what may come in, and forgets to say where, has an open server. */
   #warnOfUnused(): void {
+    for (const why of findIneffective(this.#loaded.config)) {
+      this.log("warn", "option", { why });
+    }
     for (const name of findUnusedAccess(this.#loaded.config)) {
       const why =
         `[access ${name}] protects nothing: no option access or admin-access names it`;

@@ -53,6 +53,7 @@ const pure = [
   "core/config/backend_step.ts",
   "core/config/access_options.ts",
   "core/config/config.ts",
+  "core/config/ineffective.ts",
   "core/errors.ts",
   "core/bridge/message_encoder.ts",
   "core/bridge/message_framer.ts",

@@ -11,6 +11,7 @@ import {
   type Config,
   findUnusedAccess,
 } from "../config/config.ts";
+import { findIneffective } from "../config/ineffective.ts";
 import { ConfigError, describeError, lacksIpv6 } from "../errors.ts";
 import { type CoreConfig, formatListen } from "../config/options.ts";
 import type { PageConfig } from "../config/page_options.ts";
@@ -149,6 +150,7 @@ export function describeConfig(
       describePlugin(plugin, isolations.get(plugin.name))
     ),
     ...core.accessLog === undefined ? [] : [`access log ${core.accessLog}`],
+    ...findIneffective(config).map((why) => `warning: ${why}`),
   ].join("\n");
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Config, GivenCoreOption, GivenOption } from "../config/config.ts";
+import { findIneffective } from "../config/ineffective.ts";
 import { coreOptions } from "../config/options.ts";
 import { isRouteOption } from "../config/route_options.ts";
 import { formatUrl, withoutSecrets } from "./describe.ts";
@@ -63,6 +64,7 @@ export function describeAsJson(
     address: formatUrl(config.core, config.core.port),
     configuration: toJson(config, options),
     isolations: Object.fromEntries(isolations),
+    warnings: findIneffective(config),
   };
   return JSON.stringify(description, null, 2);
 }
