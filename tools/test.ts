@@ -27,27 +27,54 @@ import {
 /** Milliseconds after which a file of tests has failed. */
 const PATIENCE = 900_000;
 
-/** The files that take longest; they are started first. */
-export const longest: readonly string[] = [
-  "tests/e2e/clients_test.ts",
-  "tests/e2e/console_test.ts",
-  "tests/e2e/plugin_test.ts",
-  "tests/docs/applications_test.ts",
-  "tests/e2e/plugin_backend_test.ts",
-  "tests/e2e/abuse_test.ts",
-  "tests/e2e/load_test.ts",
-  "tests/e2e/lockout_test.ts",
-  "tests/docs/application_clients_test.ts",
-  "tests/e2e/shutdown_test.ts",
-  "tests/e2e/vanished_test.ts",
-  "tests/e2e/slow_clients_test.ts",
-  "tests/e2e/tls_test.ts",
-  "tests/delivery/bench_test.ts",
-  "tests/e2e/dying_peers_test.ts",
-  "tests/e2e/bulk_test.ts",
-  "tests/e2e/hostile_test.ts",
-  "tests/e2e/soak_test.ts",
-];
+/**
+ * Seconds that files of tests take, about, where they are not few: which files
+ * have a process of their own, and which are started first, depends on them.
+ */
+export const durations: Readonly<Record<string, number>> = {
+  "tests/e2e/console_test.ts": 90,
+  "tests/e2e/abuse_test.ts": 75,
+  "tests/e2e/clients_test.ts": 75,
+  "tests/docs/applications_test.ts": 60,
+  "tests/e2e/plugin_backend_test.ts": 60,
+  "tests/e2e/plugin_test.ts": 60,
+  "tests/e2e/slow_clients_test.ts": 50,
+  "tests/e2e/vanished_test.ts": 50,
+  "tests/e2e/without_ipv6_test.ts": 50,
+  "tests/docs/application_clients_test.ts": 45,
+  "tests/delivery/bench_test.ts": 40,
+  "tests/e2e/log_test.ts": 40,
+  "tests/e2e/load_test.ts": 35,
+  "tests/e2e/lockout_test.ts": 35,
+  "tests/e2e/threads_test.ts": 35,
+  "tests/e2e/access_test.ts": 30,
+  "tests/e2e/bulk_test.ts": 30,
+  "tests/e2e/compression_test.ts": 30,
+  "tests/e2e/dying_peers_test.ts": 30,
+  "tests/e2e/hostile_test.ts": 30,
+  "tests/docs/service_examples_test.ts": 25,
+  "tests/e2e/scarcity_test.ts": 25,
+  "tests/e2e/shutdown_test.ts": 25,
+  "tests/e2e/access_limits_test.ts": 20,
+  "tests/e2e/admin_page_test.ts": 20,
+  "tests/e2e/client_certificates_test.ts": 20,
+  "tests/e2e/listen_test.ts": 20,
+  "tests/e2e/telemetry_test.ts": 20,
+  "tests/e2e/web_test.ts": 20,
+  "tests/docs/from_websockify_test.ts": 15,
+  "tests/docs/guide_test.ts": 15,
+  "tests/e2e/access_log_test.ts": 15,
+  "tests/e2e/bridge_test.ts": 15,
+  "tests/e2e/capture_test.ts": 15,
+  "tests/e2e/certificates_test.ts": 15,
+  "tests/e2e/fleet_limits_test.ts": 15,
+  "tests/e2e/framing_test.ts": 15,
+  "tests/e2e/metrics_test.ts": 15,
+  "tests/e2e/plugin_framer_test.ts": 15,
+  "tests/e2e/proxy_test.ts": 15,
+  "tests/e2e/soak_test.ts": 15,
+  "tests/e2e/tls_test.ts": 15,
+};
 
 /** Files that run in one process, as they make what they test of one bundle. */
 export const bundled: readonly string[] = [
@@ -60,12 +87,17 @@ export const bundled: readonly string[] = [
 /** The folder of unit tests. */
 const unit = "tests/unit/";
 
-/**
- * How many processes run the files that take less: to begin with a file in one
- * costs half a second.
- */
+/** How many processes run the unit tests. */
 const unitProcesses = 2;
-const otherProcesses = 8;
+
+/** Seconds that a file takes of which nothing is known. */
+const otherDuration = 5;
+
+/**
+ * Seconds of a process of tests, about, and of a file that has its own: to begin
+ * with a file in one costs half a second.
+ */
+const longDuration = 25;
 
 /** Runs its arguments as one file of tests. */
 const together = "tests/support/together.ts";
@@ -100,8 +132,8 @@ export interface TestOptions {
 export function parseTestArguments(args: readonly string[]): TestOptions {
   const paths: string[] = [];
   const flags: string[] = [];
-  // Tests wait for others about half of their time.
-  let jobs = navigator.hardwareConcurrency * 2 + 1;
+  // Tests wait for others more than half of their time.
+  let jobs = navigator.hardwareConcurrency * 3 + 1;
   let isChecked = true;
   let isTimed = false;
   for (let index = 0; index < args.length; index++) {
@@ -147,8 +179,8 @@ export function planUnits(
   >,
 ): Unit[] {
   const tests = files.filter((file) => file.endsWith("_test.ts"));
-  const others = files.filter((file) => !file.endsWith("_test.ts"));
-  const isWhole = others.includes(".");
+  const sources = files.filter((file) => !file.endsWith("_test.ts"));
+  const isWhole = sources.includes(".");
   const unchecked = ["test", "-A", "--no-check", ...flags];
   function each(files: readonly string[]): Unit[] {
     return files.map((file) => ({ name: file, args: [...unchecked, file] }));
@@ -165,11 +197,13 @@ export function planUnits(
     }));
   }
   const units = tests.filter((file) => file.startsWith(unit));
-  const long = longest.filter((file) => tests.includes(file));
   const delivered = bundled.filter((file) => tests.includes(file));
-  const rest = tests.filter((file) =>
-    ![units, long, delivered].some((files) => files.includes(file))
-  );
+  const others = tests.filter((file) =>
+    ![units, delivered].some((files) => files.includes(file))
+  ).toSorted((a, b) => durationOf(b) - durationOf(a));
+  const long = others.filter((file) => durationOf(file) >= longDuration);
+  const rest = others.slice(long.length);
+  const processes = Math.ceil(sumOf(rest) / longDuration);
   // The processes that take longest are started first.
   return [
     ...isChecked && isWhole
@@ -179,26 +213,36 @@ export function planUnits(
       : [],
     ...isTimed ? each(delivered) : grouped("delivery", delivered, 1),
     ...each(long),
+    ...grouped("unit tests", units, unitProcesses),
+    ...isTimed ? each(rest) : grouped("other tests", rest, processes),
     ...isWhole ? [{ name: "examples", args: [...unchecked, examples] }] : [],
-    ...isWhole || others.length === 0 ? [] : [{
+    ...isWhole || sources.length === 0 ? [] : [{
       name: "examples",
       args: [
         ...["test", "-A", "--doc", ...isChecked ? [] : ["--no-check"]],
         ...flags,
-        ...others,
+        ...sources,
       ],
     }],
-    ...grouped("unit tests", units, unitProcesses),
-    ...isTimed ? each(rest) : grouped("other tests", rest, otherProcesses),
   ];
 }
 
-/** Distributes files among so many lists. */
-function deal(files: readonly string[], lists: number): string[][] {
-  return Array.from(
-    { length: lists },
-    (_, list) => files.filter((_, index) => index % lists === list),
-  );
+function durationOf(file: string): number {
+  return durations[file] ?? otherDuration;
+}
+
+function sumOf(files: readonly string[]): number {
+  return files.reduce((sum, file) => sum + durationOf(file), 0);
+}
+
+/** Distributes files among so many lists, which take about the same time. */
+function deal(files: readonly string[], count: number): string[][] {
+  const lists = Array.from({ length: count }, (): string[] => []);
+  for (const file of files.toSorted((a, b) => durationOf(b) - durationOf(a))) {
+    const sums = lists.map(sumOf);
+    lists[sums.indexOf(Math.min(...sums))]!.push(file);
+  }
+  return lists;
 }
 
 /** The outcome of a process. */
