@@ -7,13 +7,7 @@
 
 import type { Framer } from "../api.ts";
 import { CloseError } from "../errors.ts";
-import {
-  giveMemory,
-  headroom,
-  largestSize,
-  smallestSize,
-  takeMemory,
-} from "../memory/buffer_pool.ts";
+import { giveMemory, takeAtLeast } from "../memory/buffer_pool.ts";
 import type { IncomingMessages } from "../websocket/engine.ts";
 import { lacksEnding } from "../websocket/protocol/ending.ts";
 
@@ -218,13 +212,6 @@ const none = new Uint8Array(0);
 const noTurns: readonly number[] = [];
 /** From this many bytes on, `set` is faster than copying word by word. */
 const setLimit = 256;
-
-/** Returns memory for so many bytes; memory of a usual size is reused. */
-function takeAtLeast(bytes: number): Uint8Array<ArrayBuffer> {
-  let size = smallestSize;
-  while (headroom + size < bytes && size < largestSize) size *= 4;
-  return headroom + size < bytes ? new Uint8Array(bytes) : takeMemory(size);
-}
 
 /** Copies bytes word by word, which needs no view of them as `set` does. */
 function copyWords(

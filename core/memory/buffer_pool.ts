@@ -21,8 +21,12 @@ export const smallestSize = 256;
 /** The largest size, in bytes. Each is four times the one before. */
 export const largestSize = 1024 * 1024;
 
-/** Most bytes that are kept of each size, and most pieces. */
-const mostBytesKept = 8 * 1024 * 1024;
+/**
+ * Most bytes that are kept of each size, and most pieces. Those of the largest
+ * sizes would leave holes in the memory of the process, which it keeps: so many
+ * stay that few are ever dropped.
+ */
+const mostBytesKept = 16 * 1024 * 1024;
 const mostKept = 64;
 
 /** The unused pieces of one size. */
@@ -61,4 +65,18 @@ export function giveMemory(memory: Uint8Array<ArrayBuffer>): void {
   if (kept !== undefined && kept.pieces.length < kept.most) {
     kept.pieces.push(memory);
   }
+}
+
+/**
+ * Takes memory of a usual size in which so many bytes fit, if there is one, or
+ * memory of just that length. See {@linkcode takeMemory}.
+ *
+ * @param bytes The least length.
+ * @returns The memory.
+ */
+export function takeAtLeast(bytes: number): Uint8Array<ArrayBuffer> {
+  const room = headroom + tailroom;
+  let size = smallestSize;
+  while (room + size < bytes && size < largestSize) size *= 4;
+  return room + size < bytes ? new Uint8Array(bytes) : takeMemory(size);
 }

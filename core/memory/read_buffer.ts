@@ -10,14 +10,12 @@ import {
   largestSize,
   smallestSize,
   tailroom,
+  takeAtLeast,
   takeMemory,
 } from "./buffer_pool.ts";
 
 /** Most bytes of a read, except in bulk. */
 export const largestRead = 256 * 1024;
-
-/** Bytes that any waiting read may hold. */
-const quietRead = 16 * 1024;
 
 /** A limited number of reads of a thread that may hold more while they wait. */
 class Places {
@@ -39,8 +37,16 @@ class Places {
   }
 }
 
-const large = new Places(64);
-const bulk = new Places(16);
+/** Up to this size, any number of reads may wait. */
+const quietRead = 1024;
+
+/**
+ * How many larger reads of a thread may wait: those of each kind hold 8 MiB at
+ * the most, however many connections have received much.
+ */
+const medium = { most: 16 * 1024, places: new Places(512) };
+const large = { most: largestRead, places: new Places(32) };
+const bulk = { most: largestSize, places: new Places(8) };
 
 /**
  * The size of the next read. It grows in a few steps with reads that fill it,
@@ -83,10 +89,7 @@ export class ReadSize {
     } else if (size > smallestSize) {
       let next = size;
       while (next > smallestSize && count * 8 <= next) next /= 4;
-      if (!this.#move(placesFor(next))) {
-        next = quietRead;
-        this.#move(undefined);
-      }
+      while (!this.#move(placesFor(next))) next = smallerThan(next);
       this.#bytes = next;
     }
   }
@@ -108,7 +111,7 @@ export class ReadSize {
    * others are large.
    */
   readBulk(): void {
-    if (this.#move(bulk)) this.#bytes = largestSize;
+    if (this.#move(bulk.places)) this.#bytes = largestSize;
   }
 
   /** Gives up the place, when no read is pending any more. */
@@ -130,10 +133,17 @@ export class ReadSize {
   }
 }
 
-/** The kind of place that a read of this size needs. */
+/** The places for reads of this size; `undefined`: any number may wait. */
 function placesFor(size: number): Places | undefined {
   if (size <= quietRead) return undefined;
-  return size <= largestRead ? large : bulk;
+  if (size <= medium.most) return medium.places;
+  return size <= large.most ? large.places : bulk.places;
+}
+
+/** The largest size that needs no place for this one. */
+function smallerThan(size: number): number {
+  if (size > large.most) return large.most;
+  return size > medium.most ? medium.most : quietRead;
 }
 
 /** Most bytes of a socket that are read together, in several reads. */
@@ -199,10 +209,12 @@ export class ReadBuffer {
     } else if (capacity - this.#end < size + tailroom) {
       // Doubling keeps the cost of a long message linear in its length.
       const wanted = headroom + held + size + tailroom;
+      const from = this.#bytes;
       const bytes = wanted <= capacity
-        ? this.#bytes
-        : new Uint8Array(Math.max(wanted, 2 * held));
+        ? from
+        : takeAtLeast(Math.max(wanted, 2 * held));
       bytes.set(this.view(), headroom);
+      if (bytes !== from) giveMemory(from);
       this.#bytes = bytes;
       this.#start = headroom;
       this.#end = headroom + held;

@@ -36,9 +36,13 @@ import {
 const concurrency = 16;
 /** The part of the time after which the memory has reached its size. */
 const warmUp = 0.3;
-/** How much more memory is no leak, once it has reached its size. */
+/**
+ * How much more memory is no leak, once it has reached its size: a part, and
+ * bytes, as the young generation and memory that is shared grow for minutes.
+ */
 const memoryRatio = 1.1;
-/** Seconds of warm-up in which it does; after fewer, it may grow by some bytes. */
+const slack = 48 * 1024 * 1024;
+/** Seconds of warm-up in which it does; after fewer, it may grow by more bytes. */
 const fullWarmUp = 15;
 const shortSlack = 128 * 1024 * 1024;
 
@@ -182,8 +186,11 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const memory = residentMemory(pid);
   await runFor(seconds * (1 - warmUp));
   await descriptorsReturn(pid, descriptors);
-  const slack = seconds * warmUp < fullWarmUp ? shortSlack : 0;
-  await memoryReturns(pid, memory * memoryRatio + slack);
+  const isShort = seconds * warmUp < fullWarmUp;
+  await memoryReturns(
+    pid,
+    memory * memoryRatio + (isShort ? shortSlack : slack),
+  );
   // Each connection is logged as opened and as closed.
   await eventually(
     `${connections} connections are logged as closed`,
@@ -233,7 +240,14 @@ async function main(args: string[]): Promise<void> {
       seconds,
       seed: seed === undefined ? chooseSeed() : Number(seed),
     };
-    const line = describeSoak(options, await soak(options));
+    let report: SoakReport;
+    try {
+      report = await soak(options);
+    } catch (cause) {
+      const { seed } = options;
+      throw new Error(`Soak of ${engine} with seed ${seed} failed`, { cause });
+    }
+    const line = describeSoak(options, report);
     await Deno.stdout.write(new TextEncoder().encode(`${line}\n`));
   }
 }

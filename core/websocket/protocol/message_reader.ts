@@ -9,6 +9,7 @@
  * @module
  */
 
+import { giveMemory, takeAtLeast } from "../../memory/buffer_pool.ts";
 import { endOfCharacters, isValidUtf8 } from "../utf8.ts";
 import type { IncomingMessages } from "../engine.ts";
 import type { Decompressed, MessageCompression } from "./compression.ts";
@@ -22,7 +23,10 @@ const NO_BYTES = new Uint8Array();
 const NO_VIEW = new DataView(NO_BYTES.buffer);
 /** The shortest header of a frame from a client: 2 bytes, and 4 of its mask. */
 const MIN_HEADER = 6;
-/** Buffers up to this many bytes are kept for the next message. */
+/**
+ * Buffers up to this many bytes are kept for the next message. Longer ones are
+ * shared by all connections.
+ */
 const KEEP_LIMIT = 0x2_0000;
 
 /** The smallest buffer, in bytes: one size serves all small messages. */
@@ -112,6 +116,11 @@ export class MessageReader {
   /** Drops the buffers that are kept for reuse. */
   trim(): void {
     this.#assembly.trim();
+  }
+
+  /** Gives memory back: nothing uses the messages any more that were handed out. */
+  taken(): void {
+    this.#assembly.taken();
   }
 
   /**
@@ -474,18 +483,20 @@ export class MessageReader {
 }
 
 /**
- * The bytes of one message. It allocates at most twice as many as have come,
+ * The bytes of one message. It takes at most four times as many as have come,
  * whatever the header claims. It keeps two buffers of at most 128 KiB, which
  * messages use in turn: one can still be in use elsewhere while the next
  * message begins.
  */
 class MessageAssembly {
   /** The buffer; its first {@linkcode length} bytes are those of the message. */
-  view: DataView = NO_VIEW;
+  view: DataView<ArrayBuffer> = NO_VIEW;
   /** How many bytes of the message have come. */
   length = 0;
 
-  #spare: DataView = NO_VIEW;
+  #spare: DataView<ArrayBuffer> = NO_VIEW;
+  /** The long buffer of the message that was taken last. */
+  #lent: DataView<ArrayBuffer> = NO_VIEW;
 
   /** Bytes allocated, for the message and for the next ones. */
   get capacity(): number {
@@ -504,8 +515,11 @@ class MessageAssembly {
     const needed = this.length + end - start;
     if (needed > this.view.byteLength) {
       const capacity = Math.max(Math.min(2 * needed, limit), MIN_CAPACITY);
-      const grown = new Uint8Array(capacity);
+      const grown = capacity <= KEEP_LIMIT
+        ? new Uint8Array(capacity)
+        : takeAtLeast(capacity);
       grown.set(this.bytes());
+      giveBack(this.view);
       this.view = new DataView(grown.buffer);
     }
     const target = new Uint8Array(this.view.buffer, this.length);
@@ -519,18 +533,27 @@ class MessageAssembly {
   }
 
   /**
-   * Hands the message out, and starts another one in the other buffer.
+   * Hands the message out, and starts another one in another buffer.
    *
-   * @returns The message. Its bytes are valid until the next call, after which
-   * its buffer is used again.
+   * @returns The message. Its bytes are valid until {@linkcode taken} is called,
+   * or another message is handed out.
    */
   take(): Uint8Array {
     const message = this.bytes();
     const used = this.view;
     this.view = this.#spare;
-    this.#spare = used.byteLength <= KEEP_LIMIT ? used : NO_VIEW;
+    const isKept = used.byteLength <= KEEP_LIMIT;
+    this.#spare = isKept ? used : NO_VIEW;
+    if (!isKept) this.#lent = used;
     this.length = 0;
     return message;
+  }
+
+  /** Gives back what the message takes that was handed out: nothing uses it any more. */
+  taken(): void {
+    if (this.#lent === NO_VIEW) return;
+    giveBack(this.#lent);
+    this.#lent = NO_VIEW;
   }
 
   /** Drops the buffers that are kept for later. */
@@ -542,6 +565,12 @@ class MessageAssembly {
   /** Drops the message and all buffers. */
   drop(): void {
     this.length = 0;
+    giveBack(this.view);
     this.trim();
   }
+}
+
+/** Returns a buffer to all connections, if it is a long one. */
+function giveBack({ buffer, byteLength }: DataView<ArrayBuffer>): void {
+  if (byteLength > KEEP_LIMIT) giveMemory(new Uint8Array(buffer));
 }

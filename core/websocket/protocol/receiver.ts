@@ -80,8 +80,8 @@ const NOTHING: ReceiverEvents = Object.freeze({
 /**
  * Reads what a client sends on one connection, after the handshake.
  *
- * It holds what has come of an unfinished message, in up to twice as much
- * memory, and two buffers of at most 128 KiB for reuse; beside these, 14 bytes
+ * It holds what has come of an unfinished message, in up to four times as
+ * much memory, and two buffers of at most 128 KiB for reuse; beside these, 14 bytes
  * of a header and 125 of a control frame at the most; see {@linkcode Receiver.trim}.
  *
  * @example A masked frame, cut in two
@@ -148,6 +148,14 @@ export class Receiver {
    */
   trim(): void {
     this.#messages.trim();
+  }
+
+  /**
+   * Gives memory back that others may use: nothing uses the messages any more
+   * that were handed out, and the read is not {@linkcode isPaused}.
+   */
+  taken(): void {
+    this.#messages.taken();
   }
 
   /**

@@ -205,6 +205,14 @@ export class ServerProtocol {
     return this.#follow(receiver.receive(bytes));
   }
 
+  /**
+   * Gives memory back that others may use: nothing uses the messages any more
+   * that were handed out, and the read is not {@linkcode isPaused}.
+   */
+  taken(): void {
+    this.#receiver?.taken();
+  }
+
   #createReceiver(): Receiver {
     const receiver = new Receiver(this.#options);
     receiver.addEnding(this.#ending);

@@ -242,6 +242,7 @@ export class StreamWebSocket implements ServerWebSocket, ByteStreamHandler {
           if (turn !== undefined) await turn;
         }
       }
+      protocol.taken();
     }
     // `undefined` if it has ended in another way meanwhile.
     this.#write(protocol.answer());

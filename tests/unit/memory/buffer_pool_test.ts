@@ -5,6 +5,7 @@ import {
   largestSize,
   smallestSize,
   tailroom,
+  takeAtLeast,
   takeMemory,
 } from "../../../core/memory/buffer_pool.ts";
 
@@ -23,10 +24,10 @@ Deno.test("takeMemory() gives what was given back, to one at a time", {
   }
 });
 
-Deno.test("giveMemory() keeps 64 pieces of a size, and 8 MiB", {
+Deno.test("giveMemory() keeps 64 pieces of a size, and 16 MiB", {
   permissions,
 }, () => {
-  for (const [size, most] of [[KiB, 64], [256 * KiB, 32], [1024 * KiB, 8]]) {
+  for (const [size, most] of [[KiB, 64], [256 * KiB, 64], [1024 * KiB, 16]]) {
     const given = new Set<Uint8Array>();
     for (let count = 0; count < 70; count++) {
       given.add(new Uint8Array(headroom + size! + tailroom));
@@ -48,4 +49,25 @@ Deno.test("giveMemory() keeps nothing of another size", {
     assert(takeMemory(size) !== memory);
   }
   giveMemory(new Uint8Array(0));
+});
+
+Deno.test("takeAtLeast() takes memory of a usual size, if there is one", {
+  permissions,
+}, () => {
+  const room = headroom + tailroom;
+  for (
+    const [bytes, length] of [
+      [0, room + smallestSize],
+      [room + smallestSize, room + smallestSize],
+      [room + smallestSize + 1, room + 4 * smallestSize],
+      [256 * KiB, room + 256 * KiB],
+      [room + largestSize, room + largestSize],
+      [room + largestSize + 1, room + largestSize + 1],
+    ] as const
+  ) {
+    assertEquals(takeAtLeast(bytes).length, length);
+  }
+  const memory = takeMemory(largestSize);
+  giveMemory(memory);
+  assertStrictEquals(takeAtLeast(largestSize - 1), memory);
 });

@@ -27,6 +27,14 @@ function grown(): ReadSize {
   return size;
 }
 
+/** Sizes in KiB of another one that was filled, and then less. */
+function sizesOfAnother(): number[] {
+  const size = grown();
+  const sizes = sizesWith(size, [200 * KiB]);
+  size.release();
+  return sizes;
+}
+
 Deno.test("ReadSize grows from 256 bytes to 256 KiB with reads that fill it", {
   permissions,
 }, () => {
@@ -53,10 +61,10 @@ Deno.test("ReadSize shrinks with reads that bring no more than an eighth", {
   size.release();
 });
 
-Deno.test("ReadSize lets 64 wait with more than 16 KiB, and others not", {
+Deno.test("ReadSize lets 32 wait with more than 16 KiB, and others not", {
   permissions,
 }, () => {
-  const sizes = Array.from({ length: 64 }, grown);
+  const sizes = Array.from({ length: 32 }, grown);
   for (const size of sizes) size.follow(200 * KiB);
   assertEquals(sizes.map(({ bytes }) => bytes), sizes.map(() => 256 * KiB));
   const last = grown();
@@ -77,7 +85,7 @@ Deno.test("ReadSize lets 64 wait with more than 16 KiB, and others not", {
   second.release();
   second.release();
   assertEquals(sizesWith(next, filled([16, 64])), [16, 64, 256]);
-  assertEquals(sizesWith(grown(), [200 * KiB]), [256, 16]);
+  assertEquals(sizesOfAnother(), [256, 16]);
   for (const size of [...sizes, last, next]) size.release();
 
   // A read may also be given more before it is known what it brings.
@@ -90,17 +98,17 @@ Deno.test("ReadSize lets 64 wait with more than 16 KiB, and others not", {
 
   // A read that ends late takes no place for good.
   for (const size of [...sizes, ...sizes]) size.follow(256 * KiB);
-  const late = Array.from({ length: 64 }, grown);
+  const late = Array.from({ length: 32 }, grown);
   for (const size of late) {
     assertEquals(sizesWith(size, [200 * KiB]), [256, 256]);
     size.release();
   }
 });
 
-Deno.test("ReadSize is 1 MiB for 16 in bulk, which leave room for others", {
+Deno.test("ReadSize is 1 MiB for 8 in bulk, which leave room for others", {
   permissions,
 }, () => {
-  const most = Array.from({ length: 16 }, grown);
+  const most = Array.from({ length: 8 }, grown);
   for (const size of most) {
     size.readBulk();
     size.readBulk();
@@ -110,11 +118,11 @@ Deno.test("ReadSize is 1 MiB for 16 in bulk, which leave room for others", {
   const last = grown();
   last.readBulk();
   assertEquals(last.bytes, 256 * KiB);
-  // It keeps the place that it has: 63 others have one.
-  const others = Array.from({ length: 63 }, grown);
+  // It keeps the place that it has: 31 others have one.
+  const others = Array.from({ length: 31 }, grown);
   for (const size of [last, ...others]) size.follow(200 * KiB);
   assertEquals(last.bytes, 256 * KiB);
-  assertEquals(sizesWith(grown(), [200 * KiB]), [256, 16]);
+  assertEquals(sizesOfAnother(), [256, 16]);
 
   // One that brings little leaves bulk, for which there may be no place.
   const [first, second] = [most[0]!, most[1]!];
@@ -126,4 +134,40 @@ Deno.test("ReadSize is 1 MiB for 16 in bulk, which leave room for others", {
   second.follow(128 * KiB);
   assertEquals([last.bytes, second.bytes], [KiB * KiB, 256 * KiB]);
   for (const size of [...most, last, ...others]) size.release();
+});
+
+Deno.test("ReadSize lets 512 wait with more than 1 KiB, and others not", {
+  permissions,
+}, () => {
+  /** One that waits with as much as it may, of 16 KiB. */
+  function wait(): ReadSize {
+    const size = new ReadSize(16 * KiB);
+    for (let turn = 0; turn < 4; turn++) size.follow(size.bytes + 1);
+    size.follow(10 * KiB);
+    return size;
+  }
+  const sizes = Array.from({ length: 512 }, wait);
+  assertEquals(sizes.map(({ bytes }) => bytes), sizes.map(() => 16 * KiB));
+  const last = wait();
+  assertEquals(last.bytes, KiB);
+  // A read that was filled most likely does not have to wait.
+  const counts = [...filled([1, 4]), 10 * KiB, 600, 60];
+  assertEquals(sizesWith(last, counts), [1, 4, 16, 1, 1, 0.25]);
+  // Of those that may not wait with 256 KiB either.
+  const large = Array.from({ length: 33 }, grown);
+  for (const size of large) size.follow(200 * KiB);
+  assertEquals(large.at(-1)!.bytes, KiB);
+
+  // One that shrinks leaves its place to another, and so does one that ends.
+  sizes[0]!.follow(100);
+  assertEquals(sizesWith(last, [...filled([0.25, 1, 4]), 10 * KiB]), [
+    0.25,
+    1,
+    4,
+    16,
+    16,
+  ]);
+  sizes[1]!.release();
+  assertEquals(wait().bytes, 16 * KiB);
+  for (const size of [...sizes, ...large, last]) size.release();
 });
