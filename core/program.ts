@@ -249,7 +249,7 @@ export class Program {
         return JSON.stringify(this.#roster?.describe(question.ids) ?? [])
           .slice(1, -1);
       case "close":
-        return this.#roster?.close(question.filter) ?? 0;
+        return this.#roster?.close(question.filter) ?? { found: 0, closed: 0 };
       case "admit":
         this.#server?.admitNew(question.isOpen);
         return undefined;

@@ -277,11 +277,11 @@ export class AdminListener {
   }
 
   async #closeOne({ operator, id }: Call): Promise<Response> {
-    const closed = await this.#options.threads.ask<"close">(
+    const { found, closed } = await this.#options.threads.ask<"close">(
       this.#threadOf(id),
       { kind: "close", filter: { id } },
     );
-    if (closed === 0) throw noConnection(id);
+    if (found === 0) throw noConnection(id);
     this.#tell(operator, "close", { id });
     return formatJson({ closed });
   }
@@ -298,7 +298,7 @@ export class AdminListener {
       kind: "close",
       filter,
     });
-    const closed = counts.reduce((sum, count) => sum + count, 0);
+    const closed = counts.reduce((sum, { closed }) => sum + closed, 0);
     const { remote: client, ...others } = filter;
     this.#tell(operator, "close", { ...others, client, closed });
     return formatJson({ closed });

@@ -225,10 +225,13 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
    *
    * @param code Close code.
    * @param reason Why.
+   * @returns Whether it was not ending already.
    */
-  shutDown(code: number, reason: string): void {
+  shutDown(code: number, reason: string): boolean {
+    const begins = !this.#isEnding;
     this.#beginEnd();
     this.#socket.close(code, reason);
+    return begins;
   }
 
   /** Gives the peer up at once, because the time for the shutdown is over. */

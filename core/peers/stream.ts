@@ -4,12 +4,12 @@
  * @module
  */
 
-import { untilAborted } from "../time/deadline.ts";
 import {
   type InternetAddress,
   type StreamAddress,
   toSystemPath,
 } from "../net/address.ts";
+import { dialTcp, dialUnix } from "../net/dial.ts";
 import { keepAlive, keepAliveLater } from "../net/keep_alive.ts";
 import type { TlsTrust } from "../net/tls_trust.ts";
 import type { Peer } from "./peer.ts";
@@ -71,7 +71,7 @@ export async function connectStream(
   signal: AbortSignal,
 ): Promise<StreamConnection> {
   return address.transport === "unix"
-    ? await connectUnix(toSystemPath(address.path), signal)
+    ? await dialUnix(toSystemPath(address.path), signal)
     : await connectInternet(address, signal);
 }
 
@@ -92,7 +92,7 @@ export async function openStreamPeer(
   switch (address.transport) {
     case "unix": {
       const connection = options.connection ??
-        await connectUnix(toSystemPath(address.path), signal);
+        await dialUnix(toSystemPath(address.path), signal);
       return new StreamPeer(await begin(connection, preface), unix);
     }
     case "tcp": {
@@ -165,14 +165,14 @@ async function connectToOne(
 ): Promise<Deno.TcpConn> {
   const [first] = hostnames;
   if (hostnames.length === 1) {
-    return await connectUntilAborted({ hostname: first!, port }, signal);
+    return await dialTcp({ hostname: first!, port }, signal);
   }
   let failure: unknown;
   try {
     const { reached } = await reachFirst([...hostnames.keys()], {
       signal,
       reach: (index, signal) =>
-        connectUntilAborted({ hostname: hostnames[index]!, port }, signal),
+        dialTcp({ hostname: hostnames[index]!, port }, signal),
       close: (late) => late.close(),
       fail: (_, error): void => {
         failure = error;
@@ -182,32 +182,6 @@ async function connectToOne(
   } catch (error) {
     throw error instanceof NoneReached ? failure : error;
   }
-}
-
-/** Milliseconds for an aborted attempt to connect, and then to be closed. */
-const lateTimeout = 1000;
-
-/**
- * Deno leaks the socket if its signal is aborted just when the connection is
- * made. So this aborts Deno's signal some time later.
- */
-function connectUntilAborted(
-  options: { readonly hostname: string; readonly port: number },
-  signal: AbortSignal,
-): Promise<Deno.TcpConn> {
-  const late = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  function abortLate(): void {
-    timer = setTimeout(() => late.abort(), lateTimeout);
-  }
-  function settle(): void {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abortLate);
-  }
-  const connecting = Deno.connect({ ...options, signal: late.signal });
-  signal.addEventListener("abort", abortLate, { once: true });
-  connecting.then(settle, settle);
-  return untilAborted(connecting, signal, (late) => late.close());
 }
 
 /** Writes the first bytes, which always fit into a new connection. */
@@ -225,15 +199,6 @@ async function begin<T extends Deno.Conn>(
     connection.close();
     throw error;
   }
-}
-
-/** `Deno.connect` takes no signal for Unix sockets. */
-function connectUnix(
-  path: string,
-  signal: AbortSignal,
-): Promise<Deno.UnixConn> {
-  const connecting = Deno.connect({ transport: "unix", path });
-  return untilAborted(connecting, signal, (late) => late.close());
 }
 
 class StreamPeer implements Peer {

@@ -6,6 +6,7 @@
 
 import { joinBytes } from "../memory/join_bytes.ts";
 import { toSystemPath } from "../net/address.ts";
+import { dialTcp, dialUnix } from "../net/dial.ts";
 import { startTls } from "../net/start_tls.ts";
 import { untilAborted } from "../time/deadline.ts";
 import { absolutePath } from "../absolute_path.ts";
@@ -77,10 +78,10 @@ async function dial(
 ): Promise<Deno.Conn> {
   if (connect.transport === "unix") {
     const path = toSystemPath(absolutePath(connect.path));
-    return await Deno.connect({ transport: "unix", path });
+    return await dialUnix(path, signal);
   }
   const { transport, hostname, port } = connect;
-  const tcp = await Deno.connect({ hostname, port });
+  const tcp = await dialTcp({ hostname, port }, signal);
   tcp.setNoDelay();
   tcp.setKeepAlive();
   if (transport === "tcp") return tcp;

@@ -137,8 +137,8 @@ export interface Answers {
    * text is passed to another thread at a fraction of the cost.
    */
   readonly describe: string;
-  /** How many there were. */
-  readonly close: number;
+  /** How many there were, and how many of them were not closing already. */
+  readonly close: { readonly found: number; readonly closed: number };
   /** Nothing. */
   readonly admit: undefined;
   /**

@@ -72,17 +72,18 @@ export class Roster {
    * Closes connections, a few at a time.
    *
    * @param filter Which ones.
-   * @returns How many there were.
+   * @returns How many there were, and how many of them were not closing already.
    */
-  async close(filter: ConnectionFilter): Promise<number> {
-    let count = 0;
+  async close(filter: ConnectionFilter): Promise<Answers["close"]> {
+    let [found, closed] = [0, 0];
     for (const id of await this.find(filter)) {
       const listed = this.#connections.get(id);
       if (listed === undefined) continue;
-      listed.entry.bridge.shutDown(1008, "closed by an operator");
-      if (++count % sliceLength === 0) await setImmediate();
+      const { bridge } = listed.entry;
+      if (bridge.shutDown(1008, "closed by an operator")) closed++;
+      if (++found % sliceLength === 0) await setImmediate();
     }
-    return count;
+    return { found, closed };
   }
 
   /**

@@ -341,6 +341,8 @@ Deno.test(needing(["unix"], {
     );
     assertEquals(await run("close", "1"), [0, "closed 1 connection\n"]);
     assertEquals((await client.readClose()).code, 1008);
+    // It has not answered yet.
+    assertEquals(await run("close", "1"), [0, "closed 0 connections\n"]);
     assertEquals(await run("show", "9"), [
       1,
       "websocksy: no connection has the number 9\n",

@@ -1,6 +1,7 @@
 import { assertRejects } from "@std/assert";
 import { openRedis } from "../../../core/redis/connection.ts";
 import { parseRedisUrl } from "../../../core/redis/location.ts";
+import { needing } from "../../support/needing.ts";
 import { readAll, TestPeer } from "../../support/peer.ts";
 
 Deno.test("openRedis() keeps no socket of a server that says nothing", async (t) => {
@@ -19,3 +20,41 @@ Deno.test("openRedis() keeps no socket of a server that says nothing", async (t)
     });
   }
 });
+
+/** Whether this process waits for a server on the port to take a connection. */
+function isConnecting(port: number): boolean {
+  const remote = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return Deno.readTextFileSync("/proc/net/tcp").split("\n").some((line) => {
+    const [, , to = "", state] = line.trim().split(/\s+/);
+    return to.endsWith(remote) && state === "02";
+  });
+}
+
+Deno.test(needing(["linux"], {
+  name: "openRedis() gives up a connection that is not made in time",
+  timeout: 60_000,
+  async fn(): Promise<void> {
+    // Connections beyond these are kept waiting.
+    using listener = Deno.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      tcpBacklog: 1,
+    });
+    const { port } = listener.addr;
+    using waiting = new DisposableStack();
+    for (let index = 0; index < 2; index++) {
+      waiting.use(await Deno.connect({ hostname: "127.0.0.1", port }));
+    }
+    const opening = openRedis(parseRedisUrl(`redis://127.0.0.1:${port}`), {
+      timeout: 0.2,
+    });
+    while (!isConnecting(port)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await assertRejects(() => opening, Error, "it takes no connection");
+    // The system would go on for two minutes.
+    while (isConnecting(port)) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  },
+}));

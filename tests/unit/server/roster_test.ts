@@ -72,13 +72,14 @@ Deno.test("Roster finds and closes what has everything that is asked for", {
   for (const [filter, ids] of table) {
     assertEquals(await roster.find(filter), ids, JSON.stringify(filter));
   }
-  assertEquals(await roster.close({ user: "ada" }), 2);
+  assertEquals(await roster.close({ id: 1 }), { found: 1, closed: 1 });
+  assertEquals(await roster.close({ user: "ada" }), { found: 2, closed: 1 });
   await Promise.all(
     connections.slice(0, 2).map(({ bridge }) => bridge.finished),
   );
   await settled();
   assertEquals(await roster.find({}), [5, 7]);
-  assertEquals(await roster.close({ user: "ada" }), 0);
+  assertEquals(await roster.close({ user: "ada" }), { found: 0, closed: 0 });
   assertEquals(roster.describe([1, 5, 2]).map(({ id }) => id), [5]);
   await leave(connections.slice(2));
   await settled();
