@@ -10,7 +10,12 @@ import {
 import { parseArguments } from "../../core/cli/arguments.ts";
 import { parseConfigFile } from "../../core/config/config.ts";
 import { RawClient, request } from "../support/client.ts";
-import { Command, root, Service, testEngines } from "../support/command.ts";
+import {
+  Command,
+  programFolder,
+  Service,
+  testEngines,
+} from "../support/command.ts";
 import { echo, freePort, TestPeer } from "../support/peer.ts";
 import {
   startDns,
@@ -157,7 +162,11 @@ testEngines(
       export const framings = { pieces: () => ({ frame }) };`,
     );
     const port = freePort();
-    const permissions = grantsFor(`${directory.path},${root}`, port, peer.host);
+    const permissions = grantsFor(
+      `${directory.path},${programFolder}`,
+      port,
+      peer.host,
+    );
     await using _command = await Command.start({
       engine,
       permissions,

@@ -345,7 +345,11 @@ Deno.test(needing(["deno run"], {
         NPM_CONFIG_REGISTRY: `http://127.0.0.1:${registry.addr.port}`,
       };
       {
-        await using command = await Command.start({ host: peer.host, env });
+        await using command = await Command.start({
+          host: peer.host,
+          env,
+          isFromSources: true,
+        });
         using client = await RawClient.open(command.port);
         await exchange(client, 10);
         assertEquals(wasAsked(), false);
@@ -354,6 +358,7 @@ Deno.test(needing(["deno run"], {
       await using command = await Command.start({
         host: peer.host,
         env: { ...env, ...otlpVariables(freePort()) },
+        isFromSources: true,
       });
       assertEquals(wasAsked(), true);
       const { level, error } = await command.event("telemetry");

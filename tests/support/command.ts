@@ -96,6 +96,8 @@ export interface CommandOptions {
    * @default {Deno.env.get("WEBSOCKSY_BINARY")}
    */
   readonly binary?: string;
+  /** Whether the sources are run, though a bundle of them was made. */
+  readonly isFromSources?: boolean;
   /** A program and its arguments that runs Deno, such as `unshare`. */
   readonly wrapper?: readonly string[];
 }
@@ -125,6 +127,29 @@ export interface LogEntry {
 export const tested: string | undefined = Deno.env.get("WEBSOCKSY_BINARY");
 
 /**
+ * The directory of a bundle of the sources, which starts in less time than they
+ * do; absent: the sources are run.
+ */
+const bundle = Deno.env.get("WEBSOCKSY_BUNDLE");
+
+/** The folder of the program that is tested. */
+export const programFolder: string = bundle ?? root;
+
+function bundleArguments(
+  directory: string,
+  flags: readonly string[],
+): string[] {
+  return [
+    Deno.execPath(),
+    "run",
+    `--config=${join(directory, "deno.json")}`,
+    "--no-prompt",
+    ...flags,
+    join(directory, "main.js"),
+  ];
+}
+
+/**
  * Makes the command line that runs the command.
  *
  * @param args Its arguments.
@@ -137,7 +162,9 @@ export async function createCommand(
 ): Promise<Deno.Command> {
   const { permissions = allPermissions, flags = [], cwd = root } = options;
   const binary = options.binary ?? tested;
-  const deno = await denoArguments("main.ts", [...permissions, ...flags]);
+  const deno = bundle === undefined || options.isFromSources
+    ? await denoArguments("main.ts", [...permissions, ...flags])
+    : bundleArguments(bundle, [...permissions, ...flags]);
   const [program, ...rest] = [
     ...options.wrapper ?? [],
     ...binary === undefined ? deno : [binary],
