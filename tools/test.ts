@@ -95,9 +95,9 @@ const otherDuration = 5;
 
 /**
  * Seconds of a process of tests, about, and of a file that has its own: to begin
- * with a file in one costs half a second.
+ * one, with a host of commands, costs a second of the processor.
  */
-const longDuration = 25;
+const longDuration = 45;
 
 /** Runs its arguments as one file of tests. */
 const together = "tests/support/together.ts";
@@ -518,7 +518,7 @@ async function main(args: readonly string[]): Promise<number> {
   // Another program than that of the sources may be tested.
   const isBundled = files.includes(".") && !Deno.env.has("WEBSOCKSY_BINARY");
   const directory = isBundled
-    ? Deno.makeTempDirSync({ prefix: "websocksy-bundle-" })
+    ? await Deno.makeTempDir({ prefix: "websocksy-bundle-" })
     : undefined;
   function removeBundle(): void {
     if (directory !== undefined) {
