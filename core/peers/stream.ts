@@ -9,8 +9,12 @@ import {
   type StreamAddress,
   toSystemPath,
 } from "../net/address.ts";
-import { dialTcp, dialUnix } from "../net/dial.ts";
-import { keepAlive, keepAliveLater } from "../net/keep_alive.ts";
+import {
+  dialTcp,
+  dialUnix,
+  keepAlive,
+  keepAliveLater,
+} from "../net/connection.ts";
 import type { TlsTrust } from "../net/tls_trust.ts";
 import type { Peer } from "./peer.ts";
 import { cancelSharedTimer, type SharedTimer } from "../time/shared_timers.ts";

@@ -6,7 +6,7 @@
 
 import { joinBytes } from "../memory/join_bytes.ts";
 import { toSystemPath } from "../net/address.ts";
-import { dialTcp, dialUnix } from "../net/dial.ts";
+import { dialTcp, dialUnix } from "../net/connection.ts";
 import { startTls } from "../net/start_tls.ts";
 import { untilAborted } from "../time/deadline.ts";
 import { absolutePath } from "../absolute_path.ts";

@@ -14,7 +14,7 @@ import {
   giveWay,
 } from "../../memory/read_budget.ts";
 import { toInternetRemote } from "../../net/address.ts";
-import { keepAliveLater } from "../../net/keep_alive.ts";
+import { keepAliveLater } from "../../net/connection.ts";
 import {
   cancelSharedTimer,
   type SharedTimer,

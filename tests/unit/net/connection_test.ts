@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { keepAlive } from "../../../core/net/keep_alive.ts";
+import { keepAlive } from "../../../core/net/connection.ts";
 
 /** Both ends of a connection. */
 async function connect(
