@@ -72,8 +72,7 @@ export class ProcessIsolate implements Isolate {
       throw error;
     }
     this.#writer = this.#child.stdin.getWriter();
-    this.#gone = this.#wait();
-    this.#readAnswers();
+    this.#gone = this.#wait(this.#readAnswers());
     this.#readOutput();
     const grants = openingGrants(options.permissions);
     this.#write(encodeStart({ maxMessage: options.maxMessage, grants }));
@@ -111,8 +110,10 @@ export class ProcessIsolate implements Isolate {
     this.#spares.push(memory);
   }
 
-  async #wait(): Promise<void> {
+  async #wait(answered: Promise<void>): Promise<void> {
     const { code, signal } = await this.#child.status;
+    // It may have said why.
+    await answered;
     this.#fail(
       signal === null
         ? `it ended itself with status ${code}`

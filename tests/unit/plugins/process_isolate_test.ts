@@ -1,0 +1,37 @@
+import { assertEquals } from "@std/assert";
+import { ProcessIsolate } from "../../../core/plugins/process_isolate.ts";
+import { encodeAnswers } from "../../../core/plugins/wire.ts";
+import { TemporaryDirectory } from "../../support/service.ts";
+
+Deno.test("ProcessIsolate gives the reason that a process said before its end", async () => {
+  await using directory = new TemporaryDirectory();
+  const said = `${directory.path}/said`;
+  const lines = Array.from({ length: 500 }, (_, index) => `${index}`);
+  await Deno.writeFile(
+    said,
+    encodeAnswers([
+      ...lines.map((line) => ({ kind: "line", line }) as const),
+      { kind: "failure", why: "left alone" },
+    ]),
+  );
+  const { promise: ended, resolve: onEnd } = Promise.withResolvers<string>();
+  const written: string[] = [];
+  const isolate = new ProcessIsolate({
+    name: "p",
+    permissions: {},
+    maxMessage: 1000,
+    timeout: 1000,
+    onAnswers(): void {},
+    onOutput: (line) => written.push(line),
+    onEnd,
+  }, {
+    command: "sh",
+    toArguments: () => ["-c", `cat '${said}'; exit 1`],
+    toEnvironment: () => ({}),
+  });
+  // Both are there when this thread goes on.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  assertEquals(await ended, "left alone");
+  assertEquals(written, lines);
+  await isolate.end();
+});
