@@ -40,6 +40,17 @@ let system: ReturnType<typeof setTimeout> | undefined;
 let systemEnd = Infinity;
 
 /**
+ * Milliseconds after which the runtime's timer is late: the thread was busy, or
+ * the process stood still. What has arrived meanwhile may cancel timers, and
+ * gets so many milliseconds for it.
+ */
+const lateness = 100;
+const grace = 10;
+
+/** Whether the timers that are due have got them. */
+let hadGrace = false;
+
+/**
  * Starts a timer that will most likely be cancelled. All of them share one timer
  * of the runtime, which is set anew only for one that ends before all others:
  * starting and cancelling one of many costs next to nothing.
@@ -77,7 +88,9 @@ export function startSharedTimer(
  */
 export function cancelSharedTimer(timer: SharedTimer | undefined): void {
   if (timer === undefined || !remove(timer as RingTimer)) return;
-  if (count === 0) clearSystemTimer();
+  if (count > 0) return;
+  clearSystemTimer();
+  hadGrace = false;
 }
 
 /** Takes a timer out of its ring; returns whether it was in it. */
@@ -107,8 +120,14 @@ function clearSystemTimer(): void {
 
 /** Calls back for all timers whose time has passed. */
 function expire(): void {
-  clearSystemTimer();
   const now = performance.now();
+  const isLate = now - systemEnd > lateness;
+  clearSystemTimer();
+  if (isLate && !hadGrace) {
+    hadGrace = true;
+    return setSystemTimer(now + grace, now);
+  }
+  hadGrace = false;
   let next = Infinity;
   for (const [milliseconds, queue] of queues) {
     for (

@@ -92,3 +92,30 @@ Deno.test("startSharedTimer() lets a callback start and cancel others", async ()
   await promise;
   assertEquals(over, ["first", "third"]);
 });
+
+/** Lets this thread do nothing else. */
+function block(milliseconds: number): void {
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  Atomics.wait(cell, 0, 0, milliseconds);
+}
+
+Deno.test("startSharedTimer() lets what came while the thread was busy come first", async () => {
+  const over: string[] = [];
+  const timer = startSharedTimer(() => over.push("too late"), 20);
+  const arrived = wait(30).then(() => cancelSharedTimer(timer));
+  block(200);
+  await arrived;
+  await wait(30);
+  assertEquals(over, []);
+});
+
+Deno.test("startSharedTimer() calls back although the thread is always busy", async () => {
+  let turns = 0;
+  let isOver = false;
+  startSharedTimer(() => isOver = true, 20);
+  for (; !isOver; turns++) {
+    block(150);
+    await wait(0);
+  }
+  assert(turns < 5, `it took ${turns} turns`);
+});
