@@ -303,13 +303,15 @@ export class RawClient implements Disposable {
   }
 
   /**
-   * Reads a message in one frame.
+   * Reads a message in one frame. Pings before it, which come where the machine
+   * is busy, are passed over.
    *
    * @returns The message: text as a string, binary as bytes.
    * @throws {Error} If something else comes.
    */
   async read(): Promise<string | Uint8Array> {
-    const frame = await this.readFrame();
+    let frame = await this.readFrame();
+    while (frame?.opcode === opcodes.ping) frame = await this.readFrame();
     if (frame?.final && frame.opcode === opcodes.binary) return frame.payload;
     if (frame?.final && frame.opcode === opcodes.text) {
       return strictDecoder.decode(frame.payload);
