@@ -41,7 +41,7 @@ const warmUp = 0.3;
  * bytes, as the young generation and memory that is shared grow for minutes.
  */
 const memoryRatio = 1.1;
-const slack = 48 * 1024 * 1024;
+const slack = 96 * 1024 * 1024;
 /** Seconds of warm-up in which it does; after fewer, it may grow by more bytes. */
 const fullWarmUp = 15;
 const shortSlack = 128 * 1024 * 1024;
