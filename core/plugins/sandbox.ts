@@ -333,6 +333,13 @@ function roomFor(count: number): number {
   return size;
 }
 
+/**
+ * Most characters of a text in an answer, as those of all public authorities in
+ * `tlsCa`, and most texts in a list: what the server looks at takes its time.
+ */
+const mostText = 512 * 1024;
+const mostItems = 1000;
+
 const answerFields = [...peerFields, "expires", "user", ...refusalFields];
 
 /** Copies what may leave the sandbox: strings, numbers, and lists of strings. */
@@ -349,10 +356,21 @@ function toPlainAnswer(info: unknown): unknown {
 }
 
 function toPlain(value: unknown): unknown {
-  if (typeof value === "string" || typeof value === "number") return value;
+  if (typeof value === "number") return value;
+  if (typeof value === "string") return checkLength(value);
   if (!Array.isArray(value)) return undefined;
+  if (value.length > mostItems) {
+    throw new RangeError(`its answer has a list of ${value.length} items`);
+  }
   const items = [...value];
-  return items.every((item) => typeof item === "string") ? items : undefined;
+  return items.every((item) => typeof item === "string")
+    ? items.map(checkLength)
+    : undefined;
+}
+
+function checkLength(text: string): string {
+  if (text.length <= mostText) return text;
+  throw new RangeError(`its answer has a text of ${text.length} characters`);
 }
 
 /**

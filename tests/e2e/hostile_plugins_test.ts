@@ -116,6 +116,9 @@ for (const isolation of isolations) {
       "an object of many fields":
         `{ address: "x", ["__proto__"]: { framing: "x" }, constructor: 1 }`,
       "a long address": `{ address: "tcp://" + "x".repeat(2 ** 19) + ":1" }`,
+      "a long reason": `{ refuse: 403, why: "x".repeat(2 ** 20) }`,
+      "a long list":
+        `{ address: new Array(2 ** 20).fill("tcp://127.0.0.1:1") }`,
       "a proxy of a list": `{ address: new Proxy([], { get: () => 1e9 }) }`,
       "a line break": `{ address: "tcp://127.0.0.1:1\\r\\n\\u001b[2J" }`,
       "a thenable that throws": `{ then() { throw new Error("no") } }`,
