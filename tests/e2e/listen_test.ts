@@ -359,7 +359,8 @@ testEngines("websocksy takes a head of 60 KiB and none of more than 64", async (
           ? /^HTTP\/1\.1 431 [^]*\r\n\r\nrequest head is larger than 65536 bytes\n$/
           : /^HTTP\/1\.1 400 |ConnectionReset|reset/,
       );
-      assertLess(after, 10_000);
+      // One that is waited for hangs: it takes two minutes on no machine.
+      assertLess(after, 120_000);
       assertLess(command.residentMemory() - before, 64 * 1024 * 1024);
     });
   }
