@@ -108,8 +108,8 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     default: "393216",
     help: "bytes that compressing may take for one connection",
     details:
-      "The default is enough for the best compression in both directions. With less, the windows are smaller. Below some 18000, each message of the client is compressed for itself, which makes short messages hardly smaller, and below some 5000, or with 0, each of the server, too: then a connection takes no memory for it. The server frees its own part, six sevenths, when a client has been quiet for the time of a `ping`.",
-    example: "100000",
+      "The default is enough for the best compression in both directions. With less, the windows are smaller. Below some 150000, each message of the server is compressed for itself, which makes short messages hardly smaller, and below some 12000, or with 0, each of the client, too: then a connection takes no memory for it. The server frees its own part, seven eighths, for other connections when a client has been quiet for the time of a `ping`.",
+    example: "200000",
     parse: (value) => ({
       compressionMemory: parseInteger(value, 0, 2 ** 30),
     }),

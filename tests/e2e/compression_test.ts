@@ -37,9 +37,9 @@ const together = 20;
 
 /**
  * Values of `compression-memory`: large windows, small ones, a context only for
- * what the server sends, and none.
+ * what the client sends, and none.
  */
-const memories = [393_216, 40_000, 10_000, 0];
+const memories = [393_216, 170_000, 40_000, 0];
 
 /** Bytes that a relay has passed on. */
 interface Carried {

@@ -12,8 +12,7 @@ import type {
 } from "../protocol/compression.ts";
 import type { InflatedMessages } from "../protocol/inflated_messages.ts";
 import type { DeflateParameters } from "./offer.ts";
-import { Deflater } from "./deflater.ts";
-import { createInflater, type Inflater } from "./zlib.ts";
+import { type Context, createDeflater, createInflater } from "./zlib.ts";
 
 /** Bytes: a shorter message is sent as it is, for little can be saved. */
 const leastLength = 32;
@@ -42,15 +41,15 @@ interface Attempts {
 export class DeflateCodec implements MessageCompression {
   #parameters: DeflateParameters;
   #level: number;
-  #deflater: Deflater | undefined;
-  #inflater: Inflater | undefined;
+  #deflater: Context | undefined;
+  #inflater: Context | undefined;
   /** The message that is partial. */
   #inflation: Inflation | undefined;
   #text: Attempts = { skip: 0, next: 1 };
   #binary: Attempts = { skip: 0, next: 1 };
 
   /**
-   * Constructs a new instance. Inflaters are made when they are first used.
+   * Constructs a new instance. Contexts are made when they are first used.
    *
    * @param parameters What was agreed upon.
    * @param level 1, the fastest, to 9, the smallest.
@@ -74,17 +73,16 @@ export class DeflateCodec implements MessageCompression {
       attempts.skip--;
       return -1;
     }
-    const { serverBits, serverTakeover } = this.#parameters;
-    const deflater = this.#deflater ??= takeDeflater(serverBits);
-    // It is smaller than the message, or goes out as it is.
-    const room = length - 1;
-    const size = deflater
-      .deflate(data, start, end, target, at, room, this.#level);
-    if (!serverTakeover) this.trim();
-    if (size >= 0) {
+    const deflater = this.#deflaterToUse();
+    const room = length + tail.length;
+    deflater.write(data.subarray(start, end), target, at, room);
+    const size = room - deflater.roomLeft - tail.length;
+    if (deflater.roomLeft > 0) {
       attempts.next = 1;
       return size;
     }
+    // The client will not see it, so that what follows must not refer to it.
+    deflater.reset();
     attempts.skip = attempts.next;
     attempts.next = Math.min(2 * attempts.next, mostSkipped);
     return -1;
@@ -111,8 +109,7 @@ export class DeflateCodec implements MessageCompression {
 
   trim(): void {
     // A compressor may forget at any time what it has sent; a decompressor may not.
-    if (this.#deflater === undefined) return;
-    giveDeflater(this.#parameters.serverBits, this.#deflater);
+    this.#deflater?.close();
     this.#deflater = undefined;
   }
 
@@ -121,6 +118,14 @@ export class DeflateCodec implements MessageCompression {
     this.#endInflation();
     this.#inflater?.close();
     this.#inflater = undefined;
+  }
+
+  #deflaterToUse(): Context {
+    const { serverBits, memoryLevel, serverTakeover } = this.#parameters;
+    const make = (): Context =>
+      createDeflater(serverBits, memoryLevel, this.#level);
+    if (serverTakeover) return this.#deflater ??= make();
+    return sharedDeflater(`${serverBits} ${memoryLevel} ${this.#level}`, make);
   }
 
   #endInflation(): void {
@@ -132,30 +137,22 @@ export class DeflateCodec implements MessageCompression {
   }
 }
 
-/** Compressors that no WebSocket needs now, by their windows. */
-const freeDeflaters = new Map<number, Deflater[]>();
+/** Compressors of WebSockets that keep none of their own, by their parameters. */
+const sharedDeflaters = new Map<string, Context>();
 
-/** How many are kept of each. */
-const mostFree = 4;
-
-/** Takes a compressor that refers to nothing that went through it before. */
-function takeDeflater(bits: number): Deflater {
-  return freeDeflaters.get(bits)?.pop() ?? new Deflater(bits);
-}
-
-function giveDeflater(bits: number, deflater: Deflater): void {
-  deflater.forget();
-  const free = freeDeflaters.get(bits);
-  if (free === undefined) freeDeflaters.set(bits, [deflater]);
-  else if (free.length < mostFree) free.push(deflater);
-  else deflater.free();
+/** Takes a compressor that serves all WebSockets of the thread, without what went through it before. */
+function sharedDeflater(key: string, make: () => Context): Context {
+  let context = sharedDeflaters.get(key);
+  if (context === undefined) sharedDeflaters.set(key, context = make());
+  else context.reset();
+  return context;
 }
 
 /** A decompressor that no message needs now, for WebSockets that keep none of their own, by its window. */
-const freeInflaters = new Map<number, Inflater>();
+const freeInflaters = new Map<number, Context>();
 
 /** Takes a decompressor until its message is whole: others may have theirs meanwhile. */
-function takeInflater(bits: number): Inflater {
+function takeInflater(bits: number): Context {
   const context = freeInflaters.get(bits);
   if (context === undefined) return createInflater(bits);
   freeInflaters.delete(bits);
@@ -163,14 +160,14 @@ function takeInflater(bits: number): Inflater {
   return context;
 }
 
-function giveInflater(bits: number, context: Inflater): void {
+function giveInflater(bits: number, context: Context): void {
   if (context.isBroken || freeInflaters.has(bits)) context.close();
   else freeInflaters.set(bits, context);
 }
 
 /** A message that is being decompressed. */
 interface Inflation {
-  readonly inflater: Inflater;
+  readonly inflater: Context;
   /** What is left of its payload, and then of the tail. */
   rest: Uint8Array;
   isTail: boolean;

@@ -6,12 +6,13 @@
  */
 
 import { RequestError } from "../../errors.ts";
-import { deflaterSize } from "./deflater.ts";
 
 /** What was agreed upon. */
 export interface DeflateParameters {
-  /** Base-2 logarithm of the window for what the server sends, 8 to 15. */
+  /** Base-2 logarithm of the window for what the server sends, 9 to 15. */
   readonly serverBits: number;
+  /** zlib's `memLevel` for it, 1 to 8. */
+  readonly memoryLevel: number;
   /** Whether a message of the server may refer to those before it. */
   readonly serverTakeover: boolean;
   /** Base-2 logarithm of the window for what the client sends, 8 to 15. */
@@ -33,14 +34,18 @@ const name = "permessage-deflate";
 /** The largest window, as a base-2 logarithm. */
 const mostBits = 15;
 
-/** The smallest window that is chosen: zlib, which clients mostly have, cannot compress with a smaller one. */
+/** The smallest window that zlib compresses with without a header. */
 const leastBits = 9;
 
 /** Bytes: what an inflater of zlib takes beside its window, and our own objects. */
 const inflaterSize = 12 * 1024;
 
-/** Bytes: our own objects beside a compressor's memory. */
-const deflaterObjects = 1024;
+/**
+ * Bytes: what a deflater takes beside what depends on its parameters, and our
+ * own objects. The runtime's zlib is zlib-ng, whose hash table has 128 KiB
+ * whatever the window and `memLevel` are.
+ */
+const deflaterSize = 146 * 1024;
 
 /**
  * Chooses the first of a client's offers that can be accepted.
@@ -76,7 +81,7 @@ export function acceptOffer(
   return undefined;
 }
 
-/** An offer that is valid. */
+/** An offer that is valid, and that zlib can satisfy. */
 interface Offer {
   readonly serverBits: number | undefined;
   readonly serverTakeover: boolean;
@@ -95,6 +100,8 @@ function readOffer(
     found.set(name, value);
   }
   const serverBits = found.get("server_max_window_bits");
+  // zlib takes a window of 2^9 instead, which such a client could not follow.
+  if (serverBits === "8") return undefined;
   return {
     serverBits: serverBits === undefined ? undefined : Number(serverBits),
     serverTakeover: !found.has("server_no_context_takeover"),
@@ -138,14 +145,16 @@ function answer(offer: Offer, memory: number): AcceptedOffer {
 
 /**
  * Chooses the largest windows that fit into the memory. Where none do, messages
- * of the client do not refer to those before them, as most of what goes through
- * a bridge comes from its peer; then none do.
+ * of one side do not refer to those before them: first those of the client, as
+ * most of what goes through a bridge comes from its peer; then those of the
+ * server, whose context needs most; then those of both.
  */
 function chooseParameters(offer: Offer, memory: number): DeflateParameters {
   for (const [server, client] of takeovers) {
     for (let bits = mostBits; bits >= leastBits; bits--) {
       const chosen = {
         serverBits: Math.min(bits, offer.serverBits ?? mostBits),
+        memoryLevel: Math.min(bits - 7, 8),
         serverTakeover: server && offer.serverTakeover,
         clientBits: Math.min(
           offer.clientBits !== undefined && client ? bits : mostBits,
@@ -163,14 +172,15 @@ function chooseParameters(offer: Offer, memory: number): DeflateParameters {
 const takeovers = [
   [true, true],
   [true, false],
+  [false, true],
   [false, false],
 ] as const;
 
-/** Bytes that the contexts of a connection take. */
+/** Bytes that the contexts of a connection take, as measured with zlib-ng. */
 function sizeOf(parameters: DeflateParameters): number {
-  const { serverBits, clientBits } = parameters;
+  const { serverBits, memoryLevel, clientBits } = parameters;
   const server = parameters.serverTakeover
-    ? deflaterSize(serverBits) + deflaterObjects
+    ? 2 ** (serverBits + 2) + 2 ** (memoryLevel + 8) + deflaterSize
     : 0;
   const client = parameters.clientTakeover ? 2 ** clientBits + inflaterSize : 0;
   return server + client;

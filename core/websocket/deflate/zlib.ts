@@ -1,10 +1,9 @@
 /**
- * What decompresses: raw DEFLATE (RFC 1951) by the zlib of `node:zlib`, with a
- * context that is kept from one call to the next, and without a turn of the event
- * loop.
+ * Raw DEFLATE (RFC 1951) by the zlib of `node:zlib`, with a context that is kept
+ * from one call to the next, and without a turn of the event loop.
  *
  * The methods of a `zlib` stream can do the one or the other: `write()` answers
- * by an event, and `inflateRawSync()` starts again each time. What they call can
+ * by an event, and `deflateRawSync()` starts again each time. What they call can
  * do both: the stream's handle, as Node and Deno have it, writes to memory of
  * ours. {@linkcode assertUsable} tells if a runtime no longer has it.
  *
@@ -13,7 +12,6 @@
 
 import process from "node:process";
 import type { Zlib, ZlibReset } from "node:zlib";
-import { Deflater } from "./deflater.ts";
 
 /** What a stream of `node:zlib` keeps its state in. */
 interface Stream extends Zlib, ZlibReset {
@@ -27,7 +25,7 @@ interface Stream extends Zlib, ZlibReset {
 interface Handle {
   /** Called by `writeSync()` if the input is not valid. */
   onerror: () => void;
-  /** Decompresses from one place to another. */
+  /** Compresses or decompresses from one place to another. */
   writeSync(
     flush: number,
     input: Uint8Array,
@@ -42,13 +40,13 @@ interface Handle {
 /** `Z_SYNC_FLUSH`: all output that there can be is made, and ends at a byte. */
 const syncFlush = 2;
 
-/** The module is loaded when a client first sends something compressed. */
+/** The module is loaded when a client first agrees to compress. */
 function load(): typeof import("node:zlib") {
   return process.getBuiltinModule("node:zlib");
 }
 
-/** Decompresses what one sender has compressed. */
-class Inflater {
+/** A context, for one direction. */
+class Context {
   /** Bytes of input that the last call did not take. */
   inputLeft = 0;
   /** Bytes of room that the last call did not use. */
@@ -66,7 +64,7 @@ class Inflater {
   }
 
   /**
-   * Decompresses.
+   * Compresses or decompresses.
    *
    * @param input What there is.
    * @param output Where to.
@@ -96,19 +94,35 @@ class Inflater {
   }
 }
 
-export type { Inflater };
+export type { Context };
 
 /** The stream's own buffer, which is not used: as small as it can be. */
 const chunkSize = 64;
 
 /**
- * Makes what decompresses.
+ * Makes a context that compresses.
+ *
+ * @param windowBits Base-2 logarithm of its window, 9 to 15.
+ * @param memLevel 1 to 9.
+ * @param level 1, the fastest, to 9, the smallest.
+ */
+export function createDeflater(
+  windowBits: number,
+  memLevel: number,
+  level: number,
+): Context {
+  const options = { windowBits, memLevel, level, chunkSize };
+  return new Context(load().createDeflateRaw(options) as unknown as Stream);
+}
+
+/**
+ * Makes a context that decompresses.
  *
  * @param windowBits Base-2 logarithm of its window, 8 to 15.
  */
-export function createInflater(windowBits: number): Inflater {
+export function createInflater(windowBits: number): Context {
   const options = { windowBits, chunkSize };
-  return new Inflater(load().createInflateRaw(options) as unknown as Stream);
+  return new Context(load().createInflateRaw(options) as unknown as Stream);
 }
 
 /**
@@ -117,25 +131,27 @@ export function createInflater(windowBits: number): Inflater {
  * @throws {TypeError} If it cannot.
  */
 export function assertUsable(): void {
-  let inflater: Inflater | undefined;
   try {
-    inflater = createInflater(15);
+    using stack = new DisposableStack();
+    const deflater = stack.adopt(createDeflater(9, 1, 1), close);
+    const inflater = stack.adopt(createInflater(15), close);
     const text = new Uint8Array(100).fill(0x61);
-    const compressed = new Uint8Array(100);
-    const size = new Deflater(9)
-      .deflate(text, 0, text.length, compressed, 0, text.length, 1);
+    const between = new Uint8Array(100);
+    deflater.write(text, between, 0, between.length);
+    const compressed = between.subarray(0, between.length - deflater.roomLeft);
     const result = new Uint8Array(101);
-    inflater
-      .write(compressed.subarray(0, size), result, 0, result.length);
+    inflater.write(compressed, result, 0, result.length);
     if (inflater.roomLeft !== 1 || result.indexOf(0) !== text.length) {
       throw new TypeError("zlib gave back something else");
     }
   } catch (error) {
     throw new TypeError(
-      "Cannot decompress: node:zlib of this Deno does not work as expected",
+      "Cannot compress: node:zlib of this Deno does not work as expected",
       { cause: error },
     );
-  } finally {
-    inflater?.close();
   }
+}
+
+function close(context: Context): void {
+  context.close();
 }

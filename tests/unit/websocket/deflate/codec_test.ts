@@ -17,6 +17,7 @@ import { sameBytes } from "../../../support/websocket_client_frames.ts";
 
 const whole: DeflateParameters = {
   serverBits: 15,
+  memoryLevel: 8,
   serverTakeover: true,
   clientBits: 15,
   clientTakeover: true,
@@ -133,9 +134,9 @@ function randomMessage(random: Random): Uint8Array {
 
 const parameterSets: readonly Partial<DeflateParameters>[] = [
   {},
-  { serverBits: 9, clientBits: 9 },
+  { serverBits: 9, memoryLevel: 1, clientBits: 9 },
   { serverTakeover: false, clientTakeover: false },
-  { serverBits: 12, clientTakeover: false },
+  { serverBits: 12, memoryLevel: 5, clientTakeover: false },
 ];
 
 Deno.test("DeflateCodec and zlib understand each other, whatever the messages are", async () => {

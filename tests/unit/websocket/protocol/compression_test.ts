@@ -20,6 +20,7 @@ import {
 /** A client that keeps no context is understood by a server that could. */
 const parameters = {
   serverBits: 15,
+  memoryLevel: 8,
   serverTakeover: false,
   clientBits: 15,
   clientTakeover: false,
