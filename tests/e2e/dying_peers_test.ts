@@ -33,6 +33,8 @@ const bystanders = 100;
 const victims = 5;
 /** Round trips that each bystander makes at the least. */
 const leastRounds = 20;
+/** Milliseconds between its further ones, which leave the processors to peers. */
+const betweenRounds = 50;
 /** Milliseconds that a round trip may take on a busy machine. */
 const patience = 15_000;
 const MiB = 1024 * 1024;
@@ -80,6 +82,7 @@ async function pingPong(
   using client = await RawClient.open(port, { target: "/echo" });
   let rounds = 0;
   for (; rounds < leastRounds || !isOver(); rounds++) {
+    if (rounds >= leastRounds) await pause(betweenRounds);
     const message = `${number}/${rounds}`;
     const start = performance.now();
     await client.send(message);
