@@ -397,9 +397,11 @@ function handleSignals(
     state = "stopping";
     tell("STOPPING");
     log("info", "shutdown", { signal });
-    const end = Date.now() + program.config.core.drainTimeout * 1000;
-    const killer = killAt(end + lastEnd);
-    Deno.unrefTimer(setTimeout(() => exit(0), end + lateEnd - Date.now()));
+    const patience = program.config.core.drainTimeout * 1000;
+    const killer = killAt(Date.now() + patience + lastEnd);
+    // From now on, as the drain's own time: a busy machine may have taken long to
+    // start that thread.
+    Deno.unrefTimer(setTimeout(() => exit(0), patience + lateEnd));
     try {
       await Promise.all([program.end(), threads?.end()]);
       // Until then, it tells who is left.
@@ -478,7 +480,7 @@ function handleSignals(
 function killAt(time: number): Worker {
   const source = `setTimeout(
     () => Deno.kill(Deno.pid, "SIGKILL"),
-    ${time} - Date.now(),
+    Math.max(0, ${time} - Date.now()),
   );`;
   return new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
     type: "module",
