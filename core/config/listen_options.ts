@@ -61,7 +61,7 @@ export const listenOptions: readonly CoreOption<ListenConfig>[] = [
     default: "1",
     help: "threads that serve clients; auto: one for each processor",
     details:
-      "The threads listen on the same port, and the system distributes connections among them. Each thread loads its own backend and plugins. They share the log, reloads and the shutdown, and the limits on connections apply to all of them together. Several threads need Linux and a TCP port: otherwise there is one thread, and the log says so. A reload cannot change it. With `deno run`, threads need `--allow-read` for the program's own folder.",
+      "The threads listen on the same port, and the system distributes connections among them, whether a thread is busy or not: see [performance](performance.md#threads) for when they help. Each thread loads its own backend and plugins. They share the log, reloads and the shutdown, and the limits on connections apply to all of them together. Several threads need Linux and a TCP port: otherwise there is one thread, and the log says so. A reload cannot change it. With `deno run`, threads need `--allow-read` for the program's own folder.",
     example: "auto",
     parse: (value) => ({
       threads: parseThreads(value),
