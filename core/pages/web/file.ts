@@ -54,9 +54,8 @@ export function formatFile(
   const { start, end } = range ?? { start: 0, end: size - 1 };
   const length = end - start + 1;
   if (range !== undefined) file.seekSync(start, Deno.SeekMode.Start);
-  const { signal: gone } = request;
-  const { over } = state;
-  return new Response(streamFile(file, { length, gone, over }), {
+  const signals = [request.signal, state.over];
+  return new Response(streamFile(file, { length, signals }), {
     status: range === undefined ? 200 : 206,
     headers: {
       ...headers,

@@ -12,12 +12,10 @@ export interface FileStreamOptions {
   /** How many bytes are wanted. */
   readonly length: number;
   /**
-   * Aborted when the client has left: a stream that was never read would not be
-   * cancelled.
+   * Aborted when the rest is not needed, as the client has left or the server
+   * ends: a stream that was never read would not be cancelled.
    */
-  readonly gone: AbortSignal;
-  /** Aborted when the rest is not needed although the client is there. */
-  readonly over: AbortSignal;
+  readonly signals: readonly AbortSignal[];
   /**
    * Milliseconds that the client has to take what was read.
    *
@@ -36,7 +34,7 @@ export interface FileStreamOptions {
  */
 export function streamFile(
   file: Deno.FsFile,
-  { length, gone, over, patience = 60_000 }: FileStreamOptions,
+  { length, signals, patience = 60_000 }: FileStreamOptions,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   let left = length;
   let isClosed = false;
@@ -47,15 +45,15 @@ export function streamFile(
     if (isClosed) return;
     isClosed = true;
     clearTimeout(timer);
-    gone.removeEventListener("abort", leave);
-    over.removeEventListener("abort", giveUp);
+    for (const signal of signals) signal.removeEventListener("abort", leave);
     file.close();
   }
   return new ReadableStream({
     start(controller): void {
       leave = () => {
         close();
-        // Deno would write an error to stderr, with its stack.
+        // Deno may write an error to stderr, with its stack. The end of the
+        // connection tells a client that is there that bytes are missing.
         controller.close();
       };
       giveUp = () => {
@@ -64,10 +62,8 @@ export function streamFile(
           new Error("The client did not take the rest of the file"),
         );
       };
-      if (gone.aborted) return leave();
-      if (over.aborted) return giveUp();
-      gone.addEventListener("abort", leave);
-      over.addEventListener("abort", giveUp);
+      if (signals.some(({ aborted }) => aborted)) return leave();
+      for (const signal of signals) signal.addEventListener("abort", leave);
     },
     async pull(controller): Promise<void> {
       clearTimeout(timer);
