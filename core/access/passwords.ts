@@ -6,6 +6,7 @@
  */
 
 import { createHash, createHmac, randomBytes } from "node:crypto";
+import { fileURLToPath } from "node:url";
 import { absolutePath } from "../absolute_path.ts";
 import { ChangingFile } from "../files/changing_file.ts";
 import type { PasswordAnswer, PasswordQuestion } from "./password_worker.ts";
@@ -91,7 +92,7 @@ class Hasher {
       {
         type: "module",
         name: "passwords",
-        deno: { permissions: "none" },
+        deno: { permissions: permissionsToHash() },
       },
     );
     worker.onmessage = ({ data }: MessageEvent<PasswordAnswer>): void => {
@@ -267,4 +268,15 @@ export class Passwords {
     const [oldest] = this.#remembered.keys();
     this.#remembered.delete(oldest!);
   }
+}
+
+/**
+ * None, unless the package that hashes is a file, as in a bundle: to import that,
+ * the thread has to read it. A compiled program reads what is in it without one.
+ */
+function permissionsToHash(): "none" | { readonly read: string[] } {
+  const library = new URL(import.meta.resolve("bcryptjs"));
+  return library.protocol !== "file:" || Deno.build.standalone
+    ? "none"
+    : { read: [fileURLToPath(library)] };
 }
