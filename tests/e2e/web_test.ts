@@ -696,7 +696,8 @@ Deno.test(needing(["deno run"], {
   name: "web alone needs packages that have to be there",
   fn: async () => {
     await using site = await Site.make();
-    const options = { flags: ["--no-npm"] };
+    // A bundle has its packages.
+    const options = { flags: ["--no-npm"], isFromSources: true };
     const { code, stderr } = await runCommand(["--web", site.www], options);
     assertEquals(code, 2);
     assertMatch(stderr, /^websocksy: cannot use web: cannot load mime-types: /);
