@@ -12,6 +12,10 @@ import { echo, TestPeer } from "../support/peer.ts";
 import { framingPlugin } from "../support/plugin_bed.ts";
 import { TemporaryDirectory } from "../support/service.ts";
 
+/** As `htpasswd -nbBC 4` writes it: the password is "right: pass". */
+const users =
+  "ada:$2y$04$NY3yfxbn0v8Cu.U3lmb5gOGjzxqv/fNnCJpsbHvdeN4RUGy65tbhO\n";
+
 /** Installs a tarball, and fails with what npm says. */
 async function install(directory: string, tarball: string): Promise<void> {
   const { success, stderr } = await new Deno.Command("npm", {
@@ -79,6 +83,8 @@ Deno.test(needing(["npm", "unix"], {
       await using peer = TestPeer.tcp(echo);
       await Deno.mkdir(join(empty, "www"));
       await Deno.writeTextFile(join(empty, "www/a.css"), "a {}");
+      await Deno.writeTextFile(join(empty, "users"), users);
+      const headers = { Authorization: `Basic ${btoa("ada:right: pass")}` };
       await Deno.writeTextFile(
         join(empty, "plugin.ts"),
         framingPlugin(`return { length: data.length, type: "text" };`),
@@ -87,7 +93,8 @@ Deno.test(needing(["npm", "unix"], {
         await Deno.writeTextFile(
           join(empty, "a.ini"),
           [
-            "[core]\nweb = www\n[plugin mine]\nurl = plugin.ts",
+            "[core]\nweb = www\naccess = staff\n[access staff]\nusers = users",
+            "[plugin mine]\nurl = plugin.ts",
             `isolation = ${isolation}\n[backend]`,
             `host = ${peer.host}\nframing = test\n`,
           ].join("\n"),
@@ -98,10 +105,12 @@ Deno.test(needing(["npm", "unix"], {
         });
         const { what } = await command.event("plugin");
         assertStringIncludes(String(what), isolation);
-        const file = await fetch(`http://127.0.0.1:${command.port}/a.css`);
+        const file = await fetch(`http://127.0.0.1:${command.port}/a.css`, {
+          headers,
+        });
         assertMatch(file.headers.get("content-type")!, /^text\/css/);
         assertEquals(await file.text(), "a {}");
-        using client = await RawClient.open(command.port);
+        using client = await RawClient.open(command.port, { headers });
         await client.send("on");
         assertEquals(await client.read(), "on");
         // Where npm's command is killed, the program that it started goes on.
