@@ -5,25 +5,19 @@
  */
 
 import { setImmediate } from "node:timers";
-import { lookAtSystem } from "../time/system_look.ts";
 
 /** Bytes that all connections together read in one turn of the event loop. */
 const budget = 4 * 1024 * 1024;
-
-/** Bytes instead, while reads that are not modest keep others waiting. */
-const sharedBudget = 1024 * 1024;
 
 /** What a millisecond counts in the budget, in bytes: the budget is ten of them. */
 const costOfTime = Math.round(budget / 10);
 
 /**
- * Milliseconds of reading after which the thread has Deno look at the system.
- * More looks would cost bulk data processor time, as they make its steps
- * smaller.
+ * Milliseconds of reading after which the thread rests, and for how long: what
+ * has happened to other sockets, and signals, Deno looks for only now and then
+ * as long as there is something to do.
  */
 const mostBusy = 10;
-
-/** Milliseconds for which it rests instead, where it cannot have Deno look. */
 const rest = 1;
 
 /** Bytes that a read may count, with all that follows it, to be a modest one. */
@@ -42,12 +36,8 @@ export interface Reader {
 
 /** What counts since the event loop came to others. */
 let used = 0;
-/** What may count. */
-let limit = budget;
-/** Whether a modest read has come since then. */
-let isShared = false;
-/** When the thread had Deno look, or rested, as of `performance.now()`. */
-let lastLook = 0;
+/** When the thread rested, as of `performance.now()`. */
+let rested = 0;
 /** Reads whose turn has not come, the oldest first. */
 const modestReads: (() => void)[] = [];
 const largeReads: (() => void)[] = [];
@@ -81,12 +71,11 @@ export function giveWay(
   count: number,
 ): Promise<void> | undefined {
   const isModest = Math.max(reader.used, count) <= modest;
-  isShared ||= isModest;
   reader.used = count;
   used += count;
   const isFirst = modestReads.length === 0 &&
     (isModest || largeReads.length === 0);
-  if (used < limit && isFirst) return undefined;
+  if (used < budget && isFirst) return undefined;
   return new Promise((resolve) => {
     (isModest ? modestReads : largeReads).push(resolve);
     if (isTurning) return;
@@ -171,34 +160,19 @@ function takeTurn(): void {
 }
 
 function nextTurn(): void {
-  if (used < limit) {
+  if (used < budget) {
     setImmediate(takeTurn);
     return;
   }
   used = 0;
-  const isCrowded = isShared && largeReads.length > 0;
-  isShared = false;
-  limit = isCrowded ? sharedBudget : budget;
-  const now = performance.now();
-  if (!isCrowded && now - lastLook < mostBusy) {
-    setImmediate(takeTurn);
-    return;
-  }
-  const looked = lookAtSystem();
-  if (looked !== undefined) {
-    lastLook = now;
-    // Immediates come after what has arrived.
-    looked.then(() => setImmediate(takeTurn));
-    return;
-  }
   // With a single fast sender, a rest costs throughput and serves no other read.
   const waiting = modestReads.length + largeReads.length;
-  if (waiting < 2 || now - lastLook < mostBusy) {
+  if (waiting < 2 || performance.now() - rested < mostBusy) {
     setImmediate(takeTurn);
     return;
   }
   setTimeout(() => {
-    lastLook = performance.now();
+    rested = performance.now();
     takeTurn();
   }, rest);
 }
