@@ -94,7 +94,7 @@ export interface ScenarioOutcome {
 }
 
 /** Milliseconds after which nothing more is hoped for. */
-const patience = 90_000;
+const patience = 180_000;
 
 /** What an end waits for before it reads, at the most: it fits into the system's buffers. */
 const heldBytes = 64 * 1024;

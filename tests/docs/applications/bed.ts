@@ -17,10 +17,10 @@ import type { EngineName } from "../../support/command.ts";
 import type { Program } from "../../../tools/programs.ts";
 
 /** Milliseconds that a page is given to show what it should. */
-const patience = 60_000;
+const patience = 120_000;
 
 /** Milliseconds after which an application has failed, whatever it waits for. */
-const limit = 60_000;
+const limit = 180_000;
 
 /** What the test of an application gets. */
 export interface Bed {
