@@ -414,3 +414,42 @@ Deno.test(
     assert(compression.isClosed);
   },
 );
+
+Deno.test(
+  "StreamWebSocket lets others use the memory of a long message once it is written",
+  { permissions },
+  async () => {
+    const buffers: ArrayBufferLike[] = [];
+    using stack = new DisposableStack();
+    /** A client sends a long message in two pieces, which takes until `written`. */
+    async function sendLong(written: Promise<void>): Promise<void> {
+      const stream = new FakeByteStream();
+      stack.defer(() => stream.close());
+      const maxMessage = 2 ** 20;
+      const limits = { ping: 0, keepAlive: 0, maxMessage, maxBuffer: 1 };
+      const socket = new StreamWebSocket(stream, limits, () => {});
+      assert(socket.open("hi"));
+      socket.start({
+        receive: ({ data }) => {
+          buffers.push(data.buffer);
+          return written;
+        },
+        ending: () => {},
+        end: () => {},
+      });
+      const bytes = binary(new Uint8Array(maxMessage));
+      for (const piece of [bytes.slice(0, 600_000), bytes.slice(600_000)]) {
+        stream.say(piece);
+        await settled();
+      }
+    }
+    const { promise: written, resolve: write } = Promise.withResolvers<void>();
+    await sendLong(written);
+    await sendLong(written);
+    assert(buffers[0] !== buffers[1]);
+    write();
+    await settled();
+    await sendLong(Promise.resolve());
+    assert(buffers[2] === buffers[0] || buffers[2] === buffers[1]);
+  },
+);
