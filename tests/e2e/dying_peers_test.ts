@@ -26,6 +26,7 @@ import {
   descriptorsReturn,
 } from "../support/process_resources.ts";
 import { binary, sameBytes } from "../support/websocket_client_frames.ts";
+import { FullListener } from "../support/full_listener.ts";
 
 /** Connections that must not notice. */
 const bystanders = 100;
@@ -45,19 +46,6 @@ interface DyingPeer {
   readonly address: string;
   /** Uses one connection, until it is over. */
   play(port: number, target: string): Promise<void>;
-}
-
-/** A listener whose queue is full: who connects to it waits. */
-async function fullQueue(stack: AsyncDisposableStack): Promise<string> {
-  const listener = stack.use(
-    Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 }),
-  );
-  const { port } = listener.addr;
-  // What is in the queue already was not accepted, and nobody will.
-  for (let waiting = 0; waiting < 2; waiting++) {
-    stack.use(await Deno.connect({ hostname: "127.0.0.1", port }));
-  }
-  return `tcp://127.0.0.1:${port}`;
 }
 
 /**
@@ -126,7 +114,7 @@ async function startDyingPeers(
       },
     },
     queue: {
-      address: await fullQueue(stack),
+      address: stack.use(await FullListener.start()).host,
       async play(port, target): Promise<void> {
         assertEquals((await request(port, { target })).status, 504);
       },

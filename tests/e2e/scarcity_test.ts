@@ -12,6 +12,7 @@ import {
   ping,
   text,
 } from "../support/websocket_client_frames.ts";
+import { FullListener } from "../support/full_listener.ts";
 
 const MiB = 1024 * 1024;
 /** `ulimit` and `/proc` are needed. */
@@ -127,20 +128,10 @@ testEngines(
 testEngines(
   "bridge reads little of a client whose peer does not answer",
   async (_, engine) => {
-    // Connections beyond these are kept waiting.
-    using listener = Deno.listen({
-      hostname: "127.0.0.1",
-      port: 0,
-      tcpBacklog: 1,
-    });
-    const { port } = listener.addr;
-    using waiting = new DisposableStack();
-    for (let index = 0; index < 2; index++) {
-      waiting.use(await Deno.connect({ hostname: "127.0.0.1", port }));
-    }
+    using full = await FullListener.start();
     await using command = await Command.start({
       engine,
-      host: `tcp://127.0.0.1:${port}`,
+      host: full.host,
       args: ["--connect-timeout", "2"],
     });
     using client = await RawClient.connect(command.port);

@@ -5,6 +5,7 @@ import { RawClient } from "../support/client.ts";
 import { Command } from "../support/command.ts";
 import { freePort, TestPeer, writeAll } from "../support/peer.ts";
 import { SharedCommand } from "../support/shared_command.ts";
+import { FullListener } from "../support/full_listener.ts";
 
 const encoder = new TextEncoder();
 
@@ -148,10 +149,8 @@ Deno.test({
   // Others answer where the queue of a listener is full.
   ignore: Deno.build.os !== "linux",
 }, async () => {
-  using full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
-  const { port } = full.addr;
-  using _one = await Deno.connect({ port });
-  using _two = await Deno.connect({ port });
+  using full = await FullListener.start();
+  const { port } = full;
   // It takes connections, and answers no TLS.
   await using silent = TestPeer.tcp();
   await using next = TestPeer.tcp(async (connection) => {

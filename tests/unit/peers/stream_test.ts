@@ -11,6 +11,7 @@ import { openStreamPeer } from "../../../core/peers/stream.ts";
 import type { Peer } from "../../../core/peers/peer.ts";
 import type { IncomingMessages } from "../../../core/websocket/engine.ts";
 import { decode, encode } from "../../support/framing_driver.ts";
+import { FullListener } from "../../support/full_listener.ts";
 
 const { signal } = new AbortController();
 
@@ -235,10 +236,8 @@ Deno.test("openStreamPeer() goes on where the first address of a name hangs", {
   // Others answer where the queue of a listener is full.
   ignore: Deno.build.os !== "linux",
 }, async () => {
-  using full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
-  const { port } = full.addr;
-  using _one = await Deno.connect({ hostname: "127.0.0.1", port });
-  using _two = await Deno.connect({ hostname: "127.0.0.1", port });
+  using full = await FullListener.start();
+  const { port } = full;
   using listener = Deno.listen({ hostname: "127.0.0.2", port });
   const accepted = listener.accept();
   const peer = await openStreamPeer({

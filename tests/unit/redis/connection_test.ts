@@ -3,6 +3,7 @@ import { openRedis } from "../../../core/redis/connection.ts";
 import { parseRedisUrl } from "../../../core/redis/location.ts";
 import { needing } from "../../support/needing.ts";
 import { readAll, TestPeer } from "../../support/peer.ts";
+import { FullListener } from "../../support/full_listener.ts";
 
 Deno.test("openRedis() keeps no socket of a server that says nothing", async (t) => {
   for (const scheme of ["redis", "rediss"]) {
@@ -34,17 +35,8 @@ Deno.test(needing(["linux"], {
   name: "openRedis() gives up a connection that is not made in time",
   timeout: 60_000,
   async fn(): Promise<void> {
-    // Connections beyond these are kept waiting.
-    using listener = Deno.listen({
-      hostname: "127.0.0.1",
-      port: 0,
-      tcpBacklog: 1,
-    });
-    const { port } = listener.addr;
-    using waiting = new DisposableStack();
-    for (let index = 0; index < 2; index++) {
-      waiting.use(await Deno.connect({ hostname: "127.0.0.1", port }));
-    }
+    using full = await FullListener.start();
+    const { port } = full;
     const opening = openRedis(parseRedisUrl(`redis://127.0.0.1:${port}`), {
       timeout: 0.2,
     });
