@@ -241,11 +241,12 @@ export class Program {
         this.#server?.admitNew(question.isOpen);
         return undefined;
       case "capture":
-        return this.#roster?.capture(question.id, question) ?? "none";
+        return this.#roster?.capture(question.capture, question.id, question) ??
+          "none";
       case "captured":
-        return this.#roster?.captured(question.id) ?? null;
+        return this.#roster?.captured(question.capture) ?? null;
       case "uncapture":
-        this.#roster?.uncapture(question.id);
+        this.#roster?.uncapture(question.capture);
         return undefined;
       case "log":
         this.#logOptions.level = question.level;

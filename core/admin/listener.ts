@@ -24,6 +24,7 @@ import type { ServerState } from "../pages/page.ts";
 import { formatRefusal, formatText } from "../pages/text.ts";
 import {
   type AllThreads,
+  type Answers,
   askAll,
   type ConnectionFilter,
 } from "../server/questions.ts";
@@ -99,6 +100,8 @@ type Answer = (call: Call) => Response | Promise<Response>;
 export class AdminListener {
   #options: AdminOptions;
   #server: EngineServer | undefined;
+  /** Captures that were asked for. */
+  #captures = 0;
   /** What is answered, by path and method. */
   #routes: Readonly<Record<string, Readonly<Record<string, Answer>>>> = {
     "/": { GET: () => formatPage() },
@@ -311,11 +314,23 @@ export class AdminListener {
     const seconds = toBound(query.get("seconds") ?? "60", 3600);
     const thread = this.#threadOf(id);
     const limits = { bytes, seconds };
-    const state = await threads.ask<"capture">(thread, {
-      kind: "capture",
-      id,
-      ...limits,
-    });
+    const capture = ++this.#captures;
+    async function stop(): Promise<void> {
+      await threads.ask<"uncapture">(thread, { kind: "uncapture", capture });
+    }
+    let state: Answers["capture"];
+    try {
+      state = await threads.ask<"capture">(thread, {
+        kind: "capture",
+        capture,
+        id,
+        ...limits,
+      });
+    } catch (error) {
+      // A thread that is stuck gets both orders when it goes on.
+      stop().catch(() => {});
+      throw error;
+    }
     if (state === "none") throw noConnection(id);
     if (state === "busy") {
       throw new RequestError(409, "another operator captures this connection");
@@ -327,10 +342,7 @@ export class AdminListener {
       );
     }
     this.#tell(operator, "capture", { id, ...limits });
-    async function stop(): Promise<void> {
-      await threads.ask<"uncapture">(thread, { kind: "uncapture", id });
-    }
-    const question = { kind: "captured", id } as const;
+    const question = { kind: "captured", capture } as const;
     const file = new ReadableStream<Uint8Array>({
       async pull(controller): Promise<void> {
         try {
@@ -338,7 +350,7 @@ export class AdminListener {
           if (part === null) controller.close();
           else controller.enqueue(part);
         } catch (error) {
-          // A thread that is stuck gets the order when it goes on.
+          // As above; or the reader has left while this was asked.
           await stop().catch(() => {});
           throw error;
         }

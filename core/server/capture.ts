@@ -33,6 +33,8 @@ export interface CaptureLimits {
 
 /** A copy of what goes through a connection, from now on. */
 export class Capture {
+  /** Number of the connection. */
+  readonly id: number;
   /** Bytes of the file, at the most. */
   readonly bytes: number;
   /** Resolves when nothing more is copied. */
@@ -59,6 +61,7 @@ export class Capture {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#resolveEnd = resolve;
+    this.id = id;
     this.bytes = this.#room = bytes;
     this.#isDatagram = /^(?:udp|unix-dgram):/.test(peer);
     this.#conversation = new Conversation(

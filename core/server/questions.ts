@@ -100,7 +100,9 @@ export type Question =
   | {
     /** Copy what goes through a connection, from now on. */
     readonly kind: "capture";
-    /** Its number. */
+    /** Number of the capture: no other of the program has it. */
+    readonly capture: number;
+    /** Number of the connection. */
     readonly id: number;
     /** Bytes of the file, at the most. */
     readonly bytes: number;
@@ -110,14 +112,14 @@ export type Question =
   | {
     /** Give what was copied since the last time. */
     readonly kind: "captured";
-    /** Number of the connection. */
-    readonly id: number;
+    /** Number of the capture. */
+    readonly capture: number;
   }
   | {
     /** Copy nothing more. */
     readonly kind: "uncapture";
-    /** Number of the connection. */
-    readonly id: number;
+    /** Number of the capture. */
+    readonly capture: number;
   }
   | {
     /** Log from another level on. */

@@ -23,6 +23,7 @@ const rateSpan = 1000;
 /** The connections of a thread. */
 export class Roster {
   #connections = new Map<number, Listed>();
+  /** By their own numbers: one may end late, when the next has begun. */
   #captures = new Map<number, Capture>();
   /** Bytes that they may still take. */
   #room = mostCaptured;
@@ -89,47 +90,51 @@ export class Roster {
   /**
    * Begins to copy what goes through a connection.
    *
-   * @param id Its number.
+   * @param number Number of the capture.
+   * @param id Number of the connection.
    * @param limits How much.
    * @returns Whether it begins.
    */
   async capture(
+    number: number,
     id: number,
     limits: CaptureLimits,
   ): Promise<Answers["capture"]> {
     const { Capture } = await import("./capture.ts");
     const entry = this.#connections.get(id)?.entry;
     if (entry === undefined) return "none";
-    if (this.#captures.has(id)) return "busy";
+    for (const other of this.#captures.values()) {
+      if (other.id === id) return "busy";
+    }
     if (limits.bytes > this.#room) return "full";
     this.#room -= limits.bytes;
-    this.#captures.set(id, new Capture(entry, limits));
+    this.#captures.set(number, new Capture(entry, limits));
     return "begun";
   }
 
   /**
    * Takes what was copied since the last time.
    *
-   * @param id Number of the connection.
+   * @param number Number of the capture.
    * @returns A part of the file; `null` after the end.
    */
-  async captured(id: number): Promise<Uint8Array | null> {
-    const part = await this.#captures.get(id)?.read() ?? null;
-    if (part === null) this.uncapture(id);
+  async captured(number: number): Promise<Uint8Array | null> {
+    const part = await this.#captures.get(number)?.read() ?? null;
+    if (part === null) this.uncapture(number);
     return part;
   }
 
   /**
    * Copies nothing more.
    *
-   * @param id Number of the connection.
+   * @param number Number of the capture.
    */
-  uncapture(id: number): void {
-    const capture = this.#captures.get(id);
+  uncapture(number: number): void {
+    const capture = this.#captures.get(number);
     if (capture === undefined) return;
     capture.stop();
     this.#room += capture.bytes;
-    this.#captures.delete(id);
+    this.#captures.delete(number);
   }
 }
 

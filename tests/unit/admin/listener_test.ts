@@ -70,3 +70,23 @@ Deno.test("The admin listener ends a capture that it cannot read", async () => {
   await assertRejects(() => response.bytes());
   assertEquals(asked, ["capture", "captured", "captured", "uncapture"]);
 });
+
+Deno.test("The admin listener ends a capture whose thread did not say that it began", async () => {
+  const asked: unknown[] = [];
+  await using listener = await listen((_, question) => {
+    asked.push([question.kind, "capture" in question && question.capture]);
+    if (question.kind === "capture") throw new Error("the thread has failed");
+    return undefined;
+  });
+  for (const capture of [1, 2]) {
+    const response = await fetch(`${listener.url}/connections/1/capture`, {
+      method: "POST",
+    });
+    await response.body?.cancel();
+    assertEquals(response.status, 500);
+    assertEquals(asked.splice(0), [["capture", capture], [
+      "uncapture",
+      capture,
+    ]]);
+  }
+});

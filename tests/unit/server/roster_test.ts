@@ -120,10 +120,10 @@ Deno.test("Roster copies a connection for one operator at a time", {
   const roster = new Roster();
   const limits = { bytes: 10_000, seconds: 60 };
   const connection = open(roster, { id: 1, peer: one, ...ada });
-  assertEquals(await roster.capture(2, limits), "none");
+  assertEquals(await roster.capture(2, 2, limits), "none");
   assertEquals(await roster.captured(1), null);
-  assertEquals(await roster.capture(1, limits), "begun");
-  assertEquals(await roster.capture(1, limits), "busy");
+  assertEquals(await roster.capture(1, 1, limits), "begun");
+  assertEquals(await roster.capture(1, 1, limits), "busy");
   connection.socket.say("asked");
   connection.peer.say("answered");
   await settled();
@@ -135,8 +135,33 @@ Deno.test("Roster copies a connection for one operator at a time", {
     new RegExp(`websocksy: connection 1 to ${one}.*asked.*answered`, "s"),
   );
   assertEquals(await roster.captured(1), null);
-  assertEquals(await roster.capture(1, limits), "none");
+  assertEquals(await roster.capture(1, 1, limits), "none");
 });
+
+Deno.test(
+  "Roster ends a capture, and not the next one of the same connection",
+  {
+    permissions,
+  },
+  async () => {
+    const roster = new Roster();
+    const connection = open(roster, { id: 1, peer: one, ...ada });
+    const limits = { bytes: 10_000, seconds: 60 };
+    assertEquals(await roster.capture(1, 1, limits), "begun");
+    await roster.captured(1);
+    const last = roster.captured(1);
+    roster.uncapture(1);
+    assertEquals(await roster.capture(2, 1, limits), "begun");
+    // The first one's reader gets its end, and says again that it has left.
+    while (await roster.captured(1) !== null);
+    await last;
+    roster.uncapture(1);
+    connection.socket.say("asked");
+    assertMatch(decode((await roster.captured(2))!), /asked/);
+    roster.uncapture(2);
+    await leave([connection]);
+  },
+);
 
 Deno.test("Roster bounds the memory of all captures together", {
   permissions,
@@ -146,19 +171,19 @@ Deno.test("Roster bounds the memory of all captures together", {
     open(roster, { id, peer: one, ...ada })
   );
   const limits = { bytes: 256 * 1024 ** 2, seconds: 60 };
-  assertEquals(await roster.capture(1, limits), "begun");
-  assertEquals(await roster.capture(2, limits), "begun");
-  assertEquals(await roster.capture(3, { ...limits, bytes: 1000 }), "full");
+  assertEquals(await roster.capture(1, 1, limits), "begun");
+  assertEquals(await roster.capture(2, 2, limits), "begun");
+  assertEquals(await roster.capture(3, 3, { ...limits, bytes: 1000 }), "full");
   roster.uncapture(1);
   roster.uncapture(1);
-  assertEquals(await roster.capture(3, limits), "begun");
-  assertEquals(await roster.capture(1, limits), "full");
+  assertEquals(await roster.capture(3, 3, limits), "begun");
+  assertEquals(await roster.capture(1, 1, limits), "full");
   await leave(connections);
   for (const id of [2, 3]) {
     while (await roster.captured(id) !== null);
   }
   const again = open(roster, { id: 4, peer: one, ...ada });
-  assertEquals(await roster.capture(4, limits), "begun");
+  assertEquals(await roster.capture(4, 4, limits), "begun");
   roster.uncapture(4);
   await leave([again]);
 });
@@ -168,7 +193,7 @@ Deno.test("Roster tells the reader of a capture that nothing has come", {
 }, async () => {
   const roster = new Roster();
   const connection = open(roster, { id: 1, peer: one, ...ada });
-  await roster.capture(1, { bytes: 10_000, seconds: 60 });
+  await roster.capture(1, 1, { bytes: 10_000, seconds: 60 });
   await roster.captured(1);
   const pause = await roster.captured(1);
   // A block of statistics.
@@ -193,7 +218,7 @@ Deno.test("Roster copies no more than was asked for, or after that", {
     }
   }
   const limits = { bytes: 300, seconds: 60 };
-  assertEquals(await roster.capture(1, limits), "begun");
+  assertEquals(await roster.capture(1, 1, limits), "begun");
   connection.socket.say("first");
   await settled();
   // A message that does not fit ends it, and is not cut.
@@ -206,13 +231,13 @@ Deno.test("Roster copies no more than was asked for, or after that", {
   assert(!copied.includes("x".repeat(10)));
   assert(!copied.includes("last"));
 
-  assertEquals(await roster.capture(1, limits), "begun");
+  assertEquals(await roster.capture(1, 1, limits), "begun");
   roster.uncapture(1);
   assertEquals(connection.bridge.tap === undefined, false);
   await settled();
   assertEquals(connection.bridge.tap, undefined);
   assertEquals(await roster.captured(1), null);
-  assertEquals(await roster.capture(1, limits), "begun");
+  assertEquals(await roster.capture(1, 1, limits), "begun");
   await leave([connection]);
   await read();
 });
