@@ -289,7 +289,21 @@ function handlerOf(
 }
 
 async function send(connection: Deno.Conn, block: Uint8Array): Promise<void> {
-  while (true) await writeAll(connection, block);
+  const bridge = watchEnd(connection);
+  while (!bridge.hasEnded) await writeAll(connection, block);
+}
+
+/**
+ * Notices that the bridge has ended its side of a connection. One that went on
+ * writing then would keep the bridge busy for seconds after its measurement.
+ */
+function watchEnd(connection: Deno.Conn): { readonly hasEnded: boolean } {
+  const bridge = { hasEnded: false };
+  const over = (): void => {
+    bridge.hasEnded = true;
+  };
+  connection.read(new Uint8Array(1)).then(over, over);
+  return bridge;
 }
 
 const WORDS = (
@@ -334,8 +348,9 @@ async function trickle(
   connection: Deno.Conn,
   message: Uint8Array,
 ): Promise<void> {
+  const bridge = watchEnd(connection);
   let next = performance.now();
-  while (true) {
+  while (!bridge.hasEnded) {
     for (let at = 0; at < message.length; at += TRICKLE_SIZE) {
       while (performance.now() < next);
       next = Math.max(next, performance.now() - 1) + TRICKLE_INTERVAL;
