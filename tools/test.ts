@@ -1,6 +1,5 @@
 /**
- * Runs the tests in several processes at the same time: a long file in its own,
- * and others together:
+ * Runs the tests in several processes at the same time, several files in each:
  *
  *     deno run -A tools/test.ts [--jobs=N] [--no-check] [--times] [FLAG]... [PATH]...
  *
@@ -28,52 +27,59 @@ import {
 const PATIENCE = 900_000;
 
 /**
- * Seconds that files of tests take, about, where they are not few: which files
- * have a process of their own, and which are started first, depends on them.
+ * Seconds that files of tests take beside others, about, where they are not few:
+ * which files run in one process, and which are started first, depends on them. `--times` on a quiet machine measures them.
  */
 export const durations: Readonly<Record<string, number>> = {
-  "tests/e2e/console_test.ts": 90,
-  "tests/e2e/abuse_test.ts": 75,
-  "tests/e2e/clients_test.ts": 75,
-  "tests/docs/applications_test.ts": 60,
-  "tests/e2e/plugin_backend_test.ts": 60,
-  "tests/e2e/plugin_test.ts": 60,
-  "tests/e2e/slow_clients_test.ts": 50,
-  "tests/e2e/vanished_test.ts": 50,
-  "tests/e2e/without_ipv6_test.ts": 50,
-  "tests/docs/application_clients_test.ts": 45,
-  "tests/delivery/bench_test.ts": 40,
-  "tests/e2e/log_test.ts": 40,
-  "tests/e2e/load_test.ts": 35,
-  "tests/e2e/lockout_test.ts": 35,
-  "tests/e2e/threads_test.ts": 35,
-  "tests/e2e/access_test.ts": 30,
-  "tests/e2e/bulk_test.ts": 30,
-  "tests/e2e/compression_test.ts": 30,
-  "tests/e2e/dying_peers_test.ts": 30,
-  "tests/e2e/hostile_test.ts": 30,
-  "tests/docs/service_examples_test.ts": 25,
-  "tests/e2e/scarcity_test.ts": 25,
-  "tests/e2e/shutdown_test.ts": 25,
-  "tests/e2e/access_limits_test.ts": 20,
-  "tests/e2e/admin_page_test.ts": 20,
-  "tests/e2e/client_certificates_test.ts": 20,
-  "tests/e2e/listen_test.ts": 20,
-  "tests/e2e/telemetry_test.ts": 20,
-  "tests/e2e/web_test.ts": 20,
-  "tests/docs/from_websockify_test.ts": 15,
-  "tests/docs/guide_test.ts": 15,
-  "tests/e2e/access_log_test.ts": 15,
-  "tests/e2e/bridge_test.ts": 15,
-  "tests/e2e/capture_test.ts": 15,
-  "tests/e2e/certificates_test.ts": 15,
-  "tests/e2e/fleet_limits_test.ts": 15,
-  "tests/e2e/framing_test.ts": 15,
-  "tests/e2e/metrics_test.ts": 15,
-  "tests/e2e/plugin_framer_test.ts": 15,
-  "tests/e2e/proxy_test.ts": 15,
-  "tests/e2e/soak_test.ts": 15,
-  "tests/e2e/tls_test.ts": 15,
+  "tests/e2e/console_test.ts": 165,
+  "tests/e2e/clients_test.ts": 110,
+  "tests/docs/applications_test.ts": 100,
+  "tests/e2e/abuse_test.ts": 100,
+  "tests/delivery/bench_test.ts": 95,
+  "tests/e2e/plugin_backend_test.ts": 90,
+  "tests/e2e/plugin_test.ts": 90,
+  "tests/docs/application_clients_test.ts": 85,
+  "tests/e2e/vanished_test.ts": 65,
+  "tests/docs/service_examples_test.ts": 60,
+  "tests/e2e/compression_test.ts": 60,
+  "tests/e2e/lockout_test.ts": 60,
+  "tests/e2e/slow_clients_test.ts": 60,
+  "tests/e2e/dying_peers_test.ts": 55,
+  "tests/e2e/load_test.ts": 55,
+  "tests/docs/guide_test.ts": 50,
+  "tests/e2e/admin_page_test.ts": 50,
+  "tests/e2e/client_certificates_test.ts": 50,
+  "tests/e2e/hostile_test.ts": 50,
+  "tests/docs/from_websockify_test.ts": 45,
+  "tests/e2e/bulk_test.ts": 45,
+  "tests/e2e/listen_test.ts": 45,
+  "tests/e2e/log_test.ts": 45,
+  "tests/e2e/threads_test.ts": 45,
+  "tests/e2e/bridge_test.ts": 40,
+  "tests/e2e/capture_test.ts": 40,
+  "tests/e2e/plugin_framer_test.ts": 40,
+  "tests/e2e/scarcity_test.ts": 40,
+  "tests/e2e/shutdown_test.ts": 40,
+  "tests/e2e/telemetry_test.ts": 40,
+  "tests/e2e/tls_test.ts": 40,
+  "tests/e2e/web_test.ts": 40,
+  "tests/e2e/access_test.ts": 35,
+  "tests/e2e/metrics_test.ts": 35,
+  "tests/e2e/access_limits_test.ts": 30,
+  "tests/e2e/access_log_test.ts": 30,
+  "tests/e2e/certificates_test.ts": 30,
+  "tests/docs/readme_commands_test.ts": 25,
+  "tests/e2e/completions_test.ts": 25,
+  "tests/e2e/fleet_limits_test.ts": 25,
+  "tests/e2e/framing_test.ts": 25,
+  "tests/e2e/proxy_test.ts": 25,
+  "tests/e2e/requests_test.ts": 25,
+  "tests/delivery/dockerfile_test.ts": 20,
+  "tests/e2e/admin_test.ts": 20,
+  "tests/e2e/command_test.ts": 20,
+  "tests/e2e/messages_test.ts": 20,
+  "tests/e2e/protocol_test.ts": 20,
+  "tests/e2e/routes_test.ts": 20,
 };
 
 /** Files that run in one process, as they make what they test of one bundle. */
@@ -87,17 +93,17 @@ export const bundled: readonly string[] = [
 /** The folder of unit tests. */
 const unit = "tests/unit/";
 
-/** How many processes run the unit tests. */
-const unitProcesses = 2;
+/** The processes that run the unit tests: both have as much to do. */
+const unitShares = [1, 1];
 
 /** Seconds that a file takes of which nothing is known. */
-const otherDuration = 5;
+const otherDuration = 10;
 
 /**
- * Seconds of a process of tests, about, and of a file that has its own: to begin
- * one, with a host of commands, costs a second of the processor.
+ * Seconds of a process of tests, on average: to begin one, with a host of
+ * commands, costs a second of the processor.
  */
-const longDuration = 45;
+const processDuration = 180;
 
 /** Runs its arguments as one file of tests. */
 const together = "tests/support/together.ts";
@@ -191,11 +197,11 @@ export function planUnits(
   function grouped(
     name: string,
     files: readonly string[],
-    processes: number,
+    shares: readonly number[],
   ): Unit[] {
-    if (files.length <= processes) return each(files);
-    return deal(files, processes).map((files, index) => ({
-      name: processes === 1 ? name : `${name}, ${index + 1}`,
+    if (files.length <= shares.length) return each(files);
+    return deal(files, shares).map((files, index) => ({
+      name: shares.length === 1 ? name : `${name}, ${index + 1}`,
       args: [...unchecked, together, "--", ...files],
     }));
   }
@@ -204,9 +210,12 @@ export function planUnits(
   const others = tests.filter((file) =>
     ![units, delivered].some((files) => files.includes(file))
   ).toSorted((a, b) => durationOf(b) - durationOf(a));
-  const long = others.filter((file) => durationOf(file) >= longDuration);
-  const rest = others.slice(long.length);
-  const processes = Math.ceil(sumOf(rest) / longDuration);
+  const processes = Math.ceil(sumOf(others) / processDuration);
+  // The last ones are short, so that no processor has nothing to do at the end.
+  const shares = Array.from(
+    { length: processes },
+    (_, index) => 3 * processes - 2 * index,
+  );
   // The processes that take longest are started first.
   return [
     ...isChecked && isWhole
@@ -214,10 +223,9 @@ export function planUnits(
       : isChecked && tests.length > 0
       ? [{ name: types, args: ["check", ...tests] }]
       : [],
-    ...isTimed ? each(delivered) : grouped("delivery", delivered, 1),
-    ...each(long),
-    ...grouped("unit tests", units, unitProcesses),
-    ...isTimed ? each(rest) : grouped("other tests", rest, processes),
+    ...isTimed ? each(delivered) : grouped("delivery", delivered, [1]),
+    ...grouped("unit tests", units, unitShares),
+    ...isTimed ? each(others) : grouped("other tests", others, shares),
     ...isWhole ? [{ name: "examples", args: [...unchecked, examples] }] : [],
     ...isWhole || sources.length === 0 ? [] : [{
       name: "examples",
@@ -238,12 +246,17 @@ function sumOf(files: readonly string[]): number {
   return files.reduce((sum, file) => sum + durationOf(file), 0);
 }
 
-/** Distributes files among so many lists, which take about the same time. */
-function deal(files: readonly string[], count: number): string[][] {
-  const lists = Array.from({ length: count }, (): string[] => []);
+/** Distributes files among lists, which take as long as their shares say. */
+function deal(
+  files: readonly string[],
+  shares: readonly number[],
+): string[][] {
+  const lists = shares.map((): string[] => []);
   for (const file of files.toSorted((a, b) => durationOf(b) - durationOf(a))) {
-    const sums = lists.map(sumOf);
-    lists[sums.indexOf(Math.min(...sums))]!.push(file);
+    const loads = lists.map((list, index) =>
+      (sumOf(list) + durationOf(file)) / shares[index]!
+    );
+    lists[loads.indexOf(Math.min(...loads))]!.push(file);
   }
   return lists;
 }
