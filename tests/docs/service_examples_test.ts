@@ -152,6 +152,7 @@ testEngines(
     await third.send("now there is");
     assertEquals(await third.read(), "now there is");
   },
+  { only: ["stream"] },
 );
 
 Deno.test("sqlite_backend.ts is refused a file that it is not granted", async () => {
@@ -280,7 +281,7 @@ testEngines(
       });
     }
   },
-  { needs: ["mosquitto"] },
+  { only: ["stream"], needs: ["mosquitto"] },
 );
 
 testEngines(
@@ -322,6 +323,7 @@ testEngines(
       });
     }
   },
+  { only: ["stream"] },
 );
 
 testEngines(
@@ -367,6 +369,7 @@ testEngines(
       }
     }
   },
+  { only: ["stream"] },
 );
 
 Deno.test("varint_framing.ts refuses another configuration at the start", async () => {

@@ -31,8 +31,8 @@ class SocketDirectory extends TemporaryDirectory {
     engine: EngineName,
     host: string,
     args: readonly string[] = [],
-  ): Promise<Command> {
-    return Command.start({
+  ): Promise<SharedCommand> {
+    return SharedCommand.start({
       engine,
       host,
       args: ["-l", `unix:${this.socket}`, ...args],
@@ -51,12 +51,12 @@ class SocketDirectory extends TemporaryDirectory {
   async assertFails(
     engine: EngineName,
     line: RegExp,
-    options: CommandOptions = {},
+    options?: CommandOptions,
   ): Promise<void> {
-    const { code, stdout, stderr } = await runCommand(
-      ["--engine", engine, "-l", `unix:${this.socket}`],
-      options,
-    );
+    const args = ["--engine", engine, "-l", `unix:${this.socket}`];
+    const { code, stdout, stderr } = options === undefined
+      ? await runShared(args)
+      : await runCommand(args, options);
     assertMatch(stderr, /^websocksy: [^\n]*\n$/);
     assertMatch(stderr, line);
     assertEquals({ code, stdout }, { code: 1, stdout: "" });
@@ -70,7 +70,11 @@ testEngines("websocksy replaces a Unix socket without a listener", async (
   await using directory = new SocketDirectory();
   await using peer = TestPeer.tcp(echo);
   {
-    await using killed = await directory.start(engine, peer.host);
+    await using killed = await Command.start({
+      engine,
+      host: peer.host,
+      args: ["-l", `unix:${directory.socket}`],
+    });
     await directory.assertServes();
     killed.kill("SIGKILL");
     await killed.status;
