@@ -6,7 +6,7 @@
 
 import { directories } from "./directories.ts";
 import type { LoadRequest } from "./generator.ts";
-import type { Framing, Service, Transport } from "./peer.ts";
+import { type Framing, linesOf, type Service, type Transport } from "./peer.ts";
 
 /** A figure. */
 export interface Figure {
@@ -86,6 +86,10 @@ const QUICK = [
 ];
 /** Options with which `newline` removes line ends, and adds them. */
 export const BOTH_WAYS = "framing-config=crlf,strip,append";
+/** Name of the figure that is measured only if a file is given for it. */
+export const FILE_FIGURE = "compressed-file";
+/** The byte that ends a line. */
+const LF = 0x0a;
 /** Bytes of the end that it adds. */
 export const ADDED = 2;
 /** Figures of the set "main" that those of the set "growth" continue. */
@@ -120,12 +124,18 @@ const LOG_LEVELS = ["log=error", "log=debug"];
  *
  * @param set Name of the set.
  * @param connections Number of connections that do nothing whose memory is measured.
+ * @param text A file whose lines are to be compressed.
  */
 export function createFigures(
   set: FigureSet,
   connections: number,
+  text?: string,
 ): readonly Figure[] {
-  const main = mainFigures(connections).flatMap((figure) =>
+  const all = [
+    ...mainFigures(connections),
+    ...(text === undefined ? [] : [compressedFile(text)]),
+  ];
+  const main = all.flatMap((figure) =>
     WITH_TLS.includes(figure.name) ? [figure, overTls(figure)] : [figure]
   );
   switch (set) {
@@ -317,6 +327,22 @@ function compressedLines(size: number): Figure {
     compressed: true,
     unit: "MB",
     scale: MEGABYTE / size,
+  };
+}
+
+/** The lines of a file, for a client that takes them compressed. */
+function compressedFile(file: string): Figure {
+  const lines = linesOf(file);
+  const count = lines.reduce((sum, byte) => byte === LF ? sum + 1 : sum, 0);
+  const size = lines.length / count;
+  const { service, ...figure } = compressedLines(size);
+  return {
+    ...figure,
+    name: FILE_FIGURE,
+    title: `Peer to client, lines of ${file}, ${
+      Math.round(size)
+    } bytes on average, each compressed`,
+    service: { ...service, file },
   };
 }
 

@@ -14,6 +14,7 @@ import {
   type Figure,
   type FigureSet,
   figureSets,
+  FILE_FIGURE,
 } from "./figures.ts";
 import { Generator } from "./generator.ts";
 import { LatencyLoad } from "./latency.ts";
@@ -47,6 +48,8 @@ export interface Options extends ReportOptions {
   readonly only: readonly string[];
   /** Names of contenders, or of variants; empty: all of them. */
   readonly contenders: readonly string[];
+  /** File whose lines are compressed; `undefined`: no figure has one. */
+  readonly text: string | undefined;
   /** File for the results, as JSON. */
   readonly json: string | undefined;
   /** File for a chart of the results, as SVG. */
@@ -80,9 +83,10 @@ ${wrap([...main, ...growth])}
                          chart (ws-bridge,websockify,haproxy)
   --rounds N             measurements of each contender (3; quick: 1)
   --seconds S            length of one measurement (1.5; quick: 0.5)
-  --warm S               processor seconds after which a bridge is warm, and
-                         measured (2)
+  --warm S               processor seconds of a thread after which a bridge is
+                         warm, and measured (2)
   --connections N        connections of idle-memory and quiet-memory (1000)
+  --text FILE            adds the figure ${FILE_FIGURE}: its lines, compressed
   --json FILE            writes the results there, too
   --svg FILE             writes a chart of them there
   --page FILE            writes them into the tables of that page
@@ -112,6 +116,7 @@ export function parseOptions(args: readonly string[]): Options {
       "seconds": text,
       "warm": { ...text, default: "2" },
       "connections": { ...text, default: "1000" },
+      "text": text,
       "json": text,
       "svg": text,
       "page": text,
@@ -125,7 +130,10 @@ export function parseOptions(args: readonly string[]): Options {
     throw unusable("set", values.set, mustBeOneOf(figureSets));
   }
   const [rounds, seconds] = set === "quick" ? ["1", "0.5"] : ["3", "1.5"];
-  const figures = createFigures("all", 1).map(({ name }) => name);
+  const figures = [
+    ...createFigures("all", 1).map(({ name }) => name),
+    ...(values.text === undefined ? [] : [FILE_FIGURE]),
+  ];
   return {
     rounds: positive("rounds", values.rounds ?? rounds, true),
     seconds: positive("seconds", values.seconds ?? seconds, false),
@@ -137,6 +145,7 @@ export function parseOptions(args: readonly string[]): Options {
     }),
     contenders: names("contenders", values.contenders, createContender),
     against: names("against", values.against, createContender),
+    text: values.text,
     json: values.json,
     svg: values.svg,
     page: values.page,
@@ -331,9 +340,11 @@ function whyNone(
   return "no contender for it";
 }
 
-function chooseFigures({ set, only, connections }: Options): readonly Figure[] {
-  if (only.length === 0) return createFigures(set, connections);
-  return createFigures("all", connections)
+function chooseFigures(
+  { set, only, connections, text }: Options,
+): readonly Figure[] {
+  if (only.length === 0) return createFigures(set, connections, text);
+  return createFigures("all", connections, text)
     .filter(({ name }) => only.includes(name));
 }
 

@@ -38,7 +38,7 @@ export type Framing =
 export interface Service {
   /**
    * `source` sends without end, many messages in a write; `text` does, too, but
-   * lines of JSON; `trickle` does as well, but 1 KiB in a write; `sink` reads and counts; `echo` sends back; `greet`
+   * lines of JSON, or of a file; `trickle` does as well, but 1 KiB in a write; `sink` reads and counts; `echo` sends back; `greet`
    * sends one byte and waits.
    */
   readonly kind: "source" | "text" | "trickle" | "sink" | "echo" | "greet";
@@ -46,8 +46,10 @@ export interface Service {
   readonly transport: Transport;
   /** The framing function for whose messages it sends. */
   readonly framing: Framing;
-  /** Bytes in a message that it sends, its end or length included. */
+  /** Bytes in a message that it sends, its end or length included; on average, with a file. */
   readonly size: number;
+  /** The file whose lines `text` sends; absent: lines that are made. */
+  readonly file?: string;
 }
 
 /** Where a service listens. */
@@ -262,7 +264,7 @@ function serve(
 }
 
 function handlerOf(
-  { kind, framing, size }: Service,
+  { kind, framing, size, file }: Service,
   counters: BigInt64Array,
   scope: WorkerScope,
 ): (connection: Deno.Conn) => Promise<void> {
@@ -272,7 +274,7 @@ function handlerOf(
       return (connection) => send(connection, block);
     }
     case "text": {
-      const block = jsonLines(size);
+      const block = file === undefined ? jsonLines(size) : linesOf(file);
       return (connection) => send(connection, block);
     }
     case "trickle": {
@@ -338,6 +340,15 @@ function jsonLines(size: number): Uint8Array {
     text += `${(head + message).slice(0, size - 4)}"}\r\n`;
   }
   return new TextEncoder().encode(text);
+}
+
+/**
+ * Reads the lines of a file, without those that are empty, with the end that
+ * `newline` looks for.
+ */
+export function linesOf(file: string): Uint8Array {
+  const lines = Deno.readTextFileSync(file).split(/\r?\n/).filter(Boolean);
+  return new TextEncoder().encode(lines.map((line) => `${line}\r\n`).join(""));
 }
 
 /**

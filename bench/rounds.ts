@@ -67,7 +67,7 @@ export interface Pace {
   /** Seconds of one measurement. */
   readonly seconds: number;
   /**
-   * Processor seconds after which a bridge counts as warm. Bridges on V8 take
+   * Processor seconds of each thread after which a bridge counts as warm. Bridges on V8 take
    * twice the time for a round trip until their code is compiled, some 15,000
    * round trips later.
    */
@@ -249,6 +249,7 @@ async function measureBridge(
       ...{ load, seconds, warm },
     });
   }
+  const threads = threadsOf(contender.name);
   const appends = figure.load === "send" &&
     contender.name.endsWith(`:${BOTH_WAYS}`);
   const arrives = figure.size + (appends ? ADDED : 0);
@@ -263,14 +264,19 @@ async function measureBridge(
     pid: bridge.pid,
     seconds,
     warmUp: Math.min(WARM_UP, seconds / 3),
-    warm,
-    warmUpLimit: Math.max(3 * seconds, WARM_UP_LIMIT),
+    warm: warm * threads,
+    warmUpLimit: Math.max(3 * seconds, WARM_UP_LIMIT) * threads,
     whole: ["trickle", "text"].includes(figure.service.kind),
   });
   if (!appends) return score(figure, measured);
   // Lines are compared, not their bytes.
   const count = measured.count * figure.size / arrives;
   return score(figure, { ...measured, count });
+}
+
+/** Threads of a contender: each compiles its code, so that each has to become warm. */
+function threadsOf(contender: string): number {
+  return Number(/:threads=(\d+)/.exec(contender)?.[1] ?? 1);
 }
 
 /** Converts a measurement to the units of its figure. */

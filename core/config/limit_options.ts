@@ -97,7 +97,7 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     help:
       "compress messages (permessage-deflate) for clients that offer it: off, on, or a level from 1, the fastest, to 9, the smallest (engine stream)",
     details:
-      "`on` is level 6. Browsers offer compression with each WebSocket. Text such as JSON or log lines becomes three to ten times smaller, and costs the server some processor time for each megabyte: see [performance](performance.md#compression). Messages shorter than 32 bytes or longer than 2 MiB, and those that would not become smaller, are sent as they are. From a client, a message that would become larger than `max-message` is refused with 1009 before it is decompressed.\n\n" +
+      "`on` is level 6. At each level from 2 on, text becomes about as small as with zlib at that level; level 1 is several times as fast as level 2, and what it sends up to a half larger. Browsers offer compression with each WebSocket. Text such as JSON or log lines becomes three to ten times smaller, and costs the server some processor time for each megabyte: see [performance](performance.md#compression). Messages shorter than 32 bytes or longer than 2 MiB, and those that would not become smaller, are sent as they are. From a client, a message that would become larger than `max-message` is refused with 1009 before it is decompressed.\n\n" +
       "Where a message has both a secret and text that an attacker chooses, its length tells something about the secret: keep it off there. `engine = native` does not have it.",
     example: "on",
     parse: (value) => ({ compression: parseCompression(value) }),
