@@ -169,8 +169,8 @@ export interface Unit {
 /** The process without tests, which checks types. */
 const types = "types";
 
-/** Processes that do not start the program. */
-const independent: readonly string[] = [types, "delivery", "examples"];
+/** Processes that do not need the program. */
+const independent: readonly string[] = [types, "examples"];
 
 /**
  * Distributes files among processes.

@@ -35,7 +35,7 @@ const victims = 5;
 /** Round trips that each bystander makes at the least. */
 const leastRounds = 20;
 /** Milliseconds between its further ones, which leave the processors to peers. */
-const betweenRounds = 50;
+const betweenRounds = 150;
 /** Milliseconds that a round trip may take on a busy machine. */
 const patience = 15_000;
 const MiB = 1024 * 1024;

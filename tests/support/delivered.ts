@@ -10,8 +10,8 @@ import { bundle } from "../../tools/bundle.ts";
 let bundled: Promise<string> | undefined;
 
 /**
- * The bundle, made once for all files of tests that run in one process;
- * compile_test.ts shows that another is the same.
+ * The bundle, made once for all files of tests that run in one process, or for
+ * the whole run; compile_test.ts shows that another is the same.
  *
  * @returns Its directory, which no test changes.
  */
@@ -20,6 +20,8 @@ export function sharedBundle(): Promise<string> {
 }
 
 async function makeBundle(): Promise<string> {
+  const made = Deno.env.get("WEBSOCKSY_BUNDLE");
+  if (made !== undefined) return made;
   const directory = await Deno.makeTempDir({ prefix: "websocksy-" });
   globalThis.addEventListener(
     "unload",
