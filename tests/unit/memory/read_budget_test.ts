@@ -105,6 +105,45 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "giveWay() lets sockets be looked at soon beside one whose reads are slow work",
+  {
+    permissions: { net: true },
+  },
+  async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const accepted = listener.accept();
+    using client = await Deno.connect(listener.addr as Deno.NetAddr);
+    using socket = await accepted;
+    let reads = 0;
+    let isOver = false;
+    async function readSlowly(): Promise<void> {
+      const reader = createReader();
+      for (; !isOver; reads++) {
+        const start = performance.now();
+        while (performance.now() - start < 11);
+        chargeSince(reader, start);
+        await giveWay(reader, 1000);
+      }
+    }
+    const reading = readSlowly();
+    try {
+      for (let round = 0; round < 5; round++) {
+        const arrival = socket.read(new Uint8Array(1));
+        const before = reads;
+        // Deno looks at a socket that had nothing when its loop comes to it.
+        while (reads === before) await new Promise((go) => setTimeout(go, 0));
+        await client.write(new Uint8Array(1));
+        await arrival;
+      }
+    } finally {
+      isOver = true;
+      await reading;
+    }
+    assertLess(reads, 60);
+  },
+);
+
 Deno.test("giveWay() delays no read while there is little to do", {
   permissions,
 }, async () => {
