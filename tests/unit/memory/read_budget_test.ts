@@ -113,7 +113,8 @@ Deno.test(
   async () => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const accepted = listener.accept();
-    using client = await Deno.connect(listener.addr as Deno.NetAddr);
+    const { hostname, port } = listener.addr;
+    using client = await Deno.connect({ hostname, port });
     using socket = await accepted;
     let reads = 0;
     let isOver = false;
