@@ -21,6 +21,12 @@ const mostBusy = 10;
 const rest = 1;
 
 /**
+ * Bytes of large reads after which it rests where small reads come, too, whose
+ * senders would notice.
+ */
+const mostLarge = budget;
+
+/**
  * Milliseconds in which slow work, as compressing is, may use up the budget with
  * no more than half of it in bytes. Deno looks at other sockets every 61 tasks or
  * so, which is often where bytes are only passed on, and hardly ever otherwise.
@@ -48,6 +54,9 @@ let passed = 0;
 /** When the thread rested, and when the budget was whole, as of `performance.now()`. */
 let rested = 0;
 let began = 0;
+/** Bytes of large reads since it rested, and whether there were modest ones. */
+let large = 0;
+let hasModest = false;
 /** Reads whose turn has not come, the oldest first. */
 const modestReads: (() => void)[] = [];
 const largeReads: (() => void)[] = [];
@@ -84,6 +93,8 @@ export function giveWay(
   reader.used = count;
   used += count;
   passed += count;
+  if (isModest) hasModest = true;
+  else large += count;
   const isFirst = modestReads.length === 0 &&
     (isModest || largeReads.length === 0);
   if (used < budget && isFirst) return undefined;
@@ -181,12 +192,16 @@ function nextTurn(): void {
   began = now;
   // With a single fast sender, a rest costs throughput and serves no other read.
   const waiting = modestReads.length + largeReads.length;
-  if (waiting < 2 && !isSlow || now - rested < mostBusy) {
+  const isLong = now - rested >= mostBusy && (waiting > 1 || isSlow);
+  const isNoticed = hasModest && large >= mostLarge;
+  if (!isLong && !isNoticed) {
     setImmediate(takeTurn);
     return;
   }
   setTimeout(() => {
     rested = began = performance.now();
+    large = 0;
+    hasModest = false;
     takeTurn();
   }, rest);
 }
