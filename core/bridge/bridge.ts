@@ -4,7 +4,7 @@
  * @module
  */
 
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { CloseError } from "../errors.ts";
 import type { EncodedMessages, StreamEncoder } from "./message_encoder.ts";
 import type { FramedRead, StreamFramer } from "./message_framer.ts";
@@ -33,6 +33,9 @@ import type {
 
 /** Most bytes of a read from a peer that is throttled: a larger one would come all at once. */
 const throttledRead = 64 * 1024;
+
+/** Milliseconds between reads of what is dropped: some 50 MB a second are read. */
+const dropPause = 5;
 
 /** What a bridge connects. The bridge owns all three from then on. */
 export interface BridgeEnds {
@@ -341,8 +344,11 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
         if (turn !== undefined) await turn;
         // The client has left. The peer's data is read all the same: closing a
         // connection with unread data would reset it, and lose what the peer has
-        // not read yet.
-        if (this.#isEnding) continue;
+        // not read yet. A peer that goes on all the same gets no processor for it.
+        if (this.#isEnding) {
+          await setTimeout(dropPause);
+          continue;
+        }
         const start = beginWork(this.#reading, count);
         const framing = this.#framer.push(count);
         const framed = framing instanceof Promise ? await framing : framing;

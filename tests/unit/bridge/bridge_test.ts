@@ -610,11 +610,30 @@ Deno.test(
       settled().then(() => "not yet"),
     ]);
     assertEquals(first, "not yet");
-    assertEquals(peer.reads >= 6, true);
     peer.end();
     const { error, toClient } = await finish(ends);
+    assertEquals(peer.reads >= 7, true);
     assertEquals(socket.events, ["text a\n"]);
     assertEquals([error, toClient], [undefined, { messages: 1, bytes: 2 }]);
+  },
+);
+
+Deno.test(
+  "Bridge drops slowly what a peer goes on saying after the client has gone",
+  {
+    permissions,
+  },
+  async () => {
+    const ends = connect({ staysOpen: true, lingerTimeout: 20 });
+    const { peer, socket } = ends;
+    await socket.leave();
+    await settled();
+    const { reads } = peer;
+    const start = performance.now();
+    for (let count = 0; count < 10_000; count++) peer.say("more\n");
+    await finish(ends);
+    const took = performance.now() - start;
+    assertLess(peer.reads - reads, took + 2);
   },
 );
 
