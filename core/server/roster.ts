@@ -25,6 +25,8 @@ export class Roster {
   #connections = new Map<number, Listed>();
   /** By their own numbers: one may end late, when the next has begun. */
   #captures = new Map<number, Capture>();
+  /** Numbers of those that are asked for and have not begun. */
+  #asked = new Set<number>();
   /** Bytes that they may still take. */
   #room = mostCaptured;
 
@@ -100,7 +102,10 @@ export class Roster {
     id: number,
     limits: CaptureLimits,
   ): Promise<Answers["capture"]> {
+    // The first import takes time, in which the order to end it may come.
+    this.#asked.add(number);
     const { Capture } = await import("./capture.ts");
+    if (!this.#asked.delete(number)) return "none";
     const entry = this.#connections.get(id)?.entry;
     if (entry === undefined) return "none";
     for (const other of this.#captures.values()) {
@@ -130,6 +135,7 @@ export class Roster {
    * @param number Number of the capture.
    */
   uncapture(number: number): void {
+    this.#asked.delete(number);
     const capture = this.#captures.get(number);
     if (capture === undefined) return;
     capture.stop();

@@ -163,6 +163,21 @@ Deno.test(
   },
 );
 
+Deno.test("Roster begins no capture that has been given up meanwhile", {
+  permissions,
+}, async () => {
+  const roster = new Roster();
+  const connection = open(roster, { id: 1, peer: one, ...ada });
+  const limits = { bytes: 512 * 1024 ** 2, seconds: 60 };
+  const given = roster.capture(1, 1, limits);
+  roster.uncapture(1);
+  assertEquals(await given, "none");
+  assertEquals(await roster.captured(1), null);
+  assertEquals(await roster.capture(2, 1, limits), "begun");
+  roster.uncapture(2);
+  await leave([connection]);
+});
+
 Deno.test("Roster bounds the memory of all captures together", {
   permissions,
 }, async () => {
