@@ -5,7 +5,7 @@
  */
 
 import { type Cut, fitLine } from "./fit.ts";
-import { cutTexts, escapeControls } from "./log.ts";
+import { cutHuge, cutTexts, escapeControls } from "./log.ts";
 
 /** The fields of a line, in their order, and what each is. */
 export const accessFields = {
@@ -123,16 +123,17 @@ export function formatAccess(
   extras: AccessExtras,
   format: AccessFormat,
 ): string {
+  const known = cutHuge(entry);
   return fitLine((cut) => {
     if (format === "json") {
-      const fields = cut ? cutTexts(entry, cut) : entry;
+      const fields = cut ? cutTexts(known, cut) : known;
       return escapeControls(JSON.stringify(fields));
     }
     let line = "";
     for (const part of format) {
       line += "text" in part ? part.text : formatValue(
         "field" in part
-          ? entry[part.field]
+          ? known[part.field]
           : "query" in part
           ? extras.query
           : extras.headers?.get(part.header),

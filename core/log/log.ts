@@ -48,6 +48,12 @@ export interface LogOptions {
   readonly now?: () => Date;
 }
 
+/**
+ * Characters of a text that are looked at: formatting all of a huge one, as the
+ * error of a plugin may have, would take seconds, or fail.
+ */
+const mostCharacters = 64 * 1024;
+
 const severity: Readonly<Record<LogLevel, number>> = {
   error: 0,
   warn: 1,
@@ -84,11 +90,34 @@ export function createLog(options: LogOptions): Log {
   return function log(level, event, fields = {}): void {
     if (severity[level] > severity[options.level]) return;
     const time = now().toISOString();
+    const known = cutHuge(fields);
     const line = fitLine((cut) =>
-      formatLine(time, level, event, cut ? cutTexts(fields, cut) : fields)
+      formatLine(time, level, event, cut ? cutTexts(known, cut) : known)
     );
     write(`${line}\n`);
   };
+}
+
+/**
+ * Cuts the texts that would take seconds to format.
+ *
+ * @param fields The fields.
+ * @returns The same, if there is no such text.
+ */
+export function cutHuge<Fields extends LogFields>(fields: Fields): Fields {
+  for (const name in fields) {
+    const value: LogFields[string] = fields[name];
+    if (typeof value !== "string" || value.length <= mostCharacters) continue;
+    // With the periods, a token that is cut is known as one, and left out.
+    return cutTexts(
+      fields,
+      (text) =>
+        text.length > mostCharacters
+          ? `${text.slice(0, mostCharacters)}..`
+          : text,
+    ) as Fields;
+  }
+  return fields;
 }
 
 /**

@@ -118,3 +118,22 @@ Deno.test("createLog() tells the present time if no clock is given", {
   const time = Date.parse(line.split(" ")[0]!);
   assertEquals(before <= time && time <= Date.now(), true, line);
 });
+
+Deno.test("createLog() formats no more of a huge text than a part", {
+  permissions,
+}, () => {
+  // As JSON, it would be longer than a string can be.
+  const error = "\0".repeat(90_000_000);
+  for (const format of ["text", "json"] as const) {
+    const [line] = logged(format, { error });
+    assertEquals(line!.length < 4096, true);
+    assertMatch(line!, /\\u0000…/);
+    // A token that lies where the text is cut is left out, too.
+    for (
+      const token of ["eyJ", "eyJhbGci.eyJ", "eyJhbGci.eyJzdWIi.c2ln.c2ln."]
+    ) {
+      const endpoint = `${token}${"x".repeat(100_000)}`;
+      assertEquals(logged(format, { endpoint })[0]!.includes("xxx"), false);
+    }
+  }
+});
