@@ -9,6 +9,7 @@ import { createHash, createHmac, randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { absolutePath } from "../absolute_path.ts";
 import { ChangingFile } from "../files/changing_file.ts";
+import { whyUnreadable } from "../files/own_module.ts";
 import type { PasswordAnswer, PasswordQuestion } from "./password_worker.ts";
 import { parseUserList, type UserList } from "./user_list.ts";
 import type { Login } from "./credentials.ts";
@@ -174,11 +175,18 @@ export class Passwords {
    * @param onWarning Told if it cannot be read again.
    * @returns The users.
    * @throws {ConfigError} If it cannot be read, or is not valid.
+   * @throws {Error} If the thread that hashes could not be started.
    */
   static async load(
     path: string,
     onWarning: (why: string) => void,
   ): Promise<Passwords> {
+    const program = new URL("./password_worker.ts", import.meta.url).href;
+    for (const module of [program, import.meta.resolve("bcryptjs")]) {
+      const why = whyUnreadable(module);
+      if (why === undefined) continue;
+      throw new Error(`to check passwords, it has to read the program: ${why}`);
+    }
     const options = { parse: parseUsers, onWarning };
     const file = new ChangingFile(absolutePath(path), options);
     await file.load();

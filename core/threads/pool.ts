@@ -4,9 +4,9 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
 import type { GivenOption } from "../config/config.ts";
 import type { CoreConfig } from "../config/options.ts";
+import { whyUnreadable } from "../files/own_module.ts";
 import type { Answers, QuestionOf } from "../server/questions.ts";
 import type { MetricsSnapshot } from "../telemetry/snapshot.ts";
 import type {
@@ -190,10 +190,6 @@ export function countThreads(
  * @returns Which permission is missing, if one is.
  */
 export function whyNoThreads(module: string): string | undefined {
-  if (Deno.build.standalone || !module.startsWith("file:")) return undefined;
-  const path = new URL(module);
-  const { state } = Deno.permissions.querySync({ name: "read", path });
-  if (state === "granted") return undefined;
-  const folder = fileURLToPath(new URL(".", module));
-  return `threads need to read the program: run it with "--allow-read=${folder}"`;
+  const why = whyUnreadable(module);
+  return why && `threads need to read the program: ${why}`;
 }

@@ -208,6 +208,19 @@ async function namesTheFlag(): Promise<void> {
       permissions: ["--allow-net"],
     });
   }
+  // Each login got 503 only once it came.
+  const users = await directory.write(
+    "users",
+    `ada:$2y$04$${"a".repeat(53)}\n`,
+  );
+  const access = `[core]\naccess = a\n[access a]\nusers = ${users}\n`;
+  const login = await directory.write("b.ini", access);
+  await assertFails(
+    [login, "-p", "0"],
+    2,
+    /users of access "a".*read the program.*--allow-read=/,
+    { permissions: ["--allow-net", `--allow-read=${login},${users}`] },
+  );
 }
 
 Deno.test(needing(["unix", "deno run"], {
