@@ -31,6 +31,12 @@ const writeTimeouts = 6;
  */
 const mostRefusing = 64;
 
+/**
+ * Milliseconds after which a look at the clock is late: the thread was busy, or
+ * the process stood still.
+ */
+const lateness = 100;
+
 /** An HTTP server for connections that are accepted elsewhere. */
 export interface StreamServer {
   /** The server. */
@@ -70,13 +76,14 @@ export function createStreamServer(
   { headTimeout, handle }: Pick<EngineOptions, "headTimeout" | "handle">,
 ): StreamServer {
   const timeout = Math.ceil(headTimeout * 1000);
+  const interval = Math.min(1000, Math.ceil(timeout / 4));
   const limits = {
     maxHeaderSize: maxHead,
     // A missing Host is checked with all else.
     requireHostHeader: false,
     headersTimeout: timeout,
     requestTimeout: timeout,
-    connectionsCheckingInterval: Math.min(1000, Math.ceil(timeout / 4)),
+    connectionsCheckingInterval: interval,
   };
   const server = createServer(limits);
   // It would silently ignore further fields.
@@ -102,6 +109,16 @@ export function createStreamServer(
   // It does not listen itself, but must keep connections and check time-outs as
   // if it did.
   let isListening = true;
+  // It looks for requests that are late before it reads what has arrived while
+  // the process stood still: then it finds none, and looks again.
+  let looked = performance.now();
+  let isLate = false;
+  const look = setInterval(() => {
+    const now = performance.now();
+    isLate = !isLate && now - looked > interval + lateness;
+    looked = now;
+    server.headersTimeout = server.requestTimeout = isLate ? 0 : timeout;
+  }, interval);
   Object.defineProperty(server, "listening", { get: () => isListening });
   server.emit("listening");
   const connections = new Set<HttpConnection>();
@@ -149,6 +166,7 @@ export function createStreamServer(
     },
     async close(): Promise<void> {
       isListening = false;
+      clearInterval(look);
       server.close();
       const { promise, resolve } = Promise.withResolvers<void>();
       onEmpty = resolve;
