@@ -6,6 +6,7 @@
  * @module
  */
 
+import { giveWay } from "../../core/memory/read_budget.ts";
 import { MessageQueue } from "../../core/websocket/native/message_queue.ts";
 import type { Peer } from "../../core/peers/peer.ts";
 import type {
@@ -18,11 +19,19 @@ import type {
 import { decode, encode } from "./framing_driver.ts";
 
 /**
- * Waits until nothing can happen any more but by a timer: the fakes know no
- * other waiting than promises, and a turn of the event loop settles all those.
+ * Waits until nothing can happen any more but by a timer of the bridge: the fakes
+ * know no other waiting than promises, and a turn of the event loop settles all
+ * those. On a busy machine, work takes so long that reads give way to others, and
+ * those have to have had their turn.
  */
 export async function settled(): Promise<void> {
-  await new Promise<void>((resolve) => setTimeout(resolve, 0));
+  for (;;) {
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    // Of a large read, which waits where any other one does.
+    const turn = giveWay({ used: Infinity, quick: 0 }, 0);
+    if (turn === undefined) return;
+    await turn;
+  }
 }
 
 /** Options for {@linkcode FakePeer}. */
