@@ -177,7 +177,7 @@ export const accessOptions: readonly AccessOption[] = [
     help:
       "keys that sign bearer tokens (JSON Web Tokens): a file with PEM, a JWK or a JWKS, or the URL of a JWKS",
     details:
-      "The signature is one of HS256, RS256, PS256, ES256, their longer kin, or EdDSA, and has to fit the kind of the key: a public key is never taken for a shared secret. A shared secret is a JWK of the kind `oct`, of 32 bytes or more. A token without `exp` is refused, and so is one of more than 8192 characters.\n\n" +
+      "The signature is one of HS256, RS256, PS256, ES256, their longer kin, or EdDSA, and has to fit the kind of the key: a public key is never taken for a shared secret. A shared secret is a JWK of the kind `oct`, or a file with nothing but its base64url, of 32 bytes or more: 43 characters. A token without `exp` is refused, and so is one of more than 8192 characters.\n\n" +
       "A file is read again when it has changed. A URL is `https:`; it is asked again every ten minutes, and, at most every ten seconds, when a token names a key that is unknown. While it does not answer, the keys from before are used; if there are none yet, tokens get 503.",
     parse: (value) => ({ jwtKey: parseName(value) }),
   },
