@@ -113,12 +113,13 @@ export function createStreamServer(
   // the process stood still: then it finds none, and looks again.
   let looked = performance.now();
   let isLate = false;
-  const look = setInterval(() => {
+  function look(): void {
     const now = performance.now();
     isLate = !isLate && now - looked > interval + lateness;
     looked = now;
     server.headersTimeout = server.requestTimeout = isLate ? 0 : timeout;
-  }, interval);
+  }
+  const looking = setInterval(look, interval);
   Object.defineProperty(server, "listening", { get: () => isListening });
   server.emit("listening");
   const connections = new Set<HttpConnection>();
@@ -166,7 +167,7 @@ export function createStreamServer(
     },
     async close(): Promise<void> {
       isListening = false;
-      clearInterval(look);
+      clearInterval(looking);
       server.close();
       const { promise, resolve } = Promise.withResolvers<void>();
       onEmpty = resolve;
