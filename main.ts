@@ -17,6 +17,7 @@ import {
   parseConfigFile,
   resolveConfig,
 } from "./core/config/config.ts";
+import { Worker } from "node:worker_threads";
 import { startDemoService } from "./core/cli/demo.ts";
 import {
   describeConfig,
@@ -41,6 +42,7 @@ import { rateTableBytes } from "./core/access/rate_table.ts";
 import { countTableBytes } from "./core/memory/count_table.ts";
 import {
   hasSockets,
+  readVariable,
   ServiceManager,
   type ServiceState,
 } from "./core/server/service_manager.ts";
@@ -69,6 +71,8 @@ const flushTimeout = 300;
  */
 const lateEnd = 400;
 const lastEnd = 800;
+/** Milliseconds that a process with telemetry may take to end by itself. */
+const longEnd = 1000;
 
 /**
  * An option of the demo. It precedes all others, so that they can override it.
@@ -401,13 +405,15 @@ function handleSignals(
     const killer = killAt(Date.now() + patience + lastEnd);
     // From now on, as the drain's own time: a busy machine may have taken long to
     // start that thread.
-    Deno.unrefTimer(setTimeout(() => exit(0), patience + lateEnd));
+    const late = setTimeout(() => exit(0), patience + lateEnd);
+    Deno.unrefTimer(late);
     try {
       await Promise.all([program.end(), threads?.end()]);
       // Until then, it tells who is left.
       await admin?.close();
     } finally {
       if (isTelemetryOn()) {
+        clearTimeout(late);
         killer.terminate();
         endByItself(listeners);
       } else await exit(0);
@@ -475,30 +481,32 @@ function handleSignals(
  * one may be too busy.
  *
  * @param time When, as of `Date.now()`.
- * @returns The thread, which keeps the process from ending by itself.
+ * @returns The thread, which does not keep the process from ending by itself.
  */
 function killAt(time: number): Worker {
   const source = `setTimeout(
-    () => Deno.kill(Deno.pid, "SIGKILL"),
+    () => process.kill(process.pid, "SIGKILL"),
     Math.max(0, ${time} - Date.now()),
   );`;
-  return new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
-    type: "module",
-    name: "end",
-  });
+  const worker = new Worker(source, { eval: true, name: "end" });
+  worker.unref();
+  return worker;
 }
 
 /**
  * Ends the process as soon as nothing keeps it. Before the end, Deno exports
- * the rest of the telemetry. If `Deno.exit` caused that export while metrics
- * were being collected, Deno would wait for this thread without an end.
+ * the rest of the telemetry. If `Deno.exit` causes that export while metrics
+ * are being collected, Deno waits for this thread without an end.
  */
 function endByItself(listeners: ReadonlyMap<Deno.Signal, () => void>): void {
   for (const [signal, listener] of listeners) {
     Deno.removeSignalListener(signal, listener);
   }
   Deno.exitCode = 0;
-  Deno.unrefTimer(setTimeout(() => exit(0), 1000));
+  Deno.unrefTimer(setTimeout(() => exit(0), longEnd));
+  // Traces, the log and metrics, each with its own time-out.
+  const timeout = Number(readVariable("OTEL_EXPORTER_OTLP_TIMEOUT")) || 10_000;
+  killAt(Date.now() + longEnd + 3 * timeout + lastEnd);
 }
 
 function isPermissionMissing(error: unknown): boolean {

@@ -78,7 +78,13 @@ export function hasSockets(): boolean {
     Number(readVariable("LISTEN_FDS")) > 0;
 }
 
-function readVariable(name: string): string | undefined {
+/**
+ * Reads a variable of the environment.
+ *
+ * @param name Its name.
+ * @returns Its value; `undefined` if it is empty, not set, or may not be read.
+ */
+export function readVariable(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) || undefined : undefined;
 }
