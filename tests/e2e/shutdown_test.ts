@@ -229,6 +229,8 @@ function peerFor(
 const cases: Readonly<Record<string, Case>> = {
   "clients and peers that hold it up": {
     prepare: prepareHindrances,
+    // On a machine that is very busy, the other thread may come first.
+    statuses: [0, 137],
     async begin(bed): Promise<void> {
       await connectAll(bed, formatRequest({ target: "/deaf" }));
       for (const [index, { begin }] of Object.values(hindrances).entries()) {

@@ -55,6 +55,10 @@ async function compile(): Promise<(world: World) => Promise<void>> {
   const imports = /^import (\w+|\{[^}]*\}) from ("[^"]*")( with [^;]*)?;$/gm;
   for (const match of source.matchAll(imports)) {
     const [statement, names, path, attributes] = match;
+    body += source.slice(end, match.index);
+    end = match.index + statement.length;
+    // Each run has one of its own.
+    if (path === '"node:worker_threads"') continue;
     const module = await import(
       JSON.parse(path!),
       attributes === undefined ? {} : { with: { type: "json" } }
@@ -63,9 +67,7 @@ async function compile(): Promise<(world: World) => Promise<void>> {
     const bound = names!.startsWith("{")
       ? names!.replaceAll(/(\w+) as (\w+)/g, "$1: $2")
       : `{ default: ${names} }`;
-    body += source.slice(end, match.index);
     body += `const ${bound} = modules[${index}];`;
-    end = match.index + statement.length;
   }
   const { constructor } = Object.getPrototypeOf(compile);
   const program = constructor(
@@ -131,6 +133,7 @@ async function run(connection: Deno.TcpConn): Promise<void> {
       // It kills the process if the program does not end.
       Worker: class {
         terminate(): void {}
+        unref(): void {}
       },
     });
     if (listeners.size === 0) exit(0);
