@@ -138,8 +138,8 @@ export interface TestOptions {
 export function parseTestArguments(args: readonly string[]): TestOptions {
   const paths: string[] = [];
   const flags: string[] = [];
-  // Tests wait for others three quarters of their time.
-  let jobs = navigator.hardwareConcurrency * 4 + 1;
+  // Tests wait for others more than half of their time.
+  let jobs = navigator.hardwareConcurrency * 3 + 1;
   let isChecked = true;
   let isTimed = false;
   for (let index = 0; index < args.length; index++) {
