@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Worker } from "node:worker_threads";
 import { absolutePath } from "./core/absolute_path.ts";
 import type { AdminListener } from "./core/admin/listener.ts";
 import manifest from "./deno.json" with { type: "json" };
@@ -17,7 +18,6 @@ import {
   parseConfigFile,
   resolveConfig,
 } from "./core/config/config.ts";
-import { Worker } from "node:worker_threads";
 import { startDemoService } from "./core/cli/demo.ts";
 import {
   describeConfig,

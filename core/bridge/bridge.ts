@@ -344,7 +344,8 @@ export class Bridge implements WebSocketHandler, ConnectionTraffic {
         if (turn !== undefined) await turn;
         // The client has left. The peer's data is read all the same: closing a
         // connection with unread data would reset it, and lose what the peer has
-        // not read yet. A peer that goes on all the same gets no processor for it.
+        // not read yet. It is read slowly: a peer that goes on sending would keep
+        // the processor busy.
         if (this.#isEnding) {
           await setTimeout(dropPause);
           continue;

@@ -109,8 +109,9 @@ export function createStreamServer(
   // It does not listen itself, but must keep connections and check time-outs as
   // if it did.
   let isListening = true;
-  // It looks for requests that are late before it reads what has arrived while
-  // the process stood still: then it finds none, and looks again.
+  // node:http looks for late requests before it reads what has arrived while the
+  // process stood still. This timer is called just before that look: if the clock
+  // shows a standstill, it puts the look off, once.
   let looked = performance.now();
   let isLate = false;
   function look(): void {
