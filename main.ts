@@ -67,10 +67,17 @@ const flushTimeout = 300;
 
 /**
  * Milliseconds after `drain-timeout` at which the process ends although
- * something hangs, and at which it is killed.
+ * something hangs.
  */
 const lateEnd = 400;
-const lastEnd = 800;
+/**
+ * Milliseconds after which it is killed: those since its thread last answered,
+ * as it may be slow on a busy machine, and those in all.
+ */
+const silentEnd = 800;
+const lastEnd = 3000;
+/** Milliseconds between two questions to its thread. */
+const askInterval = 50;
 /** Milliseconds that a process with telemetry may take to end by itself. */
 const longEnd = 1000;
 
@@ -402,7 +409,7 @@ function handleSignals(
     tell("STOPPING");
     log("info", "shutdown", { signal });
     const patience = program.config.core.drainTimeout * 1000;
-    const killer = killAt(Date.now() + patience + lastEnd);
+    const killer = killAfter(Date.now() + patience);
     // From now on, as the drain's own time: a busy machine may have taken long to
     // start that thread.
     const late = setTimeout(() => exit(0), patience + lateEnd);
@@ -477,18 +484,27 @@ function handleSignals(
 }
 
 /**
- * Kills the process if it has not ended by then. Another thread does it: this
- * one may be too busy.
+ * Kills the process if it has not ended soon after a time. Another thread does
+ * it: this one may be too busy.
  *
- * @param time When, as of `Date.now()`.
+ * @param time The time, as of `Date.now()`.
  * @returns The thread, which does not keep the process from ending by itself.
  */
-function killAt(time: number): Worker {
-  const source = `setTimeout(
-    () => process.kill(process.pid, "SIGKILL"),
-    Math.max(0, ${time} - Date.now()),
-  );`;
+function killAfter(time: number): Worker {
+  const source = `const { parentPort } = require("node:worker_threads");
+  setTimeout(() => {
+    let last = Date.now();
+    parentPort.on("message", () => last = Date.now());
+    setInterval(() => {
+      const now = Date.now();
+      if (now > last + ${silentEnd} || now > ${time + lastEnd}) {
+        process.kill(process.pid, "SIGKILL");
+      }
+      parentPort.postMessage(undefined);
+    }, ${askInterval});
+  }, Math.max(0, ${time} - Date.now()));`;
   const worker = new Worker(source, { eval: true, name: "end" });
+  worker.on("message", () => worker.postMessage(undefined));
   worker.unref();
   return worker;
 }
@@ -506,7 +522,7 @@ function endByItself(listeners: ReadonlyMap<Deno.Signal, () => void>): void {
   Deno.unrefTimer(setTimeout(() => exit(0), longEnd));
   // Traces, the log and metrics, each with its own time-out.
   const timeout = Number(readVariable("OTEL_EXPORTER_OTLP_TIMEOUT")) || 10_000;
-  killAt(Date.now() + longEnd + 3 * timeout + lastEnd);
+  killAfter(Date.now() + longEnd + 3 * timeout);
 }
 
 function isPermissionMissing(error: unknown): boolean {

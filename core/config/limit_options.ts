@@ -190,7 +190,7 @@ export const limitOptions: readonly CoreOption<LimitConfig>[] = [
     default: "5",
     help: "seconds that a shutdown waits for open connections",
     details:
-      "A shutdown begins with SIGINT or SIGTERM: the server sends what is buffered, and closes every WebSocket with 1001. After this time, it cuts off the connections that are still open. Half a second later, the program exits even if something hangs: a plugin, or a log whose reader has stopped. Where even that is not possible, it is killed within a second after `drain-timeout`, and the exit status is 137: a plugin with `trust = full` loops. With telemetry exported, the program may wait longer, for a receiver that does not answer.",
+      "A shutdown begins with SIGINT or SIGTERM: the server sends what is buffered, and closes every WebSocket with 1001. After this time, it cuts off the connections that are still open. Half a second later, the program exits even if something hangs: a plugin, or a log whose reader has stopped. Where even that is not possible, it is killed, and the exit status is 137: within a second after `drain-timeout` if its thread is stuck, as in a plugin with `trust = full` that loops, and within three on a machine that has little time for it. With telemetry exported, the program may wait longer, for a receiver that does not answer.",
     example: "20",
     parse: (value) => ({ drainTimeout: parseSeconds(value) }),
   },

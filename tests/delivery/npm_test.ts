@@ -76,6 +76,7 @@ Deno.test(needing(["npm", "unix"], {
       assertMatch(String(await client.read()), /^Hello /);
       command.kill("SIGTERM");
       assertEquals((await client.readClose()).code, 1001);
+      await client.sendClose(1001);
       assertEquals((await command.status).code, 0);
     });
 
@@ -115,6 +116,8 @@ Deno.test(needing(["npm", "unix"], {
         assertEquals(await client.read(), "on");
         // Where npm's command is killed, the program that it started goes on.
         command.kill("SIGTERM");
+        assertEquals((await client.readClose()).code, 1001);
+        await client.sendClose(1001);
         assertEquals((await command.status).code, 0);
       }
     });

@@ -132,6 +132,7 @@ async function run(connection: Deno.TcpConn): Promise<void> {
       Deno: Object.create(Deno, Object.getOwnPropertyDescriptors(overrides)),
       // It kills the process if the program does not end.
       Worker: class {
+        on(): void {}
         terminate(): void {}
         unref(): void {}
       },
