@@ -1,5 +1,5 @@
 /**
-The `[core]` options about pages that are served over HTTP.
+ * The `[core]` options about pages that are served over HTTP.
  *
  * @module
  */

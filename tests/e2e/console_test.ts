@@ -766,7 +766,8 @@ async function testLargeMessages(
   await page.getByRole("button", { name: "Disconnect" }).click();
   await page.locator("#endpoint").fill("/stuck");
   await ui.connect();
-  for (let count = 1, isFull = false; !isFull; count++) {
+  let isFull = false;
+  for (let count = 1; !isFull; count++) {
     assertLess(count, 12);
     await ui.sendFile(path);
     await ui.waitForText("sent-messages", new RegExp(`^${5 + count}$`));
