@@ -79,7 +79,7 @@ const lastEnd = 3000;
 /** Milliseconds between two questions to its thread. */
 const askInterval = 50;
 /** Milliseconds that a process with telemetry may take to end by itself. */
-const longEnd = 1000;
+const longEnd = 3000;
 
 /**
  * An option of the demo. It precedes all others, so that they can override it.

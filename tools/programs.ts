@@ -10,7 +10,7 @@
  */
 
 import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { basename, delimiter, join } from "node:path";
 
 /** The programs that tests start, and the Debian packages that have them. */
 export const packages = {
@@ -242,11 +242,14 @@ export function findPostgres(): string | undefined {
   }
 }
 
-/** Without Node.js, Deno puts itself on the path under that name. */
+/**
+ * Without Node.js, Deno puts itself on the path under that name: a link in the
+ * folder of its cache, to the Deno that used that cache last.
+ */
 function isNodeThere(): boolean {
   const path = findProgram("node");
   return path !== undefined &&
-    Deno.realPathSync(path) !== Deno.realPathSync(Deno.execPath());
+    basename(Deno.realPathSync(path)) !== basename(Deno.execPath());
 }
 
 /**

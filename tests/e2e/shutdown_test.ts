@@ -269,7 +269,7 @@ const others: Readonly<Record<string, Case>> = {
   "a receiver of telemetry that does not answer": {
     prepare: prepareTelemetry,
     begin: async (bed) => void await connectAll(bed, request),
-    // As below, where its own end takes longer than a second.
+    // As below, where its own end takes longer than three seconds.
     statuses: [0, 137],
   },
   "such a receiver, and a trusted plugin whose timer goes on": {
