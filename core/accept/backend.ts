@@ -71,7 +71,7 @@ export async function loadBackend(
       );
     }
     const info = await start(backend!, steps);
-    origin = originOfFraming(steps) ?? origin;
+    origin = originOfFraming(steps, info, options.framings) ?? origin;
     await checkFraming(info, options.framings);
     return backend!;
   } catch (error) {
@@ -139,10 +139,20 @@ function originOfMention(
   return (quoted ?? named)?.origin;
 }
 
-/** Where the framing function of a backend that knows its peer is named. */
-function originOfFraming(steps: readonly BackendStep[]): string | undefined {
+/**
+ * Where the framing function of a backend that knows its peer is named, or,
+ * where there is such a function, its configuration.
+ */
+function originOfFraming(
+  steps: readonly BackendStep[],
+  info: PeerInfo | undefined,
+  framings: FramingTable,
+): string | undefined {
+  const isKnown = info?.framing === undefined ||
+    Object.hasOwn(framings, info.framing);
   return steps.findLast((step) =>
-    step.step === "configure" && step.option.startsWith("framing")
+    step.step === "configure" &&
+    (step.option === "framing" || isKnown && step.option === "framing-config")
   )?.origin;
 }
 

@@ -113,9 +113,8 @@ function named(name: string, check: () => unknown): void {
   try {
     check();
   } catch (error) {
-    throw new SyntaxError(`${name}: ${(error as Error).message}`, {
-      cause: error,
-    });
+    const { message, cause } = error as Error;
+    throw new SyntaxError(`${name}: ${message}`, { cause });
   }
 }
 

@@ -199,9 +199,14 @@ export function asOpened(value: unknown): OpenedFramer {
   if (
     typeof encodes === "boolean" &&
     (append === undefined ||
-      Array.isArray(append) && append.length <= mostAppended)
+      Array.isArray(append) && append.length <= mostAppended &&
+        append.every(isByte))
   ) return { encodes, ...append && { append } };
   throw new TypeError("Cannot use the plugin's framing: it is malformed");
+}
+
+function isByte(value: unknown): boolean {
+  return typeof value === "number" && (value & 255) === value;
 }
 
 /**
