@@ -112,6 +112,8 @@ export class ProcessIsolate implements Isolate {
 
   async #wait(answered: Promise<void>): Promise<void> {
     const { code, signal } = await this.#child.status;
+    // The pipe has a descriptor until then. What was not written is lost.
+    await this.#writer.abort().catch(() => {});
     // It may have said why.
     await answered;
     this.#fail(

@@ -35,3 +35,50 @@ Deno.test("ProcessIsolate gives the reason that a process said before its end", 
   assertEquals(written, lines);
   await isolate.end();
 });
+
+Deno.test("ProcessIsolate leaves no descriptor behind", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  const ends: Readonly<Record<string, string>> = {
+    "exec sleep 100": "it is ended",
+    "exit 1": "it ends itself",
+  };
+  for (const [then, name] of Object.entries(ends)) {
+    const { promise: pipes, resolve: onOutput } = Promise.withResolvers<
+      string
+    >();
+    const { promise: ended, resolve: onEnd } = Promise.withResolvers<string>();
+    const isolate = new ProcessIsolate({
+      name: "p",
+      permissions: {},
+      maxMessage: 1000,
+      timeout: 1000,
+      onAnswers(): void {},
+      onOutput,
+      onEnd,
+    }, {
+      command: "sh",
+      toArguments: () => [
+        "-c",
+        `echo $(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2) >&2; ${then}`,
+      ],
+      toEnvironment: () => ({}),
+    });
+    const used = (await pipes).split(" ");
+    assertEquals(used.length, 3);
+    if (then === "exit 1") await ended;
+    await isolate.end();
+    assertEquals(used.filter((pipe) => openFiles().includes(pipe)), [], name);
+  }
+});
+
+function openFiles(): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      return [Deno.readLinkSync(`/proc/self/fd/${name}`)];
+    } catch {
+      // That of the folder itself.
+      return [];
+    }
+  });
+}
