@@ -685,8 +685,8 @@ async function testFlood({ open, flooded }: ConsoleBed): Promise<void> {
   // Where processors are few, the browser answers tests late, though not keys.
   page.setDefaultTimeout(60_000);
   await ui.connect();
-  // At least 5,000: the list holds 2,000.
-  await ui.waitForText("received-messages", /^[5-9],|^\d{2,3},|,.*,/);
+  // At least 3,000: the list holds 2,000.
+  await ui.waitForText("received-messages", /^[3-9],|^\d{2,3},|,.*,/);
   assertGreater(800, await page.locator("*").count());
   // In the middle of it, the page does what it is told: from the text to send,
   // which has the focus, it is eight steps to the button that pauses.
@@ -714,7 +714,7 @@ async function testFlood({ open, flooded }: ConsoleBed): Promise<void> {
     `2,000 in the list \u00b7 ${dropped} older ones dropped`,
   );
   assertGreater(800, await page.locator("*").count());
-  assertGreater(count, 5_000);
+  assertGreater(count, 3_000);
   assertEquals(ui.said, []);
 }
 
@@ -723,6 +723,14 @@ async function testLargeMessages(
 ): Promise<void> {
   await using ui = await open("endpoint=/sink");
   const { page } = ui;
+  // Of what is sent as a Blob, the tools that lead the browser get no copy: one
+  // of each message, in Base64, costs three times what the page does.
+  await page.evaluate(`{
+    const { send } = WebSocket.prototype;
+    WebSocket.prototype.send = function (data) {
+      send.call(this, typeof data === "string" ? data : new Blob([data]));
+    };
+  }`);
   await ui.connect();
   const bytes = new Uint8Array(14_000_000);
   bytes.fill(0x61, 0, 4);
@@ -954,43 +962,65 @@ async function testLooks(
   t: Deno.TestContext,
   { open, prices }: ConsoleBed,
 ): Promise<void> {
-  for (const { name, isRead, selected, ...look } of looks) {
-    await t.step(name, async () => {
-      await using ui = await open(
-        "endpoint=/prices&protocols=ticker&end=lf",
-        { ...look, reducedMotion: "reduce", clock: "2026-05-04T10:30:00" },
-      );
-      const { page } = ui;
-      await playPrices(ui, prices);
-      if (look.viewport.width > 1000) await ui.select(selected);
-      await takeScreenshot(page, `console-${name}.png`);
-      await ui.select(/^received text /);
-      await checkLook(ui);
-      if (isRead === "always") await checkReading(ui);
-
-      // With everything that is hidden at other times.
-      await page.getByRole("button", { name: "Options" }).click();
-      await page.getByLabel("Close code").fill("1");
-      await page.getByRole("button", { name: "Disconnect" }).click();
-      await ui.waitForText("connection-problem", /Cannot close/);
-      await ui.write("Hex");
-      await ui.send("x");
-      await page.getByRole("button", { name: "Pause" }).click();
-      await page.locator("#list").press("Home");
-      await page.locator("#newest").waitFor();
-      await checkLook(ui);
-      await checkReading(ui);
-      await page.getByRole("button", { name: "Pause" }).click();
-      await page.getByLabel("Close code").fill("1000");
-      await page.getByRole("button", { name: "Disconnect" }).click();
-      await ui.waitForState("idle");
-      await page.getByLabel("Filter").fill("nothing is like this");
-      await ui.waitForText("empty", /Nothing matches/);
-      await checkLook(ui);
-      if (isRead === "always") await checkReading(ui);
-      assertEquals(ui.said, []);
-    });
+  await using ui = await open(
+    "endpoint=/prices&protocols=ticker&end=lf",
+    { reducedMotion: "reduce", clock: "2026-05-04T10:30:00" },
+  );
+  const { page } = ui;
+  async function inEachLook(
+    shown: string,
+    check: (look: Look) => Promise<void>,
+  ): Promise<void> {
+    for (const look of looks) {
+      await t.step(`${shown}, ${look.name}`, async () => {
+        await page.setViewportSize(look.viewport);
+        await page.emulateMedia({ colorScheme: look.colorScheme });
+        await check(look);
+      });
+    }
   }
+  await page.evaluate(axe.source);
+  await playPrices(ui, prices);
+  await inEachLook("a message", async (look) => {
+    if (look.viewport.width > 1000) await ui.select(look.selected);
+    await takeScreenshot(page, `console-${look.name}.png`);
+    await ui.select(/^received text /);
+    await checkLook(ui);
+    if (look.isRead === "always") await checkReading(ui);
+    // The list follows what comes again, with nothing selected.
+    await page.locator("#list").press("End");
+    await page.locator("#list").press("Escape");
+    await page.locator("#detail").waitFor({ state: "hidden" });
+    await page.locator("#draft").focus();
+  });
+
+  // With everything that is hidden at other times.
+  await ui.select(/^received text /);
+  await page.getByRole("button", { name: "Options" }).click();
+  await page.getByLabel("Close code").fill("1");
+  await page.getByRole("button", { name: "Disconnect" }).click();
+  await ui.waitForText("connection-problem", /Cannot close/);
+  await ui.write("Hex");
+  await ui.send("x");
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.locator("#list").press("Home");
+  await inEachLook("everything", async () => {
+    await page.locator("#newest").waitFor();
+    await checkLook(ui);
+    await checkReading(ui);
+  });
+
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByLabel("Close code").fill("1000");
+  await page.getByRole("button", { name: "Disconnect" }).click();
+  await ui.waitForState("idle");
+  await page.getByLabel("Filter").fill("nothing is like this");
+  await ui.waitForText("empty", /Nothing matches/);
+  await inEachLook("nothing", async ({ isRead }) => {
+    await checkLook(ui);
+    if (isRead === "always") await checkReading(ui);
+  });
+  assertEquals(ui.said, []);
 }
 
 /** Checks what can be checked of how it looks. */
@@ -1021,7 +1051,6 @@ async function checkLook({ page }: ConsolePage): Promise<void> {
 
 /** Checks what can be checked of how it is read aloud. */
 async function checkReading({ page }: ConsolePage): Promise<void> {
-  await page.evaluate(axe.source);
   const violations = await page.evaluate(`
     axe.run().then(({ violations }) =>
       violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)])
