@@ -50,7 +50,14 @@ export class ServiceManager {
    * @throws {Error} If it cannot be told.
    */
   async tell(state: ServiceState): Promise<void> {
-    await this.#send(`${state}=1\nMAINPID=${Deno.pid}\n`);
+    try {
+      await this.#send(`${state}=1\nMAINPID=${Deno.pid}\n`);
+    } catch (cause) {
+      const path = this.#address.path.replace("\0", "@");
+      throw new Error(`Cannot tell ${state} to NOTIFY_SOCKET "${path}"`, {
+        cause,
+      });
+    }
   }
 
   #watch(microseconds: number): void {

@@ -1,6 +1,6 @@
 /** What the command tells the service manager that started it. */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { Command } from "../support/command.ts";
 import { needing } from "../support/needing.ts";
 import { join } from "node:path";
@@ -73,12 +73,14 @@ Deno.test(needing(["linux"], {
       assertMatch(String(error), /^sockets that systemd has opened/);
     });
     await t.step("nobody there", async () => {
+      const none = join(directory.path, "none");
       await using command = await Command.start({
-        env: { NOTIFY_SOCKET: join(directory.path, "none") },
+        env: { NOTIFY_SOCKET: none },
       });
       const { level, error } = await command.event("service-manager");
       assertEquals(level, "warn");
-      assert(error !== undefined);
+      const why = `Cannot tell READY to NOTIFY_SOCKET "${none}": `;
+      assertEquals(String(error).slice(0, why.length), why);
     });
   },
 }));
