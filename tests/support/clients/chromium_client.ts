@@ -1,5 +1,7 @@
 /**
- * Leads the sessions of `session.ts` with the WebSocket of a page in Chromium:
+ * Leads the sessions of `session.ts` with the WebSocket of a page in Chromium,
+ * of its shared worker: the tools that lead a page take a copy of each message
+ * that its own sockets send and receive, which costs more than all else.
  *
  *     deno run -A tests/support/clients/chromium_client.ts PROGRAM
  *
@@ -15,7 +17,7 @@ import { chromiumFlags } from "./chromium.ts";
 import type { Message, Report, Session, Step } from "./session.ts";
 
 /**
- * Leads a session. It runs in the page: it can use nothing of this file but
+ * Leads a session. It runs in the worker: it can use nothing of this file but
  * types.
  */
 async function lead({ url, protocols, steps }: Session): Promise<Report> {
@@ -132,10 +134,42 @@ function say(line: unknown): void {
   }
 }
 
+/** The worker: each port that connects to it brings a session. */
+const worker = `
+  ${lead}
+  onconnect = ({ ports: [port] }) => {
+    port.onmessage = ({ data }) =>
+      lead(data).then(
+        (report) => port.postMessage({ report }),
+        (error) => port.postMessage({ error: String(error) }),
+      );
+  };
+`;
+
+/** What a page knows, and Deno does not. */
+declare const SharedWorker: new (url: string) => { readonly port: MessagePort };
+
+/**
+ * Lets the worker lead a session. It runs in the page, as {@linkcode lead} does
+ * in the worker.
+ */
+async function leadInWorker(session: Session): Promise<Report> {
+  const { port } = new SharedWorker("/worker.js");
+  const { report, error } = await new Promise<
+    { readonly report: Report; readonly error?: string }
+  >((resolve) => {
+    port.onmessage = ({ data }) => resolve(data);
+    port.postMessage(session);
+  });
+  port.close();
+  if (error !== undefined) throw new Error(error);
+  return report;
+}
+
 async function answer(page: Page, line: string): Promise<void> {
   const { id, ...session } = JSON.parse(line);
   try {
-    say({ id, ...await page.evaluate(lead, session as Session) });
+    say({ id, ...await page.evaluate(leadInWorker, session as Session) });
   } catch (error) {
     say({ id, error: String(error) });
   }
@@ -150,13 +184,16 @@ function trust(file: string): string {
 }
 
 async function main([program]: readonly string[]): Promise<void> {
-  // A page from loopback: only such a one may both open `ws:` and hash.
+  // From loopback: only such a page and worker may both open `ws:` and hash.
   await using server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    () =>
-      new Response("<!doctype html><title>websocksy</title>", {
-        headers: { "content-type": "text/html" },
-      }),
+    (request) => {
+      const isWorker = new URL(request.url).pathname === "/worker.js";
+      const [text, type] = isWorker
+        ? [worker, "text/javascript"]
+        : ["<!doctype html><title>websocksy</title>", "text/html"];
+      return new Response(text, { headers: { "content-type": type } });
+    },
   );
   const trusted = Deno.env.get("SSL_CERT_FILE");
   const browser = await chromium.launch({
