@@ -106,7 +106,7 @@ for (const program of clients) {
       for (const memory of memories) {
         const name = `with compression-memory = ${memory}`;
         await t.step(name, async () => {
-          await using command = await Command.start({
+          await using command = await SharedCommand.start({
             engine: "stream",
             args: [
               ...["--compression", "on", "--compression-memory", `${memory}`],
