@@ -13,11 +13,12 @@ import { Command, testEngines } from "../support/command.ts";
 import { formatPlain } from "../support/pages_client.ts";
 import { echo, TestPeer } from "../support/peer.ts";
 import { createCertificate, TemporaryDirectory } from "../support/service.ts";
+import { SharedCommand } from "../support/shared_command.ts";
 import { needing } from "../support/needing.ts";
 
 /** What is known of the bridge that is tested. */
 interface Bed {
-  readonly command: Command;
+  readonly command: Command | SharedCommand;
   readonly authority: Authority;
   readonly directory: TemporaryDirectory;
   /** The server's certificate, PEM. */
@@ -54,7 +55,9 @@ client-ca = ${ca}
 ${options.access}`,
   );
   const { args = [], host = peer.host } = options;
-  await using command = await Command.start({ host, file, args });
+  await using command = args.includes("--threads")
+    ? await Command.start({ host, file, args })
+    : await SharedCommand.start({ host, file, args });
   await use({ command, authority, directory, cert, old });
 }
 
@@ -209,7 +212,7 @@ for (const threads of ["1", "2"]) {
     name:
       `client certificates: a resumed TLS session proves no more than the first one, threads = ${threads}`,
     async fn(): Promise<void> {
-      const args = ["--threads", threads];
+      const args = threads === "1" ? [] : ["--threads", threads];
       await withBridge({ access: "", args }, async (bed) => {
         await using other = await createAuthority();
         const pairs = [
