@@ -404,7 +404,11 @@ function handleSignals(
   async function stop(signal: Deno.Signal, status: number): Promise<void> {
     // Before it listens there is nothing to wait for; a second signal does not
     // wait any longer.
-    if (state === "starting" || state === "stopping") return await exit(status);
+    if (state === "starting" || state === "stopping") {
+      // `Deno.exit` exports the rest of the telemetry, and waits for its receiver.
+      if (isTelemetryOn()) killAfter(Date.now());
+      return await exit(status);
+    }
     state = "stopping";
     tell("STOPPING");
     log("info", "shutdown", { signal });

@@ -417,3 +417,26 @@ testEngines(
   },
   { only: ["stream"], needs: ["deno run"] },
 );
+
+testEngines(
+  "A second signal does not wait for a receiver that hangs",
+  async (_, engine) => {
+    await using peer = TestPeer.tcp(echo);
+    await using receiver = OtlpReceiver.startHanging();
+    await using command = await Command.start({
+      engine,
+      host: peer.host,
+      args: ["--drain-timeout", "1000"],
+      env: { ...receiver.env, OTEL_EXPORTER_OTLP_TIMEOUT: "600000" },
+    });
+    // It does not answer the close.
+    using client = await RawClient.open(command.port);
+    await exchange(client, 10);
+    command.kill("SIGTERM");
+    await command.event("shutdown");
+    command.kill("SIGINT");
+    const { code } = await command.status;
+    assert(code === 137 || code === 130, `${code}`);
+  },
+  { only: ["stream"], needs: ["deno run"] },
+);
