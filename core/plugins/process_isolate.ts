@@ -72,8 +72,7 @@ export class ProcessIsolate implements Isolate {
       throw error;
     }
     this.#writer = this.#child.stdin.getWriter();
-    this.#gone = this.#wait(this.#readAnswers());
-    this.#readOutput();
+    this.#gone = this.#wait([this.#readAnswers(), this.#readOutput()]);
     const grants = openingGrants(options.permissions);
     this.#write(encodeStart({ maxMessage: options.maxMessage, grants }));
   }
@@ -110,12 +109,12 @@ export class ProcessIsolate implements Isolate {
     this.#spares.push(memory);
   }
 
-  async #wait(answered: Promise<void>): Promise<void> {
+  async #wait(reads: readonly Promise<void>[]): Promise<void> {
     const { code, signal } = await this.#child.status;
     // The pipe has a descriptor until then. What was not written is lost.
     await this.#writer.abort().catch(() => {});
     // It may have said why.
-    await answered;
+    await Promise.all(reads);
     this.#fail(
       signal === null
         ? `it ended itself with status ${code}`

@@ -30,7 +30,7 @@ Deno.test("ProcessIsolate gives the reason that a process said before its end", 
     toEnvironment: () => ({}),
   });
   // Both are there when this thread goes on.
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  pause();
   assertEquals(await ended, "left alone");
   assertEquals(written, lines);
   await isolate.end();
@@ -64,6 +64,8 @@ Deno.test("ProcessIsolate leaves no descriptor behind", {
       ],
       toEnvironment: () => ({}),
     });
+    // What it wrote last and its end are there when this thread goes on.
+    if (then === "exit 1") pause();
     const used = (await pipes).split(" ");
     assertEquals(used.length, 3);
     if (then === "exit 1") await ended;
@@ -71,6 +73,11 @@ Deno.test("ProcessIsolate leaves no descriptor behind", {
     assertEquals(used.filter((pipe) => openFiles().includes(pipe)), [], name);
   }
 });
+
+/** Blocks this thread for a while. */
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+}
 
 function openFiles(): string[] {
   return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
